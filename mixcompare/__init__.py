@@ -1,0 +1,28 @@
+"""One finite-mixture specification, two independent backends, one honest comparison."""
+
+from mixcompare.backends import fit
+from mixcompare.errors import (
+    DataError,
+    DegenerateFitError,
+    MixCompareError,
+    OptionError,
+    SpecificationError,
+)
+from mixcompare.fit import Fit, load
+from mixcompare.panel import Panel, build_panel
+from mixcompare.spec import MixtureSpec, Priors
+
+__all__ = [
+    "DataError",
+    "DegenerateFitError",
+    "Fit",
+    "MixCompareError",
+    "MixtureSpec",
+    "OptionError",
+    "Panel",
+    "Priors",
+    "SpecificationError",
+    "build_panel",
+    "fit",
+    "load",
+]

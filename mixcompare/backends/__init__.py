@@ -1,0 +1,120 @@
+"""The backends' protocol and registry, and the one function that fits a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import time
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from mixcompare.compress import PreparedPanel, compress
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit, build_tree
+from mixcompare.identification import check_identified
+from mixcompare.outcome import Outcome
+from mixcompare.panel import FloatArray, Missing, Panel, build_panel
+from mixcompare.spec import MixtureSpec
+
+BACKENDS = {"em": "mixcompare.backends.em", "pymc": "mixcompare.backends.pymc"}
+
+
+class Backend(Protocol):
+    """What a backend's package offers."""
+
+    Options: type[Any]
+
+    def run(
+        self,
+        spec: MixtureSpec,
+        prepared: PreparedPanel,
+        options: Any,
+        seed: np.random.SeedSequence,
+    ) -> Outcome:
+        """Fit the model."""
+
+    def unit_log_likelihood(
+        self,
+        spec: MixtureSpec,
+        prepared: PreparedPanel,
+        weights: FloatArray,
+        coefficients: FloatArray,
+        covariance: FloatArray,
+    ) -> FloatArray:
+        """(G,) log-likelihoods by this backend's own arithmetic, all constants in."""
+
+
+def get_backend(name: str) -> Backend:
+    """Import a backend by its name.
+
+    Raises
+    ------
+    OptionError
+        If there is no such backend.
+    """
+    if name not in BACKENDS:
+        raise OptionError(f"unknown backend {name!r}; there are: {', '.join(BACKENDS)}.")
+    return cast("Backend", importlib.import_module(BACKENDS[name]))
+
+
+def fit(
+    spec: MixtureSpec,
+    data: Any,
+    *,
+    backend: str = "em",
+    seed: int = 0,
+    missing: Missing = "error",
+    **options: Any,
+) -> Fit:
+    """Fit a specification to data with one backend.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    data
+        A table (pandas, polars, pyarrow, mapping of columns), the path of a CSV or
+        Parquet file, or a `Panel` that was built with the same specification.
+    backend
+        ``"em"`` for maximum likelihood by EM, ``"pymc"`` for the posterior by MCMC.
+    seed
+        Root of every random number; the same seed gives the same fit.
+    missing
+        ``"error"`` or ``"drop"``, see `mixcompare.panel.build_panel`.
+    **options
+        The backend's own: `mixcompare.backends.em.Options`,
+        `mixcompare.backends.pymc.Options`.
+
+    Returns
+    -------
+    Fit
+        The result; its ``status`` says whether it may be used.
+
+    Raises
+    ------
+    MixCompareError
+        If the data do not suit the specification or an option is not valid.
+    """
+    module = get_backend(backend)
+    chosen = _options(module, backend, options)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise OptionError(f"seed must be a whole number that is not negative, not {seed!r}.")
+    panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
+    prepared = compress(panel)
+    check_identified(spec, prepared)
+    began = time.perf_counter()
+    outcome = module.run(spec, prepared, chosen, np.random.SeedSequence(int(seed)))
+    seconds = time.perf_counter() - began
+    return Fit(build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds))
+
+
+def _options(module: Backend, backend: str, options: dict[str, Any]) -> Any:
+    allowed = [field.name for field in dataclasses.fields(module.Options)]
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        raise OptionError(
+            f"backend {backend!r} has no option {', '.join(map(repr, unknown))}; it has: "
+            f"{', '.join(allowed)}."
+        )
+    return module.Options(**options)

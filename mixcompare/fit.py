@@ -1,0 +1,286 @@
+"""The one result format: a DataTree with the same names, dims and coordinates from any backend.
+
+Groups that every fit has
+    ``estimate``: weights (component), coefficients (component, covariate, outcome),
+    covariance (component, outcome, outcome_bis), responsibilities (unit, component). EM: the
+    maximum, with log_likelihood (unit). PyMC: posterior means of the aligned draws.
+    ``panel``: the rows that were fitted, see `mixcompare.storage.panel_to_dataset`.
+EM adds
+    ``standard_errors``, ``starts`` (start, ...) and ``history`` (iteration, ...).
+PyMC adds
+    ``posterior`` (chain, draw, ...) as sampled, with exchangeable labels; ``sample_stats``;
+    ``log_likelihood`` with outcomes (chain, draw, unit); ``membership`` with responsibilities
+    (chain, draw, unit, component) as sampled; ``alignment`` with permutation (chain, draw,
+    component) that aligns the draws to one another.
+
+Components are numbered 1..K from the largest weight of the estimate to the smallest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixcompare import labels
+from mixcompare.compress import PreparedPanel
+from mixcompare.outcome import Outcome
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.parameters import Parameter, flatten, reported_parameters
+from mixcompare.spec import MixtureSpec
+from mixcompare.storage import load_tree, panel_from_dataset, panel_to_dataset, save_tree
+from mixcompare.summary import summarise_estimate, summarise_posterior
+
+DIMS = {
+    "weights": ("component",),
+    "coefficients": ("component", "covariate", "outcome"),
+    "covariance": ("component", "outcome", "outcome_bis"),
+    "responsibilities": ("unit", "component"),
+}
+_REPORTED_VERSIONS = (
+    "mixcompare",
+    "numpy",
+    "scipy",
+    "pymc",
+    "pytensor",
+    "nutpie",
+    "arviz",
+    "xarray",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Fit:
+    """One fitted model; everything it knows is in its `tree`."""
+
+    tree: xr.DataTree
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend, ``"em"`` or ``"pymc"``."""
+        return str(self.tree.attrs["backend"])
+
+    @property
+    def spec(self) -> MixtureSpec:
+        """The specification that was fitted."""
+        return MixtureSpec.from_dict(json.loads(self.tree.attrs["spec"]))
+
+    @property
+    def status(self) -> str:
+        """``"converged"`` or what went wrong, see `Outcome`."""
+        return str(self.tree.attrs["status"])
+
+    @property
+    def message(self) -> str:
+        """The status in a sentence."""
+        return str(self.tree.attrs["message"])
+
+    @property
+    def seed(self) -> int:
+        """Root of the fit's random numbers."""
+        return int(self.tree.attrs["seed"])
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the backend, in seconds."""
+        return float(self.tree.attrs["seconds"])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The backend's options."""
+        options: dict[str, Any] = json.loads(self.tree.attrs["options"])
+        return options
+
+    @property
+    def log_likelihood(self) -> float:
+        """EM: the maximum. PyMC: the highest over the draws. All constants are in."""
+        if "log_likelihood" in self.tree.children:
+            return float(self.tree["log_likelihood"]["outcomes"].sum("unit").max())
+        return float(self.tree["estimate"]["log_likelihood"].sum())
+
+    @property
+    def weights(self) -> xr.DataArray:
+        """(component) class weights; PyMC: posterior means after alignment."""
+        return self._estimate("weights")
+
+    @property
+    def coefficients(self) -> xr.DataArray:
+        """(component, covariate, outcome) coefficients."""
+        return self._estimate("coefficients")
+
+    @property
+    def covariance(self) -> xr.DataArray:
+        """(component, outcome, outcome_bis) covariances; shared ones are repeated."""
+        return self._estimate("covariance")
+
+    @property
+    def responsibilities(self) -> xr.DataArray:
+        """(unit, component) class probabilities of the units."""
+        return self._estimate("responsibilities")
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters."""
+        return self.spec.n_parameters(len(self.covariate_names), len(self.outcome_names))
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Names of the design columns."""
+        return tuple(map(str, self.tree["panel"]["covariate"].to_numpy()))
+
+    @property
+    def outcome_names(self) -> tuple[str, ...]:
+        """Names of the outcomes."""
+        return tuple(map(str, self.tree["panel"]["outcome"].to_numpy()))
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The scalars that tables report, in order."""
+        return reported_parameters(self.spec, self.covariate_names, self.outcome_names)
+
+    @property
+    def panel(self) -> Panel:
+        """The rows that were fitted."""
+        return panel_from_dataset(self.tree["panel"].to_dataset())
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the panel."""
+        return str(self.tree.attrs["fingerprint"])
+
+    def aligned_posterior(self) -> xr.Dataset:
+        """The posterior's parameters with components renumbered draw by draw.
+
+        Raises
+        ------
+        KeyError
+            If the fit has no posterior, as EM's have none.
+        """
+        permutation = self.tree["alignment"]["permutation"].to_numpy()
+        return permute_posterior(self.tree["posterior"].to_dataset(), permutation)
+
+    def summary(self) -> pd.DataFrame:
+        """Table of the parameters, one row each.
+
+        EM: estimate, standard error, 95 % interval. PyMC: mean, standard deviation, 95 %
+        equal-tailed interval, R-hat and bulk ESS after alignment.
+        """
+        if "posterior" in self.tree.children:
+            draws = flatten(self.aligned_posterior(), self.parameters)
+            return summarise_posterior(self.parameters, draws)
+        estimate = flatten(self.tree["estimate"].to_dataset(), self.parameters)
+        errors = flatten(self.tree["standard_errors"].to_dataset(), self.parameters)
+        return summarise_estimate(self.parameters, estimate, errors)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit as netCDF; the file appears complete or not at all."""
+        return save_tree(self.tree, path)
+
+    def _estimate(self, name: str) -> xr.DataArray:
+        return self.tree["estimate"].to_dataset()[name]
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        return (
+            f"<mixcompare.Fit {self.backend}: {spec.formula!r}, K={spec.n_components}, "
+            f"log-likelihood {self.log_likelihood:.4f}, {self.status}>"
+        )
+
+    def _repr_html_(self) -> str:
+        head = repr(self).removeprefix("<mixcompare.").removesuffix(">")
+        return f"<p><b>{head}</b></p>{self.summary().to_html(float_format='{:.4g}'.format)}"
+
+
+def load(path: str | Path) -> Fit:
+    """Load a fit that `Fit.save` has written.
+
+    Raises
+    ------
+    DataError
+        If the file does not exist or holds something else.
+    """
+    return Fit(load_tree(path))
+
+
+def permute_posterior(posterior: xr.Dataset, permutation: np.ndarray) -> xr.Dataset:
+    """Renumber the components of every draw.
+
+    Parameters
+    ----------
+    posterior
+        weights, coefficients, covariance with dims (chain, draw, component, ...).
+    permutation
+        (chain, draw, K) permutations, see `mixcompare.labels`.
+    """
+    result = posterior[["weights", "coefficients", "covariance"]].copy()
+    for name in result.data_vars:
+        array = result[name]
+        axis = array.dims.index("component")
+        result[name] = array.copy(data=labels.permute(array.to_numpy(), permutation, axis))
+    return result
+
+
+def coordinates(spec: MixtureSpec, prepared: PreparedPanel) -> dict[str, Any]:
+    """Coordinates of every named dimension."""
+    return {
+        "component": np.arange(1, spec.n_components + 1),
+        "covariate": np.array(prepared.covariate_names, dtype=object),
+        "outcome": np.array(prepared.outcome_names, dtype=object),
+        "outcome_bis": np.array(prepared.outcome_names, dtype=object),
+        "unit": prepared.unit_labels,
+    }
+
+
+def parameter_dataset(
+    coords: dict[str, Any], sample_dims: tuple[str, ...] = (), **arrays: FloatArray
+) -> xr.Dataset:
+    """Dataset of arrays named as in `DIMS`, after the sample dimensions."""
+    dims = {name: (*sample_dims, *DIMS[name]) for name in arrays}
+    used = {dim for name in arrays for dim in dims[name]}
+    return xr.Dataset(
+        {name: (dims[name], array) for name, array in arrays.items()},
+        coords={name: values for name, values in coords.items() if name in used},
+    )
+
+
+def build_tree(
+    spec: MixtureSpec,
+    panel: Panel,
+    outcome: Outcome,
+    backend: str,
+    seed: int,
+    options: Any,
+    seconds: float,
+) -> xr.DataTree:
+    """Join a backend's groups, the panel and the attributes that explain them."""
+    groups = {**outcome.groups, "panel": panel_to_dataset(panel)}
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs = {
+        "mixcompare_version": importlib.metadata.version("mixcompare"),
+        "backend": backend,
+        "spec": json.dumps(spec.to_dict()),
+        "spec_hash": spec.content_hash,
+        "fingerprint": panel.fingerprint,
+        "seed": seed,
+        "options": json.dumps(dataclasses.asdict(options), default=str),
+        "status": outcome.status,
+        "message": outcome.message,
+        "seconds": seconds,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": json.dumps(_versions()),
+    }
+    return tree
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in _REPORTED_VERSIONS}

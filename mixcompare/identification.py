@@ -1,0 +1,131 @@
+"""Whether the prepared data can identify the model, with the culprit named if not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcompare.compress import PreparedPanel
+from mixcompare.errors import DataError
+from mixcompare.panel import FloatArray
+from mixcompare.spec import MixtureSpec
+
+# Relative sizes below which a column is rounding error: of its own norm before
+# absorption, and of its norm after the other columns have been removed.
+_NO_VARIATION = 1e-13
+_DEPENDENT = 1e-11
+
+
+def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
+    """Refuse data on which the model has no maximum or no unique one.
+
+    Raises
+    ------
+    DataError
+        For a constant outcome, a covariate without variation inside the absorbed
+        cells, a rank-deficient design, an outcome that the covariates explain
+        exactly, or more components than distinct units.
+    """
+    _check_outcomes_vary(prepared)
+    if prepared.absorbed:
+        _check_varies_within_cells(prepared)
+    triangle = _pooled_triangle(prepared)
+    _check_rank(prepared, triangle)
+    _check_not_exact(spec, prepared, triangle)
+    _check_enough_units(spec, prepared)
+
+
+def _check_outcomes_vary(prepared: PreparedPanel) -> None:
+    total = np.sqrt(max(prepared.total_degrees_of_freedom, 1))
+    spread = prepared.column_sd * total
+    for j, name in enumerate(prepared.outcome_names, start=prepared.n_covariates):
+        if spread[j] <= _NO_VARIATION * prepared.raw_norm[j]:
+            where = (
+                "within the absorbed cells"
+                if prepared.absorbed
+                else f"(every value is {prepared.column_mean[j]:g})"
+            )
+            raise DataError(
+                f"outcome {name!r} is constant {where}: there is nothing to model and the "
+                "likelihood has no maximum. Remove it or choose another outcome."
+            )
+
+
+def _check_varies_within_cells(prepared: PreparedPanel) -> None:
+    p = prepared.n_covariates
+    norm = np.linalg.norm(prepared.covariate_factor, axis=(0, 1))
+    flat = np.flatnonzero(norm <= _NO_VARIATION * prepared.raw_norm[:p])
+    if flat.size:
+        names = ", ".join(repr(prepared.covariate_names[j]) for j in flat)
+        raise DataError(
+            f"covariate {names} does not vary within the absorbed cells, whose fixed effects "
+            "carry it already. Remove it from the formula or absorb less."
+        )
+
+
+def _pooled_triangle(prepared: PreparedPanel) -> FloatArray:
+    """Triangular factor of all rows, columns scaled to unit norm."""
+    rows = prepared.factor.reshape(-1, prepared.factor.shape[-1])
+    norm = np.linalg.norm(rows, axis=0)
+    triangle = np.linalg.qr(rows / np.where(norm > 0, norm, 1.0), mode="r")
+    short = rows.shape[1] - len(triangle)
+    return np.pad(triangle, ((0, max(short, 0)), (0, 0)))
+
+
+def _check_rank(prepared: PreparedPanel, triangle: FloatArray) -> None:
+    p = prepared.n_covariates
+    kept: list[int] = []
+    for j in range(p):
+        # Project on the columns kept so far, so that a dependent column cannot hide others.
+        coefficients, *_ = np.linalg.lstsq(triangle[:, kept], triangle[:, j], rcond=None)
+        rest = triangle[:, j] - triangle[:, kept] @ coefficients
+        if np.linalg.norm(rest) > _DEPENDENT:
+            kept.append(j)
+            continue
+        sources = [
+            prepared.covariate_names[i]
+            for i, c in zip(kept, coefficients, strict=True)
+            if abs(c) > 1e-8
+        ]
+        reason = (
+            f"it is a linear combination of {', '.join(map(repr, sources))}"
+            if sources
+            else "all its values are zero"
+        )
+        raise DataError(
+            f"the design is rank deficient at {prepared.covariate_names[j]!r}: {reason} in the "
+            f"{prepared.total_degrees_of_freedom} rows that count. Remove one of these columns."
+        )
+
+
+def _check_not_exact(spec: MixtureSpec, prepared: PreparedPanel, triangle: FloatArray) -> None:
+    p = prepared.n_covariates
+    for j, name in enumerate(prepared.outcome_names):
+        if np.linalg.norm(triangle[p:, p + j]) <= _DEPENDENT:
+            raise DataError(
+                f"the covariates explain outcome {name!r} exactly: no variance is left and the "
+                "likelihood is unbounded. Remove the covariate that contains the outcome."
+            )
+    if prepared.n_outcomes > 1 and spec.covariance == "full":
+        residual = np.linalg.svd(_unit_columns(triangle[p:, p:]), compute_uv=False)
+        if residual[-1] <= _DEPENDENT:
+            names = ", ".join(map(repr, prepared.outcome_names))
+            raise DataError(
+                f"given the covariates the outcomes {names} are exactly collinear: their "
+                "full covariance is singular. Remove one of them."
+            )
+
+
+def _unit_columns(matrix: FloatArray) -> FloatArray:
+    return matrix / np.linalg.norm(matrix, axis=0)
+
+
+def _check_enough_units(spec: MixtureSpec, prepared: PreparedPanel) -> None:
+    distinct: set[bytes] = set()
+    for unit in prepared.factor[prepared.degrees_of_freedom > 0]:
+        distinct.add(unit.tobytes())
+        if len(distinct) >= spec.n_components:
+            return
+    raise DataError(
+        f"n_components={spec.n_components} is more than the {len(distinct)} distinct unit(s) with "
+        "information in the data. Ask for fewer components, or give more units."
+    )

@@ -1,0 +1,28 @@
+"""What a backend hands back, before the common attributes are added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import xarray as xr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Groups of the result tree with the status of the fit.
+
+    Attributes
+    ----------
+    groups
+        Group name to dataset; ``estimate`` is always there.
+    status
+        ``"converged"``, ``"iteration limit"``, ``"ascent violated"`` (EM) or
+        ``"not converged"`` (MCMC).
+    message
+        The status in a sentence, with its evidence.
+    """
+
+    groups: Mapping[str, xr.Dataset]
+    status: str
+    message: str

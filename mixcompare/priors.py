@@ -1,0 +1,155 @@
+"""The specification's priors as numbers for one panel: data that backends share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.compress import PreparedPanel
+from mixcompare.errors import SpecificationError
+from mixcompare.panel import FloatArray
+from mixcompare.spec import ByCovariate, MixtureSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResolvedPriors:
+    """Priors in the outcomes' and covariates' own units.
+
+    Attributes
+    ----------
+    concentration
+        weights ~ Dirichlet(concentration, ..., concentration).
+    coefficient_mean, coefficient_sd
+        (p, m): each coefficient ~ Normal(mean, sd), independent and alike in all classes.
+    covariance_df, covariance_scale
+        nu0 and the (m, m) matrix Psi0. Full: Sigma ~ Inverse-Wishart(nu0, Psi0).
+        Diagonal: each variance ~ Inverse-Gamma(nu0 / 2, Psi0[j, j] / 2). Spherical: the
+        variance ~ Inverse-Gamma(nu0 / 2, mean of Psi0's diagonal / 2).
+    """
+
+    concentration: float
+    coefficient_mean: FloatArray
+    coefficient_sd: FloatArray
+    covariance_df: float
+    covariance_scale: FloatArray
+
+
+def resolve_priors(spec: MixtureSpec, prepared: PreparedPanel) -> ResolvedPriors:
+    """Scale the default priors to the data and apply the specification's own values.
+
+    Defaults: concentration 2; coefficients Normal(0, 2.5 sd(y) / sd(x)) for slopes and
+    Normal(mean(y) / c, 2.5 sd(y) / c) for a covariate that is constant at c (c = 1 for
+    the intercept); nu0 = m + 2 and Psi0 = the pooled fit's residual covariance over
+    K^(2/m) (Fraley & Raftery 2007, section 2.2). Means and standard deviations are those
+    of the rows after absorption.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior names an unknown covariate or outcome, or has another shape.
+    """
+    m, p = prepared.n_outcomes, prepared.n_covariates
+    mean, sd = _default_coefficients(prepared)
+    degrees = spec.priors.covariance_df
+    lowest = m - 1 if spec.covariance == "full" else 0
+    if degrees is not None and degrees <= lowest:
+        raise SpecificationError(
+            f"prior covariance_df must be above {lowest} for {m} outcome(s), not {degrees}."
+        )
+    return ResolvedPriors(
+        concentration=spec.priors.concentration,
+        coefficient_mean=_override(mean, spec.priors.coefficient_mean, prepared, (p, m)),
+        coefficient_sd=_override(sd, spec.priors.coefficient_sd, prepared, (p, m)),
+        covariance_df=float(m + 2) if degrees is None else degrees,
+        covariance_scale=_covariance_scale(spec, prepared),
+    )
+
+
+def prior_table(spec: MixtureSpec, prepared: PreparedPanel) -> pd.DataFrame:
+    """The priors in words, one row per parameter or group of parameters."""
+    priors = resolve_priors(spec, prepared)
+    k = spec.n_components
+    rows = [("weights", f"Dirichlet({', '.join([f'{priors.concentration:g}'] * k)})")]
+    for i, covariate in enumerate(prepared.covariate_names):
+        for j, outcome in enumerate(prepared.outcome_names):
+            name = f"coefficients[{covariate}]" + (
+                f"[{outcome}]" if prepared.n_outcomes > 1 else ""
+            )
+            mean, sd = priors.coefficient_mean[i, j], priors.coefficient_sd[i, j]
+            rows.append((name, f"Normal({mean:.4g}, {sd:.4g})"))
+    rows.append(("covariance", _covariance_in_words(spec, priors, prepared.n_outcomes)))
+    return pd.DataFrame(rows, columns=["parameter", "prior"])
+
+
+def _covariance_in_words(spec: MixtureSpec, priors: ResolvedPriors, m: int) -> str:
+    nu, psi = priors.covariance_df, priors.covariance_scale
+    if m == 1 or spec.covariance == "spherical":
+        return f"Inverse-Gamma({nu / 2:g}, {np.trace(psi) / m / 2:.4g})"
+    if spec.covariance == "diagonal":
+        return f"Inverse-Gamma({nu / 2:g}, [{', '.join(f'{v / 2:.4g}' for v in np.diag(psi))}])"
+    matrix = "; ".join(" ".join(f"{v:.4g}" for v in row) for row in psi)
+    return f"Inverse-Wishart({nu:g}, [{matrix}])"
+
+
+def _default_coefficients(prepared: PreparedPanel) -> tuple[FloatArray, FloatArray]:
+    p = prepared.n_covariates
+    mean_x, sd_x = prepared.column_mean[:p], prepared.column_sd[:p]
+    mean_y, sd_y = prepared.column_mean[p:], prepared.column_sd[p:]
+    constant = (sd_x <= 1e-12 * np.abs(mean_x)) & (mean_x != 0)
+    unit = np.where(constant, mean_x, np.where(sd_x > 0, sd_x, 1.0))
+    mean = np.where(constant[:, None], mean_y / unit[:, None], 0.0)
+    return mean, 2.5 * sd_y / np.abs(unit)[:, None]
+
+
+def _override(
+    default: FloatArray,
+    value: ByCovariate | object,
+    prepared: PreparedPanel,
+    shape: tuple[int, int],
+) -> FloatArray:
+    if value is None:
+        return default
+    if not isinstance(value, tuple):
+        return np.full(shape, float(cast("float", value)))
+    result = default.copy()
+    for covariate, entry in value:
+        i = _position(covariate, prepared.covariate_names, "covariate")
+        by_outcome = dict(entry) if isinstance(entry, tuple) else None
+        if by_outcome is None:
+            result[i] = entry
+            continue
+        for outcome, number in by_outcome.items():
+            result[i, _position(outcome, prepared.outcome_names, "outcome")] = number
+    return result
+
+
+def _position(name: str, names: tuple[str, ...], kind: str) -> int:
+    if name not in names:
+        raise SpecificationError(
+            f"a prior names the {kind} {name!r}, which the model does not have; it has: "
+            f"{', '.join(names)}."
+        )
+    return names.index(name)
+
+
+def _covariance_scale(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray:
+    m, value = prepared.n_outcomes, spec.priors.covariance_scale
+    if value is None:
+        return _pooled_residual_covariance(prepared) / spec.n_components ** (2 / m)
+    if not isinstance(value, tuple):
+        return np.diag(np.full(m, value))
+    if len(value) != m:
+        raise SpecificationError(
+            f"prior covariance_scale is {len(value)} x {len(value)}; the model has {m} outcome(s)."
+        )
+    return np.asarray(value, dtype=np.float64)
+
+
+def _pooled_residual_covariance(prepared: PreparedPanel) -> FloatArray:
+    p = prepared.n_covariates
+    rows = prepared.factor.reshape(-1, prepared.factor.shape[-1])
+    residual = np.linalg.qr(rows, mode="r")[p:, p:]
+    return np.asarray(residual.T @ residual) / prepared.total_degrees_of_freedom

@@ -1,0 +1,115 @@
+"""Fits on disk: one netCDF file that holds everything, written all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from mixcompare.errors import DataError, OptionError
+from mixcompare.panel import Dropped, Panel
+
+_ENGINE: Final = "h5netcdf"
+_PREFIX = "variable: "
+
+
+def save_tree(tree: xr.DataTree, path: str | Path) -> Path:
+    """Write a tree as netCDF under a temporary name, then rename it.
+
+    Raises
+    ------
+    OptionError
+        If the folder does not exist or cannot be written.
+    """
+    path = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        os.close(handle)
+    except OSError as error:
+        raise OptionError(
+            f"cannot write {path}: {error.strerror}. Choose another folder."
+        ) from error
+    try:
+        tree.to_netcdf(temporary, engine=_ENGINE)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def load_tree(path: str | Path) -> xr.DataTree:
+    """Read a tree into memory.
+
+    Raises
+    ------
+    DataError
+        If there is no such file or it is not a saved fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file.")
+    try:
+        with xr.open_datatree(path, engine=_ENGINE) as tree:
+            loaded = tree.load()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a netCDF file: {str(error).splitlines()[0]}") from error
+    if "mixcompare_version" not in loaded.attrs:
+        raise DataError(f"{path} is not a fit that mixcompare has saved.")
+    return loaded
+
+
+def panel_to_dataset(panel: Panel) -> xr.Dataset:
+    """The panel as a dataset with dims row, unit, covariate, outcome."""
+    variables: dict[str, Any] = {
+        "outcomes": (("row", "outcome"), panel.outcomes),
+        "covariates": (("row", "covariate"), panel.covariates),
+        "unit_index": (("row",), panel.unit),
+        "source_row": (("row",), panel.row),
+    }
+    if panel.cell is not None:
+        variables["cell_index"] = (("row",), panel.cell)
+    for name, values in panel.variables.items():
+        variables[_PREFIX + name] = (("row",), values)
+    dropped = {
+        "rows": panel.dropped.rows,
+        "units": panel.dropped.units,
+        "by_column": panel.dropped.by_column,
+    }
+    return xr.Dataset(
+        variables,
+        coords={
+            "unit": panel.unit_labels,
+            "covariate": np.array(panel.covariate_names, dtype=object),
+            "outcome": np.array(panel.outcome_names, dtype=object),
+        },
+        attrs={"dropped": json.dumps(dropped)},
+    )
+
+
+def panel_from_dataset(dataset: xr.Dataset) -> Panel:
+    """The inverse of `panel_to_dataset`."""
+    dropped = json.loads(dataset.attrs["dropped"])
+    return Panel(
+        outcomes=dataset["outcomes"].to_numpy(),
+        covariates=dataset["covariates"].to_numpy(),
+        unit=dataset["unit_index"].to_numpy(),
+        unit_labels=dataset["unit"].to_numpy(),
+        cell=dataset["cell_index"].to_numpy() if "cell_index" in dataset else None,
+        row=dataset["source_row"].to_numpy(),
+        outcome_names=tuple(map(str, dataset["outcome"].to_numpy())),
+        covariate_names=tuple(map(str, dataset["covariate"].to_numpy())),
+        variables={
+            str(name).removeprefix(_PREFIX): dataset[name].to_numpy()
+            for name in dataset.data_vars
+            if str(name).startswith(_PREFIX)
+        },
+        dropped=Dropped(
+            dropped["rows"], dropped["units"], tuple((c, n) for c, n in dropped["by_column"])
+        ),
+    )

@@ -1,0 +1,117 @@
+"""Tables of parameters: estimates with standard errors, or posterior draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from mixcompare.panel import FloatArray
+from mixcompare.parameters import Parameter
+
+LEVEL = 0.95
+
+
+def wald_interval(
+    parameters: Sequence[Parameter], estimate: FloatArray, standard_error: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """95 % intervals that stay within each parameter's range.
+
+    Normal on the parameter's own scale for coefficients and covariances, on the logit
+    scale for weights and on the log scale for variances, by the delta method.
+
+    Parameters
+    ----------
+    parameters
+        What the values are, (P,).
+    estimate, standard_error
+        (P,) each; a standard error that is not available is NaN and so is its interval.
+
+    Returns
+    -------
+    lower, upper
+        (P,) each.
+    """
+    z = float(norm.ppf(0.5 + LEVEL / 2))
+    is_weight = np.array([p.variable == "weights" for p in parameters])
+    is_variance = np.array([p.is_variance for p in parameters])
+    lower, upper = estimate - z * standard_error, estimate + z * standard_error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        on_log = z * standard_error / estimate
+        on_logit = on_log / (1 - estimate)
+        odds = estimate / (1 - estimate)
+        for bound, sign in ((lower, -1), (upper, 1)):
+            bound[is_variance] = (estimate * np.exp(sign * on_log))[is_variance]
+            moved = odds * np.exp(sign * on_logit)
+            bound[is_weight] = (moved / (1 + moved))[is_weight]
+    return lower, upper
+
+
+def summarise_estimate(
+    parameters: Sequence[Parameter], estimate: FloatArray, standard_error: FloatArray
+) -> pd.DataFrame:
+    """Columns estimate, se, lower, upper (95 %); one row per parameter."""
+    lower, upper = wald_interval(parameters, estimate, standard_error)
+    return pd.DataFrame(
+        {"estimate": estimate, "se": standard_error, "lower": lower, "upper": upper},
+        index=_index(parameters),
+    )
+
+
+def summarise_posterior(parameters: Sequence[Parameter], draws: FloatArray) -> pd.DataFrame:
+    """Moments, 95 % equal-tailed interval and convergence of draws.
+
+    Parameters
+    ----------
+    draws
+        (C, S, P) values of C chains with S draws.
+
+    Returns
+    -------
+    Columns mean, median, sd, lower, upper, r_hat (rank-normalised split; Vehtari et al.
+    2021), ess_bulk, ess_tail, mcse_mean; one row per parameter.
+    """
+    flat = draws.reshape(-1, draws.shape[-1])
+    lower, upper = np.quantile(flat, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+    return pd.DataFrame(
+        {
+            "mean": flat.mean(axis=0),
+            "median": np.median(flat, axis=0),
+            "sd": flat.std(axis=0, ddof=1),
+            "lower": lower,
+            "upper": upper,
+            **convergence(draws),
+        },
+        index=_index(parameters),
+    )
+
+
+def convergence(draws: FloatArray) -> dict[str, FloatArray]:
+    """R-hat, bulk and tail ESS and the Monte Carlo error of the mean.
+
+    Parameters
+    ----------
+    draws
+        (C, S, P). A quantity that never varies (one component's weight) gives NaN.
+    """
+    from arviz_stats.base import array_stats  # slow to import, needed by few
+
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    varies = np.ptp(draws, axis=(0, 1)) > 0
+    result = {name: np.full(draws.shape[-1], np.nan) for name in _CONVERGENCE}
+    if varies.any():
+        moving = draws[..., varies]
+        result["r_hat"][varies] = array_stats.rhat(moving, **axes)
+        result["ess_bulk"][varies] = array_stats.ess(moving, method="bulk", **axes)
+        result["ess_tail"][varies] = array_stats.ess(moving, method="tail", **axes)
+        result["mcse_mean"][varies] = array_stats.mcse(moving, **axes)
+    return result
+
+
+_CONVERGENCE = ("r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+
+
+def _index(parameters: Sequence[Parameter]) -> pd.Index:
+    return pd.Index([p.name for p in parameters], name="parameter")
