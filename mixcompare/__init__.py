@@ -1,6 +1,7 @@
 """One finite-mixture specification, two independent backends, one honest comparison."""
 
 from mixcompare.backends import fit
+from mixcompare.comparison import Comparison, Thresholds, compare
 from mixcompare.errors import (
     DataError,
     DegenerateFitError,
@@ -13,6 +14,7 @@ from mixcompare.panel import Panel, build_panel
 from mixcompare.spec import MixtureSpec, Priors
 
 __all__ = [
+    "Comparison",
     "DataError",
     "DegenerateFitError",
     "Fit",
@@ -22,7 +24,9 @@ __all__ = [
     "Panel",
     "Priors",
     "SpecificationError",
+    "Thresholds",
     "build_panel",
+    "compare",
     "fit",
     "load",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,7 @@ from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
 Variable = Literal["weights", "coefficients", "covariance"]
+VARIABLES: tuple[Variable, ...] = get_args(Variable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,9 @@ class Parameter:
     ----------
     variable
         The array it belongs to.
-    position
-        Its index in the array without sample dimensions, counted from 0.
+    positions
+        Every index of the array, without sample dimensions and counted from 0, that holds
+        it: more than one for symmetric, shared and spherical covariances.
     component
         Its class, counted from 1; None for a covariance that all classes share.
     name
@@ -32,9 +34,14 @@ class Parameter:
     """
 
     variable: Variable
-    position: tuple[int, ...]
+    positions: tuple[tuple[int, ...], ...]
     component: int | None
     name: str
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """The first of its positions."""
+        return self.positions[0]
 
     @property
     def is_variance(self) -> bool:
@@ -58,7 +65,7 @@ def reported_parameters(
 
 
 def _weight(k: int) -> Parameter:
-    return Parameter("weights", (k,), k + 1, f"weights[{k + 1}]")
+    return Parameter("weights", ((k,),), k + 1, f"weights[{k + 1}]")
 
 
 def _coefficients(
@@ -68,7 +75,7 @@ def _coefficients(
     return tuple(
         Parameter(
             "coefficients",
-            (k, i, j),
+            ((k, i, j),),
             k + 1,
             f"coefficients[{k + 1}, {covariate}{f', {outcome}' if several else ''}]",
         )
@@ -80,26 +87,33 @@ def _coefficients(
 
 def _covariances(spec: MixtureSpec, outcomes: Sequence[str]) -> tuple[Parameter, ...]:
     shared = spec.covariance_by == "shared"
+    every = range(spec.n_components)
+    groups = [(None, every)] if shared else [(k + 1, (k,)) for k in every]
     return tuple(
         Parameter(
             "covariance",
-            (k, i, j),
-            None if shared else k + 1,
-            _covariance_name(None if shared else k + 1, pair_name),
+            tuple((k, i, j) for k in components for i, j in elements),
+            component,
+            _covariance_name(component, pair),
         )
-        for k in range(1 if shared else spec.n_components)
-        for i, j, pair_name in _covariance_elements(spec, outcomes)
+        for component, components in groups
+        for elements, pair in _covariance_elements(spec, outcomes)
     )
 
 
 def _covariance_elements(
     spec: MixtureSpec, outcomes: Sequence[str]
-) -> list[tuple[int, int, str | None]]:
-    if len(outcomes) == 1 or spec.covariance == "spherical":
-        return [(0, 0, None)]
-    pairs = [(i, j) for i in range(len(outcomes)) for j in range(i + 1)]
-    kept = pairs if spec.covariance == "full" else [(i, j) for i, j in pairs if i == j]
-    return [(i, j, f"{outcomes[i]}, {outcomes[j]}") for i, j in kept]
+) -> list[tuple[list[tuple[int, int]], str | None]]:
+    """Elements of one covariance matrix that are the same number, and their name."""
+    m = len(outcomes)
+    if m == 1 or spec.covariance == "spherical":
+        return [([(i, i) for i in range(m)], None)]
+    return [
+        (sorted({(i, j), (j, i)}), f"{outcomes[i]}, {outcomes[j]}")
+        for i in range(m)
+        for j in range(i + 1)
+        if i == j or spec.covariance == "full"
+    ]
 
 
 def _covariance_name(component: int | None, pair: str | None) -> str:
@@ -116,7 +130,7 @@ def flatten(dataset: xr.Dataset, parameters: Sequence[Parameter]) -> FloatArray:
         ``weights``, ``coefficients`` and ``covariance``, each with the same leading
         sample dimensions (none for an estimate).
     """
-    arrays = {name: dataset[name].to_numpy() for name in ("weights", "coefficients", "covariance")}
+    arrays = {name: dataset[name].to_numpy() for name in VARIABLES}
     own_dims = {name: 1 if name == "weights" else 3 for name in arrays}
     columns = [
         np.moveaxis(
@@ -125,3 +139,14 @@ def flatten(dataset: xr.Dataset, parameters: Sequence[Parameter]) -> FloatArray:
         for p in parameters
     ]
     return np.stack(columns, axis=-1)
+
+
+def unflatten(
+    values: FloatArray, parameters: Sequence[Parameter], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, FloatArray]:
+    """Arrays of the given shapes from (P,) values; structural zeros are 0."""
+    arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
+    for parameter, value in zip(parameters, values, strict=True):
+        for position in parameter.positions:
+            arrays[parameter.variable][position] = value
+    return arrays

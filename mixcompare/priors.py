@@ -138,9 +138,9 @@ def _position(name: str, names: tuple[str, ...], kind: str) -> int:
 def _covariance_scale(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray:
     m, value = prepared.n_outcomes, spec.priors.covariance_scale
     if value is None:
-        return _pooled_residual_covariance(prepared) / spec.n_components ** (2 / m)
+        return _pooled_residual_covariance(prepared) / float(spec.n_components) ** (2 / m)
     if not isinstance(value, tuple):
-        return np.diag(np.full(m, value))
+        return np.asarray(value * np.eye(m))
     if len(value) != m:
         raise SpecificationError(
             f"prior covariance_scale is {len(value)} x {len(value)}; the model has {m} outcome(s)."

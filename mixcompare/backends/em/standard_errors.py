@@ -1,0 +1,110 @@
+"""Standard errors of every reported parameter, or the reason why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from mixcompare.backends.em.information import (
+    Layout,
+    covariance_basis,
+    layout,
+    score_and_information,
+)
+from mixcompare.backends.em.standardise import Parameters, Standardised
+from mixcompare.panel import FloatArray
+from mixcompare.parameters import Parameter
+from mixcompare.spec import MixtureSpec
+
+# A score farther than this from zero, in standard errors, is not a maximum.
+_SCORE_LIMIT = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Uncertainty:
+    """Sampling covariance of the reported parameters, in raw units.
+
+    Attributes
+    ----------
+    covariance
+        (P, P) inverse observed information by the delta method, NaN when withheld.
+    reason
+        Why it is withheld; empty when it is not.
+    score_distance
+        ``sqrt(score' I^-1 score)``: about how many standard errors the estimate is from
+        where the score vanishes; NaN when withheld.
+    """
+
+    covariance: FloatArray
+    reason: str
+    score_distance: float
+
+
+def uncertainty(
+    spec: MixtureSpec,
+    data: Standardised,
+    parameters: Parameters,
+    reported: Sequence[Parameter],
+) -> Uncertainty:
+    """Invert the observed information and carry it to the reported parameters.
+
+    Parameters
+    ----------
+    parameters
+        The maximum, in standardised units.
+    """
+    scores, information = score_and_information(spec, data, parameters)
+    size = np.sqrt(np.abs(np.diag(information)))
+    withheld = np.full((len(reported), len(reported)), np.nan)
+    try:
+        if not (np.all(np.isfinite(information)) and np.all(size > 0)):
+            raise np.linalg.LinAlgError
+        factor = cho_factor(information / np.outer(size, size))
+    except np.linalg.LinAlgError:
+        reason = (
+            "the observed information is not positive definite: the estimate lies at a boundary, "
+            "on a ridge, or is not a maximum"
+        )
+        return Uncertainty(withheld, reason, np.nan)
+    inverse = cho_solve(factor, np.eye(len(size))) / np.outer(size, size)
+    total = scores.sum(axis=0)
+    distance = float(np.sqrt(total @ inverse @ total))
+    if distance > _SCORE_LIMIT:
+        reason = (
+            f"the score is {distance:.2g} standard errors from zero: EM has not reached the "
+            "maximum; lower the tolerance or raise max_iterations"
+        )
+        return Uncertainty(withheld, reason, distance)
+    jacobian = _jacobian(spec, data, parameters, reported, layout(spec, data))
+    return Uncertainty(jacobian @ inverse @ jacobian.T, "", distance)
+
+
+def _jacobian(
+    spec: MixtureSpec,
+    data: Standardised,
+    parameters: Parameters,
+    reported: Sequence[Parameter],
+    place: Layout,
+) -> FloatArray:
+    """(P, n) derivatives of the reported parameters by the free ones."""
+    _, _, p, m = data.shape
+    basis = covariance_basis(spec, m)
+    pi = parameters.weights
+    by_log_ratio = (np.diag(pi) - np.outer(pi, pi))[:, :-1]
+    rows = np.zeros((len(reported), place.size))
+    for row, parameter in zip(rows, reported, strict=True):
+        k, *inside = parameter.position
+        if parameter.variable == "weights":
+            row[: place.n_weights] = by_log_ratio[k]
+        elif parameter.variable == "coefficients":
+            i, j = inside
+            block = np.zeros((p, m))
+            block[:, j] = data.unwhiten[i] * data.scale[j]
+            row[place.coefficients(k)] = block.ravel()
+        else:
+            i, j = inside
+            row[place.covariance(k)] = basis[:, i, j] * data.scale[i] * data.scale[j]
+    return rows

@@ -1,0 +1,181 @@
+"""Starting responsibilities of several kinds, because no kind finds every optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.cluster.vq import ClusterError, kmeans2
+
+from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.standardise import Parameters, Standardised
+from mixcompare.backends.em.steps import e_step
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray
+from mixcompare.spec import MixtureSpec
+
+type Start = Callable[[MixtureSpec, Standardised, np.random.Generator], FloatArray]
+
+
+def starting_responsibilities(
+    spec: MixtureSpec, data: Standardised, options: Options, seed: np.random.SeedSequence
+) -> Iterator[tuple[str, FloatArray]]:
+    """Yield (kind, responsibilities (G, K)) of every start, the user's own first.
+
+    Each start has its own child of the seed, so that start number i is the same whatever
+    the number of starts.
+    """
+    if options.initial is not None:
+        yield "user", users_start(spec, data, options.initial)
+    for i, child in enumerate(seed.spawn(options.starts)):
+        kind = options.kinds[i % len(options.kinds)]
+        yield kind, _KINDS[kind](spec, data, np.random.default_rng(child))
+
+
+def kmeans(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> FloatArray:
+    """k-means++ on the units' own least-squares coefficients.
+
+    These are shrunk to the pooled fit by one row's worth of information, so that short
+    units have them too, and scaled by their spread.
+    """
+    summaries = unit_summaries(data)
+    spread = summaries.std(axis=0)
+    summaries = summaries / np.where(spread > 0, spread, 1.0)
+    try:
+        _, classes = kmeans2(summaries, spec.n_components, minit="++", missing="raise", rng=rng)
+    except ClusterError:  # a cluster emptied, as happens with few distinct units
+        return random(spec, data, rng)
+    return _hard(classes, spec.n_components)
+
+
+def random(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> FloatArray:
+    """Independent Dirichlet(0.2) responsibilities: mostly one class, never exactly one."""
+    return rng.dirichlet(np.full(spec.n_components, 0.2), size=data.shape[0])
+
+
+def elemental(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> FloatArray:
+    """Fit each component by least squares to a few random units of its own."""
+    units, _, p, m = data.shape
+    order = rng.permutation(units)
+    per_component = _units_that_identify(data, order, spec.n_components)
+    coefficients = np.empty((spec.n_components, p, m))
+    for k in range(spec.n_components):
+        chosen = order[k * per_component : (k + 1) * per_component]
+        x = data.covariates[chosen].reshape(-1, p)
+        y = data.outcomes[chosen].reshape(-1, m)
+        coefficients[k] = _shrunk_regression(x, y)
+    return _from_coefficients(data, coefficients)
+
+
+def perturbed(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> FloatArray:
+    """Pooled fit plus noise of the size of one unit's standard errors."""
+    units, _, p, m = data.shape
+    # In whitened coordinates the pooled fit is zero and its standard errors are 1/sqrt(N).
+    rows_per_unit = max(data.degrees_of_freedom.sum() / units, 1.0)
+    noise = rng.normal(size=(spec.n_components, p, m)) / np.sqrt(rows_per_unit)
+    return _from_coefficients(data, noise)
+
+
+_KINDS: Mapping[str, Start] = {
+    "kmeans": kmeans,
+    "random": random,
+    "elemental": elemental,
+    "perturbed": perturbed,
+}
+
+
+def unit_summaries(data: Standardised) -> FloatArray:
+    """(G, p m) least-squares coefficients of every unit, shrunk towards the pooled fit."""
+    units, _, p, m = data.shape
+    x = data.covariates
+    gram = np.einsum("gri,grj->gij", x, x) + np.eye(p)
+    cross = np.einsum("gri,grj->gij", x, data.outcomes)
+    return np.linalg.solve(gram, cross).reshape(units, p * m)
+
+
+def users_start(spec: MixtureSpec, data: Standardised, initial: Any) -> FloatArray:
+    """Responsibilities from parameters, classes or responsibilities that a user gives.
+
+    Raises
+    ------
+    OptionError
+        If the shapes do not suit the model or the values are not valid.
+    """
+    if isinstance(initial, Fit):
+        initial = {n: getattr(initial, n) for n in ("weights", "coefficients", "covariance")}
+    if isinstance(initial, Mapping):
+        return e_step(data, data.from_raw(_users_parameters(spec, data, initial))).responsibilities
+    units, k = data.shape[0], spec.n_components
+    array = np.asarray(initial)
+    if array.shape == (units,) and np.issubdtype(array.dtype, np.integer):
+        if array.min() < 0 or array.max() >= k:
+            raise OptionError(
+                f"initial classes must lie in 0..{k - 1}; they lie in {array.min()}..{array.max()}."
+            )
+        return _hard(array, k)
+    if array.shape == (units, k):
+        values = array.astype(float)
+        if not (np.all(values >= 0) and np.allclose(values.sum(axis=1), 1, rtol=0, atol=1e-8)):
+            raise OptionError(
+                "initial responsibilities must not be negative and must sum to 1 by unit."
+            )
+        return values
+    raise OptionError(
+        f"initial must be a Fit, a mapping of parameters, {units} whole-number classes or "
+        f"responsibilities of shape ({units}, {k}), not an array of shape {array.shape}."
+    )
+
+
+def _users_parameters(
+    spec: MixtureSpec, data: Standardised, initial: Mapping[str, Any]
+) -> Parameters:
+    _, _, p, m = data.shape
+    k = spec.n_components
+    shapes = {"weights": (k,), "coefficients": (k, p, m), "covariance": (k, m, m)}
+    if set(initial) != set(shapes):
+        raise OptionError(
+            f"initial parameters must be {', '.join(shapes)}; they are {', '.join(initial)}."
+        )
+    arrays = {name: np.asarray(initial[name], dtype=float) for name in shapes}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise OptionError(f"initial {name} must have shape {shape}, not {arrays[name].shape}.")
+    positive = np.linalg.eigvalsh(arrays["covariance"]).min() > 0
+    if not (np.all(arrays["weights"] >= 0) and arrays["weights"].sum() > 0 and positive):
+        raise OptionError(
+            "initial weights must not be negative and covariances must be positive definite."
+        )
+    weights = arrays["weights"] / arrays["weights"].sum()
+    return Parameters(weights, arrays["coefficients"], arrays["covariance"])
+
+
+def _units_that_identify(data: Standardised, order: np.ndarray, k: int) -> int:
+    """Least number of units per component with more rows than coefficients, if there are."""
+    _, _, p, _ = data.shape
+    typical = max(float(np.median(data.degrees_of_freedom[order])), 1.0)
+    return int(max(1, min(len(order) // k, np.ceil((p + 1) / typical))))
+
+
+def _shrunk_regression(x: FloatArray, y: FloatArray) -> FloatArray:
+    # A tiny ridge: a few units may not identify every coefficient, and the pooled fit
+    # (zero in these coordinates) is the honest guess for the rest.
+    ridge = 1e-3 * np.eye(x.shape[1])
+    return np.linalg.solve(x.T @ x + ridge, x.T @ y)
+
+
+def _from_coefficients(data: Standardised, coefficients: FloatArray) -> FloatArray:
+    """E-step with equal weights and the variance left within the nearest components."""
+    k, _, m = coefficients.shape
+    squares = np.stack(
+        [np.square(data.outcomes - data.covariates @ b).sum(axis=(1, 2)) for b in coefficients]
+    )
+    variance = squares.min(axis=0).sum() / (data.degrees_of_freedom.sum() * m)
+    covariance = np.broadcast_to(max(variance, 1e-3) * np.eye(m), (k, m, m))
+    start = Parameters(np.full(k, 1 / k), coefficients, covariance)
+    return e_step(data, start).responsibilities
+
+
+def _hard(classes: np.ndarray, k: int) -> FloatArray:
+    return np.asarray(np.eye(k)[classes])

@@ -1,0 +1,149 @@
+"""The E-step and the M-step, as pure functions on standardised data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.special import logsumexp
+
+from mixcompare.backends.em.standardise import Parameters, Standardised
+from mixcompare.panel import FloatArray
+from mixcompare.spec import MixtureSpec
+
+_LOG_2PI = float(np.log(2 * np.pi))
+# exp of less is denormal or nearly so, which slows every product that follows.
+_LOG_ZERO = -600.0
+
+
+class DegenerateComponentError(Exception):
+    """A component has emptied or its covariance has collapsed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EStep:
+    """Responsibilities (G, K) and unit log-likelihoods (G,), raw units, constants in."""
+
+    responsibilities: FloatArray
+    unit_log_likelihood: FloatArray
+
+    @property
+    def log_likelihood(self) -> float:
+        """Sum over the units."""
+        return float(self.unit_log_likelihood.sum())
+
+
+def residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
+    """(G, r, m) residuals of one component's coefficients (p, m)."""
+    return data.outcomes - data.covariates @ coefficients
+
+
+def class_log_density(data: Standardised, parameters: Parameters) -> FloatArray:
+    """(G, K) log-densities of the units given the class, in raw units.
+
+    ``-1/2 [nu m log(2 pi) + nu log|Sigma| + tr(Sigma^-1 S)]`` with the residual
+    cross-product S taken from triangular factors, never from differences of moments.
+    """
+    units, _, _, m = data.shape
+    nu = data.degrees_of_freedom
+    columns = []
+    for b, sigma in zip(parameters.coefficients, parameters.covariance, strict=True):
+        root = np.linalg.cholesky(sigma)
+        flat = residuals(data, b).reshape(-1, m)
+        scaled = solve_triangular(root, flat.T, lower=True, check_finite=False).T
+        distance = np.square(scaled).reshape(units, -1).sum(axis=1)
+        log_determinant = 2 * (np.log(np.diag(root)).sum() + data.log_scale)
+        columns.append(-0.5 * (nu * (m * _LOG_2PI + log_determinant) + distance))
+    return np.stack(columns, axis=1)
+
+
+def e_step(data: Standardised, parameters: Parameters) -> EStep:
+    """Posterior class probabilities and the log-likelihood, by log-sum-exp."""
+    with np.errstate(divide="ignore"):  # a user's start may have a weight of zero
+        joint = np.log(parameters.weights) + class_log_density(data, parameters)
+    unit = logsumexp(joint, axis=1)
+    log_responsibilities = joint - unit[:, None]
+    kept = log_responsibilities > _LOG_ZERO
+    responsibilities = np.exp(log_responsibilities, where=kept, out=np.zeros_like(joint))
+    return EStep(responsibilities, unit)
+
+
+def m_step(spec: MixtureSpec, data: Standardised, responsibilities: FloatArray) -> Parameters:
+    """Maximise the expected complete-data log-likelihood, in closed form.
+
+    Weighted least squares for each component's coefficients (all outcomes share the
+    covariates, so that the covariance plays no part), then the weighted residual
+    cross-product over the weighted degrees of freedom (McLachlan & Peel 2000, sections
+    3.2 and 5.5).
+
+    Parameters
+    ----------
+    responsibilities
+        (G, K), rows sum to one.
+
+    Raises
+    ------
+    DegenerateComponentError
+        If a component has too little data for its parameters or its covariance is
+        singular up to rounding: the likelihood is unbounded in that direction.
+    """
+    mass = data.degrees_of_freedom @ responsibilities
+    _check_mass(spec, data, mass)
+    coefficients, scatter = [], []
+    for tau in responsibilities.T:
+        b, s = _weighted_regression(data, tau)
+        coefficients.append(b)
+        scatter.append(s)
+    covariance = _covariances(spec, np.stack(scatter), mass)
+    smallest = np.linalg.eigvalsh(covariance)[:, 0]
+    if smallest.min() <= data.noise_floor:
+        k = int(smallest.argmin())
+        raise DegenerateComponentError(
+            f"the variance of component {k + 1} has collapsed to {smallest[k]:.1e} of the pooled "
+            "fit's"
+        )
+    return Parameters(responsibilities.mean(axis=0), np.stack(coefficients), covariance)
+
+
+def _check_mass(spec: MixtureSpec, data: Standardised, mass: FloatArray) -> None:
+    """A component needs more rows than it has coefficients and dimensions to fit."""
+    _, _, p, m = data.shape
+    needed = p + (m if spec.covariance_by == "component" else 0)
+    if mass.min() <= needed:
+        k = int(mass.argmin())
+        raise DegenerateComponentError(
+            f"component {k + 1} has emptied to {mass[k]:.3g} rows, of which it needs over {needed}"
+        )
+
+
+def _weighted_regression(data: Standardised, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Coefficients (p, m) and the weighted residual cross-product (m, m)."""
+    _, _, p, m = data.shape
+    root = np.sqrt(tau)[:, None, None]
+    x = (data.covariates * root).reshape(-1, p)
+    y = (data.outcomes * root).reshape(-1, m)
+    try:
+        coefficients = cho_solve(cho_factor(x.T @ x, check_finite=False), x.T @ y)
+    except np.linalg.LinAlgError as error:
+        raise DegenerateComponentError(
+            "the rows of a component do not identify its coefficients"
+        ) from error
+    rest = y - x @ coefficients
+    return coefficients, rest.T @ rest
+
+
+def _covariances(spec: MixtureSpec, scatter: FloatArray, mass: FloatArray) -> FloatArray:
+    """(K, m, m) covariances of the structure from cross-products (K, m, m)."""
+    if spec.covariance_by == "shared":
+        pooled = scatter.sum(axis=0) / mass.sum()
+        covariance = np.broadcast_to(pooled, scatter.shape)
+    else:
+        covariance = scatter / mass[:, None, None]
+    identity = np.eye(scatter.shape[-1])
+    if spec.covariance == "full":
+        return np.array(covariance)
+    if spec.covariance == "diagonal":
+        return np.asarray(covariance * identity)
+    variance = np.trace(covariance, axis1=1, axis2=2) / len(identity)
+    return np.asarray(variance[:, None, None] * identity)

@@ -1,0 +1,112 @@
+"""Estimates of both backends side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray
+from mixcompare.parameters import VARIABLES, flatten
+from mixcompare.priors import ResolvedPriors
+from mixcompare.spec import MixtureSpec
+from mixcompare.summary import convergence, summarise_estimate, summarise_posterior
+
+
+def estimates_table(em: Fit, raw: xr.Dataset, aligned: xr.Dataset) -> pd.DataFrame:
+    """One row per parameter, EM's columns first.
+
+    Parameters
+    ----------
+    raw, aligned
+        The posterior as sampled and with components renumbered to match EM's.
+
+    Returns
+    -------
+    em_estimate, em_se, em_lower, em_upper (95 %), posterior_mean, posterior_median,
+    posterior_sd, posterior_lower, posterior_upper (95 % equal-tailed), difference
+    (posterior mean less EM's estimate, in posterior sds), r_hat and ess_bulk before
+    (``_raw``) and after alignment, ess_tail after it.
+    """
+    parameters = em.parameters
+    estimate = flatten(em.tree["estimate"].to_dataset(), parameters)
+    errors = flatten(em.tree["standard_errors"].to_dataset(), parameters)
+    left = summarise_estimate(parameters, estimate, errors).add_prefix("em_")
+    right = summarise_posterior(parameters, flatten(aligned, parameters))
+    before = convergence(flatten(raw, parameters))
+    named = right.rename(columns={c: f"posterior_{c}" for c in _POSTERIOR})
+    with np.errstate(divide="ignore", invalid="ignore"):  # K = 1: the weight has no spread
+        difference = (right["mean"].to_numpy() - estimate) / right["sd"].to_numpy()
+    difference[np.isclose(right["mean"], estimate, rtol=1e-12, atol=0)] = 0.0
+    return pd.concat([left, named[[f"posterior_{c}" for c in _POSTERIOR]]], axis=1).assign(
+        difference=difference,
+        r_hat_raw=before["r_hat"],
+        r_hat=right["r_hat"],
+        ess_bulk_raw=before["ess_bulk"],
+        ess_bulk=right["ess_bulk"],
+        ess_tail=right["ess_tail"],
+    )
+
+
+_POSTERIOR = ["mean", "median", "sd", "lower", "upper"]
+
+
+def predicted_shift(em: Fit, priors: ResolvedPriors) -> FloatArray:
+    """First-order effect of the prior: ``I^-1 grad log p(theta)`` at EM's estimate.
+
+    One Newton step from the maximum of the likelihood towards the mode of the
+    posterior, with I the observed information (Gelman et al. 2013, section 4.1).
+
+    Returns
+    -------
+    (P,) moves in the parameters' own units; NaN where EM has no standard errors.
+    """
+    spec, parameters = em.spec, em.parameters
+    gradient = _log_prior_gradient(spec, priors, em)
+    by_parameter = np.array(
+        [sum(gradient[p.variable][position] for position in p.positions) for p in parameters]
+    )
+    covariance = em.tree["standard_errors"]["parameter_covariance"].to_numpy()
+    return np.asarray(covariance @ by_parameter)
+
+
+def _log_prior_gradient(
+    spec: MixtureSpec, priors: ResolvedPriors, em: Fit
+) -> dict[str, FloatArray]:
+    """Derivatives by every element of the arrays; a shared covariance counts once."""
+    weights, b, sigma = (em.tree["estimate"][name].to_numpy() for name in VARIABLES)
+    if spec.covariance == "full":
+        covariance = _inverse_wishart_gradient(priors, sigma)
+    else:
+        covariance = _inverse_gamma_gradient(spec, priors, sigma)
+    if spec.covariance_by == "shared":
+        covariance[1:] = 0.0
+    return {
+        "weights": (priors.concentration - 1) / weights,
+        "coefficients": (priors.coefficient_mean - b) / priors.coefficient_sd**2,
+        "covariance": covariance,
+    }
+
+
+def _inverse_wishart_gradient(priors: ResolvedPriors, sigma: FloatArray) -> FloatArray:
+    m = sigma.shape[-1]
+    precision = np.linalg.inv(sigma)
+    pulled = precision @ priors.covariance_scale @ precision
+    return np.asarray(0.5 * pulled - 0.5 * (priors.covariance_df + m + 1) * precision)
+
+
+def _inverse_gamma_gradient(
+    spec: MixtureSpec, priors: ResolvedPriors, sigma: FloatArray
+) -> FloatArray:
+    k, m, _ = sigma.shape
+    variance = np.diagonal(sigma, axis1=1, axis2=2)
+    scale = np.diag(priors.covariance_scale)
+    if spec.covariance == "spherical":
+        scale = np.full(m, scale.mean())
+    slope = 0.5 * scale / variance**2 - (priors.covariance_df / 2 + 1) / variance
+    if spec.covariance == "spherical":
+        slope[:, 1:] = 0.0  # one variance, which the diagonal repeats
+    gradient = np.zeros((k, m, m))
+    gradient[:, range(m), range(m)] = slope
+    return gradient

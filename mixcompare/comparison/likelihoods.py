@@ -1,0 +1,147 @@
+"""Likelihoods: two independent computations at the same parameters, and what draws reach."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixcompare.backends import fit, get_backend
+from mixcompare.compress import PreparedPanel
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray
+from mixcompare.parameters import VARIABLES
+
+HIGH_PARETO_K = 0.7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likelihoods:
+    """What the likelihood verdicts need.
+
+    Attributes
+    ----------
+    em_maximum, em_by_pymc
+        EM's maximum by its own arithmetic and by PyMC's at the same parameters.
+    best_draw, best_draw_by_em
+        The highest draw, by PyMC's arithmetic and by EM's at the same parameters.
+    by_draw
+        (chain, draw) log-likelihoods.
+    restart
+        EM started from the highest draw, if that beats EM's maximum; else None.
+    loo
+        elpd, se, p, units with Pareto k above 0.7, and units scored.
+    """
+
+    em_maximum: float
+    em_by_pymc: float
+    best_draw: float
+    best_draw_by_em: float
+    by_draw: FloatArray
+    restart: Fit | None
+    loo: dict[str, float]
+
+    @property
+    def identity_error(self) -> float:
+        """Largest relative disagreement of the two computations."""
+        pairs = ((self.em_maximum, self.em_by_pymc), (self.best_draw, self.best_draw_by_em))
+        return max(abs(a - b) / max(1.0, abs(a)) for a, b in pairs)
+
+    @property
+    def excess(self) -> float:
+        """By how much the highest draw beats EM's maximum (negative if it does not)."""
+        return self.best_draw - self.em_maximum
+
+
+def score_likelihoods(
+    em: Fit, posterior_fit: Fit, prepared: PreparedPanel, rounding: float
+) -> Likelihoods:
+    """Score each backend's best parameters with the other one.
+
+    Parameters
+    ----------
+    rounding
+        Relative excess of a draw over EM's maximum that is not yet an excess.
+    """
+    spec = em.spec
+    by_draw = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
+    chain, draw = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
+    posterior = posterior_fit.tree["posterior"].to_dataset()
+    best = {n: posterior[n].isel(chain=chain, draw=draw).to_numpy() for n in VARIABLES}
+    own = {n: em.tree["estimate"][n].to_numpy() for n in VARIABLES}
+    pymc = get_backend(posterior_fit.backend).unit_log_likelihood(spec, prepared, **own)
+    by_em = get_backend(em.backend).unit_log_likelihood(spec, prepared, **best)
+    maximum, highest = em.log_likelihood, float(by_draw.max())
+    beaten = highest - maximum > rounding * max(1.0, abs(maximum))
+    return Likelihoods(
+        em_maximum=maximum,
+        em_by_pymc=float(pymc.sum()),
+        best_draw=highest,
+        best_draw_by_em=float(by_em.sum()),
+        by_draw=by_draw,
+        restart=fit(spec, em.panel, backend="em", initial=best, starts=0) if beaten else None,
+        loo=loo_by_unit(posterior_fit),
+    )
+
+
+def loo_by_unit(posterior_fit: Fit) -> dict[str, float]:
+    """PSIS leave-one-unit-out cross-validation (Vehtari, Gelman & Gabry 2017)."""
+    import arviz as az  # slow to import, needed by few
+
+    log_likelihood = posterior_fit.tree["log_likelihood"].to_dataset()["outcomes"]
+    moving = (log_likelihood.std(("chain", "draw")) > 0).to_numpy()
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": posterior_fit.tree["posterior"].to_dataset(),
+            "log_likelihood": log_likelihood.isel(unit=moving).to_dataset(name="outcomes"),
+        }
+    )
+    with warnings.catch_warnings():
+        # High Pareto k is reported as a row of the table instead.
+        warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
+        result = az.loo(tree, var_name="outcomes", pointwise=True)
+    return {
+        "elpd": float(result.elpd),
+        "se": float(result.se),
+        "p": float(result.p),
+        "high_k": float((result.pareto_k > HIGH_PARETO_K).sum()),
+        "units": float(moving.sum()),
+    }
+
+
+def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> pd.DataFrame:
+    """Quantity, value and note; AIC and BIC by their usual formulae (Schwarz 1978)."""
+    d, units, rows = em.n_parameters, prepared.n_units, prepared.total_degrees_of_freedom
+    maximum, mean = scores.em_maximum, float(scores.by_draw.mean())
+    lines = [
+        ("EM maximum", maximum, em.message),
+        ("EM estimate scored by PyMC", scores.em_by_pymc, "PyMC's compiled log-density"),
+        ("highest draw", scores.best_draw, "over all chains"),
+        ("highest draw scored by EM", scores.best_draw_by_em, "EM's arithmetic"),
+        ("identity error", scores.identity_error, "largest relative disagreement of the two"),
+        ("highest draw less EM maximum", scores.excess, "positive: EM missed the optimum"),
+        ("mean over draws", mean, f"expected about the maximum less d/2 = {maximum - d / 2:.2f}"),
+        (
+            "sd over draws",
+            float(scores.by_draw.std(ddof=1)),
+            f"expected about {np.sqrt(d / 2):.2f}",
+        ),
+        ("free parameters d", d, ""),
+        ("AIC", -2 * maximum + 2 * d, "at EM's maximum"),
+        ("BIC, n = units", -2 * maximum + d * np.log(units), f"n = {units}; the default here"),
+        ("BIC, n = rows", -2 * maximum + d * np.log(rows), f"n = {rows} rows after absorption"),
+        ("PSIS-LOO elpd", scores.loo["elpd"], f"by unit; standard error {scores.loo['se']:.2f}"),
+        ("PSIS-LOO p", scores.loo["p"], "effective number of parameters"),
+        (
+            f"units with Pareto k > {HIGH_PARETO_K}",
+            scores.loo["high_k"],
+            f"of {scores.loo['units']:.0f}; where there are any, elpd is unreliable",
+        ),
+    ]
+    if scores.restart is not None:
+        note = f"from the highest draw; {scores.restart.message}"
+        lines.insert(1, ("EM restarted", scores.restart.log_likelihood, note))
+    return pd.DataFrame(lines, columns=["quantity", "value", "note"]).set_index("quantity")

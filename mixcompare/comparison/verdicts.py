@@ -1,0 +1,279 @@
+"""The rules by which evidence becomes a verdict, all in one place.
+
+Every rule reads numbers that the report shows, compares them with a threshold that the
+user can set, and gives one of
+
+``agree``
+    the backends tell the same story;
+``caution``
+    nothing contradicts that, but the evidence is too weak to rely on;
+``differ``
+    they do not, with the likeliest reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.comparison.likelihoods import Likelihoods
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit
+from mixcompare.labels import Switching
+from mixcompare.panel import FloatArray
+
+WORSE_OPTIMUM = "EM stopped at a worse optimum"
+MODES = "chains in different modes"
+NOT_CONVERGED = "not converged"
+PRIOR = "prior pull"
+SKEWED = "skewed posterior"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What separates agreement from difference.
+
+    Parameters
+    ----------
+    identity
+        Relative disagreement of the two likelihood computations.
+    excess
+        Relative excess of a draw's log-likelihood over EM's maximum.
+    starts_at_best
+        Starts that should have reached the best optimum.
+    r_hat, r_hat_modes
+        R-hat of a converged parameter; R-hat of the log-likelihood above which chains
+        sit in different modes.
+    ess
+        Bulk effective sample size of every parameter.
+    difference
+        Posterior mean less EM's estimate, in posterior sds.
+    mean_log_likelihood
+        Distance of the draws' mean log-likelihood from its expectation, the maximum
+        less d/2, in units of its spread sqrt(d/2).
+    same_class, distance
+        Share of units in the same class; mean distance of class probabilities.
+    """
+
+    identity: float = 1e-9
+    excess: float = 1e-8
+    starts_at_best: int = 3
+    r_hat: float = 1.01
+    r_hat_modes: float = 1.05
+    ess: float = 400.0
+    difference: float = 0.5
+    mean_log_likelihood: float = 2.0
+    same_class: float = 0.95
+    distance: float = 0.05
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, (int, float)) or not value > 0:
+                raise OptionError(f"threshold {field.name} must be positive, not {value!r}.")
+
+    def table(self) -> pd.DataFrame:
+        """Threshold and value, one row each."""
+        return pd.DataFrame(asdict(self).items(), columns=["threshold", "value"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """All that the rules read."""
+
+    em: Fit
+    estimates: pd.DataFrame
+    shift: FloatArray
+    scores: Likelihoods
+    agreement: pd.DataFrame
+    optima: pd.DataFrame
+    moved: Switching
+    invariant: dict[str, float]
+    divergences: int
+    thresholds: Thresholds
+
+    @property
+    def worse_optimum(self) -> bool:
+        """Whether a draw has beaten EM's maximum."""
+        return self.scores.restart is not None
+
+    @property
+    def different_modes(self) -> bool:
+        """Whether chains differ in quantities that relabelling cannot change."""
+        return max(self.invariant.values(), default=np.nan) > self.thresholds.r_hat_modes
+
+    @property
+    def converged(self) -> bool:
+        """Whether every aligned parameter meets the R-hat and ESS thresholds."""
+        worst = np.nanmax([self.estimates["r_hat"].max(), *self.invariant.values()])
+        enough = self.estimates["ess_bulk"].min() >= self.thresholds.ess
+        return bool(worst <= self.thresholds.r_hat and enough and not self.divergences)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One section's verdict, the likeliest reason of a difference, and a statement."""
+
+    section: str
+    verdict: str
+    reason: str
+    statement: str
+
+
+def judge(evidence: Evidence) -> pd.DataFrame:
+    """Apply every rule; columns section, verdict, reason, statement."""
+    return pd.DataFrame([asdict(rule(evidence)) for rule in _RULES])
+
+
+def judge_identity(e: Evidence) -> Verdict:
+    """Both backends must compute the same log-likelihood at the same parameters."""
+    error = e.scores.identity_error
+    same = error <= e.thresholds.identity
+    return Verdict(
+        "likelihood identity",
+        "agree" if same else "differ",
+        "" if same else "the backends compute different likelihoods",
+        f"At EM's estimate and at the best draw the two independent computations of the "
+        f"log-likelihood differ by {error:.1e} relative (at most {e.thresholds.identity:.0e}).",
+    )
+
+
+def judge_optimum(e: Evidence) -> Verdict:
+    """EM's maximum must not be beaten by a draw, and several starts should find it."""
+    section = "EM optimum"
+    if e.scores.restart is not None:
+        return Verdict(
+            section,
+            "differ",
+            WORSE_OPTIMUM,
+            f"A draw has a log-likelihood {e.scores.excess:.4g} above EM's maximum; EM restarted "
+            f"from it reaches {e.scores.restart.log_likelihood:.4f} instead of "
+            f"{e.scores.em_maximum:.4f}. Use more starts.",
+        )
+    if e.em.status != "converged":
+        return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
+    at_best, total = int(e.optima["starts"].iloc[0]), e.em.tree["starts"].sizes["start"]
+    found = (
+        f"{at_best} of {total} starts reached the maximum {e.scores.em_maximum:.4f}; "
+        f"{len(e.optima)} distinct optima; no draw is above it "
+        f"(highest {e.scores.best_draw:.4f})."
+    )
+    if e.em.spec.n_components > 1 and at_best < e.thresholds.starts_at_best:
+        return Verdict(section, "caution", "few starts at the best optimum", found)
+    return Verdict(section, "agree", "", found)
+
+
+def judge_convergence(e: Evidence) -> Verdict:
+    """Chains must agree with one another before they can be compared with anything."""
+    r_hat, ess = float(e.estimates["r_hat"].max()), float(e.estimates["ess_bulk"].min())
+    invariant = ", ".join(f"{name} {value:.3f}" for name, value in e.invariant.items())
+    found = (
+        f"Largest R-hat after alignment {r_hat:.3f}, smallest bulk ESS {ess:.0f}, "
+        f"{e.divergences} divergences; label-invariant R-hat: {invariant}."
+    )
+    if e.converged:
+        return Verdict("MCMC convergence", "agree", "", found)
+    if e.different_modes:
+        return Verdict("MCMC convergence", "differ", MODES, found)
+    return Verdict("MCMC convergence", "caution", NOT_CONVERGED, found)
+
+
+def judge_estimates(e: Evidence) -> Verdict:
+    """Posterior means must lie near the maximum, in posterior sds."""
+    difference = e.estimates["difference"]
+    worst = str(difference.abs().idxmax())
+    limit = e.thresholds.difference
+    beyond = int((difference.abs() > limit).sum())
+    found = (
+        f"{beyond} of {len(difference)} parameters differ by more than {limit:g} posterior sds; "
+        f"the most is {difference[worst]:+.2f} sds for {worst}."
+    )
+    if beyond == 0:
+        verdict = "agree" if e.converged else "caution"
+        return Verdict("estimates", verdict, "" if e.converged else NOT_CONVERGED, found)
+    reason, because = _reason_of_difference(e, difference)
+    return Verdict("estimates", "differ", reason, f"{found} {because}")
+
+
+def _reason_of_difference(e: Evidence, difference: pd.Series) -> tuple[str, str]:
+    if e.worse_optimum:
+        return WORSE_OPTIMUM, "A draw has beaten EM's maximum, so EM's estimate is not the maximum."
+    if e.different_modes:
+        return MODES, "The chains have not mixed, so that their mean describes no mode."
+    if not e.converged:
+        return NOT_CONVERGED, "The chains have not converged, so the difference may be noise."
+    if np.isnan(e.shift).any():
+        return "unknown", "EM has no standard errors, so the prior's pull cannot be predicted."
+    predicted = e.shift / e.estimates["posterior_sd"].to_numpy()
+    left = float((difference - predicted).abs().max())
+    moved = float(np.abs(predicted).max())
+    if left <= max(e.thresholds.difference, 0.5 * float(difference.abs().max())):
+        return PRIOR, (
+            f"The prior alone should move parameters by up to {moved:.2f} sds; what it does not "
+            f"explain is at most {left:.2f} sds."
+        )
+    return SKEWED, (
+        f"The prior should move parameters by at most {moved:.2f} sds, which leaves up to "
+        f"{left:.2f} sds: the posterior's mean is not near its mode."
+    )
+
+
+def judge_likelihoods(e: Evidence) -> Verdict:
+    """Draws should lie about d/2 below the maximum, where a posterior is near normal."""
+    d = e.em.n_parameters
+    mean, expected = float(e.scores.by_draw.mean()), e.scores.em_maximum - d / 2
+    off = (mean - expected) / np.sqrt(d / 2)
+    found = (
+        f"The draws' mean log-likelihood {mean:.2f} is {off:+.2f} spreads from the {expected:.2f} "
+        f"that a posterior near normal around EM's maximum would have."
+    )
+    if abs(off) <= e.thresholds.mean_log_likelihood:
+        return Verdict("likelihoods", "agree", "", found)
+    reason = WORSE_OPTIMUM if e.worse_optimum else MODES if e.different_modes else SKEWED
+    return Verdict("likelihoods", "differ", reason, found)
+
+
+def judge_membership(e: Evidence) -> Verdict:
+    """Units must be put into the same classes with like certainty."""
+    same = float(e.agreement["value"]["units in the same class"])
+    distance = float(e.agreement["value"]["mean distance"])
+    index = float(e.agreement["value"]["adjusted Rand index"])
+    found = (
+        f"{same:.1%} of the units are in the same class (adjusted Rand index {index:.3f}); class "
+        f"probabilities differ by {distance:.4f} on average."
+    )
+    if same >= e.thresholds.same_class and distance <= e.thresholds.distance:
+        return Verdict("class membership", "agree", "", found)
+    reason = WORSE_OPTIMUM if e.worse_optimum else MODES if e.different_modes else NOT_CONVERGED
+    if reason == NOT_CONVERGED and e.converged:
+        reason = "overlapping classes"
+    return Verdict("class membership", "differ", reason, found)
+
+
+def judge_switching(e: Evidence) -> Verdict:
+    """Label switching does no harm if alignment undoes it."""
+    before, after = float(e.estimates["r_hat_raw"].max()), float(e.estimates["r_hat"].max())
+    found = (
+        f"{e.moved.labellings} labelling(s) visited, {e.moved.switches.sum()} switches within "
+        f"chains; largest R-hat {before:.3f} as sampled and {after:.3f} aligned."
+    )
+    if e.moved.labellings == 1:
+        return Verdict("label switching", "agree", "", f"No label switching: {found}")
+    if not after > e.thresholds.r_hat:
+        return Verdict("label switching", "agree", "", f"Undone by alignment: {found}")
+    reason = MODES if e.different_modes else NOT_CONVERGED
+    return Verdict("label switching", "caution", reason, found)
+
+
+_RULES: tuple[Callable[[Evidence], Verdict], ...] = (
+    judge_identity,
+    judge_optimum,
+    judge_convergence,
+    judge_estimates,
+    judge_likelihoods,
+    judge_membership,
+    judge_switching,
+)

@@ -1,0 +1,52 @@
+"""Measures of agreement between classifications, on arrays; knows no backend."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import comb
+
+from mixcompare.panel import FloatArray
+
+
+def adjusted_rand_index(first: NDArray[np.intp], second: NDArray[np.intp]) -> float:
+    """Agreement of two partitions, corrected for chance (Hubert & Arabie 1985, eq. 5).
+
+    Parameters
+    ----------
+    first, second
+        (G,) class numbers; their names do not matter.
+
+    Returns
+    -------
+    1 for equal partitions, about 0 for independent ones.
+    """
+    _, a = np.unique(first, return_inverse=True)
+    _, b = np.unique(second, return_inverse=True)
+    table = np.zeros((a.max() + 1, b.max() + 1))
+    np.add.at(table, (a, b), 1)
+    together = comb(table, 2).sum()
+    rows, columns = comb(table.sum(axis=1), 2).sum(), comb(table.sum(axis=0), 2).sum()
+    expected = rows * columns / comb(len(a), 2) if len(a) > 1 else 0.0
+    largest = (rows + columns) / 2
+    return 1.0 if largest == expected else float((together - expected) / (largest - expected))
+
+
+def total_variation(first: FloatArray, second: FloatArray) -> FloatArray:
+    """(G,) total variation distances between class probabilities (G, K), in 0..1."""
+    return np.asarray(0.5 * np.abs(first - second).sum(axis=1))
+
+
+def relative_entropy(responsibilities: FloatArray) -> float:
+    """Relative entropy of a classification, 1 for certain classes (Ramaswamy et al. 1993).
+
+    Parameters
+    ----------
+    responsibilities
+        (G, K). With one class the classification is certain.
+    """
+    units, k = responsibilities.shape
+    if k == 1:
+        return 1.0
+    logs = np.log(responsibilities, where=responsibilities > 0, out=np.zeros_like(responsibilities))
+    return float(1 + (responsibilities * logs).sum() / (units * np.log(k)))

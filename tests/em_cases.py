@@ -1,0 +1,92 @@
+"""Small simulated panels for the EM tests, one per model structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+import mixcompare as mc
+from mixcompare.backends.em.standardise import Parameters, Standardised, standardise
+from mixcompare.compress import PreparedPanel, compress
+from mixcompare.panel import Panel
+
+STRUCTURES = [
+    (covariance, covariance_by)
+    for covariance in ("full", "diagonal", "spherical")
+    for covariance_by in ("component", "shared")
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A specification with its data in every form."""
+
+    spec: mc.MixtureSpec
+    table: pd.DataFrame
+    panel: Panel
+    prepared: PreparedPanel
+    data: Standardised
+
+
+def simulate(
+    *, units: int = 30, rows: tuple[int, int] = (1, 9), m: int = 1, k: int = 2, seed: int = 0
+) -> pd.DataFrame:
+    """Unbalanced panel with two cells per unit, covariates x1 and x2 and m outcomes."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(rows[0], rows[1], size=units, endpoint=True)
+    unit = np.repeat(np.arange(units), lengths)
+    x = rng.normal(size=(unit.size, 2)) * [1.0, 20.0] + [0.0, 300.0]
+    coefficients = rng.normal(size=(k, 2, m)) / [[1.0], [20.0]]
+    classes = rng.integers(k, size=units)[unit]
+    mean = np.einsum("ni,nij->nj", x - [0.0, 300.0], coefficients[classes])
+    y = mean + 3 * classes[:, None] + rng.normal(size=(unit.size, m)) * (1 + classes[:, None])
+    columns = {f"y{j + 1}": y[:, j] for j in range(m)}
+    cell = rng.integers(2, size=unit.size)
+    return pd.DataFrame({"unit": unit, "cell": cell, "x1": x[:, 0], "x2": x[:, 1], **columns})
+
+
+def build(
+    covariance: str = "full",
+    covariance_by: str = "component",
+    *,
+    m: int = 1,
+    k: int = 2,
+    absorb: bool = False,
+    seed: int = 0,
+    units: int = 30,
+) -> Case:
+    """A case of the given structure."""
+    table = simulate(m=m, k=k, seed=seed, units=units)
+    outcomes = " + ".join(f"y{j + 1}" for j in range(m))
+    spec = mc.MixtureSpec(
+        f"{outcomes} ~ x1 + x2",
+        unit="unit",
+        absorb="unit:cell" if absorb else None,
+        n_components=k,
+        covariance=covariance,  # type: ignore[arg-type]
+        covariance_by=covariance_by,  # type: ignore[arg-type]
+    )
+    panel = mc.build_panel(spec, table)
+    prepared = compress(panel)
+    return Case(spec, table, panel, prepared, standardise(spec, prepared))
+
+
+def random_parameters(case: Case, seed: int = 0) -> Parameters:
+    """Parameters in raw units, of the case's structure, near nothing in particular."""
+    rng = np.random.default_rng(seed)
+    _, _, p, m = case.data.shape
+    k = case.spec.n_components
+    root = rng.normal(size=(k, m, m)) * 0.5 + 1.5 * np.eye(m)
+    covariance = root @ root.transpose(0, 2, 1)
+    if case.spec.covariance_by == "shared":
+        covariance[:] = covariance[0]
+    if case.spec.covariance == "diagonal":
+        covariance = covariance * np.eye(m)
+    if case.spec.covariance == "spherical":
+        covariance = covariance[:, :1, :1] * np.eye(m)
+    standard = Parameters(
+        rng.dirichlet(np.full(k, 3.0)), rng.normal(size=(k, p, m)) * 0.7, covariance
+    )
+    return case.data.to_raw(standard)

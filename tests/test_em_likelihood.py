@@ -1,0 +1,123 @@
+"""The EM's likelihood, score and information against brute force on raw rows."""
+
+import numpy as np
+import pytest
+
+import mixcompare as mc
+from mixcompare.backends import get_backend
+from mixcompare.backends.em.information import (
+    covariance_basis,
+    layout,
+    score_and_information,
+)
+from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.steps import e_step, m_step
+from tests.em_cases import STRUCTURES, Case, build, random_parameters
+from tests.raw_referee import raw_unit_log_likelihood
+
+CASES = [
+    (*structure, m, k, absorb)
+    for structure in STRUCTURES
+    for m, k, absorb in ((1, 1, False), (1, 3, True), (2, 2, False), (3, 3, True))
+]
+
+
+@pytest.mark.parametrize(("covariance", "by", "m", "k", "absorb"), CASES)
+def test_likelihood_is_that_of_the_raw_rows(
+    covariance: str, by: str, m: int, k: int, absorb: bool
+) -> None:
+    case = build(covariance, by, m=m, k=k, absorb=absorb, seed=m + k)
+    own = random_parameters(case, seed=k)
+    ours = get_backend("em").unit_log_likelihood(
+        case.spec, case.prepared, own.weights, own.coefficients, own.covariance
+    )
+    raw = raw_unit_log_likelihood(case.panel, own.weights, own.coefficients, own.covariance)
+    np.testing.assert_allclose(ours, raw, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("covariance", "by", "m", "k", "absorb"), CASES)
+def test_score_and_information_equal_numerical_derivatives(
+    covariance: str, by: str, m: int, k: int, absorb: bool
+) -> None:
+    case = build(covariance, by, m=m, k=k, absorb=absorb, seed=m + k)
+    at = case.data.from_raw(random_parameters(case, seed=k))
+    vector = pack(case, at)
+    scores, information = score_and_information(case.spec, case.data, at)
+    gradient = np.zeros_like(vector)
+    hessian = np.zeros_like(information)
+    step = 1e-6
+    for i in range(len(vector)):
+        shift = step * np.eye(len(vector))[i]
+        ahead, behind = unpack(case, vector + shift), unpack(case, vector - shift)
+        values = [e_step(case.data, p).log_likelihood for p in (ahead, behind)]
+        gradient[i] = (values[0] - values[1]) / (2 * step)
+        totals = [score_and_information(case.spec, case.data, p)[0].sum(0) for p in (ahead, behind)]
+        hessian[:, i] = (totals[0] - totals[1]) / (2 * step)
+    size = np.abs(information).max()
+    np.testing.assert_allclose(scores.sum(axis=0), gradient, atol=1e-6 * size)
+    np.testing.assert_allclose(information, -hessian, atol=1e-7 * size)
+    np.testing.assert_allclose(information, information.T, atol=1e-12 * size)
+
+
+@pytest.mark.parametrize(("covariance", "by"), STRUCTURES)
+def test_m_step_maximises_the_expected_complete_log_likelihood(covariance: str, by: str) -> None:
+    """No small move within the structure raises Q, and responsibilities reproduce the weights."""
+    case = build(covariance, by, m=2, k=2, seed=4)
+    rng = np.random.default_rng(5)
+    tau = rng.dirichlet([1.0, 1.0], size=case.data.shape[0])
+    best = m_step(case.spec, case.data, tau)
+    np.testing.assert_allclose(best.weights, tau.mean(axis=0))
+    top = expected_complete(case, best, tau)
+    vector = pack(case, best)
+    for _ in range(40):
+        moved = unpack(case, vector + 1e-3 * rng.normal(size=len(vector)))
+        assert expected_complete(case, moved, tau) < top
+
+
+def test_lower_bound_touches_the_log_likelihood_after_an_e_step() -> None:
+    case = build(m=2, k=3, seed=6)
+    at = case.data.from_raw(random_parameters(case, seed=1))
+    expected = e_step(case.data, at)
+    tau = expected.responsibilities
+    entropy = -(tau * np.log(np.where(tau > 0, tau, 1.0))).sum()
+    bound = expected_complete(case, at, tau) + entropy
+    assert bound == pytest.approx(expected.log_likelihood, rel=1e-12)
+
+
+def test_responsibilities_survive_log_densities_that_exp_cannot_hold() -> None:
+    table = {"y": [0.0, 1.0, 1e4, 1e4 + 1]}
+    fit = mc.fit(mc.MixtureSpec("y ~ 1", n_components=2, covariance_by="shared"), table, starts=4)
+    far = fit.responsibilities.to_numpy()
+    assert set(np.unique(far)) == {0.0, 1.0}
+    assert np.isfinite(fit.log_likelihood)
+
+
+def expected_complete(case: Case, parameters: Parameters, tau: np.ndarray) -> float:
+    from mixcompare.backends.em.steps import class_log_density
+
+    joint = np.log(parameters.weights) + class_log_density(case.data, parameters)
+    return float((tau * joint).sum())
+
+
+def pack(case: Case, at: Parameters) -> np.ndarray:
+    place, m = layout(case.spec, case.data), case.data.shape[-1]
+    basis = covariance_basis(case.spec, m)
+    vector = np.zeros(place.size)
+    vector[: place.n_weights] = np.log(at.weights[:-1] / at.weights[-1])
+    for k in range(place.n_components):
+        vector[place.coefficients(k)] = at.coefficients[k].ravel()
+        vector[place.covariance(k)] = [at.covariance[k][b > 0][0] for b in basis]
+    return vector
+
+
+def unpack(case: Case, vector: np.ndarray) -> Parameters:
+    place = layout(case.spec, case.data)
+    _, _, p, m = case.data.shape
+    basis = covariance_basis(case.spec, m)
+    odds = np.exp(np.append(vector[: place.n_weights], 0.0))
+    every = range(place.n_components)
+    return Parameters(
+        odds / odds.sum(),
+        np.stack([vector[place.coefficients(k)].reshape(p, m) for k in every]),
+        np.stack([np.tensordot(vector[place.covariance(k)], basis, 1) for k in every]),
+    )
