@@ -216,7 +216,8 @@ def _pooled_moments(parts: Sequence[PreparedPanel]) -> tuple[FloatArray, FloatAr
     """Mean and standard deviation of the union (Chan, Golub & LeVeque 1983)."""
     weight = np.array([part.total_degrees_of_freedom for part in parts], dtype=float)
     means = np.array([part.column_mean for part in parts])
-    mean = weight @ means / weight.sum()
+    total = max(weight.sum(), 1.0)
+    mean = weight @ means / total
     within = weight @ np.array([part.column_sd**2 for part in parts])
     between = weight @ (means - mean) ** 2
-    return mean, np.sqrt((within + between) / weight.sum())
+    return mean, np.sqrt((within + between) / total)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +14,6 @@ from formulaic.errors import FormulaicError
 from formulaic.parser import DefaultFormulaParser
 from formulaic.parser.types import Factor, Term
 from formulaic.transforms import TRANSFORMS
-from formulaic.utils.variables import Variable, get_required_variables
 from numpy.typing import NDArray
 
 from mixcompare.errors import DataError
@@ -41,14 +43,34 @@ def required_columns(spec: MixtureSpec) -> list[str]:
 def _variables(side: SimpleFormula) -> set[str]:
     # Formula.required_variables finds nothing inside stateful transforms such as bs(x).
     found: set[str] = set()
-    for factor in (factor for term in side for factor in term.factors):
+    for factor in _factors(side):
         if factor.eval_method is Factor.EvalMethod.LOOKUP:
             found.add(factor.expr)
         elif factor.eval_method is Factor.EvalMethod.PYTHON:
-            names = get_required_variables(factor.expr)
-            # x.clip(0) calls a method of the column x; log(x) calls no column.
-            found |= {str(v.root) for v in names if Variable.Role.VALUE in v.roles or "." in v}
-    return found - set(TRANSFORMS)
+            found |= _names(factor.expr)
+    return found
+
+
+def _names(expression: str) -> set[str]:
+    """Columns that a Python expression reads: names that are neither called nor modules."""
+    quoted: list[str] = re.findall("`([^`]*)`", expression)
+    places = (f"_quoted_{i}" for i in range(len(quoted)))
+    nodes = list(ast.walk(ast.parse(re.sub("`[^`]*`", lambda _: next(places), expression).strip())))
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    modules = {
+        id(node.value)
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in TRANSFORMS
+    }
+    names = {
+        node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called | modules
+    }
+    return {
+        quoted[int(name.removeprefix("_quoted_"))] if name.startswith("_quoted_") else name
+        for name in names
+    }
 
 
 def build_design(spec: MixtureSpec, frame: pd.DataFrame) -> Design:
@@ -64,6 +86,8 @@ def build_design(spec: MixtureSpec, frame: pd.DataFrame) -> Design:
         finite, or an intercept is asked for beside absorbed effects.
     """
     left, right = _sides(spec)
+    _check_lookups([*left, *right], frame)
+    frame = _plain_columns(frame[required_columns(spec)], _categorical(right))
     outcomes = _evaluate(left, frame, spec.formula)
     _check_outcomes(left, outcomes, frame)
     covariates = _evaluate(right, frame, spec.formula)
@@ -97,6 +121,71 @@ def _sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
     return formula.lhs, SimpleFormula([_CONSTANT, *(t for t in asked if t != _CONSTANT)])
 
 
+def _factors(terms: Iterable[Term]) -> list[Factor]:
+    return [factor for term in terms for factor in term.factors]
+
+
+def _check_lookups(terms: Iterable[Term], frame: pd.DataFrame) -> None:
+    """Refuse columns that stand for a term themselves and are neither numbers nor labels."""
+    for factor in _factors(terms):
+        if factor.eval_method is not Factor.EvalMethod.LOOKUP:
+            continue
+        if factor.expr == _INTERCEPT:
+            raise DataError(
+                f"the column {_INTERCEPT!r} has the name of the formula's constant. Rename it."
+            )
+        _check_kind(factor.expr, frame[factor.expr])
+
+
+def _check_kind(name: str, column: pd.Series) -> None:
+    dtype = column.dtype
+    if isinstance(dtype, (pd.PeriodDtype, pd.IntervalDtype)) or (
+        not isinstance(dtype, pd.CategoricalDtype) and dtype.kind in "mMc"
+    ):
+        raise DataError(
+            f"{name!r} is of type {dtype}, which is neither a number nor a category. Make it a "
+            f"number first (such as the years since a date), or write C({name}) for categories."
+        )
+
+
+def _categorical(side: SimpleFormula) -> set[str]:
+    """Columns inside C(...), whose labels keep their type."""
+    return {
+        name
+        for factor in _factors(side)
+        if factor.expr.startswith("C(")
+        for name in _names(factor.expr)
+    }
+
+
+def _plain_columns(frame: pd.DataFrame, categorical: set[str]) -> pd.DataFrame:
+    """Complete columns as NumPy floats, booleans, texts or categories that occur.
+
+    Numbers are made doubles before any transformation, because integers overflow
+    silently (the square of a calendar year does in 16 bits).
+    """
+    return pd.DataFrame(
+        {name: _plain(frame[name], as_float=name not in categorical) for name in frame.columns},
+        index=frame.index,
+    )
+
+
+def _plain(column: pd.Series, *, as_float: bool) -> pd.Series:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    if column.dtype == object:
+        column = column.infer_objects()
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype(bool)
+    if pd.api.types.is_numeric_dtype(column) and column.dtype.kind != "c":
+        return column.astype(np.float64) if as_float else column
+    if column.dtype == object or pd.api.types.is_string_dtype(column):
+        inferred = pd.api.types.infer_dtype(column)
+        numbers = inferred in {"integer", "decimal", "mixed-integer-float"}
+        return column.astype(np.float64 if numbers else object)
+    return column
+
+
 def _evaluate(side: SimpleFormula, frame: pd.DataFrame, formula: str) -> pd.DataFrame:
     try:
         # log(-1) is reported with its row below, not as a warning without one.
@@ -104,14 +193,17 @@ def _evaluate(side: SimpleFormula, frame: pd.DataFrame, formula: str) -> pd.Data
             matrix: ModelMatrix = side.get_model_matrix(
                 frame, context={}, output="pandas", na_action="ignore"
             )
-    except (FormulaicError, ValueError, TypeError, ArithmeticError) as error:
+    except (FormulaicError, ValueError, TypeError, LookupError, ArithmeticError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"formula {formula!r} fails on the data: {reason}") from error
-    return pd.DataFrame(matrix)
+    columns = pd.DataFrame(matrix)
+    for name in columns.columns:
+        _check_kind(name, columns[name])
+    return columns
 
 
 def _check_outcomes(side: SimpleFormula, outcomes: pd.DataFrame, frame: pd.DataFrame) -> None:
-    names = [str(term) for term in side]
+    names = [str(term).strip("`") for term in side]
     if not names:
         raise DataError("the formula names no outcome.")
     if list(map(str, outcomes.columns)) == names:

@@ -271,7 +271,7 @@ def build_tree(
         "spec_hash": spec.content_hash,
         "fingerprint": panel.fingerprint,
         "seed": seed,
-        "options": json.dumps(dataclasses.asdict(options), default=str),
+        "options": json.dumps(_plain_options(options)),
         "status": outcome.status,
         "message": outcome.message,
         "seconds": seconds,
@@ -279,6 +279,17 @@ def build_tree(
         "versions": json.dumps(_versions()),
     }
     return tree
+
+
+def _plain_options(options: Any) -> dict[str, Any]:
+    """Options as JSON; what JSON cannot hold (a user's own start) is named by its type."""
+    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
+    return {
+        name: value
+        if value is None or isinstance(value, (bool, int, float, str, tuple, list))
+        else f"<{type(value).__name__}>"
+        for name, value in values.items()
+    }
 
 
 def _versions() -> dict[str, str]:

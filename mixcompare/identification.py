@@ -21,10 +21,11 @@ def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
     Raises
     ------
     DataError
-        For a constant outcome, a covariate without variation inside the absorbed
-        cells, a rank-deficient design, an outcome that the covariates explain
-        exactly, or more components than distinct units.
+        For cells of single rows, a constant outcome, a covariate without variation
+        inside the absorbed cells, a rank-deficient design, an outcome that the
+        covariates explain exactly, or more components than distinct units.
     """
+    _check_rows_left(prepared)
     _check_outcomes_vary(prepared)
     if prepared.absorbed:
         _check_varies_within_cells(prepared)
@@ -32,6 +33,14 @@ def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
     _check_rank(prepared, triangle)
     _check_not_exact(spec, prepared, triangle)
     _check_enough_units(spec, prepared)
+
+
+def _check_rows_left(prepared: PreparedPanel) -> None:
+    if prepared.total_degrees_of_freedom == 0:
+        raise DataError(
+            "every absorbed cell has a single row, which its own effect explains: nothing is "
+            "left to model. Absorb less, or give more rows per cell."
+        )
 
 
 def _check_outcomes_vary(prepared: PreparedPanel) -> None:

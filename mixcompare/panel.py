@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from mixcompare.design import Design, build_design, required_columns
 from mixcompare.errors import DataError
 from mixcompare.spec import MixtureSpec
+from mixcompare.suggest import did_you_mean
 from mixcompare.tables import read_table
 
 type FloatArray = NDArray[np.float64]
@@ -34,7 +34,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """Design arrays of a panel; rows are sorted by unit, then by cell, stably.
+    """Design arrays of a panel; rows are sorted by unit, cell and then value.
 
     Attributes
     ----------
@@ -52,6 +52,10 @@ class Panel:
         (N,) the row's number in the table that was given, counted from 0.
     variables
         Raw numeric columns behind the covariates, (N,) each, for plots.
+    dropped
+        What ``missing="drop"`` removed.
+    source
+        Formula, unit and absorbed columns that it was built with, if any.
     """
 
     outcomes: FloatArray
@@ -64,6 +68,7 @@ class Panel:
     covariate_names: tuple[str, ...]
     variables: dict[str, FloatArray]
     dropped: Dropped = Dropped()
+    source: tuple[str, str | None, tuple[str, ...] | None] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -116,8 +121,23 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     design = build_design(spec, complete)
     unit, unit_labels = _units(spec, complete)
     cell = _cells(spec, complete, unit, unit_labels)
-    order = np.lexsort((np.zeros(len(unit)) if cell is None else cell, unit))
-    return _sorted_panel(design, unit, unit_labels, cell, complete.index.to_numpy(), order, dropped)
+    order = _canonical_order(design, unit, cell)
+    panel = _sorted_panel(design, unit, unit_labels, cell, complete.index.to_numpy(), order)
+    return replace(panel, dropped=dropped, source=design_source(spec))
+
+
+def design_source(spec: MixtureSpec) -> tuple[str, str | None, tuple[str, ...] | None]:
+    """Formula, unit and absorbed columns: all of a specification that shapes a panel."""
+    return spec.formula, spec.unit, None if spec.absorb is None else tuple(spec.absorb)
+
+
+def _canonical_order(design: Design, unit: IntArray, cell: IntArray | None) -> IntArray:
+    """Sort by unit, cell and then every column, so that no result depends on row order."""
+    columns = (*design.covariates.T, *design.outcomes.T)
+    varying = [column for column in columns if column.size and column.min() < column.max()]
+    # lexsort's last key is its first: outcomes break ties between equal covariates.
+    keys = (*reversed(varying), *(() if cell is None else (cell,)), unit)
+    return np.lexsort(keys).astype(np.intp)
 
 
 def _sorted_panel(
@@ -127,7 +147,6 @@ def _sorted_panel(
     cell: IntArray | None,
     row: IntArray,
     order: IntArray,
-    dropped: Dropped,
 ) -> Panel:
     return Panel(
         outcomes=design.outcomes[order],
@@ -139,7 +158,6 @@ def _sorted_panel(
         outcome_names=design.outcome_names,
         covariate_names=design.covariate_names,
         variables={name: values[order] for name, values in design.variables.items()},
-        dropped=dropped,
     )
 
 
@@ -147,7 +165,7 @@ def _used_columns(spec: MixtureSpec, frame: pd.DataFrame) -> list[str]:
     named = [*required_columns(spec), *([spec.unit] if spec.unit else []), *(spec.absorb or ())]
     unknown = [name for name in dict.fromkeys(named) if name not in frame.columns]
     if unknown:
-        hints = [_hint(name, frame.columns) for name in unknown]
+        hints = [f"{name!r}{did_you_mean(name, frame.columns)}" for name in unknown]
         raise DataError(
             f"unknown column {', '.join(hints)}; the data have: "
             f"{', '.join(map(str, frame.columns[:30]))}{', ...' if frame.shape[1] > 30 else ''}."
@@ -155,15 +173,10 @@ def _used_columns(spec: MixtureSpec, frame: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _hint(name: str, columns: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(columns), n=1)
-    return f"{name!r} (did you mean {close[0]!r}?)" if close else repr(name)
-
-
 def _handle_missing(
     frame: pd.DataFrame, used: list[str], missing: Missing, unit: str | None
 ) -> tuple[pd.DataFrame, Dropped]:
-    absent = frame[used].isna()
+    absent = pd.DataFrame({name: _is_missing(frame[name]) for name in used})
     counts = tuple((name, int(absent[name].sum())) for name in used if absent[name].any())
     if not counts:
         return frame, Dropped()
@@ -183,11 +196,33 @@ def _handle_missing(
     return complete, Dropped(int((~keep).sum()), int(units), counts)
 
 
+def _is_missing(column: pd.Series) -> pd.Series:
+    missing = column.isna()
+    if pd.api.types.is_float_dtype(column):  # Arrow's floats tell NaN from null
+        missing |= np.isnan(column.to_numpy(np.float64, na_value=np.nan))
+    return missing
+
+
 def _units(spec: MixtureSpec, frame: pd.DataFrame) -> tuple[IntArray, NDArray[Any]]:
     if spec.unit is None:
         return np.arange(len(frame), dtype=np.intp), frame.index.to_numpy(dtype=np.int64)
+    _check_hashable(frame, (spec.unit,))
     codes, labels = _factorize(frame[spec.unit])
     return codes, _storable_labels(labels)
+
+
+def _check_hashable(frame: pd.DataFrame, columns: Iterable[str]) -> None:
+    for name in columns:
+        if frame[name].dtype != object:
+            continue
+        for row, label in frame[name].items():
+            try:
+                hash(label)
+            except TypeError as error:
+                raise DataError(
+                    f"{name!r} is {label!r} in row {row} (counted from 0), which cannot name a "
+                    "unit or cell. Give numbers, texts or tuples."
+                ) from error
 
 
 def _factorize(column: pd.Series) -> tuple[IntArray, NDArray[Any]]:
@@ -201,11 +236,14 @@ def _factorize(column: pd.Series) -> tuple[IntArray, NDArray[Any]]:
 
 def _storable_labels(labels: NDArray[Any]) -> NDArray[Any]:
     """Integers stay, everything else becomes text, made distinct where two texts agree."""
-    if all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in labels):
+    if all(
+        isinstance(x, (int, np.integer)) and not isinstance(x, bool) and -(2**63) <= x < 2**63
+        for x in labels
+    ):
         return labels.astype(np.int64)
     texts = [str(label) for label in labels]
-    if len(set(texts)) < len(texts):
-        texts = [repr(label) for label in labels]
+    if len(set(texts)) < len(texts) or any("\0" in text for text in texts):
+        texts = [repr(label) for label in labels]  # netCDF's texts cannot hold a NUL either
     if len(set(texts)) < len(texts):
         texts = [f"{text} #{i}" for i, text in enumerate(texts)]
     return np.asarray(texts, dtype=object)
@@ -216,19 +254,20 @@ def _cells(
 ) -> IntArray | None:
     if spec.absorb is None:
         return None
+    _check_hashable(frame, spec.absorb)
     cell = frame.groupby(list(spec.absorb), observed=True, sort=False).ngroup().to_numpy()
     first = np.full(cell.max() + 1, -1)
     first[cell[::-1]] = unit[::-1]
     spanning = np.flatnonzero(first[cell] != unit)
     if spanning.size:
         row = int(spanning[0])
-        labels = tuple(frame[column].iloc[row] for column in spec.absorb)
+        labels = [frame[column].iloc[row] for column in spec.absorb]
         remedy = ":".join((str(spec.unit), *(c for c in spec.absorb if c != spec.unit)))
-        named = ", ".join(f"{c}={v!r}" for c, v in zip(spec.absorb, labels, strict=True))
+        named = ", ".join(f"{c}={v}" for c, v in zip(spec.absorb, labels, strict=True))
         raise DataError(
             f"the absorbed cell {named} "
-            f"spans two units, {spec.unit}={unit_labels[first[cell[row]]]!r} and "
-            f"{unit_labels[unit[row]]!r}. Absorbed effects must be nested in the unit: for one "
+            f"spans two units, {spec.unit}={unit_labels[first[cell[row]]]} and "
+            f"{unit_labels[unit[row]]}. Absorbed effects must be nested in the unit: for one "
             f"effect per unit and cell write absorb={remedy!r}."
         )
     return cell.astype(np.intp)

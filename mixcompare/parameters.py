@@ -13,7 +13,7 @@ from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
 Variable = Literal["weights", "coefficients", "covariance"]
-VARIABLES: tuple[Variable, ...] = get_args(Variable)
+VARIABLES: tuple[str, ...] = get_args(Variable)
 
 
 @dataclass(frozen=True, slots=True)

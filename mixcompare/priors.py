@@ -138,7 +138,8 @@ def _position(name: str, names: tuple[str, ...], kind: str) -> int:
 def _covariance_scale(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray:
     m, value = prepared.n_outcomes, spec.priors.covariance_scale
     if value is None:
-        return _pooled_residual_covariance(prepared) / float(spec.n_components) ** (2 / m)
+        shrink = float(spec.n_components ** (2 / m))
+        return np.asarray(_pooled_residual_covariance(prepared) / shrink)
     if not isinstance(value, tuple):
         return np.asarray(value * np.eye(m))
     if len(value) != m:

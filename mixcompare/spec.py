@@ -183,7 +183,8 @@ def _check_formula(formula: object) -> None:
         raise SpecificationError(f"formula must be a non-empty string, not {formula!r}.")
     try:
         parsed = Formula(formula)
-    except FormulaicError as error:
+        parsed.required_variables  # noqa: B018 (parses the Python inside the terms)
+    except (FormulaicError, SyntaxError) as error:
         reason = str(error).splitlines()[0]
         raise SpecificationError(f"formula {formula!r} cannot be parsed: {reason}") from error
     sides = parsed._to_dict() if isinstance(parsed, StructuredFormula) else {}
@@ -245,7 +246,7 @@ def _by_covariate(name: str, value: object, *, positive: bool = False) -> ByCova
         return _number(name, value, positive=positive)
     return tuple(
         (str(covariate), _by_outcome(f"{name}[{covariate!r}]", entry, positive=positive))
-        for covariate, entry in sorted(dict(value).items())
+        for covariate, entry in _pairs(name, value)
     )
 
 
@@ -254,14 +255,25 @@ def _by_outcome(name: str, value: object, *, positive: bool) -> ByOutcome:
         return _number(name, value, positive=positive)
     return tuple(
         (str(outcome), _number(f"{name}[{outcome!r}]", entry, positive=positive))
-        for outcome, entry in sorted(dict(value).items())
+        for outcome, entry in _pairs(name, value)
     )
+
+
+def _pairs(name: str, value: Mapping[Any, Any] | Sequence[Any]) -> list[tuple[Any, Any]]:
+    try:
+        return sorted(dict(value).items())
+    except (TypeError, ValueError) as error:
+        raise SpecificationError(
+            f"prior {name} must be a number or a mapping from names, not {value!r}."
+        ) from error
 
 
 def _scale(value: object) -> float | tuple[tuple[float, ...], ...]:
     name = "covariance_scale"
     if not isinstance(value, Sequence):
         return _number(name, value, positive=True)
+    if not all(isinstance(row, Sequence) and not isinstance(row, str) for row in value):
+        raise SpecificationError(f"prior {name} must be a number or a matrix, not {value!r}.")
     rows = tuple(tuple(_number(name, entry) for entry in row) for row in value)
     if not _positive_definite(rows):
         raise SpecificationError(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,19 +26,20 @@ def save_tree(tree: xr.DataTree, path: str | Path) -> Path:
         If the folder does not exist or cannot be written.
     """
     path = Path(path)
+    if path.is_dir():
+        raise OptionError(f"cannot write {path}: it is a folder. Name a file in it.")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        os.close(handle)
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise OptionError(
             f"cannot write {path}: {error.strerror}. Choose another folder."
         ) from error
     try:
         tree.to_netcdf(temporary, engine=_ENGINE)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 
@@ -55,7 +55,7 @@ def load_tree(path: str | Path) -> xr.DataTree:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file.")
     try:
-        with xr.open_datatree(path, engine=_ENGINE) as tree:
+        with xr.open_datatree(path, engine=_ENGINE, phony_dims="sort") as tree:
             loaded = tree.load()
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a netCDF file: {str(error).splitlines()[0]}") from error
@@ -75,7 +75,7 @@ def panel_to_dataset(panel: Panel) -> xr.Dataset:
     if panel.cell is not None:
         variables["cell_index"] = (("row",), panel.cell)
     for name, values in panel.variables.items():
-        variables[_PREFIX + name] = (("row",), values)
+        variables[_stored_name(name)] = (("row",), values)
     dropped = {
         "rows": panel.dropped.rows,
         "units": panel.dropped.units,
@@ -88,13 +88,23 @@ def panel_to_dataset(panel: Panel) -> xr.Dataset:
             "covariate": np.array(panel.covariate_names, dtype=object),
             "outcome": np.array(panel.outcome_names, dtype=object),
         },
-        attrs={"dropped": json.dumps(dropped)},
+        attrs={"dropped": json.dumps(dropped), "source": json.dumps(panel.source)},
     )
+
+
+def _stored_name(name: str) -> str:
+    # A slash would make a path in the tree.
+    return _PREFIX + name.replace("%", "%25").replace("/", "%2F")
+
+
+def _original_name(stored: str) -> str:
+    return stored.removeprefix(_PREFIX).replace("%2F", "/").replace("%25", "%")
 
 
 def panel_from_dataset(dataset: xr.Dataset) -> Panel:
     """The inverse of `panel_to_dataset`."""
     dropped = json.loads(dataset.attrs["dropped"])
+    source = json.loads(dataset.attrs["source"])
     return Panel(
         outcomes=dataset["outcomes"].to_numpy(),
         covariates=dataset["covariates"].to_numpy(),
@@ -105,11 +115,12 @@ def panel_from_dataset(dataset: xr.Dataset) -> Panel:
         outcome_names=tuple(map(str, dataset["outcome"].to_numpy())),
         covariate_names=tuple(map(str, dataset["covariate"].to_numpy())),
         variables={
-            str(name).removeprefix(_PREFIX): dataset[name].to_numpy()
+            _original_name(str(name)): dataset[name].to_numpy()
             for name in dataset.data_vars
             if str(name).startswith(_PREFIX)
         },
         dropped=Dropped(
             dropped["rows"], dropped["units"], tuple((c, n) for c, n in dropped["by_column"])
         ),
+        source=source and (source[0], source[1], source[2] and tuple(source[2])),
     )

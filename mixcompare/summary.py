@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 from scipy.stats import norm
 
 from mixcompare.panel import FloatArray
@@ -38,14 +39,12 @@ def wald_interval(
     is_weight = np.array([p.variable == "weights" for p in parameters])
     is_variance = np.array([p.is_variance for p in parameters])
     lower, upper = estimate - z * standard_error, estimate + z * standard_error
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         on_log = z * standard_error / estimate
         on_logit = on_log / (1 - estimate)
-        odds = estimate / (1 - estimate)
         for bound, sign in ((lower, -1), (upper, 1)):
             bound[is_variance] = (estimate * np.exp(sign * on_log))[is_variance]
-            moved = odds * np.exp(sign * on_logit)
-            bound[is_weight] = (moved / (1 + moved))[is_weight]
+            bound[is_weight] = expit(logit(estimate) + sign * on_logit)[is_weight]
     return lower, upper
 
 
@@ -105,7 +104,9 @@ def convergence(draws: FloatArray) -> dict[str, FloatArray]:
         moving = draws[..., varies]
         result["r_hat"][varies] = array_stats.rhat(moving, **axes)
         result["ess_bulk"][varies] = array_stats.ess(moving, method="bulk", **axes)
-        result["ess_tail"][varies] = array_stats.ess(moving, method="tail", **axes)
+        result["ess_tail"][varies] = array_stats.ess(
+            moving, method="tail", prob=(0.05, 0.95), **axes
+        )
         result["mcse_mean"][varies] = array_stats.mcse(moving, **axes)
     return result
 

@@ -12,8 +12,8 @@ import pandas as pd
 from mixcompare.errors import DataError
 
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
-    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
+    ".csv": lambda path: _read_delimited(path, ","),
+    ".tsv": lambda path: _read_delimited(path, "\t"),
     ".parquet": pd.read_parquet,
     ".pq": pd.read_parquet,
 }
@@ -35,12 +35,30 @@ def read_table(data: Any) -> pd.DataFrame:
         column names repeat, or there are no rows.
     """
     frame = _read_file(Path(data)) if isinstance(data, (str, Path)) else _convert(data)
-    repeated = sorted({str(c) for c in frame.columns[frame.columns.duplicated()]})
-    if repeated:
-        raise DataError(f"column names repeat: {', '.join(repeated)}. Rename the columns.")
+    frame = frame.set_axis([str(column) for column in frame.columns], axis=1)
+    _check_distinct(frame.columns)
     if len(frame) == 0:
         raise DataError("the data have no rows.")
-    return frame.rename(columns=str).reset_index(drop=True)
+    return frame.reset_index(drop=True)
+
+
+def _check_distinct(names: pd.Index) -> None:
+    repeated = sorted(set(names[names.duplicated()]))
+    if repeated:
+        raise DataError(f"column names repeat: {', '.join(repeated)}. Rename the columns.")
+
+
+def _read_delimited(path: Path, separator: str) -> pd.DataFrame:
+    # pandas would rename a repeated column to 'x.1' without a word.
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=object)
+    _check_distinct(pd.Index(header.iloc[0].dropna().astype(str)))
+    frame = pd.read_csv(path, sep=separator, low_memory=False)
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(
+            f"the header names {frame.shape[1]} columns and the rows have more (row names without "
+            "a name of their own?). Name every column."
+        )
+    return frame
 
 
 def _read_file(path: Path) -> pd.DataFrame:
@@ -54,6 +72,8 @@ def _read_file(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: there is no such file.")
     try:
         return reader(path)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     except Exception as error:
         raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 

@@ -92,7 +92,7 @@ def test_estimates(fits: dict[str, mc.Fit], name: str) -> None:
     coefficients = fit.coefficients.to_numpy()[order]
     covariance = fit.covariance.to_numpy()[order]
     for k, component in enumerate(components(case)):
-        expected = np.atleast_1d(component.get("coef", component.get("mean")))
+        expected = centre(component)
         scale = np.abs(expected).max()
         np.testing.assert_allclose(
             coefficients[k].ravel(), expected, rtol=0, atol=case["tol_param_rel"] * scale
@@ -153,6 +153,11 @@ def test_transformed_copies(name: str) -> None:
     assert fit.log_likelihood == pytest.approx(case["ref"]["loglik"], abs=case["tol_loglik_abs"])
 
 
+def centre(component: dict[str, Any]) -> np.ndarray:
+    """Coefficients of a regression, mean of a Gaussian mixture."""
+    return np.atleast_1d(np.asarray(component["coef" if "coef" in component else "mean"], float))
+
+
 def components(case: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(case["components"], dict):
         return [entries[0] for entries in case["components"].values()]
@@ -165,12 +170,7 @@ def match_components(case: dict[str, Any], fit: mc.Fit) -> list[int]:
     centres = fit.coefficients.to_numpy().reshape(case["K"], -1)
     scale = centres.std(axis=0) + 1e-12
     order = [
-        int(
-            np.square((centres - np.atleast_1d(c.get("coef", c.get("mean")))) / scale)
-            .sum(1)
-            .argmin()
-        )
-        for c in components(case)
+        int(np.square((centres - centre(c)) / scale).sum(1).argmin()) for c in components(case)
     ]
     assert sorted(order) == list(range(case["K"]))
     return order

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import numpy as np
 
 from mixcompare.compress import PreparedPanel, compress
-from mixcompare.errors import OptionError
+from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit, build_tree
 from mixcompare.identification import check_identified
 from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray, Missing, Panel, build_panel
+from mixcompare.panel import FloatArray, Missing, Panel, build_panel, design_source
 from mixcompare.spec import MixtureSpec
 
 BACKENDS = {"em": "mixcompare.backends.em", "pymc": "mixcompare.backends.pymc"}
@@ -97,10 +98,14 @@ def fit(
         If the data do not suit the specification or an option is not valid.
     """
     module = get_backend(backend)
-    chosen = _options(module, backend, options)
+    chosen = build_options(backend, options)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise OptionError(f"seed must be a whole number that is not negative, not {seed!r}.")
-    panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
+    panel = (
+        _given_panel(spec, data)
+        if isinstance(data, Panel)
+        else build_panel(spec, data, missing=missing)
+    )
     prepared = compress(panel)
     check_identified(spec, prepared)
     began = time.perf_counter()
@@ -109,12 +114,29 @@ def fit(
     return Fit(build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds))
 
 
-def _options(module: Backend, backend: str, options: dict[str, Any]) -> Any:
-    allowed = [field.name for field in dataclasses.fields(module.Options)]
+def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:
+    if panel.source is not None and panel.source != design_source(spec):
+        raise DataError(
+            f"the panel was built for {panel.source}, the specification has {design_source(spec)}. "
+            "Build it again with this specification."
+        )
+    return panel
+
+
+def build_options(backend: str, options: Mapping[str, Any]) -> Any:
+    """Check a backend's options and build its ``Options``.
+
+    Raises
+    ------
+    OptionError
+        If there is no such backend or option, or a value is out of range.
+    """
+    options_type = get_backend(backend).Options
+    allowed = [field.name for field in dataclasses.fields(options_type)]
     unknown = sorted(set(options) - set(allowed))
     if unknown:
         raise OptionError(
             f"backend {backend!r} has no option {', '.join(map(repr, unknown))}; it has: "
             f"{', '.join(allowed)}."
         )
-    return module.Options(**options)
+    return options_type(**options)

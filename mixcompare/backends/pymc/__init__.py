@@ -1,0 +1,45 @@
+"""The posterior by MCMC: PyMC's model language, nutpie's or PyMC's NUTS."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcompare.backends.pymc.evaluate import unit_log_likelihood
+from mixcompare.backends.pymc.model import build_model
+from mixcompare.backends.pymc.options import Options
+from mixcompare.backends.pymc.result import build_outcome
+from mixcompare.backends.pymc.sampling import sample
+from mixcompare.compress import PreparedPanel
+from mixcompare.outcome import Outcome
+from mixcompare.spec import MixtureSpec
+
+__all__ = ["Options", "build_model", "run", "unit_log_likelihood"]
+
+
+def run(
+    spec: MixtureSpec,
+    prepared: PreparedPanel,
+    options: Options,
+    seed: np.random.SeedSequence,
+) -> Outcome:
+    """Sample the posterior of a specification.
+
+    Parameters
+    ----------
+    spec
+        The model and its priors.
+    prepared
+        Its data, compressed.
+    options
+        How to sample.
+    seed
+        Root of all random numbers.
+
+    Returns
+    -------
+    Outcome
+        Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``membership``,
+        ``alignment`` and ``estimate``, see `mixcompare.fit`.
+    """
+    mixture = build_model(spec, prepared)
+    return build_outcome(spec, prepared, mixture, sample(mixture, options, seed))

@@ -1,0 +1,124 @@
+"""The covariance prior through the Bartlett factor of the precision.
+
+``Sigma ~ Inverse-Wishart(nu, Psi)`` is the same as ``Sigma^-1 = L A A' L'`` with
+``L L' = Psi^-1`` and a lower triangular ``A`` of independent elements, ``A_ii^2 ~
+Chi-squared(nu - i)`` for i = 0, 1, ... and ``A_ij ~ N(0, 1)`` below (Bartlett 1933; Anderson
+2003, section 7.2). ``M = L A`` whitens: ``e' Sigma^-1 e = |e' M|^2`` and ``log|Sigma| = -2 sum
+log M_ii``, so that the likelihood needs neither a solve nor a decomposition.
+
+A diagonal covariance keeps the diagonal of ``A``, all with nu degrees of freedom; a
+spherical one has a single chi-squared variable. All structures are one linear map from
+the roots of the squares and the elements below the diagonal to ``M``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+
+from mixcompare.panel import FloatArray
+from mixcompare.spec import Covariance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BartlettPrior:
+    """Constants of one covariance's prior in standard coordinates.
+
+    Attributes
+    ----------
+    factor
+        (m, m) lower triangular L with ``L L' = Psi^-1``.
+    degrees_of_freedom
+        (c,) of the chi-squared variables: c is m, or 1 for a spherical covariance.
+    n_below
+        Number of free elements below the diagonal.
+    """
+
+    factor: FloatArray
+    degrees_of_freedom: FloatArray
+    n_below: int
+
+    @property
+    def n_outcomes(self) -> int:
+        """Number of outcomes, m."""
+        return len(self.factor)
+
+    @property
+    def multiplicity(self) -> int:
+        """How often each chi-squared variable stands on the diagonal of A."""
+        return self.n_outcomes // len(self.degrees_of_freedom)
+
+    def whitener(self, squares: Any, below: Any) -> Any:
+        """M as a PyTensor expression.
+
+        Parameters
+        ----------
+        squares
+            (C, c) squared diagonal elements of A for C covariances.
+        below
+            (C, n_below) elements of A below its diagonal, row by row.
+
+        Returns
+        -------
+        (C, m, m) lower triangular M.
+        """
+        m = self.n_outcomes
+        # vec(L A) = (L kron I) vec(A) row by row, so constants carry L and the places.
+        placed = np.kron(self.factor, np.eye(m)).T
+        diagonal = np.eye(m * m)[:: m + 1]
+        if self.multiplicity > 1:
+            diagonal = diagonal.sum(axis=0, keepdims=True)
+        flat = pt.sqrt(squares) @ (diagonal @ placed)
+        if self.n_below:
+            rows, columns = np.tril_indices(m, -1)
+            flat = flat + below @ (np.eye(m * m)[rows * m + columns] @ placed)
+        return flat.reshape((-1, m, m))
+
+    def log_determinant(self, squares: Any) -> Any:
+        """log|Sigma| (C,) as a PyTensor expression, see `whitener`."""
+        constant = -2.0 * float(np.log(np.diag(self.factor)).sum())
+        return constant - self.multiplicity * pt.log(squares).sum(axis=-1)
+
+    def from_covariance(self, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Squares (C, c) and elements below (C, n_below) of covariances (C, m, m)."""
+        m = self.n_outcomes
+        whiteners = np.stack([inverse_factor(sigma) for sigma in covariance])
+        a = np.linalg.solve(self.factor, whiteners)
+        squares = np.diagonal(a, axis1=1, axis2=2) ** 2
+        rows, columns = np.tril_indices(m, -1)
+        below = a[:, rows, columns][:, : self.n_below]
+        return squares[:, : len(self.degrees_of_freedom)], below
+
+
+def bartlett_prior(
+    covariance: Covariance, degrees_of_freedom: float, scale: FloatArray
+) -> BartlettPrior:
+    """Constants for a covariance structure.
+
+    Parameters
+    ----------
+    covariance
+        ``"full"``, ``"diagonal"`` or ``"spherical"``.
+    degrees_of_freedom, scale
+        nu and the (m, m) matrix Psi, in the coordinates of the covariance.
+    """
+    m = len(scale)
+    if covariance == "spherical":
+        mean = np.trace(scale) / m
+        return BartlettPrior(np.eye(m) / np.sqrt(mean), np.array([degrees_of_freedom]), 0)
+    if covariance == "diagonal":
+        factor = np.diag(1 / np.sqrt(np.diag(scale)))
+        return BartlettPrior(factor, np.full(m, degrees_of_freedom), 0)
+    return BartlettPrior(
+        inverse_factor(scale), degrees_of_freedom - np.arange(m, dtype=np.float64), m * (m - 1) // 2
+    )
+
+
+def inverse_factor(matrix: FloatArray) -> FloatArray:
+    """Lower triangular F with ``F F' = matrix^-1``, without inverting the matrix."""
+    # With rows and columns reversed, Cholesky gives an upper factor R of the matrix.
+    upper = np.linalg.cholesky(matrix[::-1, ::-1])[::-1, ::-1]
+    return np.asarray(np.linalg.inv(upper).T)

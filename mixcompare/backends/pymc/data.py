@@ -1,0 +1,139 @@
+"""The prepared panel in coordinates in which sampling is well conditioned.
+
+Covariates are replaced by ``Z = X T`` whose columns are near orthonormal, outcomes by
+``W = (Y - X B0) C^-T``: what the pooled least-squares fit ``B0`` leaves, divided by the
+pooled residuals' own scale. The model's coefficients then are deviations ``D`` with
+
+    B_k = B0 + T D_k C',        Sigma_k = C Sigma~_k C',
+
+both linear and exact, so that the posterior is that of the original coordinates while
+the sampler and floating point see numbers near one, also with a calendar year beside
+its square or an outcome far from zero. ``T`` whitens the rows together with the prior,
+whose precision enters as p more rows: where data say little the prior conditions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from mixcompare.compress import PreparedPanel
+from mixcompare.panel import FloatArray, IntArray
+from mixcompare.priors import ResolvedPriors
+from mixcompare.spec import Covariance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StandardPanel:
+    """A panel in standard coordinates, with the way back.
+
+    Attributes
+    ----------
+    covariates
+        (G, r, p) Z, rows of zeros where a unit is short.
+    outcomes
+        (G, r, m) W.
+    degrees_of_freedom
+        (G,) rows that the unit's density counts.
+    centre
+        (p, m) pooled coefficients B0 in original units.
+    directions
+        (p, p) T.
+    scale
+        (m, m) lower triangular C; diagonal for a diagonal covariance and a multiple of
+        the identity for a spherical one, so that the structure survives the change.
+    """
+
+    covariates: FloatArray
+    outcomes: FloatArray
+    degrees_of_freedom: IntArray
+    centre: FloatArray
+    directions: FloatArray
+    scale: FloatArray
+
+    @property
+    def log_volume(self) -> float:
+        """log|det C|: what each row's density loses by the change of units."""
+        return float(np.log(np.abs(np.diag(self.scale))).sum())
+
+    def deviations(self, coefficients: FloatArray) -> FloatArray:
+        """Deviations D (..., p, m) of coefficients (..., p, m) in original units."""
+        whitened = np.linalg.solve(self.directions, coefficients - self.centre)
+        return np.asarray(whitened @ np.linalg.inv(self.scale).T)
+
+    def coefficients(self, deviations: FloatArray) -> FloatArray:
+        """Coefficients (..., p, m) in original units of deviations D."""
+        return np.asarray(self.centre + self.directions @ deviations @ self.scale.T)
+
+    def standard_covariance(self, covariance: FloatArray) -> FloatArray:
+        """C^-1 Sigma C^-T for covariances (..., m, m) or a scale matrix of their prior."""
+        inverse = np.linalg.inv(self.scale)
+        return np.asarray(inverse @ covariance @ inverse.T)
+
+
+def standardise(
+    prepared: PreparedPanel, priors: ResolvedPriors, covariance: Covariance
+) -> StandardPanel:
+    """Change a prepared panel to standard coordinates.
+
+    Parameters
+    ----------
+    prepared
+        Compressed rows in original units.
+    priors
+        Their coefficient standard deviations enter T.
+    covariance
+        Structure that C has to keep.
+    """
+    n_units, n_rows, _ = prepared.factor.shape
+    x = prepared.covariate_factor.reshape(n_units * n_rows, -1)
+    y = prepared.outcome_factor.reshape(n_units * n_rows, -1)
+    total = prepared.total_degrees_of_freedom
+    centre, residual = _pooled_fit(x, y)
+    scale = _outcome_scale(residual, total, covariance)
+    variance = np.sum(residual**2, axis=0) / total
+    prior_rows = np.diag(np.sqrt(np.mean(variance / priors.coefficient_sd**2, axis=1)))
+    z, directions = _whiten(x, prior_rows, total)
+    w = solve_triangular(scale, residual.T, lower=True).T
+    return StandardPanel(
+        covariates=z.reshape(n_units, n_rows, -1),
+        outcomes=w.reshape(n_units, n_rows, -1),
+        degrees_of_freedom=prepared.degrees_of_freedom,
+        centre=centre,
+        directions=directions,
+        scale=scale,
+    )
+
+
+def _pooled_fit(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Least-squares coefficients and ``y - x @ coefficients`` for exactly these."""
+    norm = np.linalg.norm(x, axis=0)
+    q, triangle = np.linalg.qr(x / norm)
+    coefficients = np.zeros((x.shape[1], y.shape[1]))
+    residual = y
+    for _ in range(2):  # the second pass removes what rounding left of a large mean
+        step = solve_triangular(triangle, q.T @ residual)
+        coefficients = coefficients + step / norm[:, None]
+        residual = y - x @ coefficients
+    return coefficients, residual
+
+
+def _outcome_scale(residual: FloatArray, total: int, covariance: Covariance) -> FloatArray:
+    sd = np.linalg.norm(residual, axis=0) / np.sqrt(total)
+    if covariance == "spherical":
+        return np.asarray(np.sqrt(np.mean(sd**2)) * np.eye(len(sd)))
+    if covariance == "diagonal" or len(sd) == 1:
+        return np.diag(sd)
+    triangle = np.linalg.qr(residual / sd, mode="r")
+    return np.asarray((triangle * sd).T / np.sqrt(total))
+
+
+def _whiten(x: FloatArray, prior_rows: FloatArray, total: int) -> tuple[FloatArray, FloatArray]:
+    """Z and T such that ``Z = x @ T`` and the columns of [x; prior_rows] T are orthogonal."""
+    rows = np.concatenate([x, prior_rows])
+    norm = np.linalg.norm(rows, axis=0)
+    q, triangle = np.linalg.qr(rows / norm)
+    inverse = solve_triangular(triangle, np.eye(len(norm)))
+    return q[: len(x)] * np.sqrt(total), inverse * np.sqrt(total) / norm[:, None]

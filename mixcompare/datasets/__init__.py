@@ -1,0 +1,73 @@
+"""Real panels by name: bundled with provenance, or shipped by an optional package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from typing import Any, cast
+
+import pandas as pd
+
+from mixcompare.errors import DataError, OptionError
+from mixcompare.suggest import did_you_mean
+
+
+def names() -> tuple[str, ...]:
+    """Names that `load` knows."""
+    return tuple(_LOADERS)
+
+
+def load(name: str) -> pd.DataFrame:
+    """Load a panel by its name.
+
+    ``gapminder``
+        Life expectancy of 142 countries in 12 years, 1952 to 2007 (Gapminder Foundation,
+        CC0; see ``PROVENANCE.md`` beside this module). Columns country, continent, year,
+        lifeExp, pop, gdpPercap, and `t`: decades since the middle of the period,
+        (year - 1979.5) / 10.
+    ``munnell``
+        Production of 48 US states in the years 1970 to 1986 (Munnell 1990), from the
+        optional package linearmodels. Columns STATE, ST_ABB, YR, P_CAP (public capital),
+        HWY, WATER, UTIL, PC (private capital), GSP (gross state product), EMP
+        (employment), UNEMP (unemployment rate).
+
+    Raises
+    ------
+    OptionError
+        If there is no panel of that name.
+    DataError
+        If the package that ships the panel is not installed.
+
+    Examples
+    --------
+    >>> load("gapminder")["t"].mean().round(12)
+    np.float64(0.0)
+    """
+    if name not in _LOADERS:
+        raise OptionError(
+            f"there is no panel {name!r}{did_you_mean(str(name), _LOADERS)}; there are: "
+            f"{', '.join(_LOADERS)}."
+        )
+    return _LOADERS[name]()
+
+
+def _gapminder() -> pd.DataFrame:
+    file = resources.files(__name__) / "gapminder.csv"
+    with file.open(encoding="utf-8") as stream:
+        frame = pd.read_csv(stream)
+    # Centred decades keep the intercept, slope and curvature of a trend well conditioned.
+    return frame.assign(t=(frame["year"] - 1979.5) / 10)
+
+
+def _munnell() -> pd.DataFrame:
+    try:
+        from linearmodels.datasets import munnell
+    except ImportError as error:
+        raise DataError(
+            "the panel 'munnell' ships with the package linearmodels, which cannot be imported "
+            f"({error}). Install it: pip install 'mixcompare[panels]'."
+        ) from error
+    return cast("pd.DataFrame", cast("Any", munnell).load())
+
+
+_LOADERS: dict[str, Callable[[], pd.DataFrame]] = {"gapminder": _gapminder, "munnell": _munnell}

@@ -1,0 +1,148 @@
+"""A posterior fit without MCMC: normal draws around an EM estimate, in PyMC's format.
+
+It lets the comparison be tested in seconds and with any fault on purpose: labels that
+switch, chains in other modes, a prior that pulls, an EM that missed the maximum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+import mixcompare as mc
+from mixcompare import labels
+from mixcompare.backends.em.standardise import Parameters, standardise
+from mixcompare.backends.em.steps import e_step
+from mixcompare.backends.pymc.options import Options
+from mixcompare.compress import compress
+from mixcompare.fit import build_tree, coordinates, parameter_dataset
+from mixcompare.outcome import Outcome
+from mixcompare.panel import FloatArray
+from mixcompare.parameters import VARIABLES, flatten, unflatten
+
+
+def stand_in(
+    centres: Sequence[mc.Fit] | mc.Fit,
+    *,
+    draws: int = 400,
+    chains: int = 4,
+    switch_every: int | None = None,
+    offset: FloatArray | None = None,
+    spread: float = 1.0,
+    autocorrelation: float = 0.0,
+    seed: int = 0,
+) -> mc.Fit:
+    """A fit with backend "pymc" whose chains are normal around EM fits' estimates.
+
+    Parameters
+    ----------
+    centres
+        EM fits of one model; chain c is drawn around the c-th of them, in turn.
+    switch_every
+        Renumber the components at random after so many draws; None: a labelling per
+        chain.
+    offset
+        (P,) by which the draws' centre is moved off EM's estimate.
+    spread
+        Factor of the standard errors.
+    autocorrelation
+        Of successive draws.
+    """
+    fits = [centres] if isinstance(centres, mc.Fit) else list(centres)
+    spec, panel = fits[0].spec, fits[0].panel
+    prepared = compress(panel)
+    data = standardise(spec, prepared)
+    rng = np.random.default_rng(seed)
+    shape = (chains, draws)
+    arrays = {n: np.empty((*shape, *fits[0].tree["estimate"][n].shape)) for n in VARIABLES}
+    responsibilities = np.empty((*shape, panel.n_units, spec.n_components))
+    log_likelihood = np.empty((*shape, panel.n_units))
+    # Products this small are slower in two BLAS threads than in one.
+    with threadpool_limits(1):
+        for c, d in np.ndindex(shape):
+            if d == 0:
+                fit = fits[c % len(fits)]
+                path = _normal_path(fit, draws, offset, spread, autocorrelation, rng)
+            if d == 0 or (switch_every and d % switch_every == 0):
+                order = rng.permutation(spec.n_components)
+            at = path[d].permuted(order)
+            scored = e_step(data, data.from_raw(at))
+            responsibilities[c, d] = scored.responsibilities
+            log_likelihood[c, d] = scored.unit_log_likelihood
+            for name in VARIABLES:
+                arrays[name][c, d] = getattr(at, name)
+    groups = _groups(spec, coordinates(spec, prepared), arrays, responsibilities, log_likelihood)
+    outcome = Outcome(groups, "converged", "made for a test, not sampled")
+    options = Options(draws=draws, chains=chains)
+    return mc.Fit(build_tree(spec, panel, outcome, "pymc", seed, options, 1.5))
+
+
+def _normal_path(
+    fit: mc.Fit,
+    draws: int,
+    offset: FloatArray | None,
+    spread: float,
+    autocorrelation: float,
+    rng: np.random.Generator,
+) -> list[Parameters]:
+    parameters = fit.parameters
+    centre = flatten(fit.tree["estimate"].to_dataset(), parameters)
+    covariance = fit.tree["standard_errors"]["parameter_covariance"].to_numpy() * spread**2
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    noise = rng.normal(size=(draws, len(centre)))
+    for d in range(1, draws):
+        noise[d] = autocorrelation * noise[d - 1] + np.sqrt(1 - autocorrelation**2) * noise[d]
+    vector = centre + noise @ root.T + (0.0 if offset is None else offset)
+    shapes = {name: fit.tree["estimate"][name].shape for name in VARIABLES}
+    return [_valid(unflatten(v, parameters, shapes), fit) for v in vector]
+
+
+def _valid(arrays: dict[str, FloatArray], fit: mc.Fit) -> Parameters:
+    """The normal draw, or its nearest honest neighbour where it left the parameter space."""
+    weights = np.clip(arrays["weights"], 1e-6, None)
+    usable = np.linalg.eigvalsh(arrays["covariance"]).min() > 0
+    covariance = arrays["covariance"] if usable else fit.covariance.to_numpy()
+    return Parameters(weights / weights.sum(), arrays["coefficients"], covariance)
+
+
+def _groups(
+    spec: mc.MixtureSpec,
+    coords: dict[str, object],
+    arrays: dict[str, FloatArray],
+    responsibilities: FloatArray,
+    log_likelihood: FloatArray,
+) -> dict[str, xr.Dataset]:
+    chains, draws = log_likelihood.shape[:2]
+    sample = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    pivot = responsibilities.reshape(-1, *responsibilities.shape[2:])[0]
+    permutation = labels.align_draws(responsibilities, pivot)
+    axes = {"weights": 2, "coefficients": 2, "covariance": 2}
+    own = {n: labels.permute(a, permutation, axes[n]).mean((0, 1)) for n, a in arrays.items()}
+    own["responsibilities"] = labels.permute(responsibilities, permutation, -1).mean((0, 1))
+    order = labels.by_weight(own["weights"])
+    estimate = {n: a[:, order] if n == "responsibilities" else a[order] for n, a in own.items()}
+    total = log_likelihood.sum(axis=-1)
+    dims = ("chain", "draw")
+    return {
+        "posterior": parameter_dataset(coords | sample, dims, **arrays).assign_coords(sample),
+        "sample_stats": xr.Dataset(
+            {"diverging": (dims, np.zeros((chains, draws), dtype=bool)), "lp": (dims, total)},
+            coords=sample,
+        ),
+        "log_likelihood": xr.Dataset(
+            {"outcomes": ((*dims, "unit"), log_likelihood)},
+            coords=sample | {"unit": coords["unit"]},
+        ),
+        "membership": parameter_dataset(
+            coords, dims, responsibilities=responsibilities
+        ).assign_coords(sample),
+        "alignment": xr.Dataset(
+            {"permutation": ((*dims, "component"), labels.compose(permutation, order))},
+            coords=sample | {"component": coords["component"]},
+        ),
+        "estimate": parameter_dataset(coords, (), **estimate),
+    }

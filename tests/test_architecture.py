@@ -1,0 +1,145 @@
+"""Imports run one way, the backends share nothing, and the package is light to import."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "mixcompare"
+
+# From the bottom to the top. A module may import from layers below its own, and from
+# its own package or layer as long as there is no cycle. A name stands for the module and
+# everything inside it; the longest name that fits counts.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors", "suggest"),
+    ("spec",),
+    ("tables", "design"),
+    ("panel",),
+    ("datasets",),
+    ("compress",),
+    ("identification", "priors", "labels", "metrics", "parameters", "summary", "simulate"),
+    ("storage", "outcome"),
+    ("fit",),
+    ("backends.em", "backends.pymc"),
+    ("backends",),
+    ("compare", "comparison"),
+    ("report",),
+    ("study",),
+    ("cli", "__main__"),
+)
+LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
+# The tops of the package only hand on names.
+EXEMPT = {""}
+
+# What neither backend may take from the other's world.
+FORBIDDEN = {
+    "backends.em": ("pymc", "pytensor", "nutpie", "arviz", "mixcompare.backends.pymc"),
+    "backends.pymc": ("mixcompare.backends.em", "mixcompare.metrics", "scipy.stats", "numba"),
+}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted names below the package, "" for the package itself."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str, *, lazy: bool) -> Iterator[str]:
+    """Absolute names that a module imports; `lazy` adds those inside functions."""
+    tree = ast.parse(MODULES[name].read_text())
+    for node in ast.walk(tree) if lazy else _at_module_level(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} uses a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                own = inner.removeprefix("mixcompare.") in MODULES
+                yield inner if own else str(node.module)
+
+
+def _at_module_level(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield child
+            yield from _at_module_level(child)
+
+
+def own_imports(name: str, *, lazy: bool) -> set[str]:
+    """Modules of the package that a module imports, named as in `MODULES`."""
+    found = set()
+    for target in imports(name, lazy=lazy):
+        if target == "mixcompare" or target.startswith("mixcompare."):
+            inner = target.removeprefix("mixcompare").removeprefix(".")
+            assert inner in MODULES, f"{name} imports {target}, which does not exist"
+            found.add(inner)
+    return found
+
+
+def layer(name: str) -> int:
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        level = LAYER.get(".".join(parts[:end]))
+        if level is not None:
+            return level
+    pytest.fail(f"the module mixcompare.{name} has no layer: list it in LAYERS of {__file__}")
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - EXEMPT))
+def test_a_module_imports_from_below_only(name: str) -> None:
+    level = layer(name)
+    for target in own_imports(name, lazy=False):
+        assert target, f"mixcompare.{name} imports the top of the package"
+        assert layer(target) <= level, f"mixcompare.{name} imports mixcompare.{target} from above"
+
+
+def test_there_are_no_cycles() -> None:
+    graph = {name: own_imports(name, lazy=False) - {name} for name in MODULES}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
+
+
+@pytest.mark.parametrize("backend", sorted(FORBIDDEN))
+def test_the_backends_share_nothing(backend: str) -> None:
+    members = [n for n in MODULES if n == backend or n.startswith(f"{backend}.")]
+    assert len(members) > 1
+    for name in members:
+        for target in imports(name, lazy=True):
+            for forbidden in FORBIDDEN[backend]:
+                inside = target == forbidden or target.startswith(f"{forbidden}.")
+                assert not inside, f"mixcompare.{name} imports {target}"
+
+
+def reached(name: str) -> set[str]:
+    """Modules of the package that a module needs, directly or through others."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        for target in own_imports(pending.pop(), lazy=False) - found:
+            found.add(target)
+            pending.append(target)
+    return found
+
+
+def test_no_backend_reaches_the_other_through_a_third_module() -> None:
+    for name in MODULES:
+        for one, other in (("backends.em", "backends.pymc"), ("backends.pymc", "backends.em")):
+            if name == one or name.startswith(f"{one}."):
+                touched = {t for t in reached(name) if t == other or t.startswith(f"{other}.")}
+                assert not touched, f"mixcompare.{name} reaches {sorted(touched)}"
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = ["pymc", "pytensor", "nutpie", "arviz", "arviz_plots", "arviz_stats", "matplotlib"]
+    code = f"import sys, mixcompare; print([m for m in {heavy!r} if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

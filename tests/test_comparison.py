@@ -1,0 +1,276 @@
+"""The comparison's tables and every verdict rule, on posteriors with known faults."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcompare as mc
+from mixcompare.comparison.estimates import predicted_shift
+from mixcompare.compress import compress
+from mixcompare.metrics import adjusted_rand_index, relative_entropy, total_variation
+from mixcompare.priors import resolve_priors
+from tests.em_cases import simulate
+from tests.stand_in_posterior import stand_in
+
+SPEC = mc.MixtureSpec("y1 ~ x1 + x2", unit="unit", n_components=2)
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return simulate(units=80, rows=(4, 9), seed=5)
+
+
+@pytest.fixture(scope="module")
+def em(table: pd.DataFrame) -> mc.Fit:
+    return mc.fit(SPEC, table, starts=12, seed=1)
+
+
+@pytest.fixture(scope="module")
+def agreeing(em: mc.Fit) -> mc.Comparison:
+    return mc.compare(em, stand_in(em, seed=1))
+
+
+def verdict(comparison: mc.Comparison, section: str) -> tuple[str, str]:
+    row = comparison.verdicts.set_index("section").loc[section]
+    return str(row["verdict"]), str(row["reason"])
+
+
+def test_everything_agrees_when_it_should(agreeing: mc.Comparison) -> None:
+    assert list(agreeing.verdicts["verdict"]) == ["agree"] * 7
+    assert agreeing.restart is None
+    assert "likelihood identity: agree" in repr(agreeing)
+    assert "<table" in agreeing._repr_html_()
+
+
+def test_order_of_the_fits_does_not_matter(em: mc.Fit, agreeing: mc.Comparison) -> None:
+    swapped = mc.compare(agreeing.posterior_fit, em)
+    pd.testing.assert_frame_equal(swapped.estimates, agreeing.estimates)
+
+
+def test_estimates_table(em: mc.Fit, agreeing: mc.Comparison) -> None:
+    estimates = agreeing.estimates
+    assert list(estimates.index) == [p.name for p in em.parameters]
+    np.testing.assert_allclose(
+        estimates["difference"],
+        (estimates["posterior_mean"] - estimates["em_estimate"]) / estimates["posterior_sd"],
+    )
+    # The stand-in's draws are normal with EM's standard errors.
+    np.testing.assert_allclose(estimates["posterior_sd"], estimates["em_se"], rtol=0.15)
+    assert estimates["difference"].abs().max() < 0.2
+    assert (estimates["r_hat"] < 1.01).all()
+    first = agreeing.aligned["coefficients"].sel(component=1, covariate="x1", outcome="y1")
+    assert estimates.loc["coefficients[1, x1]", "posterior_mean"] == pytest.approx(
+        float(first.mean())
+    )
+
+
+def test_likelihoods_table(em: mc.Fit, agreeing: mc.Comparison) -> None:
+    value = agreeing.likelihoods["value"]
+    d, units, rows = em.n_parameters, em.panel.n_units, em.panel.n_rows
+    assert value["EM maximum"] == em.log_likelihood
+    assert value["EM estimate scored by PyMC"] == pytest.approx(em.log_likelihood, rel=1e-9)
+    assert value["BIC, n = units"] == pytest.approx(-2 * em.log_likelihood + d * np.log(units))
+    assert value["BIC, n = rows"] == pytest.approx(-2 * em.log_likelihood + d * np.log(rows))
+    drawn = agreeing.posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit")
+    assert value["highest draw"] == pytest.approx(float(drawn.max()))
+    assert value["mean over draws"] == pytest.approx(float(drawn.mean()))
+    assert value["highest draw less EM maximum"] < 0
+    assert value["PSIS-LOO elpd"] < float(drawn.max())
+
+
+def test_switching_labels_are_counted_and_undone(em: mc.Fit) -> None:
+    comparison = mc.compare(em, stand_in(em, switch_every=50, seed=2))
+    value = comparison.switching["value"]
+    assert value["labellings visited"] == 2
+    assert value["switches per chain"] > 0
+    assert value["largest R-hat aligned"] < 1.02
+    assert value["largest R-hat as sampled"] > 1.05
+    assert value["R-hat of log-likelihood"] < 1.02
+    assert verdict(comparison, "label switching")[0] in ("agree", "caution")
+    assert "2 labelling(s)" in comparison.verdicts["statement"].iloc[-1]
+    assert verdict(comparison, "estimates")[0] == "agree"
+    counts = np.abs(np.diff(comparison.permutation[..., 0], axis=1)).sum(axis=1)
+    assert value["switches per chain"] == counts.mean()
+
+
+def test_em_at_a_worse_optimum_is_found_and_restarted(em: mc.Fit, table: pd.DataFrame) -> None:
+    """A single-class start is a saddle: EM from it stays far below the maximum."""
+    stuck = mc.fit(SPEC, table, starts=0, initial=np.full((80, 2), 0.5), seed=1)
+    assert stuck.log_likelihood < em.log_likelihood - 10
+    comparison = mc.compare(stuck, stand_in(em, seed=3))
+    assert verdict(comparison, "EM optimum") == ("differ", "EM stopped at a worse optimum")
+    assert comparison.restart is not None
+    assert comparison.restart.log_likelihood == pytest.approx(em.log_likelihood, rel=1e-10)
+    assert comparison.likelihoods["value"]["EM restarted"] == comparison.restart.log_likelihood
+    assert verdict(comparison, "estimates")[1] == "EM stopped at a worse optimum"
+
+
+def test_few_starts_at_the_best_optimum_is_a_caution(em: mc.Fit, table: pd.DataFrame) -> None:
+    alone = mc.fit(SPEC, table, starts=0, initial=em)
+    assert verdict(mc.compare(alone, stand_in(em)), "EM optimum") == (
+        "caution",
+        "few starts at the best optimum",
+    )
+
+
+def test_chains_in_different_modes(em: mc.Fit, table: pd.DataFrame) -> None:
+    """One chain sits at another optimum: no relabelling can mend the log-likelihood."""
+    spec = replace(SPEC, n_components=3)
+    three = mc.fit(spec, table, starts=40, seed=1)
+    optima = three.tree["starts"].to_dataset()
+    other_start = int(np.flatnonzero(optima["optimum"].to_numpy() == 1)[0])
+    start = {
+        n: optima[n].to_numpy()[other_start] for n in ("weights", "coefficients", "covariance")
+    }
+    other = mc.fit(spec, table, starts=0, initial=start)
+    comparison = mc.compare(three, stand_in([three, other], spread=0.3, seed=4))
+    assert verdict(comparison, "MCMC convergence") == ("differ", "chains in different modes")
+    assert verdict(comparison, "estimates")[1] == "chains in different modes"
+
+
+def test_unconverged_chains_are_a_caution(em: mc.Fit) -> None:
+    comparison = mc.compare(em, stand_in(em, autocorrelation=0.97, draws=200, seed=5))
+    assert verdict(comparison, "MCMC convergence")[0] in ("caution", "differ")
+    assert verdict(comparison, "estimates")[0] != "agree"
+
+
+def test_prior_pull_is_told_from_skewness(em: mc.Fit, table: pd.DataFrame) -> None:
+    """A shift that the prior predicts is its pull; the same shift under a weak prior is not."""
+    priors = mc.Priors(coefficient_mean={"Intercept": 6.0}, coefficient_sd={"Intercept": 0.5})
+    pulled = mc.fit(replace(SPEC, priors=priors), table, starts=12, seed=1)
+    shift = predicted_shift(pulled, resolve_priors(pulled.spec, compress(pulled.panel)))
+    explained = mc.compare(pulled, stand_in(pulled, offset=shift, seed=6))
+    assert verdict(explained, "estimates") == ("differ", "prior pull")
+    unexplained = mc.compare(em, stand_in(em, offset=shift, seed=6))
+    assert verdict(unexplained, "estimates") == ("differ", "skewed posterior")
+
+
+def test_predicted_shift_is_a_newton_step_of_the_log_prior(em: mc.Fit) -> None:
+    """Against numerical derivatives of the prior's density from SciPy."""
+    from scipy.stats import dirichlet, invgamma, norm
+
+    priors = resolve_priors(em.spec, compress(em.panel))
+    estimate = {
+        n: em.tree["estimate"][n].to_numpy() for n in ("weights", "coefficients", "covariance")
+    }
+
+    def log_prior(coefficients: np.ndarray, covariance: np.ndarray) -> float:
+        shape, scale = priors.covariance_df / 2, float(priors.covariance_scale[0, 0]) / 2
+        return float(
+            norm(priors.coefficient_mean, priors.coefficient_sd).logpdf(coefficients).sum()
+            + invgamma(shape, scale=scale).logpdf(covariance).sum()
+        )
+
+    gradient = []
+    for p in em.parameters:
+        if p.variable == "weights":
+            w = estimate["weights"].copy()
+            step = 1e-6
+            ahead = np.array([w[0] + step, w[1] - step])
+            density = dirichlet(np.full(2, priors.concentration))
+            along = (density.logpdf(ahead) - density.logpdf(w)) / step
+            gradient.append(along / 2 if p.component == 1 else -along / 2)
+            continue
+        values = []
+        step = 1e-5 * abs(estimate[p.variable][p.position])
+        for sign in (1, -1):
+            moved = {n: a.copy() for n, a in estimate.items()}
+            moved[p.variable][p.position] += sign * step
+            values.append(log_prior(moved["coefficients"], moved["covariance"]))
+        gradient.append((values[0] - values[1]) / (2 * step))
+    covariance = em.tree["standard_errors"]["parameter_covariance"].to_numpy()
+    expected = covariance @ np.array(gradient)
+    errors = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(predicted_shift(em, priors) / errors, expected / errors, atol=1e-5)
+
+
+def test_membership_tables(em: mc.Fit, agreeing: mc.Comparison) -> None:
+    membership = agreeing.membership
+    assert sorted(membership.index) == sorted(em.panel.unit_labels)
+    assert membership["distance"].is_monotonic_decreasing
+    unit = membership.index[0]
+    own = em.responsibilities.sel(unit=unit).to_numpy()
+    other = agreeing.posterior_responsibilities.sel(unit=unit).to_numpy()
+    assert membership.loc[unit, "em_class"] == own.argmax() + 1
+    assert membership.loc[unit, "distance"] == pytest.approx(0.5 * np.abs(own - other).sum())
+    np.testing.assert_allclose(agreeing.posterior_responsibilities.sum("component"), 1)
+
+
+def test_one_component_has_nothing_to_switch(table: pd.DataFrame) -> None:
+    spec = replace(SPEC, n_components=1)
+    em = mc.fit(spec, table, starts=1)
+    comparison = mc.compare(em, stand_in(em, seed=7))
+    assert list(comparison.verdicts["verdict"]) == ["agree"] * 7
+    assert comparison.estimates.loc["weights[1]", "difference"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "structure", [("full", "shared"), ("diagonal", "component"), ("spherical", "shared")]
+)
+def test_other_structures(structure: tuple[Any, Any]) -> None:
+    table = simulate(units=60, rows=(4, 8), m=2, seed=9)
+    spec = mc.MixtureSpec(
+        "y1 + y2 ~ x1 + x2",
+        unit="unit",
+        absorb="unit:cell",
+        n_components=2,
+        covariance=structure[0],
+        covariance_by=structure[1],
+    )
+    em = mc.fit(spec, table, starts=12, seed=2)
+    comparison = mc.compare(em, stand_in(em, seed=8))
+    assert verdict(comparison, "likelihood identity") == ("agree", "")
+    assert verdict(comparison, "estimates") == ("agree", "")
+
+
+def test_withheld_standard_errors_do_not_break_the_comparison(
+    em: mc.Fit, table: pd.DataFrame
+) -> None:
+    early = mc.fit(SPEC, table, starts=1, kinds="random", max_iterations=3, seed=1)
+    assert np.isnan(early.summary()["se"]).all()
+    comparison = mc.compare(early, stand_in(em))
+    assert comparison.estimates["em_se"].isna().all()
+    assert verdict(comparison, "EM optimum")[0] != "agree"
+
+
+def test_fits_that_cannot_be_compared(em: mc.Fit, table: pd.DataFrame) -> None:
+    posterior = stand_in(em, draws=10)
+    with pytest.raises(mc.DataError, match="needs one fit with backend='em'"):
+        mc.compare(em, em)
+    with pytest.raises(mc.DataError, match="different models"):
+        mc.compare(mc.fit(replace(SPEC, n_components=1), table), posterior)
+    with pytest.raises(mc.DataError, match="different data"):
+        mc.compare(mc.fit(SPEC, table.assign(y1=table["y1"] + 1), starts=4), posterior)
+
+
+def test_thresholds_decide(em: mc.Fit, agreeing: mc.Comparison) -> None:
+    strict = mc.compare(em, agreeing.posterior_fit, thresholds=mc.Thresholds(difference=1e-6))
+    assert verdict(strict, "estimates")[0] == "differ"
+    with pytest.raises(mc.OptionError, match="threshold r_hat must be positive"):
+        mc.Thresholds(r_hat=0)
+
+
+# Metrics by hand.
+
+
+def test_adjusted_rand_index_by_hand() -> None:
+    """Contingency table [[2, 1], [0, 3]]: index (5 - 2.8) / (6.5 - 2.8)... by the formula."""
+    first, second = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 1, 1])
+    together, rows, columns = 1 + 3, 3 + 3, 1 + 6
+    expected = rows * columns / 15
+    assert adjusted_rand_index(first, second) == pytest.approx(
+        (together - expected) / ((rows + columns) / 2 - expected)
+    )
+    assert adjusted_rand_index(first, 1 - first) == 1.0
+    assert adjusted_rand_index(np.zeros(4, dtype=int), np.zeros(4, dtype=int)) == 1.0
+
+
+def test_distances_and_entropy_by_hand() -> None:
+    certain, even = np.eye(2), np.full((2, 2), 0.5)
+    np.testing.assert_allclose(total_variation(certain, even), [0.5, 0.5])
+    assert relative_entropy(certain) == 1.0
+    assert relative_entropy(even) == pytest.approx(0.0)
+    assert relative_entropy(np.ones((3, 1))) == 1.0

@@ -1,0 +1,71 @@
+"""The panels that `mixcompare.datasets` knows."""
+
+import hashlib
+import re
+import subprocess
+import sys
+import zipfile
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixcompare import DataError, OptionError, datasets
+
+
+def test_gapminder_is_the_file_whose_provenance_is_stated() -> None:
+    folder = resources.files("mixcompare.datasets")
+    stated = re.findall(r"[0-9a-f]{64}", (folder / "PROVENANCE.md").read_text(encoding="utf-8"))
+    assert stated == [hashlib.sha256((folder / "gapminder.csv").read_bytes()).hexdigest()]
+
+
+def test_gapminder_has_142_countries_of_12_years_and_centred_decades() -> None:
+    frame = datasets.load("gapminder")
+    assert frame.groupby("country").size().eq(12).all()
+    assert frame["country"].nunique() == 142
+    assert not frame.isna().to_numpy().any()
+    expected = {1952: -2.75, 2007: 2.75}
+    by_year = frame.groupby("year")["t"].first()
+    for year, t in expected.items():
+        assert by_year[year] == pytest.approx(t)
+    assert frame["t"].mean() == pytest.approx(0, abs=1e-12)
+
+
+def test_each_load_is_a_table_of_its_own() -> None:
+    frame = datasets.load("gapminder")
+    frame["lifeExp"] = 0.0
+    assert datasets.load("gapminder")["lifeExp"].min() > 20
+
+
+def test_munnell_has_48_states_of_17_years() -> None:
+    pytest.importorskip("linearmodels")
+    frame = datasets.load("munnell")
+    assert frame.groupby("ST_ABB").size().eq(17).all()
+    assert frame["ST_ABB"].nunique() == 48
+    assert np.all(frame[["GSP", "P_CAP", "PC", "EMP"]] > 0)
+
+
+def test_munnell_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "linearmodels.datasets", None)
+    with pytest.raises(DataError, match=r"linearmodels.*pip install 'mixcompare\[panels\]'"):
+        datasets.load("munnell")
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(OptionError, match=r"'gapmindr' \(did you mean 'gapminder'\?\).*munnell"):
+        datasets.load("gapmindr")
+    assert datasets.names() == ("gapminder", "munnell")
+
+
+def test_wheel_ships_the_bundled_panel_and_its_provenance(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=Path(__file__).parent.parent,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    shipped = zipfile.ZipFile(wheel).namelist()
+    for name in ("gapminder.csv", "PROVENANCE.md"):
+        assert f"mixcompare/datasets/{name}" in shipped
