@@ -1,0 +1,244 @@
+"""The command line: run a study, compare on a table, show a saved fit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mixcompare.errors import MixCompareError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mixcompare.fit import Fit
+    from mixcompare.study.run import Finished
+
+app = typer.Typer(
+    name="mixcompare",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Fit one finite-mixture model by EM and by MCMC (PyMC) and report whether they agree.",
+    epilog="Examples: [cyan]mixcompare run studies/gapminder.toml --quick[/cyan]; "
+    "[cyan]mixcompare show reports/gapminder/em.nc[/cyan]. "
+    "Each command has its own [cyan]--help[/cyan].",
+)
+
+_Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Folder of the report. Files of an earlier report in it are replaced, "
+        "after everything has succeeded; other files stay.",
+    ),
+]
+_Quick = Annotated[
+    bool,
+    typer.Option("--quick", help="Few starts and draws: shows that it runs, not what to conclude."),
+]
+
+
+def main() -> None:
+    """Run the command line; bad input ends with status 1 and one paragraph on stderr."""
+    try:
+        app()
+    except MixCompareError as error:
+        typer.echo(f"mixcompare: {' '.join(str(error).split())}", err=True)
+        sys.exit(1)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mixcompare {importlib.metadata.version('mixcompare')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog="Example: [cyan]mixcompare run studies/gapminder.toml --output /tmp/try --quick[/cyan]"
+)
+def run(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")],
+    output: _Output = None,
+    quick: _Quick = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Root of the random numbers, for the study's own.")
+    ] = None,
+) -> None:
+    """Run a study: fit its EM and its PyMC method, compare them, write the report."""
+    from mixcompare.study.run import run_study
+
+    _print_finished(run_study(study, output, quick=quick, seed=seed))
+
+
+@app.command(
+    epilog="Example: [cyan]mixcompare compare panel.csv --formula 'y ~ x' --unit id "
+    "--components 3[/cyan]"
+)
+def compare(
+    data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="CSV, TSV or Parquet file.")],
+    formula: Annotated[
+        str, typer.Option(help="Outcomes and covariates, as in 'y1 + y2 ~ x + I(x**2)'.")
+    ],
+    components: Annotated[int, typer.Option(help="Number of latent classes.")],
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Column whose rows share one class; without it each row is a unit."),
+    ] = None,
+    absorb: Annotated[
+        str | None,
+        typer.Option(help="Columns of the fixed effects to remove, crossed by ':'."),
+    ] = None,
+    covariance: Annotated[str, typer.Option(help="full, diagonal or spherical.")] = "full",
+    covariance_by: Annotated[
+        str, typer.Option(help="component: one per class; shared: one for all.")
+    ] = "component",
+    missing: Annotated[
+        str, typer.Option(help="error: refuse missing values; drop: drop such rows.")
+    ] = "error",
+    starts: Annotated[int | None, typer.Option(help="EM: number of starts.")] = None,
+    draws: Annotated[int | None, typer.Option(help="PyMC: draws per chain.")] = None,
+    tune: Annotated[int | None, typer.Option(help="PyMC: tuning draws per chain.")] = None,
+    chains: Annotated[int | None, typer.Option(help="PyMC: number of chains.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
+    output: _Output = None,
+    quick: _Quick = False,
+) -> None:
+    """Fit a table by EM and by PyMC, compare them, write the report.
+
+    The report goes to reports/ and the data file's name unless --output says otherwise.
+    """
+    from mixcompare.spec import MixtureSpec
+    from mixcompare.study.run import Method, fit_and_report
+
+    spec = MixtureSpec(
+        formula,
+        unit=unit,
+        absorb=absorb,
+        n_components=components,
+        covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
+        covariance_by=covariance_by,  # type: ignore[arg-type]
+    )
+    methods = {
+        "em": Method("em", _given(starts=starts)),
+        "pymc": Method("pymc", _given(draws=draws, tune=tune, chains=chains)),
+    }
+    folder = Path("reports", data.name.split(".")[0]) if output is None else output
+    _print_finished(
+        fit_and_report(
+            spec,
+            data,
+            methods,
+            folder,
+            seed=seed,
+            missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
+            quick=quick,
+        )
+    )
+
+
+@app.command(epilog="Example: [cyan]mixcompare show reports/gapminder/em.nc[/cyan]")
+def show(
+    fit: Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that was saved.")],
+) -> None:
+    """Show a saved fit: model, status, log-likelihood, parameters."""
+    from mixcompare.fit import load
+
+    _print_fit(load(fit))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _console() -> Console:
+    # A pipe has no width; the 80 columns that rich assumes would fold every row.
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def _print_finished(finished: Finished) -> None:
+    console = _console()
+    console.print(_as_table(finished.verdicts, "Verdicts"))
+    console.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
+
+
+def _print_fit(fit: Fit) -> None:
+    console = _console()
+    spec = fit.spec
+    extent = "one for all" if spec.covariance_by == "shared" else "one for each"
+    at = "at the maximum" if fit.backend == "em" else "at the highest draw"
+    facts = {
+        "backend": f"{fit.backend}, seed {fit.seed}, {fit.seconds:.1f} s",
+        "formula": spec.formula,
+        "unit": spec.unit or "every row",
+        "absorbed": ":".join(spec.absorb) if spec.absorb else "nothing",
+        "components": f"{spec.n_components}; {spec.covariance} covariance, {extent}",
+        "data": f"{fit.panel.n_rows} rows, {fit.panel.n_units} units",
+        "status": f"{fit.status}: {fit.message}",
+        "log-likelihood": f"{fit.log_likelihood:.6f} {at}, {fit.n_parameters} parameters",
+        **_withheld(fit),
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        grid.add_row(name, _plain(value))
+    console.print(grid)
+    console.print(_as_table(fit.summary().reset_index(), "Parameters"))
+    optima = _optima(fit)
+    if optima is not None:
+        console.print(_as_table(optima, "Distinct optima of EM"))
+
+
+def _withheld(fit: Fit) -> dict[str, str]:
+    """Why EM has no standard errors, if it has none."""
+    if "standard_errors" not in fit.tree.children:
+        return {}
+    reason = str(fit.tree["standard_errors"].attrs.get("reason", ""))
+    return {"standard errors": f"none: {reason}"} if reason else {}
+
+
+def _optima(fit: Fit) -> pd.DataFrame | None:
+    """EM's ten best optima."""
+    if "starts" not in fit.tree.children:
+        return None
+    from mixcompare.comparison.switching import optima_table
+
+    table = optima_table(fit).head(10)
+    return table.assign(log_likelihood=table["log_likelihood"].map("{:.6f}".format))
+
+
+def _as_table(frame: pd.DataFrame, title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in frame.columns:
+        numeric = frame[column].dtype.kind in "iuf"
+        table.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_plain(value) for value in row))
+    return table
+
+
+def _plain(value: object) -> str:
+    """Text of a value in which rich sees no markup, as it would in ``weights[1]``."""
+    return escape(f"{value:.5g}" if isinstance(value, float) else str(value))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Studies: one TOML file that says what is fitted, how, and where the report goes."""
