@@ -11,6 +11,7 @@ from mixcompare.errors import (
 )
 from mixcompare.fit import Fit, load
 from mixcompare.panel import Panel, build_panel
+from mixcompare.priors import describe_priors
 from mixcompare.spec import MixtureSpec, Priors
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Thresholds",
     "build_panel",
     "compare",
+    "describe_priors",
     "fit",
     "load",
 ]

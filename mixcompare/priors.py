@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
 
-from mixcompare.compress import PreparedPanel
+from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import SpecificationError
-from mixcompare.panel import FloatArray
+from mixcompare.panel import FloatArray, build_panel
 from mixcompare.spec import ByCovariate, MixtureSpec
+
+# Means this many sds from zero tie the priors of intercept and slope to one another.
+_FAR: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,20 +71,59 @@ def resolve_priors(spec: MixtureSpec, prepared: PreparedPanel) -> ResolvedPriors
     )
 
 
+def describe_priors(spec: MixtureSpec, data: Any) -> pd.DataFrame:
+    """The priors that a specification has on a table, see `prior_table`.
+
+    Parameters
+    ----------
+    data
+        Any table that `mixcompare.fit` takes.
+
+    Raises
+    ------
+    MixCompareError
+        If the data do not suit the specification or a prior names what it does not have.
+
+    Examples
+    --------
+    >>> spec = MixtureSpec("y ~ 1", n_components=2)
+    >>> describe_priors(spec, {"y": [1.0, 2.0, 3.0]})["prior"].tolist()
+    ['Dirichlet(2, 2)', 'Normal(2, 2.041)', 'Inverse-Gamma(1.5, 0.08333)']
+    """
+    return prior_table(spec, compress(build_panel(spec, data)))
+
+
 def prior_table(spec: MixtureSpec, prepared: PreparedPanel) -> pd.DataFrame:
-    """The priors in words, one row per parameter or group of parameters."""
+    """The priors in words, one row per parameter or group of parameters.
+
+    Returns
+    -------
+    Columns parameter, prior and note; the note warns of a default prior that is informative
+    because a covariate lies far from zero.
+    """
     priors = resolve_priors(spec, prepared)
     k = spec.n_components
-    rows = [("weights", f"Dirichlet({', '.join([f'{priors.concentration:g}'] * k)})")]
+    rows = [("weights", f"Dirichlet({', '.join([f'{priors.concentration:g}'] * k)})", "")]
     for i, covariate in enumerate(prepared.covariate_names):
         for j, outcome in enumerate(prepared.outcome_names):
             name = f"coefficients[{covariate}]" + (
                 f"[{outcome}]" if prepared.n_outcomes > 1 else ""
             )
             mean, sd = priors.coefficient_mean[i, j], priors.coefficient_sd[i, j]
-            rows.append((name, f"Normal({mean:.4g}, {sd:.4g})"))
-    rows.append(("covariance", _covariance_in_words(spec, priors, prepared.n_outcomes)))
-    return pd.DataFrame(rows, columns=["parameter", "prior"])
+            rows.append((name, f"Normal({mean:.4g}, {sd:.4g})", _far_from_zero(prepared, i)))
+    rows.append(("covariance", _covariance_in_words(spec, priors, prepared.n_outcomes), ""))
+    return pd.DataFrame(rows, columns=["parameter", "prior", "note"])
+
+
+def _far_from_zero(prepared: PreparedPanel, i: int) -> str:
+    """Independent priors on intercept and slope meet at zero, where the data may not be."""
+    mean, sd = prepared.column_mean[i], prepared.column_sd[i]
+    if sd <= 1e-12 * abs(mean) or abs(mean) <= _FAR * sd:
+        return ""
+    return (
+        f"its mean lies {abs(mean) / sd:.0f} sds from zero, so that independent priors on intercept "
+        "and slope are informative about the fit: centre the covariate"
+    )
 
 
 def _covariance_in_words(spec: MixtureSpec, priors: ResolvedPriors, m: int) -> str:

@@ -9,7 +9,7 @@ import pytest
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import SpecificationError
 from mixcompare.panel import build_panel
-from mixcompare.priors import prior_table, resolve_priors
+from mixcompare.priors import describe_priors, prior_table, resolve_priors
 from mixcompare.spec import MixtureSpec
 
 
@@ -159,7 +159,19 @@ def test_the_table_in_words(covariance: Any, words: str) -> None:
     assert prior_table(spec, prepared).to_dict("list") == {
         "parameter": ["weights", "coefficients[x][y1]", "coefficients[x][y2]", "covariance"],
         "prior": ["Dirichlet(2, 2, 2)", "Normal(1, 2)", "Normal(1, 0.25)", words],
+        "note": [""] * 4,
     }
+
+
+def test_a_covariate_far_from_zero_is_noted() -> None:
+    """A calendar year makes independent priors of intercept and slope say a lot."""
+    year = np.tile(np.arange(1990.0, 2000.0), 3)
+    data = {"y": np.sin(year), "year": year, "t": year - 1994.5}
+    far = describe_priors(MixtureSpec("y ~ year", n_components=2), data)["note"]
+    near = describe_priors(MixtureSpec("y ~ t", n_components=2), data)["note"]
+    assert [bool(note) for note in far] == [False, False, True, False]
+    assert "centre the covariate" in far[2]
+    assert not near.any()
 
 
 def test_the_table_with_one_outcome() -> None:

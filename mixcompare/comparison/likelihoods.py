@@ -134,7 +134,11 @@ def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> 
         ("BIC, n = units", -2 * maximum + d * np.log(units), f"n = {units}; the default here"),
         ("BIC, n = rows", -2 * maximum + d * np.log(rows), f"n = {rows} rows after absorption"),
         ("PSIS-LOO elpd", scores.loo["elpd"], f"by unit; standard error {scores.loo['se']:.2f}"),
-        ("PSIS-LOO p", scores.loo["p"], "effective number of parameters"),
+        (
+            "PSIS-LOO p",
+            scores.loo["p"],
+            f"effective number of parameters; well above d = {d} signals misfit",
+        ),
         (
             f"units with Pareto k > {HIGH_PARETO_K}",
             scores.loo["high_k"],
