@@ -42,6 +42,7 @@ def test_everything_agrees_when_it_should(agreeing: mc.Comparison) -> None:
     assert list(agreeing.verdicts["verdict"]) == ["agree"] * 7
     assert agreeing.restart is None
     assert "likelihood identity: agree" in repr(agreeing)
+    assert agreeing.conclusion == "EM and MCMC agree in every section."
     assert "<table" in agreeing._repr_html_()
 
 
@@ -106,6 +107,7 @@ def test_em_at_a_worse_optimum_is_found_and_restarted(em: mc.Fit, table: pd.Data
     assert comparison.restart.log_likelihood == pytest.approx(em.log_likelihood, rel=1e-10)
     assert comparison.likelihoods["value"]["EM restarted"] == comparison.restart.log_likelihood
     assert verdict(comparison, "estimates")[1] == "EM stopped at a worse optimum"
+    assert "EM optimum (EM stopped at a worse optimum)" in comparison.conclusion
 
 
 def test_few_starts_at_the_best_optimum_is_a_caution(em: mc.Fit, table: pd.DataFrame) -> None:
@@ -274,3 +276,17 @@ def test_distances_and_entropy_by_hand() -> None:
     assert relative_entropy(certain) == 1.0
     assert relative_entropy(even) == pytest.approx(0.0)
     assert relative_entropy(np.ones((3, 1))) == 1.0
+
+
+def test_a_model_that_misfits_is_said_although_backends_agree() -> None:
+    """Residuals that share a term within the unit: both backends' intervals are too short."""
+    rng = np.random.default_rng(3)
+    unit = np.repeat(np.arange(60), 8)
+    x = rng.normal(size=unit.size)
+    y = x * np.where(unit < 30, 3, -3) + rng.normal(size=60)[unit] + rng.normal(size=unit.size)
+    spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2)
+    em = mc.fit(spec, {"unit": unit, "x": x, "y": y}, starts=8)
+    comparison = mc.compare(em, stand_in(em))
+    statement = comparison.verdicts.set_index("section")["statement"]["likelihoods"]
+    assert "fits the units poorly" in statement
+    assert comparison.likelihoods["value"]["PSIS-LOO p"] > 2 * em.n_parameters

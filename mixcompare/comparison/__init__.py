@@ -13,7 +13,7 @@ from mixcompare.comparison.estimates import estimates_table, predicted_shift
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.membership import agreement_table, membership_table
 from mixcompare.comparison.switching import invariant_r_hat, optima_table, switching_table
-from mixcompare.comparison.verdicts import Evidence, Thresholds, judge
+from mixcompare.comparison.verdicts import Evidence, Thresholds, conclude, judge
 from mixcompare.compress import compress
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit, permute_posterior
@@ -64,6 +64,11 @@ class Comparison:
     thresholds: Thresholds
     restart: Fit | None
 
+    @property
+    def conclusion(self) -> str:
+        """The verdicts in one sentence."""
+        return conclude(self.verdicts)
+
     def report(self, directory: str | Path, *, title: str | None = None) -> Path:
         """Write the HTML report, its tables and its provenance into a folder.
 
@@ -85,7 +90,7 @@ class Comparison:
         return f"<mixcompare.Comparison {'; '.join(lines)}>"
 
     def _repr_html_(self) -> str:
-        return self.verdicts.to_html(index=False)
+        return f"<p><b>{self.conclusion}</b></p>{self.verdicts.to_html(index=False)}"
 
 
 def compare(first: Fit, second: Fit, *, thresholds: Thresholds | None = None) -> Comparison:

@@ -54,6 +54,9 @@ class Thresholds:
     mean_log_likelihood
         Distance of the draws' mean log-likelihood from its expectation, the maximum
         less d/2, in units of its spread sqrt(d/2).
+    misfit
+        Effective number of parameters by PSIS-LOO, relative to the free ones, above
+        which the model fits poorly (Vehtari, Gelman & Gabry 2017, section 5).
     same_class, distance
         Share of units in the same class; mean distance of class probabilities.
     """
@@ -66,6 +69,7 @@ class Thresholds:
     ess: float = 400.0
     difference: float = 0.5
     mean_log_likelihood: float = 2.0
+    misfit: float = 2.0
     same_class: float = 0.95
     distance: float = 0.05
 
@@ -126,6 +130,31 @@ class Verdict:
 def judge(evidence: Evidence) -> pd.DataFrame:
     """Apply every rule; columns section, verdict, reason, statement."""
     return pd.DataFrame([asdict(rule(evidence)) for rule in _RULES])
+
+
+def conclude(verdicts: pd.DataFrame) -> str:
+    """All verdicts in one sentence, differences before cautions.
+
+    Parameters
+    ----------
+    verdicts
+        As `judge` gives them.
+    """
+    differ = verdicts[verdicts["verdict"] == "differ"]
+    caution = verdicts[verdicts["verdict"] == "caution"]
+    if len(differ):
+        return f"EM and MCMC differ in {_listing(differ)}."
+    if len(caution):
+        return f"EM and MCMC do not contradict each other; caution on {_listing(caution)}."
+    return "EM and MCMC agree in every section."
+
+
+def _listing(verdicts: pd.DataFrame) -> str:
+    """Sections with their reasons."""
+    return "; ".join(
+        f"{section} ({reason})" if reason else section
+        for section, reason in zip(verdicts["section"], verdicts["reason"], strict=True)
+    )
 
 
 def judge_identity(e: Evidence) -> Verdict:
@@ -228,12 +257,23 @@ def judge_likelihoods(e: Evidence) -> Verdict:
     off = (mean - expected) / np.sqrt(d / 2)
     found = (
         f"The draws' mean log-likelihood {mean:.2f} is {off:+.2f} spreads from the {expected:.2f} "
-        f"that a posterior near normal around EM's maximum would have."
+        f"that a posterior near normal around EM's maximum would have.{_misfit(e, d)}"
     )
     if abs(off) <= e.thresholds.mean_log_likelihood:
         return Verdict("likelihoods", "agree", "", found)
     reason = WORSE_OPTIMUM if e.worse_optimum else MODES if e.different_modes else SKEWED
     return Verdict("likelihoods", "differ", reason, found)
+
+
+def _misfit(e: Evidence, d: int) -> str:
+    """Agreement of two backends is no evidence that their common model fits."""
+    effective = e.scores.loo["p"]
+    if not effective > e.thresholds.misfit * d:
+        return ""
+    return (
+        f" Both may be wrong together: PSIS-LOO counts {effective:.0f} effective parameters for "
+        f"{d} free ones, so the model fits the units poorly and all intervals are too short."
+    )
 
 
 def judge_membership(e: Evidence) -> Verdict:

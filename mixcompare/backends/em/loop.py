@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from mixcompare.backends.em.acceleration import extrapolate
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.standardise import Parameters, Standardised
 from mixcompare.backends.em.steps import DegenerateComponentError, EStep, e_step, m_step
@@ -17,6 +19,10 @@ Status = Literal["converged", "iteration limit", "ascent violated", "degenerate"
 
 # Rounding of a sum of log-densities, relative to its size and the number of rows.
 _ROUNDING = 1e-12
+# Plain iterations, and the gain that has to be reached, before the first proposal: the
+# early path decides which optimum is found and must be EM's own.
+_SETTLED = 15
+_SMALL_GAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,46 +63,109 @@ def iterate(
     """Alternate M-step and E-step until the log-likelihood has no more to gain.
 
     Stops when the last gain and Aitken's estimate of all gains to come (Boehning et al.
-    1994) are both below the tolerance times the size of the log-likelihood. A fall beyond
-    rounding is never accepted: it ends the run as ``"ascent violated"``.
+    1994) are both below the tolerance times the size of the log-likelihood, judged on
+    plain EM steps only. A fall beyond rounding is never accepted: it ends the run as
+    ``"ascent violated"``. With acceleration, every second plain step after the first few
+    is followed by a SQUAREM proposal, which counts as an iteration if it is taken.
 
     Parameters
     ----------
     responsibilities
         (G, K) to start from.
     """
-    log_likelihood: list[float] = []
-    weights: list[FloatArray] = []
-    parameters, expected = None, None
+    path = _Path(spec.n_components)
+    proposals = _Proposals(options.acceleration == "squarem")
     scale = data.degrees_of_freedom.sum() * data.outcomes.shape[-1]
-
-    def stop(status: Status, message: str) -> Run:
-        path = np.reshape(weights, (-1, spec.n_components))
-        return Run(parameters, expected, np.array(log_likelihood), path, status, message)
-
-    for iteration in range(1, options.max_iterations + 1):
+    while len(path.log_likelihood) < options.max_iterations:
+        iteration = len(path.log_likelihood) + 1
         try:
-            proposed = m_step(spec, data, responsibilities)
+            parameters = m_step(spec, data, responsibilities)
         except DegenerateComponentError as error:
-            return stop("degenerate", f"iteration {iteration}: {error}")
-        reached = e_step(data, proposed)
+            return path.end("degenerate", f"iteration {iteration}: {error}")
+        reached = e_step(data, parameters)
         size = scale + abs(reached.log_likelihood)
-        if log_likelihood and reached.log_likelihood < log_likelihood[-1] - _ROUNDING * size:
-            fall = log_likelihood[-1] - reached.log_likelihood
-            return stop(
-                "ascent violated", f"iteration {iteration} lowered the log-likelihood by {fall:.3g}"
-            )
-        parameters, expected = proposed, reached
-        log_likelihood.append(reached.log_likelihood)
-        weights.append(proposed.weights)
-        responsibilities = reached.responsibilities
-        gain = remaining_gain(log_likelihood)
+        fall = path.last - reached.log_likelihood
+        if fall > _ROUNDING * size:
+            message = f"iteration {iteration} lowered the log-likelihood by {fall:.3g}"
+            return path.end("ascent violated", message)
+        path.add(parameters, reached)
+        gain = remaining_gain(path.plain)
         if gain <= options.tolerance * size:
-            return stop("converged", f"{iteration} iterations; {gain:.1e} left to gain")
-    return stop("iteration limit", f"{options.max_iterations} iterations and not converged")
+            return path.end("converged", f"{iteration} iterations; {gain:.1e} left to gain")
+        proposal = proposals.after(path)
+        if proposal is not None:
+            beyond = e_step(data, proposal)
+            if proposals.accepts(beyond.log_likelihood, path.last):
+                path.jump(proposal, beyond)
+        responsibilities = path.responsibilities
+    return path.end("iteration limit", f"{options.max_iterations} iterations and not converged")
 
 
-def remaining_gain(log_likelihood: list[float]) -> float:
+class _Path:
+    """The iterates that a run has accepted."""
+
+    def __init__(self, n_components: int) -> None:
+        self.n_components = n_components
+        self.log_likelihood: list[float] = []
+        self.weights: list[FloatArray] = []
+        self.plain: list[float] = []  # log-likelihoods since the last jump
+        self.recent: list[Parameters] = []  # and the last three of their parameters
+        self.reached: EStep | None = None
+
+    @property
+    def last(self) -> float:
+        return self.log_likelihood[-1] if self.log_likelihood else -np.inf
+
+    @property
+    def responsibilities(self) -> FloatArray:
+        assert self.reached is not None
+        return self.reached.responsibilities
+
+    def add(self, parameters: Parameters, reached: EStep) -> None:
+        self.log_likelihood.append(reached.log_likelihood)
+        self.weights.append(parameters.weights)
+        self.plain.append(reached.log_likelihood)
+        self.recent = [*self.recent[-2:], parameters]
+        self.reached = reached
+
+    def jump(self, parameters: Parameters, reached: EStep) -> None:
+        self.plain, self.recent = [], []
+        self.add(parameters, reached)
+
+    def end(self, status: Status, message: str) -> Run:
+        return Run(
+            self.recent[-1] if self.recent else None,
+            self.reached,
+            np.array(self.log_likelihood),
+            np.reshape(self.weights, (-1, self.n_components)),
+            status,
+            message,
+        )
+
+
+class _Proposals:
+    """When to extrapolate and how far."""
+
+    def __init__(self, active: bool) -> None:
+        self.active = active
+        self.longest = 4.0
+
+    def after(self, path: _Path) -> Parameters | None:
+        """A proposal after two plain steps, once plain EM has settled."""
+        settled = len(path.log_likelihood) >= _SETTLED and len(path.recent) == 3
+        if not self.active or not settled or path.plain[-1] - path.plain[-2] > _SMALL_GAIN:
+            return None
+        return extrapolate(path.recent, self.longest)
+
+    def accepts(self, proposed: float, plain: float) -> bool:
+        """Take a proposal that is no worse than the plain step; adapt the longest step."""
+        good = bool(proposed >= plain)
+        # Without the shrinking, slow problems spend themselves on rejected proposals.
+        self.longest = self.longest * 2 if good else max(self.longest / 2, 2.0)
+        return good
+
+
+def remaining_gain(log_likelihood: Sequence[float]) -> float:
     """Larger of the last gain and Aitken's estimate of the gains still to come."""
     if len(log_likelihood) < 3:
         return np.inf

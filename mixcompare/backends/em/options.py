@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from mixcompare.errors import OptionError
 
+Acceleration = Literal["squarem", "none"]
 StartKind = Literal["kmeans", "random", "elemental", "perturbed"]
 
 
@@ -31,6 +32,9 @@ class Options:
         Gain still to come, relative to the size of the log-likelihood, at which EM stops.
     max_iterations
         Limit per start.
+    acceleration
+        ``"squarem"`` extrapolates after the first iterations, never to a lower
+        log-likelihood; ``"none"`` is plain EM.
     progress
         Show a progress bar; by default if standard error is a terminal.
     """
@@ -40,6 +44,7 @@ class Options:
     initial: Any = None
     tolerance: float = 1e-12
     max_iterations: int = 5000
+    acceleration: Acceleration = "squarem"
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -54,6 +59,11 @@ class Options:
             )
         if not isinstance(self.tolerance, (int, float)) or not 0 < self.tolerance < 1:
             raise OptionError(f"tolerance must be between 0 and 1, not {self.tolerance!r}.")
+        if self.acceleration not in get_args(Acceleration):
+            raise OptionError(
+                f"acceleration must be one of {', '.join(get_args(Acceleration))}, not "
+                f"{self.acceleration!r}."
+            )
         kinds = (self.kinds,) if isinstance(self.kinds, str) else tuple(self.kinds)
         unknown = [kind for kind in kinds if kind not in get_args(StartKind)]
         if unknown or not kinds:

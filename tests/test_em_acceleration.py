@@ -1,0 +1,91 @@
+"""SQUAREM: the same optima as plain EM in fewer iterations, and never a lower one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcompare as mc
+from mixcompare.backends.em import loop
+from mixcompare.backends.em.acceleration import _bounded, _unbounded, extrapolate
+from mixcompare.backends.em.loop import iterate
+from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.standardise import Parameters
+from tests.em_cases import STRUCTURES, build, random_parameters
+from tests.test_em_reference import CASES, PEERS, REFERENCE, specification
+
+SLOW = ["faithful_K3_EEE", "iris_K3_EEI", "iris_K3_EII", "iris_K3_VVI"]
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_same_optimum_from_every_start(name: str) -> None:
+    case = CASES[name]
+    data = pd.read_csv(REFERENCE / case["data"])
+    ends = {}
+    for acceleration in ("none", "squarem"):
+        fit = mc.fit(specification(case), data, starts=12, seed=1, acceleration=acceleration)
+        starts = fit.tree["starts"].to_dataset()
+        ends[acceleration] = starts["log_likelihood"].where(starts["optimum"] >= 0).to_numpy()
+    np.testing.assert_allclose(ends["squarem"], ends["none"], rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_slow_problems_take_less_than_half_the_iterations(name: str) -> None:
+    case = CASES[name]
+    data = pd.read_csv(REFERENCE / case["data"])
+    slowest = {}
+    for acceleration in ("none", "squarem"):
+        fit = mc.fit(specification(case), data, starts=40, seed=1, acceleration=acceleration)
+        slowest[acceleration] = int(fit.tree["starts"]["iterations"].max())
+    assert slowest["squarem"] < 0.5 * slowest["none"]
+
+
+@pytest.mark.parametrize(("covariance", "by"), STRUCTURES)
+def test_unbounded_coordinates_keep_the_structure(covariance: str, by: str) -> None:
+    case = build(covariance, by, m=3, k=3)
+    one, other = (case.data.from_raw(random_parameters(case, seed=s)) for s in (1, 2))
+    back = _bounded(_unbounded(one), one)
+    for name in ("weights", "coefficients", "covariance"):
+        np.testing.assert_allclose(getattr(back, name), getattr(one, name), rtol=1e-12, atol=1e-14)
+    between = _bounded(0.5 * (_unbounded(one) + _unbounded(other)), one)
+    assert np.linalg.eigvalsh(between.covariance).min() > 0
+    if by == "shared":
+        np.testing.assert_array_equal(between.covariance[0], between.covariance[1])
+    if covariance != "full":
+        assert np.all(between.covariance[0][~np.eye(3, dtype=bool)] == 0)
+    if covariance == "spherical":
+        np.testing.assert_allclose(np.diff(np.diagonal(between.covariance[0])), 0, atol=1e-15)
+
+
+def scalar(value: float) -> Parameters:
+    return Parameters(np.ones(1), np.full((1, 1, 1), value), np.ones((1, 1, 1)))
+
+
+def test_a_geometric_sequence_is_extrapolated_to_its_limit() -> None:
+    proposal = extrapolate([scalar(1 - 0.9**i) for i in range(3)], longest=100.0)
+    assert proposal is not None
+    assert float(proposal.coefficients[0, 0, 0]) == pytest.approx(1.0, rel=1e-12)
+
+
+def test_steps_are_no_shorter_than_plain_and_no_longer_than_allowed() -> None:
+    fast = [scalar(v) for v in (0.0, 1.0, 1.2)]
+    assert extrapolate(fast[:1] * 3, longest=4.0) is None
+    slow = [scalar(1 - 0.99**i) for i in range(3)]
+    capped = extrapolate(slow, longest=4.0)
+    assert capped is not None
+    assert float(capped.coefficients[0, 0, 0]) < 0.1
+
+
+def test_a_proposal_that_lowers_the_likelihood_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = build(m=1, k=2, seed=5)
+    tau = np.random.default_rng(0).dirichlet([1.0, 1.0], size=case.data.shape[0])
+    plain = iterate(case.spec, case.data, tau, Options(acceleration="none"))
+    worse = case.data.from_raw(random_parameters(case, seed=9))
+    monkeypatch.setattr(loop, "extrapolate", lambda *_: worse)
+    guarded = iterate(case.spec, case.data, tau, Options())
+    np.testing.assert_array_equal(guarded.log_likelihood, plain.log_likelihood)
+    assert guarded.status == "converged"
+
+
+def test_unknown_acceleration_is_refused() -> None:
+    with pytest.raises(mc.OptionError, match="acceleration must be one of squarem, none"):
+        Options(acceleration="anderson")  # type: ignore[arg-type]
