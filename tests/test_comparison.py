@@ -207,6 +207,7 @@ def test_one_component_has_nothing_to_switch(table: pd.DataFrame) -> None:
     comparison = mc.compare(em, stand_in(em, seed=7))
     assert list(comparison.verdicts["verdict"]) == ["agree"] * 7
     assert comparison.estimates.loc["weights[1]", "difference"] == 0.0
+    assert not comparison.verdicts["statement"].str.contains("nan").any()
 
 
 @pytest.mark.parametrize(
@@ -290,3 +291,9 @@ def test_a_model_that_misfits_is_said_although_backends_agree() -> None:
     statement = comparison.verdicts.set_index("section")["statement"]["likelihoods"]
     assert "fits the units poorly" in statement
     assert comparison.likelihoods["value"]["PSIS-LOO p"] > 2 * em.n_parameters
+
+
+def test_few_draws_leave_cross_validation_out(em: mc.Fit) -> None:
+    comparison = mc.compare(em, stand_in(em, draws=10, chains=2))
+    assert np.isnan(comparison.likelihoods["value"]["PSIS-LOO elpd"])
+    assert verdict(comparison, "MCMC convergence")[0] != "agree"

@@ -16,6 +16,7 @@ from mixcompare.panel import FloatArray
 from mixcompare.parameters import VARIABLES
 
 HIGH_PARETO_K = 0.7
+_FEWEST_FOR_LOO = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +89,16 @@ def score_likelihoods(
 
 
 def loo_by_unit(posterior_fit: Fit) -> dict[str, float]:
-    """PSIS leave-one-unit-out cross-validation (Vehtari, Gelman & Gabry 2017)."""
+    """PSIS leave-one-unit-out cross-validation (Vehtari, Gelman & Gabry 2017).
+
+    NaN where there are too few draws for the tail of the importance weights.
+    """
     import arviz as az  # slow to import, needed by few
 
     log_likelihood = posterior_fit.tree["log_likelihood"].to_dataset()["outcomes"]
     moving = (log_likelihood.std(("chain", "draw")) > 0).to_numpy()
+    if log_likelihood.sizes["chain"] * log_likelihood.sizes["draw"] < _FEWEST_FOR_LOO:
+        return dict.fromkeys(("elpd", "se", "p", "high_k"), np.nan) | {"units": float(moving.sum())}
     tree = xr.DataTree.from_dict(
         {
             "posterior": posterior_fit.tree["posterior"].to_dataset(),
@@ -132,7 +138,11 @@ def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> 
         ("free parameters d", d, ""),
         ("AIC", -2 * maximum + 2 * d, "at EM's maximum"),
         ("BIC, n = units", -2 * maximum + d * np.log(units), f"n = {units}; the default here"),
-        ("BIC, n = rows", -2 * maximum + d * np.log(rows), f"n = {rows} rows after absorption"),
+        (
+            "BIC, n = rows",
+            -2 * maximum + d * np.log(rows),
+            f"n = {rows} rows{' less absorbed cells' if prepared.absorbed else ''}",
+        ),
         ("PSIS-LOO elpd", scores.loo["elpd"], f"by unit; standard error {scores.loo['se']:.2f}"),
         (
             "PSIS-LOO p",

@@ -51,12 +51,15 @@ def switching_table(
 
 
 def invariant_r_hat(log_likelihood: FloatArray, weights: FloatArray) -> dict[str, float]:
-    """R-hat of the log-likelihood (C, S) and of the sorted weights (C, S, K)."""
-    ordered = np.sort(weights, axis=-1)
-    return {
-        "log-likelihood": float(convergence(log_likelihood[..., None])["r_hat"][0]),
-        "sorted weights": _largest(pd.Series(convergence(ordered)["r_hat"])),
-    }
+    """R-hat of the log-likelihood (C, S) and of the sorted weights (C, S, K).
+
+    One component's weight never varies and is left out.
+    """
+    found = {"log-likelihood": float(convergence(log_likelihood[..., None])["r_hat"][0])}
+    if weights.shape[-1] > 1:
+        ordered = convergence(np.sort(weights, axis=-1))
+        found["sorted weights"] = float(ordered["r_hat"].max())
+    return found
 
 
 def optima_table(em: Fit) -> pd.DataFrame:

@@ -1,0 +1,126 @@
+"""Numbers as a reader wants them, and data frames as tables for the template."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+MISSING: Final = "\N{EN DASH}"
+_MINUS = "\N{MINUS SIGN}"
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+type Formatter = Callable[[Any], str]
+
+
+def significant(value: Any, digits: int = 4) -> str:
+    """Number with so many significant digits; powers of ten only where they must be."""
+    number = float(value)
+    if not math.isfinite(number):
+        return _not_finite(number)
+    if number == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(float(f"{number:.{digits - 1}e}"))))
+    if not -4 <= exponent < 7:
+        return _scientific(number, digits - 1)
+    return _signed(f"{number:.{max(0, digits - 1 - exponent)}f}")
+
+
+def fixed(decimals: int) -> Formatter:
+    """Formatter with so many decimals."""
+
+    def format_fixed(value: Any) -> str:
+        number = float(value)
+        if not math.isfinite(number):
+            return _not_finite(number)
+        return _signed(f"{number:.{decimals}f}")
+
+    return format_fixed
+
+
+def quantity(name: str, value: Any) -> str:
+    """A value as suits its name: R-hat, effective sample sizes, counts, else 4 decimals."""
+    if "R-hat" in name:
+        return fixed(3)(value)
+    if "ESS" in name:
+        return count(value)
+    number = float(value)
+    if not math.isfinite(number):
+        return _not_finite(number)
+    if number == round(number) and abs(number) < 1e9:
+        return _signed(f"{number:,.0f}")
+    return _scientific(number, 1) if abs(number) < 1e-3 else fixed(4)(number)
+
+
+def count(value: Any) -> str:
+    """Whole number with separators."""
+    number = float(value)
+    return _signed(f"{number:,.0f}") if math.isfinite(number) else _not_finite(number)
+
+
+def percent(value: Any) -> str:
+    """Share as a percentage with one decimal."""
+    return f"{fixed(1)(100 * float(value))} %"
+
+
+def duration(seconds: float) -> str:
+    """Wall time in words."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min"
+
+
+def _not_finite(number: float) -> str:
+    return MISSING if math.isnan(number) else ("∞" if number > 0 else f"{_MINUS}∞")
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", _MINUS)
+
+
+def _scientific(number: float, decimals: int) -> str:
+    mantissa, exponent = f"{number:.{decimals}e}".split("e")
+    return f"{_signed(mantissa)} {_TIMES} 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its heading, explanation and whether it holds numbers."""
+
+    label: str
+    title: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table for the template: text cells only; each row's first cell is its heading."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def table(
+    name: str,
+    caption: str,
+    columns: Iterable[tuple[Column, Iterable[Any], Formatter]],
+) -> Table:
+    """Join columns of values, each with its formatter."""
+    listed = list(columns)
+    cells = [[formatter(value) for value in values] for _, values, formatter in listed]
+    return Table(name, caption, tuple(c for c, _, _ in listed), tuple(zip(*cells, strict=True)))
+
+
+def interval(frame: pd.DataFrame, prefix: str) -> list[str]:
+    """Texts ``[lower, upper]`` of two columns."""
+    pairs = zip(frame[f"{prefix}_lower"], frame[f"{prefix}_upper"], strict=True)
+    return [
+        MISSING if math.isnan(low) else f"[{significant(low)}, {significant(high)}]"
+        for low, high in pairs
+    ]

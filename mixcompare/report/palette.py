@@ -1,0 +1,97 @@
+"""Colours and one style for every figure: the same class or backend always looks the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.colors import to_hex
+
+# These three stand for the page's own colours, which differ between light and dark.
+INK: Final = "#1c2330"
+GRID: Final = "#d5dae1"
+SURFACE: Final = "#fefefe"
+MUTED: Final = "#8a93a1"
+
+# Chosen to stay apart for the colour-blind and to keep contrast 3:1 on white and on the
+# dark page, which rules out the yellow and the black of Okabe & Ito (2008).
+_CLASSES: Final = (
+    "#2f7fc1",
+    "#d55e00",
+    "#0b9a74",
+    "#c2679c",
+    "#a57c00",
+    "#7d7aee",
+    "#c0504d",
+    "#5b8c3e",
+)
+BACKENDS: Final = {"em": "#8a5cd6", "pymc": "#0f8f8c"}
+MARKERS: Final = {"em": "s", "pymc": "o"}
+LINES: Final = {"em": "-", "pymc": (0, (4, 2))}
+NAMES: Final = {"em": "EM", "pymc": "posterior"}
+_CHAINS: Final = ("#3e83c8", "#cf6a3c", "#4a9a63", "#a772b8", "#938245", "#4aa0a8")
+
+
+def class_color(component: int) -> str:
+    """Colour of a class, counted from 1; beyond eight, colours from a colour map."""
+    if component <= len(_CLASSES):
+        return _CLASSES[component - 1]
+    step = 0.61803398875 * (component - len(_CLASSES))
+    return to_hex(mpl.colormaps["turbo"](0.15 + 0.7 * (step % 1.0)))
+
+
+def chain_colors(count: int) -> list[str]:
+    """Colours of the chains."""
+    return [_CHAINS[i % len(_CHAINS)] for i in range(count)]
+
+
+def optimum_color(optimum: int) -> str:
+    """Colour of EM's starts by their optimum: 0 the best, -1 none."""
+    if optimum < 0:
+        return MUTED
+    return BACKENDS["em"] if optimum == 0 else ("#d98200", "#c4455c", "#a06a3a")[(optimum - 1) % 3]
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib settings of the report's figures, undone at the end."""
+    settings: dict[Any, Any] = {
+        "axes.axisbelow": True,
+        "axes.edgecolor": MUTED,
+        "axes.facecolor": "none",
+        "axes.formatter.useoffset": False,
+        "axes.grid": True,
+        "axes.labelcolor": INK,
+        "axes.labelsize": 10,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlecolor": INK,
+        "axes.titlesize": 10.5,
+        "axes.titleweight": "bold",
+        "figure.facecolor": "none",
+        "figure.titlesize": 12,
+        "figure.titleweight": "bold",
+        "font.family": "DejaVu Sans",
+        "font.size": 9.5,
+        "grid.color": GRID,
+        "grid.linewidth": 0.6,
+        "legend.fontsize": 9,
+        "legend.frameon": False,
+        "lines.linewidth": 1.2,
+        "savefig.facecolor": "none",
+        "svg.fonttype": "none",
+        "svg.hashsalt": "mixcompare",
+        "text.color": INK,
+        "text.parse_math": False,
+        "text.usetex": False,
+        "xtick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.color": MUTED,
+        "ytick.labelcolor": INK,
+    }
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
+        yield

@@ -1,0 +1,94 @@
+"""EM's starts: the log-likelihood by iteration, coloured by the optimum that was reached."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mixcompare.comparison import Comparison
+from mixcompare.panel import FloatArray
+from mixcompare.report.palette import optimum_color
+from mixcompare.report.rendering import Drawing, draw
+
+_NAMED_OPTIMA = 3
+
+
+def ascent(comparison: Comparison) -> Drawing:
+    """Log-likelihood by iteration for all starts, whole and near the end."""
+    starts = comparison.em.tree["starts"].to_dataset()
+    history = starts["log_likelihood_history"].to_numpy()
+    optimum = starts["optimum"].to_numpy()
+    figure = Figure(figsize=(9.4, 3.7), layout="constrained")
+    whole, near = figure.subplots(1, 2)
+    for ax in (whole, near):
+        _lines(ax, history, optimum)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter("")
+        ax.set_xlabel("iteration (log scale)")
+    whole.set_ylabel("log-likelihood")
+    whole.set_title("All starts")
+    near.set_title("Near the optima")
+    near.set_ylim(*_zoom(history, optimum))
+    handles, labels = whole.get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4)
+    return draw(
+        figure,
+        "em-log-likelihood",
+        "EM's log-likelihood by iteration",
+        "Each line is one start. No line may ever fall. Lines that end below the best optimum "
+        "are local optima; the more starts share the best one, the less likely a better one was "
+        "missed.",
+        f"Log-likelihood against iteration for {len(history)} EM starts, coloured by the optimum "
+        "they reached; the right panel enlarges the range of the final values.",
+    )
+
+
+def _lines(ax: Axes, history: FloatArray, optimum: NDArray[np.intp]) -> None:
+    # The best start is drawn last, on top of the others.
+    order = np.argsort(np.where(optimum < 0, np.inf, optimum), kind="stable")[::-1]
+    labelled: set[str] = set()
+    for i in order:
+        values = history[i][np.isfinite(history[i])]
+        if not values.size:
+            continue
+        group = min(int(optimum[i]), _NAMED_OPTIMA)
+        name = _label(group, optimum)
+        ax.plot(
+            np.arange(1, len(values) + 1),
+            values,
+            color=optimum_color(group),
+            alpha=0.9 if group == 0 else 0.75,
+            lw=1.6 if group == 0 else 1.1,
+            ls="-" if group >= 0 else ":",
+            marker="o",
+            markevery=[len(values) - 1],
+            ms=3.5,
+            label="_" if name in labelled else name,
+        )
+        labelled.add(name)
+
+
+def _label(group: int, optimum: NDArray[np.intp]) -> str:
+    if group < 0:
+        return f"unusable ({_count(optimum < 0)})"
+    if group == _NAMED_OPTIMA:
+        return f"worse optima ({_count(optimum >= _NAMED_OPTIMA)})"
+    name = "best optimum" if group == 0 else f"optimum {group + 1}"
+    return f"{name} ({_count(optimum == group)})"
+
+
+def _count(mask: NDArray[np.bool_]) -> str:
+    n = int(mask.sum())
+    return f"{n} start" if n == 1 else f"{n} starts"
+
+
+def _zoom(history: FloatArray, optimum: NDArray[np.intp]) -> tuple[float, float]:
+    final = np.array(
+        [h[np.isfinite(h)][-1] for h, o in zip(history, optimum, strict=True) if o >= 0]
+    )
+    best, worst = float(final.max()), float(final.min())
+    spread = max(best - worst, 1e-3 * abs(best), 1e-6)
+    return worst - 0.25 * spread, best + 0.1 * spread

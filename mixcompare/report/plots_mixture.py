@@ -1,0 +1,128 @@
+"""Mixtures without covariates: densities for one outcome, ellipses for several."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from scipy.stats import norm
+
+from mixcompare.comparison import Comparison
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.report.palette import GRID, INK, LINES, MUTED, NAMES, class_color
+from mixcompare.report.rendering import Drawing, draw
+
+_MOST_POINTS = 3000
+
+
+def gaussian_mixture(comparison: Comparison) -> Drawing:
+    """Histogram with component densities, or a scatter with ellipses."""
+    panel = comparison.em.panel
+    if len(panel.outcome_names) == 1:
+        return _densities(comparison, panel)
+    return _ellipses(comparison, panel)
+
+
+def _moments(comparison: Comparison, backend: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Shares of the rows, means (K, m) and covariances (K, m, m) of the classes."""
+    panel = comparison.em.panel
+    if backend == "em":
+        taus = comparison.em.responsibilities
+        coefficients, covariance = comparison.em.coefficients, comparison.em.covariance
+    else:
+        taus = comparison.posterior_responsibilities
+        coefficients = comparison.aligned["coefficients"].mean(("chain", "draw"))
+        covariance = comparison.aligned["covariance"].mean(("chain", "draw"))
+    n_rows = np.bincount(panel.unit, minlength=panel.n_units)
+    share = n_rows @ taus.to_numpy() / n_rows.sum()
+    return share, coefficients.to_numpy()[:, 0] * panel.covariates[0, 0], covariance.to_numpy()
+
+
+def _densities(comparison: Comparison, panel: Panel) -> Drawing:
+    y = panel.outcomes[:, 0]
+    name = panel.outcome_names[0]
+    bins = int(np.clip(2 * len(y) ** (1 / 2), 10, 80))
+    margin = 0.08 * float(np.ptp(y))
+    x = np.linspace(y.min() - margin, y.max() + margin, 400)
+    figure = Figure(figsize=(8.2, 4.6), layout="constrained")
+    ax = figure.subplots()
+    ax.hist(y, bins=bins, density=True, color=GRID, edgecolor=MUTED, lw=0.4)
+    for backend in ("em", "pymc"):
+        share, mean, covariance = _moments(comparison, backend)
+        parts = share[:, None] * norm.pdf(x, mean[:, :1], np.sqrt(covariance[:, :1, 0]))
+        ax.plot(x, parts.sum(axis=0), color=INK, ls=LINES[backend], lw=1.4)
+        for k, density in enumerate(parts):
+            ax.plot(x, density, color=class_color(k + 1), ls=LINES[backend], lw=2)
+    ax.set_xlabel(name)
+    ax.set_ylabel("density")
+    ax.set_title(f"{name}: data and component densities")
+    _legend(figure, comparison.em.spec.n_components, Line2D([], [], color=INK, label="mixture"))
+    return draw(
+        figure,
+        "class-means",
+        "Component densities over the data",
+        "Bars: the data. Curves: each component's density times its share, and their sum; EM "
+        "solid, posterior means dashed. Look for bumps of the data that no component covers and "
+        "for components that the backends place differently.",
+        f"Histogram of {name} with the density of each component by EM and by the posterior.",
+    )
+
+
+def _ellipses(comparison: Comparison, panel: Panel) -> Drawing:
+    points = panel.outcomes[:, :2]
+    rows = np.unique(np.linspace(0, len(points) - 1, _MOST_POINTS).astype(np.intp))
+    row_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)[panel.unit]
+    figure = Figure(figsize=(8.2, 5.6), layout="constrained")
+    ax = figure.subplots()
+    for k in range(comparison.em.spec.n_components):
+        own = rows[row_class[rows] == k]
+        ax.plot(
+            *points[own].T, "o", color=class_color(k + 1), ms=3.4, alpha=0.5, mew=0,
+            rasterized=len(rows) > 500,
+        )  # fmt: skip
+    for backend in ("em", "pymc"):
+        _, mean, covariance = _moments(comparison, backend)
+        for k in range(len(mean)):
+            _ellipse(ax, mean[k, :2], covariance[k, :2, :2], class_color(k + 1), backend)
+    ax.set_xlabel(panel.outcome_names[0])
+    ax.set_ylabel(panel.outcome_names[1])
+    ax.set_title("Rows and classes, one and two standard deviations")
+    _legend(figure, comparison.em.spec.n_components)
+    others = ", ".join(panel.outcome_names[2:])
+    return draw(
+        figure,
+        "class-means",
+        "Classes over the data",
+        "Points: rows, coloured by EM's most probable class. Ellipses: one and two standard "
+        "deviations about each class's mean; EM solid, posterior means dashed. Look for ellipses "
+        "that part, and for one that has shrunk onto a few points."
+        + (f" Not shown: {others}." if others else "")
+        + (f" {len(rows):,} of {len(points):,} rows are shown." * (len(rows) < len(points))),
+        f"Scatter of {panel.outcome_names[1]} against {panel.outcome_names[0]} with the ellipses "
+        "of each class by EM and by the posterior.",
+    )
+
+
+def _ellipse(ax: Axes, mean: FloatArray, covariance: FloatArray, color: str, backend: str) -> None:
+    angle = np.linspace(0, 2 * np.pi, 121)
+    values, vectors = np.linalg.eigh(covariance)
+    circle = vectors @ (np.sqrt(values)[:, None] * np.stack([np.cos(angle), np.sin(angle)]))
+    for radius in (1, 2):
+        x, y = mean[:, None] + radius * circle
+        ax.plot(x, y, color=color, ls=LINES[backend], lw=2.2 - 0.6 * radius)
+    ax.plot(*mean, "s" if backend == "em" else "o", color=color, ms=6, mec=INK, mew=0.8)
+
+
+def _legend(figure: Figure, n_components: int, *more: Line2D) -> None:
+    classes = [Patch(color=class_color(k), label=f"class {k}") for k in range(1, n_components + 1)]
+    lines = [
+        Line2D([], [], color=MUTED, lw=2, ls=LINES[backend], label=NAMES[backend])
+        for backend in ("em", "pymc")
+    ]
+    figure.legend(
+        handles=[*classes, *more, *lines],
+        loc="outside upper center",
+        ncols=min(6, n_components + 3),
+    )

@@ -1,0 +1,126 @@
+"""Where the numbers come from: enough to make them again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from mixcompare.comparison import Comparison
+from mixcompare.fit import Fit
+from mixcompare.spec import MixtureSpec, Priors
+
+FITS = {"em": "em.nc", "pymc": "pymc.nc"}
+
+
+def provenance(comparison: Comparison) -> dict[str, Any]:
+    """Specification, data, and the options, seeds, versions and times of each fit."""
+    em = comparison.em
+    panel = em.panel
+    per_unit = np.bincount(panel.unit, minlength=panel.n_units)
+    record: dict[str, Any] = {
+        "specification": em.spec.to_dict(),
+        "specification_sha256": em.spec.content_hash,
+        "data": {
+            "fingerprint_sha256": em.fingerprint,
+            "rows": panel.n_rows,
+            "units": panel.n_units,
+            "rows_per_unit": {"min": int(per_unit.min()), "max": int(per_unit.max())},
+            "outcomes": list(panel.outcome_names),
+            "covariates": list(panel.covariate_names),
+            "absorbed_cells": None if panel.cell is None else int(panel.cell.max()) + 1,
+            "dropped": {
+                "rows": panel.dropped.rows,
+                "units": panel.dropped.units,
+                "missing_by_column": dict(panel.dropped.by_column),
+            },
+        },
+        "fits": {fit.backend: _fit(fit) for fit in (em, comparison.posterior_fit)},
+        "thresholds": dict(comparison.thresholds.table().itertuples(index=False)),
+        "report_created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if comparison.restart is not None:
+        record["fits"]["em restarted from the highest draw"] = _fit(comparison.restart)
+    return record
+
+
+def _fit(fit: Fit) -> dict[str, Any]:
+    return {
+        "status": fit.status,
+        "message": fit.message,
+        "log_likelihood": fit.log_likelihood,
+        "seed": fit.seed,
+        "options": fit.options,
+        "seconds": fit.seconds,
+        "created": str(fit.tree.attrs["created"]),
+        "versions": json.loads(fit.tree.attrs["versions"]),
+    }
+
+
+def to_json(record: dict[str, Any]) -> str:
+    """The record as text; a number that JSON lacks, such as an infinity, becomes a string."""
+    return json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value
+
+
+def code_again(comparison: Comparison) -> str:
+    """Python that repeats both fits and the comparison."""
+    em, other = comparison.em, comparison.posterior_fit
+    lines = [
+        "import mixcompare as mc",
+        "",
+        f"spec = {_spec_code(em.spec)}",
+        "data = ...  # the table, or the path of its CSV or Parquet file",
+        *(_fit_code(name, fit) for name, fit in (("em", em), ("posterior", other))),
+        "comparison = mc.compare(em, posterior)",
+        "comparison.report(...)  # the folder for the report",
+    ]
+    return "\n".join(lines)
+
+
+def code_reload(saved: tuple[str, ...]) -> str:
+    """Python that loads the fits again, from files beside the report if there are any."""
+    names = saved if len(saved) == 2 else tuple(FITS.values())
+    note = "" if len(saved) == 2 else "  # written before by fit.save(...)"
+    loads = ", ".join(f'mc.load("{name}")' for name in names)
+    return f"import mixcompare as mc\n\ncomparison = mc.compare({loads}){note}"
+
+
+def _spec_code(spec: MixtureSpec) -> str:
+    options: dict[str, Any] = {"unit": spec.unit, "absorb": spec.absorb}
+    given = {name: value for name, value in options.items() if value is not None}
+    given["n_components"] = spec.n_components
+    if spec.covariance != "full":
+        given["covariance"] = spec.covariance
+    if spec.covariance_by != "component":
+        given["covariance_by"] = spec.covariance_by
+    if spec.priors != Priors():
+        given["priors"] = spec.to_dict()["priors"]
+    return f"mc.MixtureSpec({spec.formula!r}, {_arguments(given)})"
+
+
+def _fit_code(name: str, fit: Fit) -> str:
+    options = {k: v for k, v in fit.options.items() if v is not None and k != "progress"}
+    # A start of one's own is stored as text only, from which it cannot be built again.
+    own_start = options.pop("initial", None) is not None
+    more = f", {_arguments(options)}" if options else ""
+    more += ", initial=..." if own_start else ""
+    missing = ', missing="drop"' if fit.panel.dropped.rows else ""
+    return f'{name} = mc.fit(spec, data, backend="{fit.backend}", seed={fit.seed}{missing}{more})'
+
+
+def _arguments(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in values.items())

@@ -1,0 +1,111 @@
+"""From a matplotlib figure to markup that stands alone in a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mixcompare.report.palette import GRID, INK, SURFACE
+
+# A larger drawing is embedded as a picture: beyond this a browser renders it slowly.
+_MAX_SVG: Final = 600_000
+# A line with more points than this becomes a picture inside the drawing.
+_MAX_POINTS: Final = 400
+_DPI: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One figure of the report.
+
+    Attributes
+    ----------
+    name
+        Base of its file name and of its anchor.
+    title, caption, alt
+        What it is, what to look for, and what it shows, in words.
+    svg
+        The drawing, for a file of its own.
+    markup
+        The drawing for the page.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    svg: str
+    markup: str
+
+
+def draw(figure: Figure, name: str, title: str, caption: str, alt: str) -> Drawing:
+    """Render a figure.
+
+    Parameters
+    ----------
+    figure
+        Made under `mixcompare.report.palette.style`; its theme colours follow the page.
+    name, title, caption, alt
+        See `Drawing`.
+    """
+    _rasterise_long_lines(figure)
+    svg = _svg(figure)
+    inline = _inline(svg, name, alt) if len(svg) <= _MAX_SVG else None
+    return Drawing(name, title, caption, alt, svg, inline or _png(figure, alt))
+
+
+def escape(text: str) -> str:
+    """Escape text for an attribute or an element."""
+    return (
+        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    )
+
+
+def _rasterise_long_lines(figure: Figure) -> None:
+    for axes in figure.axes:
+        for line in axes.get_lines():
+            if isinstance(line, Line2D) and len(line.get_xdata(orig=False)) > _MAX_POINTS:  # type: ignore[arg-type]
+                line.set_rasterized(True)
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(buffer, format="svg", dpi=_DPI, metadata=nothing)
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+
+
+def _inline(svg: str, name: str, alt: str) -> str:
+    """Make the ids unique in the page, and the theme's colours and the font the page's own."""
+    body = svg[svg.index("<svg") :]
+    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', body))
+    kept = {identifier for pair in used for identifier in pair}
+
+    def own_id(match: re.Match[str]) -> str:
+        # Equal pictures in one drawing have equal ids, which nothing refers to.
+        return f' id="{name}-{match[1]}"' if match[1] in kept else ""
+
+    body = re.sub(r'\s+id="([^"]+)"', own_id, body)
+    body = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
+    for color, variable in ((INK, "ink"), (GRID, "grid"), (SURFACE, "surface")):
+        body = body.replace(color, f"var(--{variable})")
+    body = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--font)", body)
+    width = re.search(r'width="([\d.]+)pt"', body)
+    assert width is not None
+    head = f'<svg role="img" aria-label="{escape(alt)}" style="max-width:{width[1]}pt"'
+    body = re.sub(r' (width|height)="[\d.]+pt"', "", body, count=2)
+    return body.replace("<svg", head, 1)
+
+
+def _png(figure: Figure, alt: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white")
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{encoded}">'

@@ -1,0 +1,249 @@
+"""The comparison's tables: for the page, and whole as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from mixcompare.comparison import Comparison
+from mixcompare.report.formatting import (
+    Column,
+    Formatter,
+    Table,
+    count,
+    fixed,
+    interval,
+    percent,
+    quantity,
+    significant,
+    table,
+)
+
+_MOST_UNITS = 20
+_MOST_PARAMETERS = 200
+
+
+def csv_tables(comparison: Comparison) -> dict[str, str]:
+    """File name to content; numbers at full precision."""
+    frames = {
+        "estimates": (comparison.estimates, True),
+        "likelihoods": (comparison.likelihoods, True),
+        "agreement": (comparison.agreement, True),
+        "membership": (comparison.membership, True),
+        "switching": (comparison.switching, True),
+        "optima": (comparison.optima, True),
+        "priors": (comparison.priors, False),
+        "verdicts": (comparison.verdicts, False),
+        "thresholds": (comparison.thresholds.table(), False),
+        "starts": (starts_frame(comparison), True),
+    }
+    return {f"{name}.csv": frame.to_csv(index=index) for name, (frame, index) in frames.items()}
+
+
+def starts_frame(comparison: Comparison) -> pd.DataFrame:
+    """One row per EM start."""
+    starts = comparison.em.tree["starts"].to_dataset()
+    columns = ["kind", "status", "message", "log_likelihood", "iterations", "optimum"]
+    frame = pd.DataFrame({c: starts[c].to_numpy() for c in columns if c in starts})
+    return frame.rename_axis("start")
+
+
+def estimates(comparison: Comparison) -> Table:
+    """Both backends' estimates side by side."""
+    frame = comparison.estimates.iloc[:_MOST_PARAMETERS]
+    return table(
+        "estimates",
+        "Estimates side by side; intervals are 95 %: Wald (EM), equal-tailed (posterior)"
+        + _clipped(len(comparison.estimates), _MOST_PARAMETERS),
+        [
+            (Column("parameter", numeric=False), frame.index, str),
+            (Column("EM estimate"), frame["em_estimate"], significant),
+            (Column("EM s.e.", "standard error"), frame["em_se"], significant),
+            (Column("EM interval"), interval(frame, "em"), str),
+            (Column("posterior mean"), frame["posterior_mean"], significant),
+            (Column("median"), frame["posterior_median"], significant),
+            (Column("posterior s.d."), frame["posterior_sd"], significant),
+            (Column("posterior interval"), interval(frame, "posterior"), str),
+            (
+                Column("difference", "posterior mean less EM estimate, in posterior s.d.s"),
+                frame["difference"],
+                fixed(3),
+            ),
+        ],
+    )
+
+
+def convergence(comparison: Comparison) -> Table:
+    """R-hat and effective sample sizes before and after alignment."""
+    frame = comparison.estimates.iloc[:_MOST_PARAMETERS]
+    return table(
+        "convergence",
+        "Convergence of each parameter before and after alignment"
+        + _clipped(len(comparison.estimates), _MOST_PARAMETERS),
+        [
+            (Column("parameter", numeric=False), frame.index, str),
+            (Column("R-hat, as sampled"), frame["r_hat_raw"], fixed(3)),
+            (Column("R-hat, aligned"), frame["r_hat"], fixed(3)),
+            (Column("bulk ESS, as sampled"), frame["ess_bulk_raw"], count),
+            (Column("bulk ESS, aligned"), frame["ess_bulk"], count),
+            (Column("tail ESS, aligned"), frame["ess_tail"], count),
+        ],
+    )
+
+
+def quantities(name: str, caption: str, frame: pd.DataFrame) -> Table:
+    """A table of unlike quantities with a note each."""
+    values = [quantity(str(q), value) for q, value in frame["value"].items()]
+    return table(
+        name,
+        caption,
+        [
+            (Column("quantity", numeric=False), frame.index, str),
+            (Column("value"), values, str),
+            (Column("note", numeric=False), frame["note"], str),
+        ],
+    )
+
+
+def membership(comparison: Comparison) -> Table:
+    """The units on which the backends differ most."""
+    frame = comparison.membership.head(_MOST_UNITS)
+    shown = min(_MOST_UNITS, len(comparison.membership))
+    return table(
+        "membership",
+        f"The {shown} units that differ most, of {len(comparison.membership):,}",
+        [
+            (Column("unit", numeric=False), frame.index, str),
+            (Column("EM class"), frame["em_class"], count),
+            (Column("EM probability"), frame["em_probability"], fixed(4)),
+            (Column("posterior class"), frame["posterior_class"], count),
+            (Column("posterior probability"), frame["posterior_probability"], fixed(4)),
+            (
+                Column("distance", "total variation of the class probabilities, 0 to 1"),
+                frame["distance"],
+                significant,
+            ),
+        ],
+    )
+
+
+def class_sizes(comparison: Comparison) -> Table:
+    """Weights, expected units and units assigned, by class and backend."""
+    em = comparison.em.responsibilities.to_numpy()
+    posterior = comparison.posterior_responsibilities.to_numpy()
+    k = range(1, em.shape[1] + 1)
+    assigned = [[int((tau.argmax(axis=1) + 1 == c).sum()) for c in k] for tau in (em, posterior)]
+    return table(
+        "class-sizes",
+        "Class sizes: expected units (sum of class probabilities) and units assigned to their "
+        "most probable class",
+        [
+            (Column("class", numeric=False), k, str),
+            (Column("EM, expected"), em.sum(axis=0), fixed(1)),
+            (Column("posterior, expected"), posterior.sum(axis=0), fixed(1)),
+            (Column("EM, assigned"), assigned[0], count),
+            (Column("posterior, assigned"), assigned[1], count),
+        ],
+    )
+
+
+def optima(comparison: Comparison) -> Table:
+    """EM's distinct optima."""
+    frame = comparison.optima
+    return table(
+        "optima",
+        "Distinct optima that EM's starts reached, best first",
+        [
+            (Column("optimum", numeric=False), range(1, len(frame) + 1), str),
+            (Column("log-likelihood"), frame["log_likelihood"], fixed(4)),
+            (Column("gap to the best"), frame["gap"], fixed(4)),
+            (Column("starts"), frame["starts"], count),
+            (Column("share"), frame["share"], percent),
+            (Column("smallest class", "in units"), frame["smallest_class"], significant),
+            (Column("status", numeric=False), frame["status"], str),
+        ],
+    )
+
+
+def statuses(comparison: Comparison) -> Table:
+    """Starts by kind and status."""
+    frame = starts_frame(comparison)
+    grouped = (
+        frame.groupby(["kind", "status"], sort=True)
+        .agg(starts=("status", "size"), best=("log_likelihood", "max"), it=("iterations", "median"))
+        .reset_index()
+    )
+    return table(
+        "statuses",
+        "EM's starts by kind and how they ended",
+        [
+            (Column("kind", numeric=False), grouped["kind"], str),
+            (Column("status", numeric=False), grouped["status"], str),
+            (Column("starts"), grouped["starts"], count),
+            (Column("highest log-likelihood"), grouped["best"], fixed(4)),
+            (Column("median iterations"), grouped["it"], count),
+        ],
+    )
+
+
+def priors(comparison: Comparison) -> Table:
+    """The priors in words."""
+    frame = comparison.priors
+    return table(
+        "priors",
+        "Priors of the posterior; EM here is maximum likelihood and ignores them",
+        [
+            (Column(name, numeric=False), frame[name], str)
+            for name in ("parameter", "prior", "note")
+            if frame[name].any()
+        ],
+    )
+
+
+def thresholds(comparison: Comparison) -> Table:
+    """The rules' thresholds."""
+    frame = comparison.thresholds.table()
+    return table(
+        "thresholds",
+        "Thresholds of the verdicts' rules",
+        [
+            (Column("threshold", numeric=False), frame["threshold"], str),
+            (Column("value"), frame["value"], significant),
+        ],
+    )
+
+
+def sampler(comparison: Comparison) -> Table:
+    """Diagnostics of each chain."""
+    tree = comparison.posterior_fit.tree
+    stats = tree["sample_stats"].to_dataset()
+    chains = range(1, stats.sizes["chain"] + 1)
+    outcomes = tree["log_likelihood"]["outcomes"].sum("unit")
+    columns: list[tuple[Column, Iterable[Any], Formatter]] = [
+        (Column("chain", numeric=False), chains, str),
+        (Column("draws"), [stats.sizes["draw"]] * len(chains), count),
+        (Column("mean log-likelihood"), outcomes.mean("draw").to_numpy(), fixed(2)),
+        (Column("highest"), outcomes.max("draw").to_numpy(), fixed(4)),
+    ]
+    wanted: tuple[tuple[str, str, str, Formatter], ...] = (
+        ("diverging", "divergences", "sum", count),
+        ("step_size", "step size", "mean", significant),
+        ("n_steps", "mean leapfrog steps", "mean", fixed(1)),
+        ("tree_depth", "largest tree depth", "max", count),
+        ("depth", "largest tree depth", "max", count),
+        ("mean_tree_accept", "mean acceptance", "mean", fixed(3)),
+        ("acceptance_rate", "mean acceptance", "mean", fixed(3)),
+    )
+    labels: set[str] = set()
+    for variable, label, how, formatter in wanted:
+        if variable in stats and label not in labels:
+            labels.add(label)
+            values = getattr(stats[variable], how)("draw").to_numpy()
+            columns.append((Column(label), values, formatter))
+    return table("sampler", "Sampler diagnostics by chain", columns)
+
+
+def _clipped(total: int, most: int) -> str:
+    return f" (the first {most} of {total}; all are in the CSV file)" if total > most else ""

@@ -1,0 +1,129 @@
+"""The data and the model in words and as a formula, as markup."""
+
+from __future__ import annotations
+
+import numpy as np
+from markupsafe import Markup
+
+from mixcompare.comparison import Comparison
+from mixcompare.report.formatting import count, significant
+from mixcompare.spec import MixtureSpec
+
+_MOST_TERMS = 12
+
+
+def default_title(comparison: Comparison) -> str:
+    """What the report is called unless the user says otherwise."""
+    spec = comparison.em.spec
+    classes = "1 class" if spec.n_components == 1 else f"{spec.n_components} classes"
+    return f"{spec.formula.strip()}, {classes}: EM and posterior compared"
+
+
+def model_in_words(comparison: Comparison) -> list[str]:
+    """Sentences that say what was fitted."""
+    em = comparison.em
+    spec, panel = em.spec, em.panel
+    outcomes = _listing(em.outcome_names)
+    k = spec.n_components
+    what = "regression" if len(em.covariate_names) > 1 or panel.cell is not None else "distribution"
+    unit = f"each {spec.unit}" if spec.unit else "each row"
+    sentences = [
+        f"A finite mixture of {k} normal {what}s of {outcomes}: {unit} belongs to one of {k} "
+        "latent classes, and coefficients differ by class."
+        if k > 1
+        else f"One normal {what} of {outcomes}, a mixture with a single class."
+    ]
+    if panel.cell is not None:
+        sentences.append(
+            f"A fixed effect of each {' \N{MULTIPLICATION SIGN} '.join(spec.absorb or ())} "
+            f"({count(panel.cell.max() + 1)} cells) is removed exactly; likelihoods are those of "
+            "the rows that are left after it."
+        )
+    shape = "variance" if len(em.outcome_names) == 1 else f"{spec.covariance} covariance matrix"
+    owner = "All classes share one" if spec.covariance_by == "shared" else "Each class has its own"
+    sentences.append(
+        (f"{owner} {shape}. " if k > 1 else "")
+        + f"The model has {em.n_parameters} free parameters."
+    )
+    return sentences
+
+
+def data_in_words(comparison: Comparison) -> list[str]:
+    """Sentences about rows, units and what was dropped."""
+    panel, unit = comparison.em.panel, comparison.em.spec.unit
+    per_unit = np.bincount(panel.unit, minlength=panel.n_units)
+    if unit is None:
+        sentences = [f"{count(panel.n_rows)} rows; every row is its own unit."]
+    else:
+        low, high = int(per_unit.min()), int(per_unit.max())
+        spread = f"{count(low)} each" if low == high else (
+            f"{count(low)} to {count(high)} each, median {significant(np.median(per_unit))}"
+        )  # fmt: skip
+        sentences = [
+            f"{count(panel.n_rows)} rows of {count(panel.n_units)} units ({unit}), {spread}."
+        ]
+    dropped = panel.dropped
+    if not dropped.rows:
+        return [*sentences, "No row was dropped for missing values."]
+    columns = ", ".join(f"{column}: {count(n)}" for column, n in dropped.by_column)
+    return [
+        *sentences,
+        f"{count(dropped.rows)} rows with missing values were dropped ({columns}), and with them "
+        f"{count(dropped.units)} whole units.",
+    ]
+
+
+def model_formula(comparison: Comparison) -> list[Markup]:
+    """The model's lines in HTML."""
+    em = comparison.em
+    spec, k, m = em.spec, em.spec.n_components, len(em.outcome_names)
+    row = Markup("<i>gr</i>") if spec.unit else Markup("<i>g</i>")
+    classes = Markup(
+        "P(<i>z<sub>g</sub></i> = <i>k</i>) = π<sub><i>k</i></sub>, &nbsp; <i>k</i> = 1, …, {}"
+    ).format(k)
+    effect = Markup(" + &gamma;<sub><i>c</i>({})</sub>").format(row)
+    rows = Markup("{}<sub>{}</sub>{} ~ Normal{}({}{}, {})").format(
+        Markup("<b>y</b>" if m > 1 else "<i>y</i>"),
+        row,
+        Markup(" | <i>z<sub>g</sub></i> = <i>k</i>") if k > 1 else "",
+        Markup("<sub>{}</sub>").format(m) if m > 1 else "",
+        _mean(m > 1, row),
+        effect if em.panel.cell is not None else "",
+        _covariance(spec, m > 1),
+    )
+    return [*([classes] if k > 1 else []), rows, _terms(comparison, m > 1)]
+
+
+def _mean(several: bool, row: Markup) -> Markup:
+    coefficients = (
+        Markup("B<sub><i>k</i></sub>&prime; ")
+        if several
+        else Markup("β<sub><i>k</i></sub>&prime; ")
+    )
+    return coefficients + Markup("<b>x</b><sub>{}</sub>").format(row)
+
+
+def _covariance(spec: MixtureSpec, several: bool) -> Markup:
+    index = Markup("<sub><i>k</i></sub>") if spec.covariance_by == "component" else Markup("")
+    if not several:
+        return Markup("σ²{}").format(index)
+    if spec.covariance == "spherical":
+        return Markup("σ²{} I").format(index)
+    if spec.covariance == "diagonal":
+        return Markup("diag(σ²<sub>1</sub>, …){}").format(index)
+    return Markup("Σ{}").format(index)
+
+
+def _terms(comparison: Comparison, several: bool) -> Markup:
+    em = comparison.em
+    names = em.covariate_names
+    shown = Markup(", ").join(Markup("<code>{}</code>").format(n) for n in names[:_MOST_TERMS])
+    more = f", … ({len(names)} in all)" if len(names) > _MOST_TERMS else ""
+    outcomes = Markup(", ").join(Markup("<code>{}</code>").format(n) for n in em.outcome_names)
+    return Markup("{} = ({}); <b>x</b> = ({}{})").format(
+        Markup("<b>y</b>" if several else "<i>y</i>"), outcomes, shown, more
+    )
+
+
+def _listing(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

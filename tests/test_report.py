@@ -1,0 +1,314 @@
+"""The report: complete, self-contained, safe with odd names, and readable in a browser."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import image, pyplot
+
+import mixcompare as mc
+from mixcompare.report import formatting, page, rendering, write
+from mixcompare.report.palette import class_color, style
+from mixcompare.report.rendering import Drawing
+from tests.report_page import Page, check, comparison_of, growth
+
+TABLES = {
+    "agreement",
+    "estimates",
+    "likelihoods",
+    "membership",
+    "optima",
+    "priors",
+    "starts",
+    "switching",
+    "thresholds",
+    "verdicts",
+}
+
+
+@pytest.fixture(scope="module")
+def comparison() -> mc.Comparison:
+    spec = mc.MixtureSpec("y ~ t + I(t**2)", unit="unit", n_components=2)
+    return comparison_of(spec, growth())
+
+
+@pytest.fixture(scope="module")
+def report(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return comparison.report(tmp_path_factory.mktemp("report") / "new" / "folder")
+
+
+@pytest.fixture(scope="module")
+def figures(comparison: mc.Comparison) -> dict[str, Drawing]:
+    return page.drawings(comparison)
+
+
+@pytest.fixture
+def drawn_before(figures: dict[str, Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports of `comparison` take figures that exist, for tests that look at other things."""
+    monkeypatch.setattr(write, "drawings", lambda comparison: figures)
+
+
+def test_files(report: Path) -> None:
+    folder = report.parent
+    assert report.name == "report.html"
+    assert {p.name for p in folder.iterdir()} == {
+        "report.html",
+        "provenance.json",
+        "tables",
+        "figures",
+    }
+    assert {p.stem for p in (folder / "tables").glob("*.csv")} == TABLES
+    assert {p.stem for p in (folder / "figures").glob("*.svg")} == {
+        "class-means",
+        "em-log-likelihood",
+        "forest",
+        "ranks",
+        "responsibilities",
+        "traces",
+    }
+
+
+def test_page_stands_alone_and_escapes(report: Path) -> None:
+    parsed = check(report)
+    assert "<script>alert(1)</script>" in parsed.text
+    assert "<script>" not in report.read_text("utf-8")
+    for section in ("summary", "model", "estimates", "membership", "optima", "reproduction"):
+        assert section in parsed.ids
+    assert parsed.tags.count("figure") == 6
+
+
+def test_tables_are_the_comparisons(comparison: mc.Comparison, report: Path) -> None:
+    read = pd.read_csv(report.parent / "tables" / "estimates.csv", index_col=0)
+    pd.testing.assert_frame_equal(read, comparison.estimates)
+    starts = pd.read_csv(report.parent / "tables" / "starts.csv", index_col=0)
+    assert len(starts) == 4
+    assert starts["log_likelihood"].max() == pytest.approx(comparison.em.log_likelihood)
+
+
+def test_provenance(comparison: mc.Comparison, report: Path) -> None:
+    record = json.loads((report.parent / "provenance.json").read_text("utf-8"))
+    assert mc.MixtureSpec.from_dict(record["specification"]) == comparison.em.spec
+    assert record["specification_sha256"] == comparison.em.spec.content_hash
+    assert record["data"]["fingerprint_sha256"] == comparison.em.fingerprint
+    assert record["data"]["rows"] == 120
+    assert set(record["fits"]) == {"em", "pymc"}
+    assert record["fits"]["em"]["seed"] == 1
+    assert record["fits"]["pymc"]["versions"]["pymc"]
+
+
+def test_no_figure_stays_open_and_settings_are_kept(comparison: mc.Comparison) -> None:
+    before = dict(pyplot.rcParams)
+    page.drawings(comparison)
+    assert pyplot.get_fignums() == []
+    assert dict(pyplot.rcParams) == before
+
+
+CASES: dict[str, Callable[[], tuple[mc.MixtureSpec, pd.DataFrame]]] = {
+    "one class": lambda: (mc.MixtureSpec("y ~ t", unit="unit", n_components=1), growth()),
+    "several outcomes, shared covariance": lambda: (
+        mc.MixtureSpec("y + w ~ t", unit="unit", n_components=2, covariance_by="shared"),
+        growth(),
+    ),
+    "several variables": lambda: (
+        mc.MixtureSpec("y ~ t + x + `a & <b>`", unit="unit", n_components=2),
+        growth(),
+    ),
+    "absorbed": lambda: (
+        mc.MixtureSpec("y ~ t + x", unit="unit", absorb="unit", n_components=2),
+        growth(),
+    ),
+    "absorbed, one variable": lambda: (
+        mc.MixtureSpec("y ~ t", unit="unit", absorb="unit", n_components=2),
+        growth(),
+    ),
+    "mixture, two outcomes": lambda: (
+        mc.MixtureSpec("y + w ~ 1", n_components=2, covariance="diagonal"),
+        growth(),
+    ),
+    "mixture, one outcome": lambda: (mc.MixtureSpec("y ~ 1", n_components=3), growth()),
+    "regressions of single rows": lambda: (mc.MixtureSpec("y ~ t", n_components=2), growth()),
+    "many units": lambda: (
+        mc.MixtureSpec("w ~ t", unit="unit", n_components=2),
+        growth(units=1500, rows=2),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_every_kind_of_model(case: str, tmp_path: Path) -> None:
+    draws = 15 if case == "many units" else 30
+    report = comparison_of(*CASES[case](), draws=draws).report(tmp_path)
+    parsed = check(report)
+    if case == "many units":
+        assert "300 of 1,500 units are shown" in parsed.text
+        assert "The 20 units that differ most, of 1,500" in parsed.text
+    if case.startswith("absorbed"):
+        assert "less its cell's mean" in " ".join(parsed.text.split())
+    if case == "several variables":
+        assert "a & <b>" in parsed.text
+
+
+def test_withheld_standard_errors(comparison: mc.Comparison, tmp_path: Path) -> None:
+    tree = comparison.em.tree.copy(deep=True)
+    errors = tree["standard_errors"].to_dataset() * np.nan
+    errors.attrs["reason"] = "the information matrix is singular"
+    tree["standard_errors"].dataset = errors
+    withheld = mc.compare(mc.Fit(tree), comparison.posterior_fit)
+    parsed = check(withheld.report(tmp_path))
+    assert "withheld: the information matrix is singular" in parsed.text
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_a_draw_that_beats_em_is_shown(comparison: mc.Comparison, tmp_path: Path) -> None:
+    beaten = dataclasses.replace(comparison, restart=comparison.em)
+    record = json.loads((beaten.report(tmp_path).parent / "provenance.json").read_text("utf-8"))
+    assert "em restarted from the highest draw" in record["fits"]
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_saved_fits_are_named(comparison: mc.Comparison, tmp_path: Path) -> None:
+    comparison.em.save(tmp_path / "my_em.nc")
+    comparison.posterior_fit.save(tmp_path / "nuts.nc")
+    (tmp_path / "a.nc").write_text("not a fit")
+    text = Page(comparison.report(tmp_path).read_text("utf-8")).text
+    assert 'mc.compare(mc.load("my_em.nc"), mc.load("nuts.nc"))' in text
+
+
+def test_code_of_the_report_builds_the_spec(comparison: mc.Comparison, report: Path) -> None:
+    text = Page(report.read_text("utf-8")).text
+    line = next(line for line in text.splitlines() if line.startswith("spec = "))
+    assert eval(line.removeprefix("spec = "), {"mc": mc}) == comparison.em.spec
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_title(comparison: mc.Comparison, tmp_path: Path) -> None:
+    text = comparison.report(tmp_path, title="A <b>title</b> & more").read_text("utf-8")
+    assert "<title>A &lt;b&gt;title&lt;/b&gt; &amp; more</title>" in text
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_folder_that_cannot_be_written(
+    comparison: mc.Comparison, tmp_path: Path, inside: bool
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    with pytest.raises(mc.OptionError, match=r"cannot write .*file.* Choose another folder"):
+        comparison.report(file / "deeper" if inside else file)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("fails", ["render", "drawings", "to_json", "_publish"])
+@pytest.mark.usefixtures("drawn_before")
+def test_nothing_is_half_written(
+    comparison: mc.Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(write, fails, fail)
+    with pytest.raises(RuntimeError, match="broken"):
+        comparison.report(tmp_path / "new" / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_an_earlier_report_is_replaced_and_other_files_stay(
+    comparison: mc.Comparison, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").write_text("old")
+    (tmp_path / "notes.txt").write_text("mine")
+    comparison.report(tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "report.html").read_text("utf-8") != "old"
+    assert not list(tmp_path.glob(".report-*"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.123456, "0.1235"),
+        (9.99996, "10.00"),
+        (-5065.4968, "\N{MINUS SIGN}5065"),
+        (float("nan"), formatting.MISSING),
+        (float("-inf"), "\N{MINUS SIGN}∞"),
+        (1.23e-7, "1.230 \N{MULTIPLICATION SIGN} 10\N{SUPERSCRIPT MINUS}⁷"),
+    ],
+)
+def test_significant_digits(value: float, text: str) -> None:
+    assert formatting.significant(value) == text
+
+
+def test_quantities_by_name() -> None:
+    assert formatting.quantity("largest R-hat aligned", 1.00444) == "1.004"
+    assert formatting.quantity("smallest bulk ESS", 1974.08) == "1,974"
+    assert formatting.quantity("EM maximum", -5065.49681) == "\N{MINUS SIGN}5065.4968"
+    assert formatting.quantity("free parameters", 14.0) == "14"
+
+
+def test_classes_keep_distinct_colours() -> None:
+    assert len({class_color(k) for k in range(1, 15)}) == 14
+
+
+def test_large_drawings_become_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(rendering, "_MAX_SVG", 10)
+    with style():
+        figure = Figure()
+        figure.subplots().plot([0, 1])
+        drawing = rendering.draw(figure, "name", "title", "caption", 'alt "text"')
+    assert drawing.markup.startswith('<img alt="alt &quot;text&quot;" src="data:image/png;base64,')
+    assert drawing.svg.startswith("<?xml")
+
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-logging=stderr",
+    "--window-size=1300,2000",
+)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium was found")
+def test_in_a_browser(comparison: mc.Comparison, report: Path, tmp_path: Path) -> None:
+    def open_page(action: str, profile: str) -> subprocess.CompletedProcess[str]:
+        assert BROWSER is not None
+        command = [
+            BROWSER,
+            *FLAGS,
+            f"--user-data-dir={tmp_path / profile}",
+            action,
+            report.as_uri(),
+        ]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+    shot = tmp_path / "page.png"
+    runs = [open_page("--dump-dom", "dom"), open_page(f"--screenshot={shot}", "shot")]
+    for done in runs:
+        assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    seen = Page(runs[0].stdout)
+    assert "y ~ t + I(t**2), 2 classes" in seen.text
+    for statement in comparison.verdicts["statement"]:
+        assert statement in seen.text
+    pixels = image.imread(shot)
+    assert pixels.shape[:2] == (2000, 1300)
+    assert pixels[..., :3].std() > 0.02
