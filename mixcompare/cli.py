@@ -176,8 +176,11 @@ def _console() -> Console:
 
 
 def _print_finished(finished: Finished) -> None:
+    from mixcompare.comparison.verdicts import conclude
+
     console = _console()
     console.print(_as_table(finished.verdicts, "Verdicts"))
+    console.print(conclude(finished.verdicts), markup=False, soft_wrap=True)
     console.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
 
 
