@@ -121,7 +121,7 @@ def test_compare_from_table_to_report(tiny_csv: Path) -> None:
     folder = tiny_csv.parent / "reports" / "tiny"
     names = {p.name for p in folder.iterdir()}
     assert {"report.html", "provenance.json", "em.nc", "pymc.nc"} <= names
-    assert any(name.endswith(".csv") for name in names)
+    assert (folder / "tables" / "estimates.csv").is_file()
     assert "study.toml" not in names
     assert "Report: reports/tiny/report.html" in done.stdout
     assert "Verdicts" in done.stdout
