@@ -121,8 +121,8 @@ def _far_from_zero(prepared: PreparedPanel, i: int) -> str:
     if sd <= 1e-12 * abs(mean) or abs(mean) <= _FAR * sd:
         return ""
     return (
-        f"its mean lies {abs(mean) / sd:.0f} sds from zero, so that independent priors on intercept "
-        "and slope are informative about the fit: centre the covariate"
+        f"its mean lies {abs(mean) / sd:.0f} sds from zero, so that independent priors on "
+        "intercept and slope are informative about the fit: centre the covariate"
     )
 
 
