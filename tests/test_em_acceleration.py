@@ -6,7 +6,7 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends.em import loop
-from mixcompare.backends.em.acceleration import _bounded, _unbounded, extrapolate
+from mixcompare.backends.em.acceleration import bounded, extrapolate, unbounded
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.standardise import Parameters
@@ -43,10 +43,10 @@ def test_slow_problems_take_less_than_half_the_iterations(name: str) -> None:
 def test_unbounded_coordinates_keep_the_structure(covariance: str, by: str) -> None:
     case = build(covariance, by, m=3, k=3)
     one, other = (case.data.from_raw(random_parameters(case, seed=s)) for s in (1, 2))
-    back = _bounded(_unbounded(one), one)
+    back = bounded(unbounded(one), one)
     for name in ("weights", "coefficients", "covariance"):
         np.testing.assert_allclose(getattr(back, name), getattr(one, name), rtol=1e-12, atol=1e-14)
-    between = _bounded(0.5 * (_unbounded(one) + _unbounded(other)), one)
+    between = bounded(0.5 * (unbounded(one) + unbounded(other)), one)
     assert np.linalg.eigvalsh(between.covariance).min() > 0
     if by == "shared":
         np.testing.assert_array_equal(between.covariance[0], between.covariance[1])

@@ -50,7 +50,7 @@ def run(
                 starts, "EM starts", total=total, disable=not show, console=Console(stderr=True)
             )
         ]
-        return outcome(spec, prepared, data, started)
+        return outcome(spec, prepared, data, started, options.standard_errors)
 
 
 def unit_log_likelihood(

@@ -31,7 +31,7 @@ def extrapolate(iterates: Sequence[Parameters], longest: float) -> Parameters | 
     -------
     None if the step is not longer than EM's own or the proposal is not finite.
     """
-    start, middle, end = (_unbounded(parameters) for parameters in iterates)
+    start, middle, end = (unbounded(parameters) for parameters in iterates)
     r = middle - start
     v = (end - middle) - r
     curvature = float(np.linalg.norm(v))
@@ -39,7 +39,7 @@ def extrapolate(iterates: Sequence[Parameters], longest: float) -> Parameters | 
     if not step > 1:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
-        proposed = _bounded(start + 2 * step * r + step**2 * v, iterates[0])
+        proposed = bounded(start + 2 * step * r + step**2 * v, iterates[0])
         finite = all(
             np.all(np.isfinite(array))
             for array in (proposed.weights, proposed.coefficients, proposed.covariance)
@@ -47,7 +47,8 @@ def extrapolate(iterates: Sequence[Parameters], longest: float) -> Parameters | 
     return proposed if finite else None
 
 
-def _unbounded(parameters: Parameters) -> FloatArray:
+def unbounded(parameters: Parameters) -> FloatArray:
+    """Log-ratios of the weights, coefficients and covariance roots as one vector."""
     roots = np.linalg.cholesky(parameters.covariance)
     m = roots.shape[-1]
     below = roots[:, *np.tril_indices(m, -1)]
@@ -59,7 +60,8 @@ def _unbounded(parameters: Parameters) -> FloatArray:
     )
 
 
-def _bounded(vector: FloatArray, like: Parameters) -> Parameters:
+def bounded(vector: FloatArray, like: Parameters) -> Parameters:
+    """The inverse of `unbounded`, for parameters of the shape of `like`."""
     k, p, m = like.coefficients.shape
     sizes = np.cumsum([k, k * p * m, k * m])
     ratios, coefficients, diagonal, below = np.split(vector, sizes)

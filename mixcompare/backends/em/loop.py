@@ -12,6 +12,7 @@ from mixcompare.backends.em.acceleration import extrapolate
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.standardise import Parameters, Standardised
 from mixcompare.backends.em.steps import DegenerateComponentError, EStep, e_step, m_step
+from mixcompare.backends.em.stopping import Iterate, criterion_value
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
@@ -31,20 +32,24 @@ class Run:
 
     Attributes
     ----------
-    parameters, e_step
-        Where it stopped; None if the very first M-step was degenerate.
-    log_likelihood
-        (iterations,) after every E-step.
-    weights
-        (iterations, K) that each of them was computed with.
+    parameters
+        Accepted iterates, first to last; none if the first M-step was degenerate.
+    e_step
+        The last one's E-step.
+    log_likelihood, expected_log_likelihood, entropy
+        (iterations,) after every E-step; the first is the sum of the other two.
+    criterion
+        Value of the stopping rule at the end; infinite if it never had one.
     message
         Why it stopped, with the figures.
     """
 
-    parameters: Parameters | None
+    parameters: Sequence[Parameters]
     e_step: EStep | None
     log_likelihood: FloatArray
-    weights: FloatArray
+    expected_log_likelihood: FloatArray
+    entropy: FloatArray
+    criterion: float
     status: Status
     message: str
 
@@ -62,9 +67,8 @@ def iterate(
 ) -> Run:
     """Alternate M-step and E-step until the log-likelihood has no more to gain.
 
-    Stops when the last gain and Aitken's estimate of all gains to come (Boehning et al.
-    1994) are both below the tolerance times the size of the log-likelihood, judged on
-    plain EM steps only. A fall beyond rounding is never accepted: it ends the run as
+    The stopping rule sees plain EM steps only. A fall beyond rounding is never accepted:
+    it ends the run as
     ``"ascent violated"``. With acceleration, every second plain step after the first few
     is followed by a SQUAREM proposal, which counts as an iteration if it is taken.
 
@@ -73,7 +77,7 @@ def iterate(
     responsibilities
         (G, K) to start from.
     """
-    path = _Path(spec.n_components)
+    path = _Path()
     proposals = _Proposals(options.acceleration == "squarem")
     scale = data.degrees_of_freedom.sum() * data.outcomes.shape[-1]
     while len(path.log_likelihood) < options.max_iterations:
@@ -88,15 +92,16 @@ def iterate(
         if fall > _ROUNDING * size:
             message = f"iteration {iteration} lowered the log-likelihood by {fall:.3g}"
             return path.end("ascent violated", message)
-        path.add(parameters, reached)
-        gain = remaining_gain(path.plain)
-        if gain <= options.tolerance * size:
-            return path.end("converged", f"{iteration} iterations; {gain:.1e} left to gain")
+        path.add(Iterate(parameters, reached))
+        path.criterion = criterion_value(options.criterion, path.plain, size)
+        if path.criterion <= options.limit:
+            rule = f"{options.criterion} criterion {path.criterion:.1e}"
+            return path.end("converged", f"{iteration} iterations; {rule}")
         proposal = proposals.after(path)
         if proposal is not None:
             beyond = e_step(data, proposal)
             if proposals.accepts(beyond.log_likelihood, path.last):
-                path.jump(proposal, beyond)
+                path.jump(Iterate(proposal, beyond))
         responsibilities = path.responsibilities
     return path.end("iteration limit", f"{options.max_iterations} iterations and not converged")
 
@@ -104,13 +109,13 @@ def iterate(
 class _Path:
     """The iterates that a run has accepted."""
 
-    def __init__(self, n_components: int) -> None:
-        self.n_components = n_components
+    def __init__(self) -> None:
+        self.parameters: list[Parameters] = []
         self.log_likelihood: list[float] = []
-        self.weights: list[FloatArray] = []
-        self.plain: list[float] = []  # log-likelihoods since the last jump
-        self.recent: list[Parameters] = []  # and the last three of their parameters
-        self.reached: EStep | None = None
+        self.expected: list[float] = []
+        self.entropy: list[float] = []
+        self.plain: list[Iterate] = []  # the last three that plain steps connect
+        self.criterion = np.inf
 
     @property
     def last(self) -> float:
@@ -118,26 +123,27 @@ class _Path:
 
     @property
     def responsibilities(self) -> FloatArray:
-        assert self.reached is not None
-        return self.reached.responsibilities
+        return self.plain[-1].reached.responsibilities
 
-    def add(self, parameters: Parameters, reached: EStep) -> None:
-        self.log_likelihood.append(reached.log_likelihood)
-        self.weights.append(parameters.weights)
-        self.plain.append(reached.log_likelihood)
-        self.recent = [*self.recent[-2:], parameters]
-        self.reached = reached
+    def add(self, iterate: Iterate) -> None:
+        self.parameters.append(iterate.parameters)
+        self.log_likelihood.append(iterate.reached.log_likelihood)
+        self.expected.append(iterate.reached.expected_log_likelihood)
+        self.entropy.append(iterate.reached.entropy)
+        self.plain = [*self.plain[-2:], iterate]
 
-    def jump(self, parameters: Parameters, reached: EStep) -> None:
-        self.plain, self.recent = [], []
-        self.add(parameters, reached)
+    def jump(self, iterate: Iterate) -> None:
+        self.plain = []
+        self.add(iterate)
 
     def end(self, status: Status, message: str) -> Run:
         return Run(
-            self.recent[-1] if self.recent else None,
-            self.reached,
+            self.parameters,
+            self.plain[-1].reached if self.plain else None,
             np.array(self.log_likelihood),
-            np.reshape(self.weights, (-1, self.n_components)),
+            np.array(self.expected),
+            np.array(self.entropy),
+            self.criterion,
             status,
             message,
         )
@@ -152,10 +158,11 @@ class _Proposals:
 
     def after(self, path: _Path) -> Parameters | None:
         """A proposal after two plain steps, once plain EM has settled."""
-        settled = len(path.log_likelihood) >= _SETTLED and len(path.recent) == 3
-        if not self.active or not settled or path.plain[-1] - path.plain[-2] > _SMALL_GAIN:
+        settled = len(path.log_likelihood) >= _SETTLED and len(path.plain) == 3
+        gain = path.last - path.log_likelihood[-2] if settled else np.inf
+        if not self.active or gain > _SMALL_GAIN:
             return None
-        return extrapolate(path.recent, self.longest)
+        return extrapolate([iterate.parameters for iterate in path.plain], self.longest)
 
     def accepts(self, proposed: float, plain: float) -> bool:
         """Take a proposal that is no worse than the plain step; adapt the longest step."""
@@ -163,14 +170,3 @@ class _Proposals:
         # Without the shrinking, slow problems spend themselves on rejected proposals.
         self.longest = self.longest * 2 if good else max(self.longest / 2, 2.0)
         return good
-
-
-def remaining_gain(log_likelihood: Sequence[float]) -> float:
-    """Larger of the last gain and Aitken's estimate of the gains still to come."""
-    if len(log_likelihood) < 3:
-        return np.inf
-    before, last = np.diff(log_likelihood[-3:])
-    if last <= 0:  # rounding: at a standstill
-        return 0.0
-    rate = last / before if before > 0 else 1.0
-    return float(max(last, last * rate / (1 - rate))) if rate < 1 else np.inf

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from mixcompare.backends.em.standard_errors import METHODS, Method
+from mixcompare.backends.em.stopping import TOLERANCES, Criterion
 from mixcompare.errors import OptionError
 
 Acceleration = Literal["squarem", "none"]
@@ -28,13 +30,23 @@ class Options:
         A start of your own, run before the others: a `Fit`, a mapping with ``weights``,
         ``coefficients`` and ``covariance``, classes (G,) counted from 0, or
         responsibilities (G, K), units in the order of the panel's labels.
+    criterion
+        What has to fall to the tolerance before EM stops: ``"aitken"``, the gain still to
+        come by Aitken's estimate; ``"log_likelihood"``, the last gain; ``"q"``, the last
+        change of the expected complete-data log-likelihood Q (these three relative to the
+        size of the log-likelihood); or ``"parameters"``, the largest change of a parameter
+        in whitened units.
     tolerance
-        Gain still to come, relative to the size of the log-likelihood, at which EM stops.
+        By default 1e-12, or 1e-7 for ``"parameters"``: strict, because loose ones leave
+        slow problems, and their weights above all, far from the maximum.
     max_iterations
         Limit per start.
     acceleration
         ``"squarem"`` extrapolates after the first iterations, never to a lower
         log-likelihood; ``"none"`` is plain EM.
+    standard_errors
+        ``"observed"``, from the observed information, or ``"sandwich"``, clustered by
+        unit, which stays valid if residuals depend on one another within a unit.
     progress
         Show a progress bar; by default if standard error is a terminal.
     """
@@ -42,9 +54,11 @@ class Options:
     starts: int = 50
     kinds: Sequence[StartKind] = get_args(StartKind)
     initial: Any = None
-    tolerance: float = 1e-12
+    criterion: Criterion = "aitken"
+    tolerance: float | None = None
     max_iterations: int = 5000
     acceleration: Acceleration = "squarem"
+    standard_errors: Method = "observed"
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -57,7 +71,16 @@ class Options:
             raise OptionError(
                 f"max_iterations must be a whole number of at least 1, not {self.max_iterations!r}."
             )
-        if not isinstance(self.tolerance, (int, float)) or not 0 < self.tolerance < 1:
+        if self.standard_errors not in METHODS:
+            raise OptionError(
+                f"standard_errors must be one of {', '.join(METHODS)}, not "
+                f"{self.standard_errors!r}."
+            )
+        if self.criterion not in TOLERANCES:
+            raise OptionError(
+                f"criterion must be one of {', '.join(TOLERANCES)}, not {self.criterion!r}."
+            )
+        if not isinstance(self.limit, (int, float)) or not 0 < self.limit < 1:
             raise OptionError(f"tolerance must be between 0 and 1, not {self.tolerance!r}.")
         if self.acceleration not in get_args(Acceleration):
             raise OptionError(
@@ -72,6 +95,11 @@ class Options:
                 f"{', '.join(get_args(StartKind))}."
             )
         object.__setattr__(self, "kinds", kinds)
+
+    @property
+    def limit(self) -> float:
+        """The tolerance, or the criterion's default."""
+        return TOLERANCES[self.criterion] if self.tolerance is None else self.tolerance
 
 
 def _is_whole(value: object) -> bool:

@@ -11,8 +11,8 @@ import xarray as xr
 
 from mixcompare import labels
 from mixcompare.backends.em.loop import Run
-from mixcompare.backends.em.standard_errors import Uncertainty, uncertainty
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.standard_errors import METHODS, Method, Uncertainty, uncertainty
+from mixcompare.backends.em.standardise import Parameters, Standardised
 from mixcompare.compress import PreparedPanel
 from mixcompare.errors import DegenerateFitError
 from mixcompare.fit import DIMS, coordinates, parameter_dataset
@@ -34,7 +34,11 @@ class Started:
 
 
 def outcome(
-    spec: MixtureSpec, prepared: PreparedPanel, data: Standardised, started: Sequence[Started]
+    spec: MixtureSpec,
+    prepared: PreparedPanel,
+    data: Standardised,
+    started: Sequence[Started],
+    method: Method,
 ) -> Outcome:
     """Choose the best start, number its components, and describe all starts.
 
@@ -49,15 +53,14 @@ def outcome(
     if not np.isfinite(final).any():
         raise _all_degenerate(started)
     best = started[int(final.argmax())].run
-    assert best.parameters is not None
     assert best.e_step is not None
-    order = labels.by_weight(best.parameters.weights)
-    parameters = best.parameters.permuted(order)
+    order = labels.by_weight(best.parameters[-1].weights)
+    path = [data.to_raw(parameters.permuted(order)) for parameters in best.parameters]
     responsibilities = best.e_step.responsibilities[:, order]
     coords = coordinates(spec, prepared)
     reported = reported_parameters(spec, prepared.covariate_names, prepared.outcome_names)
-    known = uncertainty(spec, data, parameters, reported)
-    raw = data.to_raw(parameters)
+    known = uncertainty(spec, data, best.parameters[-1].permuted(order), reported, method)
+    raw = path[-1]
     estimate = parameter_dataset(
         coords,
         weights=raw.weights,
@@ -68,20 +71,25 @@ def outcome(
     estimate.attrs["score_distance"] = known.score_distance
     groups = {
         "estimate": estimate,
-        "standard_errors": _standard_errors(coords, reported, known),
+        "standard_errors": _standard_errors(coords, reported, known, method),
         "starts": _starts(coords, data, started, final, responsibilities),
-        "history": xr.Dataset(
-            {
-                "log_likelihood": (("iteration",), best.log_likelihood),
-                "weights": (("iteration", "component"), best.weights[:, order]),
-            },
-            coords={
-                "iteration": np.arange(1, len(best.log_likelihood) + 1),
-                "component": coords["component"],
-            },
-        ),
+        "history": _history(coords, path, best),
     }
     return Outcome(groups, best.status, _message(groups["starts"], best))
+
+
+def _history(coords: dict[str, Any], path: Sequence[Parameters], run: Run) -> xr.Dataset:
+    """The best start, iterate by iterate: parameters, log-likelihood = Q + entropy."""
+    arrays = {name: np.stack([getattr(at, name) for at in path]) for name in VARIABLES}
+    return (
+        parameter_dataset(coords, ("iteration",), **arrays)
+        .assign(
+            log_likelihood=(("iteration",), run.log_likelihood),
+            expected_log_likelihood=(("iteration",), run.expected_log_likelihood),
+            entropy=(("iteration",), run.entropy),
+        )
+        .assign_coords(iteration=np.arange(1, len(path) + 1))
+    )
 
 
 def _all_degenerate(started: Sequence[Started]) -> DegenerateFitError:
@@ -103,7 +111,7 @@ def _message(starts: xr.Dataset, best: Run) -> str:
 
 
 def _standard_errors(
-    coords: dict[str, Any], reported: Sequence[Parameter], known: Uncertainty
+    coords: dict[str, Any], reported: Sequence[Parameter], known: Uncertainty, method: Method
 ) -> xr.Dataset:
     """Standard errors in the parameters' own shapes; structural zeros have none (0)."""
     shapes: dict[str, tuple[int, ...]] = {
@@ -115,7 +123,7 @@ def _standard_errors(
     )
     names = np.array([p.name for p in reported], dtype=object)
     dataset = dataset.assign_coords(parameter=names, parameter_bis=names)
-    dataset.attrs["method"] = "inverse observed information (Louis 1982)"
+    dataset.attrs["method"] = METHODS[method]
     dataset.attrs["reason"] = known.reason
     return dataset
 
@@ -136,9 +144,9 @@ def _starts(
     }
     for i, s in enumerate(started):
         history[i, : len(s.run.log_likelihood)] = s.run.log_likelihood
-        if s.run.parameters is not None and s.run.e_step is not None:
+        if s.run.e_step is not None:
             permutation = labels.align_to_reference(s.run.e_step.responsibilities, reference)
-            raw = data.to_raw(s.run.parameters.permuted(permutation))
+            raw = data.to_raw(s.run.parameters[-1].permuted(permutation))
             for name, values in arrays.items():
                 values[i] = getattr(raw, name)
     last = [s.run.log_likelihood[-1] if len(s.run.log_likelihood) else np.nan for s in started]
@@ -148,6 +156,7 @@ def _starts(
         iterations=(("start",), np.array([len(s.run.log_likelihood) for s in started])),
         status=(("start",), np.array([s.run.status for s in started], dtype=object)),
         message=(("start",), np.array([s.run.message for s in started], dtype=object)),
+        criterion=(("start",), np.array([s.run.criterion for s in started])),
         kind=(("start",), np.array([s.kind for s in started], dtype=object)),
         optimum=(("start",), group_optima(final)),
         log_likelihood_history=(("start", "iteration"), history),

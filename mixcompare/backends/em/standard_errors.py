@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -19,6 +20,11 @@ from mixcompare.panel import FloatArray
 from mixcompare.parameters import Parameter
 from mixcompare.spec import MixtureSpec
 
+Method = Literal["observed", "sandwich"]
+METHODS: Mapping[str, str] = {
+    "observed": "inverse observed information (Louis 1982)",
+    "sandwich": "sandwich clustered by unit (White 1982)",
+}
 # A score farther than this from zero, in standard errors, is not a maximum.
 _SCORE_LIMIT = 0.01
 
@@ -30,7 +36,7 @@ class Uncertainty:
     Attributes
     ----------
     covariance
-        (P, P) inverse observed information by the delta method, NaN when withheld.
+        (P, P), NaN when withheld.
     reason
         Why it is withheld; empty when it is not.
     score_distance
@@ -48,13 +54,19 @@ def uncertainty(
     data: Standardised,
     parameters: Parameters,
     reported: Sequence[Parameter],
+    method: Method = "observed",
 ) -> Uncertainty:
-    """Invert the observed information and carry it to the reported parameters.
+    """Sampling covariance by inverse information or sandwich, by the delta method.
 
     Parameters
     ----------
     parameters
         The maximum, in standardised units.
+    method
+        ``"observed"``: the inverse observed information I. ``"sandwich"``: ``I^-1 J I^-1``
+        with J the sum over units of the outer products of their scores (White 1982,
+        theorem 3.2), which allows for residuals that depend on one another within a
+        unit; no small-sample factor is applied.
     """
     scores, information = score_and_information(spec, data, parameters)
     size = np.sqrt(np.abs(np.diag(information)))
@@ -79,6 +91,8 @@ def uncertainty(
         )
         return Uncertainty(withheld, reason, distance)
     jacobian = _jacobian(spec, data, parameters, reported, layout(spec, data))
+    if method == "sandwich":
+        inverse = inverse @ scores.T @ scores @ inverse
     return Uncertainty(jacobian @ inverse @ jacobian.T, "", distance)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.special import logsumexp
+from scipy.special import entr, logsumexp
 
 from mixcompare.backends.em.standardise import Parameters, Standardised
 from mixcompare.panel import FloatArray
@@ -23,15 +23,37 @@ class DegenerateComponentError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EStep:
-    """Responsibilities (G, K) and unit log-likelihoods (G,), raw units, constants in."""
+    """What an E-step finds, in raw units with all constants in.
+
+    Attributes
+    ----------
+    responsibilities
+        (G, K) posterior class probabilities tau.
+    unit_log_likelihood
+        (G,).
+    joint
+        (G, K) ``log pi_k + log f_k(unit g)``.
+    """
 
     responsibilities: FloatArray
     unit_log_likelihood: FloatArray
+    joint: FloatArray
 
     @property
     def log_likelihood(self) -> float:
         """Sum over the units."""
         return float(self.unit_log_likelihood.sum())
+
+    @property
+    def expected_log_likelihood(self) -> float:
+        """Q of these parameters at their own responsibilities."""
+        held = self.responsibilities > 0  # 0 times log 0
+        return float((self.responsibilities * np.where(held, self.joint, 0.0)).sum())
+
+    @property
+    def entropy(self) -> float:
+        """Entropy of the responsibilities; with Q it sums to the log-likelihood."""
+        return float(entr(self.responsibilities).sum())
 
 
 def residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
@@ -66,7 +88,7 @@ def e_step(data: Standardised, parameters: Parameters) -> EStep:
     log_responsibilities = joint - unit[:, None]
     kept = log_responsibilities > _LOG_ZERO
     responsibilities = np.exp(log_responsibilities, where=kept, out=np.zeros_like(joint))
-    return EStep(responsibilities, unit)
+    return EStep(responsibilities, unit, joint)
 
 
 def m_step(spec: MixtureSpec, data: Standardised, responsibilities: FloatArray) -> Parameters:
