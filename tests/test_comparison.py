@@ -173,7 +173,7 @@ def test_predicted_shift_is_a_newton_step_of_the_log_prior(em: mc.Fit) -> None:
             step = 1e-6
             ahead = np.array([w[0] + step, w[1] - step])
             density = dirichlet(np.full(2, priors.concentration))
-            along = (density.logpdf(ahead) - density.logpdf(w)) / step
+            along: float = (density.logpdf(ahead) - density.logpdf(w)) / step
             gradient.append(along / 2 if p.component == 1 else -along / 2)
             continue
         values = []
@@ -184,9 +184,39 @@ def test_predicted_shift_is_a_newton_step_of_the_log_prior(em: mc.Fit) -> None:
             values.append(log_prior(moved["coefficients"], moved["covariance"]))
         gradient.append((values[0] - values[1]) / (2 * step))
     covariance = em.tree["standard_errors"]["parameter_covariance"].to_numpy()
-    expected = covariance @ np.array(gradient)
+    bent = np.diag(
+        [
+            (priors.concentration - 1) / estimate["weights"][p.position] ** 2
+            if p.variable == "weights"
+            else 1 / priors.coefficient_sd[p.position[1:]] ** 2
+            if p.variable == "coefficients"
+            else 0.0
+            for p in em.parameters
+        ]
+    )
+    moved_by = np.linalg.solve(np.eye(len(bent)) + bent @ covariance, np.array(gradient))
+    expected = covariance @ moved_by
     errors = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose(predicted_shift(em, priors) / errors, expected / errors, atol=1e-5)
+
+
+def test_predicted_shift_is_exact_for_ridge_regression() -> None:
+    """One class, variance known: the posterior mode is in closed form, however strong the prior."""
+    rng = np.random.default_rng(2)
+    year = np.tile(np.arange(1990.0, 2010.0), 5)
+    y = 50 + 0.3 * (year - 2000) + rng.normal(size=year.size)
+    spec = mc.MixtureSpec(
+        "y ~ year",
+        n_components=1,
+        priors=mc.Priors(coefficient_mean=0.0, coefficient_sd={"Intercept": 30.0, "year": 0.02}),
+    )
+    em = mc.fit(spec, {"y": y, "year": year})
+    shift = predicted_shift(em, resolve_priors(spec, compress(em.panel)))[1:3]
+    x = np.column_stack([np.ones_like(year), year])
+    ridge = np.diag([30.0**-2, 0.02**-2]) * em.covariance.item()
+    mode = np.linalg.solve(x.T @ x + ridge, x.T @ y)
+    np.testing.assert_allclose(em.coefficients.to_numpy().ravel() + shift, mode, rtol=1e-6)
+    assert abs(shift[0]) > 100
 
 
 def test_membership_tables(em: mc.Fit, agreeing: mc.Comparison) -> None:

@@ -53,22 +53,41 @@ _POSTERIOR = ["mean", "median", "sd", "lower", "upper"]
 
 
 def predicted_shift(em: Fit, priors: ResolvedPriors) -> FloatArray:
-    """First-order effect of the prior: ``I^-1 grad log p(theta)`` at EM's estimate.
+    """Move that the prior alone should cause: ``(I + L)^-1 grad log p(theta)``.
 
-    One Newton step from the maximum of the likelihood towards the mode of the
-    posterior, with I the observed information (Gelman et al. 2013, section 4.1).
+    One Newton step from the maximum of the likelihood to the mode of the posterior, with
+    I the observed information and L the curvature of the log-prior of weights and
+    coefficients (that of covariances, which need not be positive, is left out), all at
+    EM's estimate (Gelman et al. 2013, section 4.1).
 
     Returns
     -------
     (P,) moves in the parameters' own units; NaN where EM has no standard errors.
     """
-    spec, parameters = em.spec, em.parameters
-    gradient = _log_prior_gradient(spec, priors, em)
-    by_parameter = np.array(
-        [sum(gradient[p.variable][position] for position in p.positions) for p in parameters]
-    )
-    covariance = em.tree["standard_errors"]["parameter_covariance"].to_numpy()
-    return np.asarray(covariance @ by_parameter)
+    parameters = em.parameters
+    gradient = _log_prior_gradient(em.spec, priors, em)
+    slope = np.array([sum(gradient[p.variable][i] for i in p.positions) for p in parameters])
+    inverse = em.tree["standard_errors"]["inverse_information"].to_numpy()
+    error = np.sqrt(np.diag(inverse))
+    if not np.all(np.isfinite(error)):
+        return np.full(len(error), np.nan)
+    # In standard errors, in which a year beside its square is no worse than other columns;
+    # V (1 + L V)^-1 is the same as (I + L)^-1 and lets V be singular, as weights make it.
+    size = np.where(error > 0, error, 1.0)
+    correlation = inverse / np.outer(size, size)
+    bent = _log_prior_curvature(priors, em) * size**2
+    step = np.linalg.solve(np.eye(len(size)) + bent[:, None] * correlation, size * slope)
+    return np.asarray(size * (correlation @ step))
+
+
+def _log_prior_curvature(priors: ResolvedPriors, em: Fit) -> FloatArray:
+    """(P,) minus the second derivatives, never negative."""
+    by_element = {
+        "weights": (priors.concentration - 1) / em.weights.to_numpy() ** 2,
+        "coefficients": np.broadcast_to(1 / priors.coefficient_sd**2, em.coefficients.shape),
+        "covariance": np.zeros(em.covariance.shape),
+    }
+    return np.array([max(by_element[p.variable][p.position], 0.0) for p in em.parameters])
 
 
 def _log_prior_gradient(

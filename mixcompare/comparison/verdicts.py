@@ -185,10 +185,10 @@ def judge_optimum(e: Evidence) -> Verdict:
     if e.em.status != "converged":
         return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
     at_best, total = int(e.optima["starts"].iloc[0]), e.em.tree["starts"].sizes["start"]
+    optima = "1 optimum" if len(e.optima) == 1 else f"{len(e.optima)} distinct optima"
     found = (
-        f"{at_best} of {total} starts reached the maximum {e.scores.em_maximum:.4f}; "
-        f"{len(e.optima)} distinct optima; no draw is above it "
-        f"(highest {e.scores.best_draw:.4f})."
+        f"{at_best} of {total} starts reached the maximum {e.scores.em_maximum:.4f}; {optima}; "
+        f"no draw is above it (highest {e.scores.best_draw:.4f})."
     )
     if e.em.spec.n_components > 1 and at_best < e.thresholds.starts_at_best:
         return Verdict(section, "caution", "few starts at the best optimum", found)
@@ -223,11 +223,13 @@ def judge_estimates(e: Evidence) -> Verdict:
     if beyond == 0:
         verdict = "agree" if e.converged else "caution"
         return Verdict("estimates", verdict, "" if e.converged else NOT_CONVERGED, found)
-    reason, because = _reason_of_difference(e, difference)
-    return Verdict("estimates", "differ", reason, f"{found} {because}")
+    reason, because = _likely_reason(e)
+    verdict = "caution" if reason == NOT_CONVERGED else "differ"
+    return Verdict("estimates", verdict, reason, f"{found} {because}")
 
 
-def _reason_of_difference(e: Evidence, difference: pd.Series) -> tuple[str, str]:
+def _likely_reason(e: Evidence) -> tuple[str, str]:
+    """Why estimates or likelihoods differ, the most damning cause first."""
     if e.worse_optimum:
         return WORSE_OPTIMUM, "A draw has beaten EM's maximum, so EM's estimate is not the maximum."
     if e.different_modes:
@@ -236,17 +238,19 @@ def _reason_of_difference(e: Evidence, difference: pd.Series) -> tuple[str, str]
         return NOT_CONVERGED, "The chains have not converged, so the difference may be noise."
     if np.isnan(e.shift).any():
         return "unknown", "EM has no standard errors, so the prior's pull cannot be predicted."
-    predicted = e.shift / e.estimates["posterior_sd"].to_numpy()
+    difference = e.estimates["difference"]
+    predicted = e.shift / e.estimates["posterior_sd"].where(lambda sd: sd > 0, 1.0).to_numpy()
     left = float((difference - predicted).abs().max())
     moved = float(np.abs(predicted).max())
-    if left <= max(e.thresholds.difference, 0.5 * float(difference.abs().max())):
+    if moved > e.thresholds.difference and left <= 0.5 * float(difference.abs().max()):
         return PRIOR, (
-            f"The prior alone should move parameters by up to {moved:.2f} sds; what it does not "
-            f"explain is at most {left:.2f} sds."
+            f"The prior alone should move parameters by up to {moved:.3g} sds; what it does not "
+            f"explain is at most {left:.3g} sds. If that is not wanted, weaken the prior or centre "
+            "covariates that lie far from zero."
         )
     return SKEWED, (
-        f"The prior should move parameters by at most {moved:.2f} sds, which leaves up to "
-        f"{left:.2f} sds: the posterior's mean is not near its mode."
+        f"The prior should move parameters by at most {moved:.3g} sds, which leaves up to "
+        f"{left:.3g} sds: the posterior's mean is not near its mode."
     )
 
 
@@ -261,8 +265,9 @@ def judge_likelihoods(e: Evidence) -> Verdict:
     )
     if abs(off) <= e.thresholds.mean_log_likelihood:
         return Verdict("likelihoods", "agree", "", found)
-    reason = WORSE_OPTIMUM if e.worse_optimum else MODES if e.different_modes else SKEWED
-    return Verdict("likelihoods", "differ", reason, found)
+    reason, _ = _likely_reason(e)
+    verdict = "caution" if reason == NOT_CONVERGED else "differ"
+    return Verdict("likelihoods", verdict, reason, found)
 
 
 def _misfit(e: Evidence, d: int) -> str:

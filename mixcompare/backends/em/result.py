@@ -119,7 +119,8 @@ def _standard_errors(
     }
     arrays = unflatten(np.sqrt(np.diag(known.covariance)), reported, shapes)
     dataset = parameter_dataset(coords, (), **arrays).assign(
-        parameter_covariance=(("parameter", "parameter_bis"), known.covariance)
+        parameter_covariance=(("parameter", "parameter_bis"), known.covariance),
+        inverse_information=(("parameter", "parameter_bis"), known.inverse_information),
     )
     names = np.array([p.name for p in reported], dtype=object)
     dataset = dataset.assign_coords(parameter=names, parameter_bis=names)

@@ -36,7 +36,9 @@ class Uncertainty:
     Attributes
     ----------
     covariance
-        (P, P), NaN when withheld.
+        (P, P) by the chosen method, NaN when withheld.
+    inverse_information
+        (P, P) by the observed information, whatever the method.
     reason
         Why it is withheld; empty when it is not.
     score_distance
@@ -45,6 +47,7 @@ class Uncertainty:
     """
 
     covariance: FloatArray
+    inverse_information: FloatArray
     reason: str
     score_distance: float
 
@@ -80,7 +83,7 @@ def uncertainty(
             "the observed information is not positive definite: the estimate lies at a boundary, "
             "on a ridge, or is not a maximum"
         )
-        return Uncertainty(withheld, reason, np.nan)
+        return Uncertainty(withheld, withheld, reason, np.nan)
     inverse = cho_solve(factor, np.eye(len(size))) / np.outer(size, size)
     total = scores.sum(axis=0)
     distance = float(np.sqrt(total @ inverse @ total))
@@ -89,11 +92,13 @@ def uncertainty(
             f"the score is {distance:.2g} standard errors from zero: EM has not reached the "
             "maximum; lower the tolerance or raise max_iterations"
         )
-        return Uncertainty(withheld, reason, distance)
+        return Uncertainty(withheld, withheld, reason, distance)
     jacobian = _jacobian(spec, data, parameters, reported, layout(spec, data))
-    if method == "sandwich":
-        inverse = inverse @ scores.T @ scores @ inverse
-    return Uncertainty(jacobian @ inverse @ jacobian.T, "", distance)
+    observed = jacobian @ inverse @ jacobian.T
+    if method == "observed":
+        return Uncertainty(observed, observed, "", distance)
+    by_unit = scores @ inverse @ jacobian.T
+    return Uncertainty(by_unit.T @ by_unit, observed, "", distance)
 
 
 def _jacobian(
