@@ -173,7 +173,7 @@ def test_predicted_shift_is_a_newton_step_of_the_log_prior(em: mc.Fit) -> None:
             step = 1e-6
             ahead = np.array([w[0] + step, w[1] - step])
             density = dirichlet(np.full(2, priors.concentration))
-            along: float = (density.logpdf(ahead) - density.logpdf(w)) / step
+            along = (density.logpdf(ahead) - density.logpdf(w)) / step
             gradient.append(along / 2 if p.component == 1 else -along / 2)
             continue
         values = []
