@@ -2,6 +2,7 @@
 
 from mixcompare.backends import fit
 from mixcompare.comparison import Comparison, Thresholds, compare
+from mixcompare.delta import delta_method
 from mixcompare.errors import (
     DataError,
     DegenerateFitError,
@@ -28,6 +29,7 @@ __all__ = [
     "Thresholds",
     "build_panel",
     "compare",
+    "delta_method",
     "describe_priors",
     "fit",
     "load",

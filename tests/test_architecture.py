@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("identification", "priors", "labels", "metrics", "parameters", "summary", "simulate"),
     ("storage", "outcome"),
     ("fit",),
+    ("delta",),
     ("backends.em", "backends.pymc"),
     ("backends",),
     ("compare", "comparison"),
