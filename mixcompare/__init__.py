@@ -13,6 +13,7 @@ from mixcompare.errors import (
 from mixcompare.fit import Fit, load
 from mixcompare.panel import Panel, build_panel
 from mixcompare.priors import describe_priors
+from mixcompare.resampling import bootstrap
 from mixcompare.spec import MixtureSpec, Priors
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Priors",
     "SpecificationError",
     "Thresholds",
+    "bootstrap",
     "build_panel",
     "compare",
     "delta_method",

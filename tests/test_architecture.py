@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("delta",),
     ("backends.em", "backends.pymc"),
     ("backends",),
+    ("resampling",),
     ("compare", "comparison"),
     ("report",),
     ("study",),

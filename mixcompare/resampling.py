@@ -1,0 +1,146 @@
+"""Bootstrap of EM fits: by resampled units or by simulation from the estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from mixcompare import labels
+from mixcompare.backends.em.loop import Run, iterate
+from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.standardise import Parameters, standardise
+from mixcompare.backends.em.steps import e_step
+from mixcompare.compress import PreparedPanel, compress
+from mixcompare.errors import DataError, OptionError
+from mixcompare.fit import Fit, coordinates, parameter_dataset
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.parameters import VARIABLES
+from mixcompare.simulate import simulate
+
+Kind = Literal["units", "parametric"]
+
+
+def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: int = 0) -> Fit:
+    """Refit replicates of the data by EM, started from the estimate.
+
+    The start keeps replicates near the estimate's own optimum: the spread is that of this
+    optimum, not of the choice between several.
+
+    Parameters
+    ----------
+    fit
+        A fit with ``backend="em"``.
+    replicates
+        Number of replicates.
+    kind
+        ``"units"`` draws whole units with replacement, which allows for any dependence
+        within a unit (Davison & Hinkley 1997, section 3.8); ``"parametric"`` simulates
+        outcomes from the estimate on the same design (McLachlan & Peel 2000, section 2.16).
+    seed
+        Root of the random numbers; replicate i is the same whatever their number.
+
+    Returns
+    -------
+    Fit
+        The same fit with a group ``bootstrap`` (chain, draw, ...) of weights, coefficients
+        and covariances, components aligned to the estimate on the original units, as
+        ArviZ takes them. Replicates that ended degenerate or at the iteration limit are left
+        out and counted in the group's attributes ``failures`` and ``reasons``.
+
+    Raises
+    ------
+    DataError
+        If the fit is no EM fit, or every replicate failed.
+    OptionError
+        If an option is out of range.
+    """
+    if "starts" not in fit.tree.children:
+        raise DataError("bootstrap needs a fit with backend='em'; a posterior has draws already.")
+    if kind not in get_args(Kind):
+        raise OptionError(f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}.")
+    if not isinstance(replicates, int) or replicates < 1:
+        raise OptionError(f"replicates must be a whole number of at least 1, not {replicates!r}.")
+    estimate = Parameters(*(getattr(fit, name).to_numpy() for name in VARIABLES))
+    source = _Source(fit, fit.panel, compress(fit.panel), estimate)
+    # Two BLAS threads that wait for one another slow these small products many times over.
+    with threadpool_limits(1, user_api="blas"):
+        runs = [
+            _refit(source, kind, np.random.default_rng(child))
+            for child in np.random.SeedSequence(seed).spawn(replicates)
+        ]
+    return Fit(_with_group(fit, _group(source, runs, kind, seed)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """What replicates are made from."""
+
+    fit: Fit
+    panel: Panel
+    prepared: PreparedPanel
+    estimate: Parameters
+
+
+def _refit(source: _Source, kind: Kind, rng: np.random.Generator) -> Run | Parameters:
+    """The replicate's parameters in raw units, or the run that failed."""
+    spec = source.fit.spec
+    data = standardise(spec, _replicate(source, kind, rng))
+    start = e_step(data, data.from_raw(source.estimate)).responsibilities
+    run = iterate(spec, data, start, Options())
+    return data.to_raw(run.parameters[-1]) if run.status == "converged" else run
+
+
+def _replicate(source: _Source, kind: Kind, rng: np.random.Generator) -> PreparedPanel:
+    if kind == "parametric":
+        own = source.estimate
+        drawn, _ = simulate(source.panel, own.weights, own.coefficients, own.covariance, rng)
+        return compress(drawn)
+    prepared = source.prepared
+    chosen = rng.integers(prepared.n_units, size=prepared.n_units)
+    return replace(
+        prepared,
+        factor=prepared.factor[chosen],
+        n_rows=prepared.n_rows[chosen],
+        degrees_of_freedom=prepared.degrees_of_freedom[chosen],
+        unit_labels=np.arange(prepared.n_units),
+    )
+
+
+def _group(source: _Source, runs: list[Run | Parameters], kind: Kind, seed: int) -> xr.Dataset:
+    kept = [run for run in runs if isinstance(run, Parameters)]
+    failed = [run.message for run in runs if isinstance(run, Run)]
+    if not kept:
+        raise DataError(
+            f"all {len(runs)} replicates failed ({failed[0]}): the fit is too fragile to "
+            "bootstrap. Ask for fewer components or a simpler covariance."
+        )
+    data = standardise(source.fit.spec, source.prepared)
+    reference = source.fit.responsibilities.to_numpy()
+    aligned = [_aligned(run, e_step(data, data.from_raw(run)), reference) for run in kept]
+    arrays: dict[str, FloatArray] = {
+        name: np.stack([getattr(run, name) for run in aligned])[None] for name in VARIABLES
+    }
+    coords = coordinates(source.fit.spec, source.prepared)
+    group = parameter_dataset(coords, ("chain", "draw"), **arrays)
+    group.attrs = {
+        "kind": kind,
+        "seed": seed,
+        "replicates": len(runs),
+        "failures": len(failed),
+        "reasons": "; ".join(dict.fromkeys(failed)),
+    }
+    return group.assign_coords(chain=[0], draw=np.arange(len(kept)))
+
+
+def _aligned(run: Parameters, scored: Any, reference: FloatArray) -> Parameters:
+    return run.permuted(labels.align_to_reference(scored.responsibilities, reference))
+
+
+def _with_group(fit: Fit, group: xr.Dataset) -> xr.DataTree:
+    tree = fit.tree.copy()
+    tree["bootstrap"] = xr.DataTree(group)
+    return tree
