@@ -1,8 +1,12 @@
 """One finite-mixture specification, two independent backends, one honest comparison."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from mixcompare.backends import fit
 from mixcompare.comparison import Comparison, Thresholds, compare
-from mixcompare.delta import delta_method
 from mixcompare.errors import (
     DataError,
     DegenerateFitError,
@@ -13,10 +17,15 @@ from mixcompare.errors import (
 from mixcompare.fit import Fit, load
 from mixcompare.panel import Panel, build_panel
 from mixcompare.priors import describe_priors
-from mixcompare.resampling import bootstrap
 from mixcompare.spec import MixtureSpec, Priors
 
+if TYPE_CHECKING:
+    from mixcompare.auditing import Audit, TraceError, audit
+    from mixcompare.delta import delta_method
+    from mixcompare.resampling import bootstrap
+
 __all__ = [
+    "Audit",
     "Comparison",
     "DataError",
     "DegenerateFitError",
@@ -28,6 +37,8 @@ __all__ = [
     "Priors",
     "SpecificationError",
     "Thresholds",
+    "TraceError",
+    "audit",
     "bootstrap",
     "build_panel",
     "compare",
@@ -36,3 +47,22 @@ __all__ = [
     "fit",
     "load",
 ]
+
+# Imported when first used: few sessions need them and all would pay for them.
+_LAZY = {
+    "Audit": "mixcompare.auditing",
+    "TraceError": "mixcompare.auditing",
+    "audit": "mixcompare.auditing",
+    "bootstrap": "mixcompare.resampling",
+    "delta_method": "mixcompare.delta",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
 
 if TYPE_CHECKING:
@@ -164,6 +165,13 @@ def show(
     from mixcompare.fit import load
 
     _print_fit(load(fit))
+
+
+app.command(
+    "audit",
+    epilog="Example: [cyan]mixcompare audit panel.csv trace.csv --formula 'y ~ x' --unit id "
+    "--components 3[/cyan]",
+)(audit_command)
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import norm
 
 from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import VARIABLES, flatten, unflatten
-from mixcompare.summary import LEVEL
+from mixcompare.summary import Z
 
 # Of a standard error: small against the function's curvature, large against rounding.
 _STEP = 1e-4
@@ -72,9 +71,8 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
         slopes[:, i] = (ahead - behind) / (2 * steps[i])
     variance = np.einsum("ai,ij,aj->a", slopes, covariance, slopes)
     se = np.sqrt(np.clip(variance, 0, None))
-    z = float(norm.ppf(0.5 + LEVEL / 2))
     return pd.DataFrame(
-        {"estimate": value, "se": se, "lower": value - z * se, "upper": value + z * se}
+        {"estimate": value, "se": se, "lower": value - Z * se, "upper": value + Z * se}
     )
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 type FloatArray = NDArray[np.float64]
 type IntArray = NDArray[np.intp]
@@ -33,6 +32,8 @@ def assign(cost: FloatArray) -> IntArray:
     -------
     (..., K) permutations.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, needed by fits only
+
     flat = cost.reshape(-1, *cost.shape[-2:])
     columns = [linear_sum_assignment(matrix)[1] for matrix in flat]
     return np.asarray(columns, dtype=np.intp).reshape(cost.shape[:-1])

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
-from scipy.stats import norm
+from scipy.special import expit, logit, ndtri
 
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import Parameter
 
 LEVEL = 0.95
+Z = float(ndtri(0.5 + LEVEL / 2))
 
 
 def wald_interval(
@@ -35,7 +35,7 @@ def wald_interval(
     lower, upper
         (P,) each.
     """
-    z = float(norm.ppf(0.5 + LEVEL / 2))
+    z = Z
     is_weight = np.array([p.variable == "weights" for p in parameters])
     is_variance = np.array([p.is_variance for p in parameters])
     lower, upper = estimate - z * standard_error, estimate + z * standard_error

@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("resampling",),
     ("compare", "comparison"),
     ("report",),
+    ("auditing",),
     ("study",),
     ("cli", "__main__"),
 )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import mixcompare as mc
-from mixcompare.resampling import bootstrap
 from mixcompare.parameters import flatten
+from mixcompare.resampling import bootstrap
 from mixcompare.simulate import simulate
 from tests.em_cases import build, random_parameters
 from tests.em_cases import simulate as table

@@ -131,3 +131,20 @@ def test_compare_from_table_to_report(tiny_csv: Path) -> None:
     assert em.fingerprint == nuts.fingerprint
     assert (em.seed, nuts.seed) == (3, 3)
     assert sorted(p.name for p in tiny_csv.parent.iterdir()) == ["reports", "tiny.csv"]
+
+
+def test_audit_of_our_own_trace_finds_no_fault(tiny_csv: Path) -> None:
+    fit = mc.fit(SPEC, tiny_csv, starts=1, kinds="random", seed=1)
+    history = fit.tree["history"].to_dataset()
+    frames = [
+        history[name].to_dataframe("value").reset_index().assign(parameter=name)
+        for name in ("weights", "coefficients", "covariance")
+    ]
+    pd.concat(frames).to_csv(tiny_csv.with_name("trace.csv"), index=False)
+    done = mixcompare(
+        "audit", "tiny.csv", "trace.csv", "--formula", "y ~ x", "--unit", "unit",
+        "--components", "2", "--output", "found", cwd=tiny_csv.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "No fault found" in done.stdout
+    assert (tiny_csv.parent / "found" / "findings.csv").is_file()

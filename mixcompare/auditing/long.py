@@ -1,0 +1,151 @@
+"""The long table of a trace: one row per number.
+
+Columns: ``iteration``; ``parameter`` (weights, coefficients, covariance, responsibilities or
+log_likelihood); ``component`` (1..K, empty for a shared covariance and the log-likelihood);
+``covariate`` (as the formula names it); ``outcome`` and ``outcome_bis`` (may be empty with one
+outcome); ``unit`` (only for responsibilities); ``value``. Further columns are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.auditing.trace import NEEDED, OPTIONAL, TraceError
+from mixcompare.panel import FloatArray, IntArray, Panel
+from mixcompare.spec import MixtureSpec
+from mixcompare.suggest import did_you_mean
+from mixcompare.tables import read_table
+
+_AXES = {
+    "weights": ("component",),
+    "coefficients": ("component", "covariate", "outcome"),
+    "covariance": ("component", "outcome", "outcome_bis"),
+    "responsibilities": ("unit", "component"),
+    "log_likelihood": (),
+}
+
+
+def read_long(spec: MixtureSpec, panel: Panel, table: Any) -> dict[str, Any]:
+    """Arrays of a long table, or of the CSV, TSV or Parquet file that holds one.
+
+    Raises
+    ------
+    TraceError
+        Naming the first row (counted from 0, without the header) that is at fault, or the
+        first number that is missing.
+    """
+    frame = read_table(table)
+    absent = [c for c in ("iteration", "parameter", "value") if c not in frame.columns]
+    if absent:
+        raise TraceError(
+            f"the trace's table has no column {', '.join(map(repr, absent))}; it has "
+            f"{', '.join(map(str, frame.columns))}. A trace is a long table with the columns "
+            "iteration, parameter, component, covariate, outcome, outcome_bis, value."
+        )
+    names = frame["parameter"].astype(str)
+    _refuse(names, ~names.isin([*NEEDED, *OPTIONAL]), "parameter", [*NEEDED, *OPTIONAL])
+    iteration = _numbers(frame, "iteration")
+    _refuse(frame["iteration"], iteration % 1 != 0, "iteration", ["whole numbers"])
+    values = _numbers(frame, "value")
+    numbers = np.unique(iteration).astype(np.int64)
+    step = np.searchsorted(numbers, iteration)
+    arrays: dict[str, Any] = {"iteration": numbers}
+    for name in dict.fromkeys(names):
+        own = np.flatnonzero(names == name)
+        labels = {axis: _labels(spec, panel, axis) for axis in _AXES[name]}
+        if name == "covariance" and _is_empty(frame, "component", own).all():
+            labels["component"] = ["shared"]
+        index = [_positions(frame, own, axis, known) for axis, known in labels.items()]
+        array = _fill(name, numbers, own, [step[own], *index], labels, values[own])
+        arrays[name] = array[:, 0] if labels.get("component") == ["shared"] else array
+    return arrays
+
+
+def _labels(spec: MixtureSpec, panel: Panel, axis: str) -> list[str]:
+    if axis == "component":
+        return [str(k + 1) for k in range(spec.n_components)]
+    if axis == "unit":
+        return [str(label) for label in panel.unit_labels]
+    return list(panel.covariate_names if axis == "covariate" else panel.outcome_names)
+
+
+def _fill(
+    name: str,
+    numbers: IntArray,
+    rows: IntArray,
+    index: list[IntArray],
+    labels: dict[str, list[str]],
+    values: FloatArray,
+) -> FloatArray:
+    shape = (len(numbers), *(len(known) for known in labels.values()))
+    flat = np.ravel_multi_index(tuple(index), shape) if index else np.arange(0)
+    repeated = pd.Series(flat).duplicated().to_numpy()
+    if repeated.any():
+        raise TraceError(
+            f"row {rows[repeated][0]} of the trace gives {name} a second time for the same "
+            "iteration and place. Keep one of the two."
+        )
+    array = np.full(shape, np.nan)
+    array.flat[flat] = values
+    filled = np.zeros(shape, dtype=bool)
+    filled.flat[flat] = True
+    if name in NEEDED and not filled.all():
+        place = np.argwhere(~filled)[0]
+        where = ", ".join(
+            f"{axis} {known[i]}" for (axis, known), i in zip(labels.items(), place[1:], strict=True)
+        )
+        raise TraceError(
+            f"{name} at iteration {numbers[place[0]]} lack {where}. Every iterate needs all of its "
+            "numbers: add the row, or remove the iteration."
+        )
+    return array
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> FloatArray:
+    numbers = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    _refuse(frame[column], pd.Series(np.isnan(numbers)), column, ["numbers"])
+    return numbers
+
+
+def _is_empty(frame: pd.DataFrame, column: str, rows: IntArray) -> pd.Series:
+    if column not in frame.columns:
+        return pd.Series(True, index=frame.index[rows])
+    cells = frame[column].iloc[rows]
+    return cells.isna() | (cells.astype(str).str.strip() == "")
+
+
+def _positions(frame: pd.DataFrame, rows: IntArray, axis: str, known: list[str]) -> IntArray:
+    """Position of each row on an axis; an axis of length one may be left empty."""
+    empty = _is_empty(frame, axis, rows).to_numpy()
+    if len(known) == 1 and empty.all():
+        return np.zeros(len(rows), dtype=np.intp)
+    column = frame[axis] if axis in frame.columns else pd.Series("", index=frame.index)
+    texts = column.iloc[rows].map(_text)
+    position = pd.Series({label: i for i, label in enumerate(known)})
+    found = texts.map(position)
+    _refuse(column.iloc[rows], found.isna(), axis, known)
+    return np.asarray(found, dtype=np.intp)
+
+
+def _text(value: Any) -> str:
+    """Label as text; a column with gaps turns 1 into 1.0."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if pd.isna(value) else str(value).strip()
+
+
+def _refuse(column: pd.Series, wrong: Any, name: str, allowed: Sequence[str]) -> None:
+    wrong = np.asarray(wrong)
+    if not wrong.any():
+        return
+    row = int(column.index[wrong][0])
+    value = column.loc[row]
+    shown = ", ".join(allowed[:12]) + (", ..." if len(allowed) > 12 else "")
+    raise TraceError(
+        f"row {row} of the trace (counted from 0) has {name} {value!r}"
+        f"{did_you_mean(str(value), allowed)}; allowed: {shown}. Correct the row or leave it out."
+    )

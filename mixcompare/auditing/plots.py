@@ -1,0 +1,56 @@
+"""The audit's figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mixcompare.report import palette
+
+if TYPE_CHECKING:
+    from mixcompare.auditing.result import Audit
+
+_PARTS: Final = {
+    "responsibilities_error": ("class probabilities", "o"),
+    "weights_error": ("weights", "s"),
+    "coefficients_error": ("coefficients (residual sd)", "^"),
+    "variance_error": ("variance (log ratio)", "D"),
+}
+# Where a difference is drawn that is zero or rounding.
+_FLOOR: Final = 1e-12
+
+
+def plot_audit(audit: Audit) -> Figure:
+    """Log-likelihood by iteration with falls marked; the parts' errors beneath."""
+    with palette.style():
+        figure = Figure(figsize=(8.2, 6.2), layout="constrained", facecolor=palette.SURFACE)
+        top, bottom = figure.subplots(2, 1, sharex=True)
+        table = audit.iterations
+        x, y = table["iteration"], table["log_likelihood"]
+        top.plot(x, y, color=palette.BACKENDS["em"], marker=".")
+        falls = table[table["falls"]]
+        if len(falls):
+            top.plot(
+                falls["iteration"],
+                falls["log_likelihood"],
+                linestyle="none",
+                marker="v",
+                color="#c4455c",
+                label="fall",
+            )
+            top.legend()
+        top.set_ylabel("exact log-likelihood")
+        top.set_title(f"The foreign EM's iterates: {len(falls)} of {len(table) - 1} steps fall")
+        for i, (column, (label, marker)) in enumerate(_PARTS.items()):
+            if column in table:
+                errors = np.maximum(table[column], _FLOOR)
+                color = palette.class_color(i + 1)
+                bottom.plot(x, errors, marker=marker, markersize=4, color=color, label=label)
+        bottom.set_yscale("log")
+        bottom.set_xlabel("iteration")
+        bottom.set_ylabel("difference from the exact step")
+        bottom.set_title("Parts of each step; rounding lies at the bottom")
+        bottom.legend(ncols=2)
+    return figure

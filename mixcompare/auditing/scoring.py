@@ -1,0 +1,147 @@
+"""Every iterate's exact log-likelihood, and every step against the exact step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.auditing.problem import Difference, Problem, determined, difference, exact_m_step
+from mixcompare.auditing.trace import Trace
+from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.steps import EStep, e_step
+from mixcompare.panel import FloatArray
+
+# Foreign programs sum over raw rows, with more rounding than sums over units.
+_ROUNDING = 1e-10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Iterate:
+    """An iterate in the EM's coordinates, with its exact E-step and M-step.
+
+    Attributes
+    ----------
+    stated_weights
+        As the foreign program gives them, also where they do not sum to one.
+    """
+
+    parameters: Parameters
+    stated_weights: FloatArray
+    expected: EStep
+    exact: Parameters
+
+    @property
+    def stated(self) -> Parameters:
+        """The parameters with the weights as stated."""
+        inner = self.parameters
+        return Parameters(self.stated_weights, inner.coefficients, inner.covariance)
+
+
+def prepare_iterates(problem: Problem, trace: Trace) -> list[Iterate]:
+    """Exact E- and M-step from every iterate."""
+    iterates = []
+    for t in range(len(trace)):
+        parameters = problem.data.from_raw(trace.parameters(t))
+        expected = e_step(problem.data, parameters)
+        exact = exact_m_step(problem, expected.responsibilities, parameters)
+        iterates.append(Iterate(parameters, trace.weights[t], expected, exact))
+    return iterates
+
+
+def score(
+    problem: Problem, trace: Trace, iterates: list[Iterate], told: list[FloatArray | None]
+) -> pd.DataFrame:
+    """One row per iterate; what concerns a step stands at the iterate it leads to.
+
+    Parameters
+    ----------
+    told
+        The foreign program's responsibilities of each step, where it tells them.
+
+    Returns
+    -------
+    Columns: ``iteration``; ``log_likelihood``, exact; ``change`` from the iterate before;
+    ``falls``, whether it is less by more than rounding; ``exact_change``, what the exact step
+    would have gained; ``weights_error``, ``coefficients_error``, ``variance_ratio``,
+    ``variance_error``: the foreign step against the exact one, see
+    `mixcompare.auditing.problem.Difference`; ``cost_of_weights``, ``cost_of_coefficients``,
+    ``cost_of_variance``: log-likelihood that putting this exact part into the foreign iterate
+    gains. With ``told``: ``responsibilities_error``, the largest difference from the exact ones,
+    and the errors ``..._given_theirs`` against the exact M-step from the foreign ones. With the
+    program's log-likelihood: ``own_log_likelihood``.
+    """
+    values = np.array([iterate.expected.log_likelihood for iterate in iterates])
+    table = pd.DataFrame({"iteration": trace.iteration, "log_likelihood": values})
+    table["change"] = table["log_likelihood"].diff()
+    table["falls"] = table["change"] < -rounding(problem, values)
+    steps = [
+        _step(problem, before, after, tau)
+        for before, after, tau in zip(iterates[:-1], iterates[1:], told, strict=True)
+    ]
+    for name in steps[0]:
+        table[name] = [np.nan, *(step[name] for step in steps)]
+    if all(tau is None for tau in told):
+        table = table.drop(columns=[c for c in steps[0] if "theirs" in c or "responsibilit" in c])
+    if trace.log_likelihood is not None:
+        table["own_log_likelihood"] = trace.log_likelihood
+    return table
+
+
+def rounding(problem: Problem, log_likelihood: FloatArray) -> FloatArray:
+    """Falls that are no more than rounding."""
+    size = problem.data.degrees_of_freedom.sum() * problem.data.shape[-1]
+    return np.asarray(_ROUNDING * (size + np.abs(log_likelihood)))
+
+
+def step_difference(problem: Problem, before: Iterate, after: Iterate) -> Difference:
+    """The foreign step against the exact one."""
+    own = determined(problem, before.expected.responsibilities)
+    return difference(problem, after.stated, before.exact, own)
+
+
+def _step(
+    problem: Problem, before: Iterate, after: Iterate, tau: FloatArray | None
+) -> dict[str, float]:
+    found = step_difference(problem, before, after)
+    theirs, moved = Difference(np.nan, np.nan, np.nan, np.nan), np.nan
+    if tau is not None:
+        wanted = exact_m_step(problem, tau, before.parameters)
+        theirs = difference(problem, after.stated, wanted, determined(problem, tau))
+        moved = float(np.abs(tau - before.expected.responsibilities).max())
+    mine, exact = after.parameters, before.exact
+    swapped = {
+        "weights": Parameters(exact.weights, mine.coefficients, mine.covariance),
+        "coefficients": Parameters(mine.weights, exact.coefficients, mine.covariance),
+        "variance": Parameters(mine.weights, mine.coefficients, exact.covariance),
+    }
+    reached = after.expected.log_likelihood
+    return {
+        "exact_change": log_likelihood(problem, exact) - before.expected.log_likelihood,
+        "responsibilities_error": moved,
+        "weights_error": found.weights,
+        "coefficients_error": found.coefficients,
+        "variance_ratio": found.ratio,
+        "variance_error": found.variance,
+        "weights_error_given_theirs": theirs.weights,
+        "coefficients_error_given_theirs": theirs.coefficients,
+        "variance_ratio_given_theirs": theirs.ratio,
+        "variance_error_given_theirs": theirs.variance,
+        **{
+            f"cost_of_{part}": log_likelihood(problem, parameters) - reached
+            for part, parameters in swapped.items()
+        },
+    }
+
+
+def log_likelihood(problem: Problem, parameters: Parameters) -> float:
+    """Exact log-likelihood; weights are made to sum to one, NaN for impossible parameters."""
+    arrays = (parameters.weights, parameters.coefficients, parameters.covariance)
+    total = parameters.weights.sum()
+    if not all(np.isfinite(a).all() for a in arrays) or total <= 0:
+        return np.nan
+    if np.linalg.eigvalsh(parameters.covariance)[:, 0].min() <= 0:
+        return np.nan
+    normalised = Parameters(parameters.weights / total, *arrays[1:])
+    return e_step(problem.data, normalised).log_likelihood

@@ -1,0 +1,300 @@
+"""The iterates of somebody else's EM as checked arrays in the data's own units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mixcompare.backends.em.standardise import Parameters
+from mixcompare.errors import DataError, MixCompareError
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.spec import MixtureSpec
+
+NEEDED = ("weights", "coefficients", "covariance")
+OPTIONAL = ("responsibilities", "log_likelihood")
+_DIMS = {
+    "weights": ("iteration", "component"),
+    "coefficients": ("iteration", "component", "covariate", "outcome"),
+    "covariance": ("iteration", "component", "outcome", "outcome_bis"),
+    "responsibilities": ("iteration", "unit", "component"),
+    "log_likelihood": ("iteration",),
+}
+
+
+class TraceError(MixCompareError):
+    """The iterates of a foreign EM cannot be used: which, where, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """Iterates of an EM, in raw units.
+
+    Attributes
+    ----------
+    weights, coefficients, covariance
+        (T, K), (T, K, p, m), (T, K, m, m); equal covariances if they are shared.
+    responsibilities
+        (T, G, K), units in the panel's order, or None. NaN where an iterate has none.
+    log_likelihood
+        (T,) as the foreign program states it, or None.
+    iteration
+        (T,) numbers of the iterates, as the foreign program counts them.
+    """
+
+    weights: FloatArray
+    coefficients: FloatArray
+    covariance: FloatArray
+    responsibilities: FloatArray | None
+    log_likelihood: FloatArray | None
+    iteration: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.iteration)
+
+    def parameters(self, t: int) -> Parameters:
+        """The iterate at position t, its weights made to sum to one."""
+        weights = self.weights[t] / self.weights[t].sum()
+        return Parameters(weights, self.coefficients[t], self.covariance[t])
+
+
+def read_trace(spec: MixtureSpec, panel: Panel, trace: Any) -> Trace:
+    """Iterates from a mapping of arrays, an xarray Dataset, or a long table or its path.
+
+    Raises
+    ------
+    TraceError
+        If something is missing, of the wrong shape, or not a possible parameter.
+    """
+    if isinstance(trace, xr.Dataset):
+        return check_trace(spec, panel, _from_dataset(panel, trace))
+    if isinstance(trace, Mapping) and "parameter" not in trace:
+        return check_trace(spec, panel, trace)
+    from mixcompare.auditing.long import read_long
+
+    try:
+        return check_trace(spec, panel, read_long(spec, panel, trace))
+    except DataError as error:
+        where = f"{trace}: " if isinstance(trace, (str, Path)) else ""
+        raise TraceError(f"the trace cannot be read: {where}{error}") from error
+
+
+def precision(trace: Trace) -> float:
+    """Tolerance that the digits of the iterates allow, 1e-6 at best.
+
+    The start is left out, which may be of round numbers. The E-step multiplies rounding, so
+    that steps agree to two digits less than their parameters have.
+    """
+    values = np.concatenate([getattr(trace, name)[1:].ravel() for name in NEEDED])
+    values = np.abs(values[values != 0])
+    for digits in range(4, 8):
+        unit = 10.0 ** (np.floor(np.log10(values)) + 1 - digits)
+        if (np.abs(values - np.round(values / unit) * unit) <= 1e-12 * values).all():
+            return float(10.0 ** (2 - digits))
+    return 1e-6
+
+
+def check_trace(spec: MixtureSpec, panel: Panel, arrays: Mapping[str, Any]) -> Trace:
+    """Bring arrays to their full shapes and check every iterate.
+
+    Parameters
+    ----------
+    arrays
+        ``weights`` (T, K); ``coefficients`` (T, K, p, m), or (T, K, p) for one outcome;
+        ``covariance`` (T, K, m, m), (T, m, m) if shared, and for one outcome (T, K), or
+        (T,) if shared; optionally ``responsibilities`` (T, G, K), ``log_likelihood`` (T,)
+        and ``iteration`` (T,).
+    """
+    unknown = sorted(set(map(str, arrays)) - {*NEEDED, *OPTIONAL, "iteration"})
+    missing = [name for name in NEEDED if name not in arrays]
+    if unknown or missing:
+        raise TraceError(
+            f"the trace {f'lacks {", ".join(missing)}' if missing else 'has the unknown entry '}"
+            f"{', '.join(map(repr, unknown)) if not missing else ''}; it needs "
+            f"{', '.join(NEEDED)} and may have {', '.join(OPTIONAL)} and iteration."
+        )
+    weights = _floats("weights", arrays["weights"])
+    k, p, m = spec.n_components, panel.covariates.shape[1], panel.outcomes.shape[1]
+    if weights.ndim != 2 or weights.shape[1] != k:
+        raise TraceError(
+            f"weights have shape {weights.shape}, not (iterations, {k}): the specification has "
+            f"n_components={k}. Give one row per iterate, or change the specification."
+        )
+    count = len(weights)
+    if count < 2:
+        raise TraceError(
+            f"the trace has {count} iterate{'s' * (count != 1)}, and a step needs two. "
+            "Store the parameters after every iteration, the start included."
+        )
+    checked = Trace(
+        weights,
+        _coefficients(arrays["coefficients"], (count, k, p, m)),
+        _covariance(spec, arrays["covariance"], (count, k, m)),
+        _responsibilities(arrays.get("responsibilities"), (count, panel.n_units, k)),
+        _optional("log_likelihood", arrays.get("log_likelihood"), (count,)),
+        _iteration(arrays.get("iteration"), count),
+    )
+    _check_values(spec, checked)
+    return replace(checked, covariance=(checked.covariance + checked.covariance.mT) / 2)
+
+
+def _floats(name: str, values: Any) -> FloatArray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise TraceError(
+            f"{name} of the trace are not an array of numbers ({error}). "
+            "Give the same shape at every iterate."
+        ) from error
+
+
+def _wrong_shape(name: str, found: tuple[int, ...], wanted: str) -> TraceError:
+    return TraceError(
+        f"{name} have shape {found}, not {wanted}. The axes are iteration, component, covariate, "
+        "outcome, in this order, and covariates as the formula gives them."
+    )
+
+
+def _coefficients(values: Any, shape: tuple[int, int, int, int]) -> FloatArray:
+    array = _floats("coefficients", values)
+    if shape[-1] == 1 and array.shape == shape[:-1]:
+        return array[..., None]
+    if array.shape != shape:
+        short = f" or {shape[:-1]}" if shape[-1] == 1 else ""
+        raise _wrong_shape("coefficients", array.shape, f"{shape}{short}")
+    return array
+
+
+def _covariance(spec: MixtureSpec, values: Any, shape: tuple[int, int, int]) -> FloatArray:
+    count, k, m = shape
+    array = _floats("covariance", values)
+    shapes: dict[tuple[int, ...], tuple[int, ...]] = {(count, k, m, m): (count, k, m, m)}
+    if m == 1:
+        shapes[count, k] = (count, k, 1, 1)
+    if spec.covariance_by == "shared":
+        shapes[count, m, m] = (count, 1, m, m)
+        if m == 1:
+            shapes[count,] = shapes[count, 1] = (count, 1, 1, 1)
+    if array.shape not in shapes:
+        raise _wrong_shape(
+            "covariance", array.shape, f"{' or '.join(map(str, shapes))} ({spec.covariance_by})"
+        )
+    return np.array(np.broadcast_to(array.reshape(shapes[array.shape]), (count, k, m, m)))
+
+
+def _responsibilities(values: Any, shape: tuple[int, int, int]) -> FloatArray | None:
+    array = _optional("responsibilities", values, shape)
+    if array is None or np.isnan(array).all():
+        return None
+    return array
+
+
+def _optional(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray | None:
+    if values is None:
+        return None
+    array = _floats(name, values)
+    if array.shape != shape:
+        what = "(iterations, units, components)" if len(shape) == 3 else "(iterations,)"
+        raise TraceError(
+            f"{name} have shape {array.shape}, not {shape}: {what}. Give one entry per iterate, "
+            "NaN where there is none, or leave them out."
+        )
+    return array
+
+
+def _iteration(values: Any, count: int) -> NDArray[np.int64]:
+    if values is None:
+        return np.arange(count)
+    numbers = np.asarray(values)
+    if numbers.shape != (count,) or not np.issubdtype(numbers.dtype, np.integer):
+        raise TraceError(f"iteration must be {count} whole numbers, one for each iterate.")
+    gaps = np.flatnonzero(np.diff(numbers) != 1)
+    if gaps.size:
+        raise TraceError(
+            f"iteration {numbers[gaps[0]] + 1} is missing: {numbers[gaps[0]]} is followed by "
+            f"{numbers[gaps[0] + 1]}. A step can only be checked between neighbours: store every "
+            "iterate, in order."
+        )
+    return numbers.astype(np.int64)
+
+
+def _check_values(spec: MixtureSpec, trace: Trace) -> None:
+    for name in NEEDED:
+        array = getattr(trace, name).reshape(len(trace), -1)
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        if bad.size:
+            raise TraceError(
+                f"{name} at iteration {trace.iteration[bad[0]]} are not finite. Audit the iterates "
+                "before it: the fault lies in the steps that led there."
+            )
+    bad = np.flatnonzero((trace.weights < 0).any(axis=1) | (trace.weights.sum(axis=1) <= 0))
+    if bad.size:
+        raise TraceError(
+            f"weights at iteration {trace.iteration[bad[0]]} are {trace.weights[bad[0]]}, but no "
+            "weight may be negative nor all be zero. Check what the program stores as weights."
+        )
+    _check_covariance(spec, trace)
+
+
+def _check_covariance(spec: MixtureSpec, trace: Trace) -> None:
+    sigma = trace.covariance
+    size = np.abs(sigma).max(axis=(-1, -2), keepdims=True)
+    symmetric = (np.abs(sigma - sigma.mT) <= 1e-8 * size).all(axis=(-1, -2))
+    definite = np.linalg.eigvalsh((sigma + sigma.mT) / 2)[..., 0] > 0
+    for t, k in np.argwhere(~(symmetric & definite)):
+        raise TraceError(
+            f"the covariance of component {k + 1} at iteration {trace.iteration[t]} is "
+            f"{sigma[t, k].tolist()}, which is not symmetric positive definite. Give variances, "
+            "not their logarithms, and audit the iterates before a collapse."
+        )
+    wrong = None
+    if spec.covariance_by == "shared" and (np.abs(sigma - sigma[:, :1]) > 1e-8 * size).any():
+        wrong = "differ by component, but covariance_by='shared': write 'component'"
+    elif (
+        spec.covariance != "full"
+        and (np.abs(sigma * (1 - np.eye(sigma.shape[-1]))) > 1e-8 * size).any()
+    ):
+        wrong = f"have off-diagonal elements, but covariance={spec.covariance!r}: write 'full'"
+    elif spec.covariance == "spherical":
+        diagonal = np.diagonal(sigma, axis1=-2, axis2=-1)
+        if (np.abs(diagonal - diagonal[..., :1]) > 1e-8 * size[..., 0]).any():
+            wrong = "differ by outcome, but covariance='spherical': write 'diagonal'"
+    if wrong:
+        raise TraceError(f"the trace's covariances {wrong} in the specification.")
+
+
+def _from_dataset(panel: Panel, data: xr.Dataset) -> dict[str, Any]:
+    """Arrays of a Dataset whose dimensions are named; labelled axes are put in order."""
+    if "iteration" in data.dims:
+        data = data.transpose("iteration", ...)
+    for dim, labels in (
+        ("covariate", panel.covariate_names),
+        ("outcome", panel.outcome_names),
+        ("outcome_bis", panel.outcome_names),
+        ("unit", panel.unit_labels),
+    ):
+        if dim in data.coords:
+            absent = [label for label in labels if label not in data[dim].to_numpy()]
+            if absent:
+                raise TraceError(
+                    f"the trace's {dim} coordinate lacks {absent[0]!r}. Label the {dim}s as the "
+                    "panel does."
+                )
+            data = data.sel({dim: list(labels)})
+    arrays: dict[str, Any] = {}
+    for name in data.data_vars:
+        dims = [dim for dim in _DIMS.get(str(name), ()) if dim in data[name].dims]
+        if set(dims) != set(data[name].dims):
+            raise TraceError(
+                f"{name!r} of the trace has the dimensions {data[name].dims}; allowed for it: "
+                f"{_DIMS.get(str(name), 'none, it is unknown')}."
+            )
+        arrays[str(name)] = data[name].transpose(*dims).to_numpy()
+    if "iteration" in data.coords:
+        arrays["iteration"] = data["iteration"].to_numpy()
+    return arrays
