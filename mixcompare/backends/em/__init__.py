@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
+from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.result import Started, outcome
@@ -36,12 +37,12 @@ def run(
     OptionError
         If the user's own start does not suit the model.
     """
-    data = standardise(spec, prepared)
     # One component has one maximum, which its first M-step finds from anywhere.
     n_starts = options.starts if spec.n_components > 1 else min(options.starts, 1)
+    total = n_starts + (options.initial is not None)
+    data = with_kernels(standardise(spec, prepared), options.kernels, spec.n_components, total)
     starts = starting_responsibilities(spec, data, replace(options, starts=n_starts), seed)
     show = sys.stderr.isatty() if options.progress is None else options.progress
-    total = n_starts + (options.initial is not None)
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
         started = [

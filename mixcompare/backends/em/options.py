@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from mixcompare.backends.em.compiled import Kernels
 from mixcompare.backends.em.standard_errors import METHODS, Method
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion
 from mixcompare.errors import OptionError
@@ -47,6 +48,9 @@ class Options:
     standard_errors
         ``"observed"``, from the observed information, or ``"sandwich"``, clustered by
         unit, which stays valid if residuals depend on one another within a unit.
+    kernels
+        ``"numba"`` compiles the passes over the units, which takes seconds once per
+        machine; ``"numpy"`` does not; ``"auto"`` compiles where it pays.
     progress
         Show a progress bar; by default if standard error is a terminal.
     """
@@ -59,6 +63,7 @@ class Options:
     max_iterations: int = 5000
     acceleration: Acceleration = "squarem"
     standard_errors: Method = "observed"
+    kernels: Kernels = "auto"
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -86,6 +91,10 @@ class Options:
             raise OptionError(
                 f"acceleration must be one of {', '.join(get_args(Acceleration))}, not "
                 f"{self.acceleration!r}."
+            )
+        if self.kernels not in get_args(Kernels):
+            raise OptionError(
+                f"kernels must be one of {', '.join(get_args(Kernels))}, not {self.kernels!r}."
             )
         kinds = (self.kinds,) if isinstance(self.kinds, str) else tuple(self.kinds)
         unknown = [kind for kind in kinds if kind not in get_args(StartKind)]

@@ -7,6 +7,7 @@ the scale, offset or collinearity of the raw ones), so the M-step may use normal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -31,6 +32,25 @@ class Parameters:
         )
 
 
+class Passes(Protocol):
+    """Passes over all units, compiled; see `mixcompare.backends.em.compiled.Compiled`."""
+
+    def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Weighted cross-products of the covariates with themselves and the outcomes."""
+
+    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
+        """Weighted cross-products of the residuals."""
+
+    def e_step(
+        self,
+        coefficients: FloatArray,
+        roots: FloatArray,
+        log_weights: FloatArray,
+        log_norms: FloatArray,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[float, float]]:
+        """Responsibilities, unit log-likelihood, joint, and the sums of Q and entropy."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Standardised:
     """A prepared panel in the EM's coordinates and the way back.
@@ -47,6 +67,8 @@ class Standardised:
         (G,) as floats.
     noise_floor
         Smallest variance, in these units, that is not rounding error of the data.
+    compiled
+        Compiled passes over these data, if the steps are to use them and not NumPy.
     log_scale
         Sum of log(scale), by which a log-density falls per degree of freedom in raw units.
     """
@@ -59,6 +81,7 @@ class Standardised:
     whiten: FloatArray
     scale: FloatArray
     noise_floor: float
+    compiled: Passes | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

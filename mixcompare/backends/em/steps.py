@@ -1,14 +1,20 @@
-"""The E-step and the M-step, as pure functions on standardised data."""
+"""The E-step and the M-step, as pure functions on standardised data.
+
+The passes over the units are NumPy here, which is the reference, or compiled where the data
+bring their own (`Standardised.compiled`); what is small is the same code for both.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dposv
 from scipy.special import entr, logsumexp
 
-from mixcompare.backends.em.standardise import Parameters, Standardised
+from mixcompare.backends.em.standardise import Parameters, Passes, Standardised
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
@@ -21,7 +27,7 @@ class DegenerateComponentError(Exception):
     """A component has emptied or its covariance has collapsed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class EStep:
     """What an E-step finds, in raw units with all constants in.
 
@@ -33,27 +39,32 @@ class EStep:
         (G,).
     joint
         (G, K) ``log pi_k + log f_k(unit g)``.
+    sums
+        Q and the entropy, where they were summed along the way.
     """
 
     responsibilities: FloatArray
     unit_log_likelihood: FloatArray
     joint: FloatArray
+    sums: tuple[float, float] | None = None
 
-    @property
+    @cached_property
     def log_likelihood(self) -> float:
         """Sum over the units."""
         return float(self.unit_log_likelihood.sum())
 
-    @property
+    @cached_property
     def expected_log_likelihood(self) -> float:
         """Q of these parameters at their own responsibilities."""
+        if self.sums is not None:
+            return self.sums[0]
         held = self.responsibilities > 0  # 0 times log 0
         return float((self.responsibilities * np.where(held, self.joint, 0.0)).sum())
 
-    @property
+    @cached_property
     def entropy(self) -> float:
         """Entropy of the responsibilities; with Q it sums to the log-likelihood."""
-        return float(entr(self.responsibilities).sum())
+        return float(entr(self.responsibilities).sum()) if self.sums is None else self.sums[1]
 
 
 def residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
@@ -83,12 +94,24 @@ def class_log_density(data: Standardised, parameters: Parameters) -> FloatArray:
 def e_step(data: Standardised, parameters: Parameters) -> EStep:
     """Posterior class probabilities and the log-likelihood, by log-sum-exp."""
     with np.errstate(divide="ignore"):  # a user's start may have a weight of zero
-        joint = np.log(parameters.weights) + class_log_density(data, parameters)
+        log_weights = np.log(parameters.weights)
+    if data.compiled is not None:
+        return _compiled_e_step(data, data.compiled, parameters, log_weights)
+    joint = log_weights + class_log_density(data, parameters)
     unit = logsumexp(joint, axis=1)
     log_responsibilities = joint - unit[:, None]
     kept = log_responsibilities > _LOG_ZERO
     responsibilities = np.exp(log_responsibilities, where=kept, out=np.zeros_like(joint))
     return EStep(responsibilities, unit, joint)
+
+
+def _compiled_e_step(
+    data: Standardised, compiled: Passes, parameters: Parameters, log_weights: FloatArray
+) -> EStep:
+    roots = np.linalg.cholesky(parameters.covariance)
+    log_determinants = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+    log_norms = log_determinants + (data.shape[-1] * _LOG_2PI + 2 * data.log_scale)
+    return EStep(*compiled.e_step(parameters.coefficients, roots, log_weights, log_norms))
 
 
 def m_step(spec: MixtureSpec, data: Standardised, responsibilities: FloatArray) -> Parameters:
@@ -112,20 +135,17 @@ def m_step(spec: MixtureSpec, data: Standardised, responsibilities: FloatArray) 
     """
     mass = data.degrees_of_freedom @ responsibilities
     _check_mass(spec, data, mass)
-    coefficients, scatter = [], []
-    for tau in responsibilities.T:
-        b, s = _weighted_regression(data, tau)
-        coefficients.append(b)
-        scatter.append(s)
-    covariance = _covariances(spec, np.stack(scatter), mass)
-    smallest = np.linalg.eigvalsh(covariance)[:, 0]
+    regressions = _weighted_regressions if data.compiled is None else _compiled_regressions
+    coefficients, scatter = regressions(data, responsibilities)
+    covariance = _covariances(spec, scatter, mass)
+    smallest = _smallest_variances(spec, covariance)
     if smallest.min() <= data.noise_floor:
         k = int(smallest.argmin())
         raise DegenerateComponentError(
             f"the variance of component {k + 1} has collapsed to {smallest[k]:.1e} of the pooled "
             "fit's"
         )
-    return Parameters(responsibilities.mean(axis=0), np.stack(coefficients), covariance)
+    return Parameters(responsibilities.mean(axis=0), coefficients, covariance)
 
 
 def _check_mass(spec: MixtureSpec, data: Standardised, mass: FloatArray) -> None:
@@ -139,20 +159,46 @@ def _check_mass(spec: MixtureSpec, data: Standardised, mass: FloatArray) -> None
         )
 
 
-def _weighted_regression(data: Standardised, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Coefficients (p, m) and the weighted residual cross-product (m, m)."""
+def _weighted_regressions(
+    data: Standardised, responsibilities: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients (K, p, m) and the weighted residual cross-products (K, m, m)."""
     _, _, p, m = data.shape
-    root = np.sqrt(tau)[:, None, None]
-    x = (data.covariates * root).reshape(-1, p)
-    y = (data.outcomes * root).reshape(-1, m)
-    try:
-        coefficients = cho_solve(cho_factor(x.T @ x, check_finite=False), x.T @ y)
-    except np.linalg.LinAlgError as error:
-        raise DegenerateComponentError(
-            "the rows of a component do not identify its coefficients"
-        ) from error
-    rest = y - x @ coefficients
-    return coefficients, rest.T @ rest
+    coefficients, scatter = [], []
+    for tau in responsibilities.T:
+        root = np.sqrt(tau)[:, None, None]
+        x = (data.covariates * root).reshape(-1, p)
+        y = (data.outcomes * root).reshape(-1, m)
+        b = _solve(x.T @ x, x.T @ y)
+        rest = y - x @ b
+        coefficients.append(b)
+        scatter.append(rest.T @ rest)
+    return np.stack(coefficients), np.stack(scatter)
+
+
+def _compiled_regressions(
+    data: Standardised, responsibilities: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The same; the residuals are those of the new coefficients, so nothing cancels."""
+    assert data.compiled is not None
+    gram, cross = data.compiled.normal_equations(responsibilities)
+    coefficients = np.stack([_solve(g, c) for g, c in zip(gram, cross, strict=True)])
+    return coefficients, data.compiled.scatter(coefficients, responsibilities)
+
+
+def _solve(gram: FloatArray, cross: FloatArray) -> FloatArray:
+    # LAPACK itself: scipy's checks take longer than so small a system.
+    _, coefficients, info = dposv(gram, cross, lower=1)
+    if info > 0:
+        raise DegenerateComponentError("the rows of a component do not identify its coefficients")
+    return np.ascontiguousarray(coefficients)
+
+
+def _smallest_variances(spec: MixtureSpec, covariance: FloatArray) -> FloatArray:
+    """(K,) smallest eigenvalues."""
+    if spec.covariance == "full" and covariance.shape[-1] > 1:
+        return np.asarray(np.linalg.eigvalsh(covariance)[:, 0])
+    return np.diagonal(covariance, axis1=1, axis2=2).min(axis=1)
 
 
 def _covariances(spec: MixtureSpec, scatter: FloatArray, mass: FloatArray) -> FloatArray:

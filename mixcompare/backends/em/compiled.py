@@ -1,0 +1,138 @@
+"""When the compiled kernels are used, and how steps call them.
+
+Importing this module does not import numba; making a `Compiled` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+
+from mixcompare.backends.em.standardise import Standardised
+from mixcompare.panel import FloatArray, IntArray
+
+Kernels = Literal["auto", "numba", "numpy"]
+
+# A fresh process takes about half a second to import numba and load cached kernels, and a
+# machine some ten seconds to compile them once, so that short fits are left to NumPy.
+_WORTH_SECONDS = 2.0
+_TYPICAL_ITERATIONS = 50
+_SECONDS_PER_CALL = 3e-4
+_SECONDS_PER_VALUE = 4e-9
+
+
+class Compiled:
+    """The compiled passes over one panel's units.
+
+    Parameters
+    ----------
+    data
+        What is packed into tiles, once.
+    """
+
+    def __init__(self, data: Standardised) -> None:
+        from mixcompare.backends.em import kernels  # numba takes long to import
+
+        self._kernels: ModuleType = kernels
+        _, _, self._p, self._m = data.shape
+        self._nu = data.degrees_of_freedom
+        self._first, self._offset, size = _layout(data)
+        self._tiles: FloatArray = kernels.pack(
+            data.covariates, data.outcomes, self._first, self._offset, size
+        )
+        # The M-step's last squared residuals are the next E-step's distances. One tuple, so
+        # that threads that share this object replace it in one piece.
+        self._latest: tuple[FloatArray | None, FloatArray] = (None, np.empty((0, 0, 0)))
+
+    def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Weighted cross-products (K, p, p) and (K, p, m), for (G, K) weights."""
+        by_class = np.ascontiguousarray(tau.T, dtype=float)
+        p = self._p
+        total = self._kernels.normal_equations(
+            self._tiles, self._first, self._offset, p, self._m, by_class
+        )
+        return total[..., :p], total[..., p:]
+
+    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
+        """(K, m, m) weighted cross-products of the residuals."""
+        by_class = np.ascontiguousarray(tau.T, dtype=float)
+        place = (self._tiles, self._first, self._offset)
+        if self._m > 1:
+            return np.asarray(self._kernels.scatter(*place, coefficients, by_class))
+        own = self._kernels.squares(*place, coefficients)
+        coefficients.flags.writeable = False
+        self._latest = (coefficients, own)
+        return np.asarray(self._kernels.weighted_squares(own, by_class))
+
+    def e_step(
+        self,
+        coefficients: FloatArray,
+        roots: FloatArray,
+        log_weights: FloatArray,
+        log_norms: FloatArray,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[float, float]]:
+        """Responsibilities (G, K), unit log-likelihood (G,), joint (G, K), Q and entropy.
+
+        Parameters
+        ----------
+        roots
+            (K, m, m) lower triangular factors of the covariances.
+        log_norms
+            (K,) by which twice the log-density falls per degree of freedom.
+        """
+        shape = (len(coefficients), len(self._nu))
+        joint, tau, unit = np.empty(shape), np.empty(shape), np.empty(shape[1])
+        known_of, known = self._latest
+        if known_of is not coefficients:
+            known = np.empty((0, 0, 0))
+        sums = self._kernels.e_step(
+            self._tiles,
+            self._first,
+            self._offset,
+            self._nu,
+            np.ascontiguousarray(coefficients),
+            roots,
+            log_weights,
+            log_norms,
+            known,
+            joint,
+            tau,
+            unit,
+        )
+        return tau.T, unit, joint.T, sums
+
+
+def with_kernels(
+    data: Standardised, choice: Kernels, n_components: int, starts: int
+) -> Standardised:
+    """The same data, with compiled kernels if they are chosen or pay."""
+    if choice == "numba" or (
+        choice == "auto" and numpy_seconds(data, n_components, starts) > _WORTH_SECONDS
+    ):
+        return replace(data, compiled=Compiled(data))
+    return data
+
+
+def numpy_seconds(data: Standardised, n_components: int, starts: int) -> float:
+    """Rough time that NumPy would need, from timings of panels and Gaussian mixtures."""
+    values = data.covariates.size + data.outcomes.size
+    per_iteration = _SECONDS_PER_CALL + _SECONDS_PER_VALUE * values * n_components
+    return starts * _TYPICAL_ITERATIONS * per_iteration
+
+
+def _layout(data: Standardised) -> tuple[IntArray, IntArray, int]:
+    """First column used in each factor row, each row's place in a tile, the tile's size.
+
+    Row i of a triangular factor starts at column i. Units with few rows are not triangular,
+    and then no row is shortened. ``offset[i] + column`` is the column's place.
+    """
+    used = np.concatenate(
+        [np.any(data.covariates != 0, axis=0), np.any(data.outcomes != 0, axis=0)], axis=1
+    )
+    q = used.shape[1]
+    first = np.where(used.any(axis=1), used.argmax(axis=1), q)
+    lengths = q - first
+    return first, np.cumsum(lengths) - lengths - first, int(lengths.sum())
