@@ -39,10 +39,12 @@ class Compiled:
         self._kernels: ModuleType = kernels
         _, _, self._p, self._m = data.shape
         self._nu = data.degrees_of_freedom
-        self._first, self._offset, size = _layout(data)
-        self._tiles: FloatArray = kernels.pack(
-            data.covariates, data.outcomes, self._first, self._offset, size
-        )
+        factor = np.concatenate([data.covariates, data.outcomes], axis=2)
+        if np.any(np.tril(factor.any(axis=0), -1)):
+            # Short units are rows still, and a triangle has half the work.
+            factor = np.linalg.qr(factor, mode="r")
+        self._first, self._offset, size = _layout(factor)
+        self._tiles: FloatArray = kernels.pack(factor, self._first, self._offset, size)
         # The M-step's last squared residuals are the next E-step's distances. One tuple, so
         # that threads that share this object replace it in one piece.
         self._latest: tuple[FloatArray | None, FloatArray] = (None, np.empty((0, 0, 0)))
@@ -123,15 +125,13 @@ def numpy_seconds(data: Standardised, n_components: int, starts: int) -> float:
     return starts * _TYPICAL_ITERATIONS * per_iteration
 
 
-def _layout(data: Standardised) -> tuple[IntArray, IntArray, int]:
+def _layout(factor: FloatArray) -> tuple[IntArray, IntArray, int]:
     """First column used in each factor row, each row's place in a tile, the tile's size.
 
-    Row i of a triangular factor starts at column i. Units with few rows are not triangular,
-    and then no row is shortened. ``offset[i] + column`` is the column's place.
+    Row i of a triangle starts at column i or later; ``offset[i] + column`` is the column's
+    place.
     """
-    used = np.concatenate(
-        [np.any(data.covariates != 0, axis=0), np.any(data.outcomes != 0, axis=0)], axis=1
-    )
+    used = factor.any(axis=0)
     q = used.shape[1]
     first = np.where(used.any(axis=1), used.argmax(axis=1), q)
     lengths = q - first

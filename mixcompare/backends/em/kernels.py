@@ -28,18 +28,15 @@ _ROUNDER = 6755399441055744.0
 
 
 @njit(cache=True, nogil=True)
-def pack(covariates, outcomes, first, offset, size):
+def pack(factor, first, offset, size):
     """(tiles, size, TILE) values of the factor rows from their first used column on."""
-    units, r, p = covariates.shape
-    m = outcomes.shape[2]
+    units, r, q = factor.shape
     tiles = np.zeros(((units + TILE - 1) // TILE, size, TILE))
     for g in range(units):
         t, u = g // TILE, g % TILE
         for i in range(r):
-            for a in range(first[i], p):
-                tiles[t, offset[i] + a, u] = covariates[g, i, a]
-            for j in range(max(first[i] - p, 0), m):
-                tiles[t, offset[i] + p + j, u] = outcomes[g, i, j]
+            for a in range(first[i], q):
+                tiles[t, offset[i] + a, u] = factor[g, i, a]
     return tiles
 
 
