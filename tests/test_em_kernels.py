@@ -22,7 +22,7 @@ EXTREMES = [1.0, 30.0, 1e6]
 
 
 def compiled(data: Standardised) -> Standardised:
-    return replace(data, compiled=Compiled(data))
+    return data.using(Compiled(data))
 
 
 def attempt(
@@ -156,6 +156,20 @@ def test_an_e_step_does_not_take_residuals_of_other_coefficients() -> None:
         assert_same_e_step(e_step(data, at), e_step(case.data, at))
     with pytest.raises(ValueError, match="read-only"):
         first.coefficients[0] = 0
+
+
+def test_changed_data_do_not_keep_the_kernels_of_the_old() -> None:
+    data = compiled(build(seed=3).data)
+    assert replace(data, outcomes=2 * data.outcomes).compiled is None
+
+
+def test_coefficients_that_are_not_numbers_do_not_pass_unseen() -> None:
+    case = build(m=1, k=2, seed=3)
+    at = case.data.from_raw(random_parameters(case))
+    coefficients = at.coefficients.copy()
+    coefficients[1] = np.nan
+    found = e_step(compiled(case.data), replace(at, coefficients=coefficients))
+    assert np.isnan(found.log_likelihood)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +126,7 @@ def whole_fit(case: Case) -> tuple[float, float, int, float]:
 
     def optimum() -> Run:
         data = standardise(case.spec, compress(case.panel))
-        return iterate(case.spec, replace(data, compiled=Compiled(data)), case.start, options)
+        return iterate(case.spec, data.using(Compiled(data)), case.start, options)
 
     def results() -> Outcome:
         return run(case.spec, compress(case.panel), options, np.random.SeedSequence(0))
@@ -188,7 +188,7 @@ def report(case: Case, *, peers: bool) -> None:
     prepared = compress(case.panel)
     data = standardise(case.spec, prepared)
     plain = iteration_time(case, data)
-    kernels = iteration_time(case, replace(data, compiled=Compiled(data)))
+    kernels = iteration_time(case, data.using(Compiled(data)))
     compression = best_time(lambda: compress(case.panel), 3)
     print(
         f"{case.title:<36} compress {1e3 * compression:8.2f} ms   iteration: NumPy "

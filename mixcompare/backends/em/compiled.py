@@ -5,7 +5,6 @@ Importing this module does not import numba; making a `Compiled` does.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import ModuleType
 from typing import Literal
 
@@ -114,7 +113,7 @@ def with_kernels(
     if choice == "numba" or (
         choice == "auto" and numpy_seconds(data, n_components, starts) > _WORTH_SECONDS
     ):
-        return replace(data, compiled=Compiled(data))
+        return data.using(Compiled(data))
     return data
 
 

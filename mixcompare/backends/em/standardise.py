@@ -6,7 +6,7 @@ the scale, offset or collinearity of the raw ones), so the M-step may use normal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -81,7 +81,16 @@ class Standardised:
     whiten: FloatArray
     scale: FloatArray
     noise_floor: float
-    compiled: Passes | None = None
+    compiled: Passes | None = field(default=None, init=False)
+
+    def using(self, compiled: Passes) -> Standardised:
+        """The same data, whose steps use compiled passes over them.
+
+        A `replace` of these data drops the passes, which hold a copy of the old ones.
+        """
+        same = replace(self)
+        object.__setattr__(same, "compiled", compiled)
+        return same
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

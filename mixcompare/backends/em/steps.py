@@ -95,7 +95,8 @@ def e_step(data: Standardised, parameters: Parameters) -> EStep:
     """Posterior class probabilities and the log-likelihood, by log-sum-exp."""
     with np.errstate(divide="ignore"):  # a user's start may have a weight of zero
         log_weights = np.log(parameters.weights)
-    if data.compiled is not None:
+    # The kernels' maximum over the classes would lose a NaN.
+    if data.compiled is not None and np.isfinite(parameters.coefficients).all():
         return _compiled_e_step(data, data.compiled, parameters, log_weights)
     joint = log_weights + class_log_density(data, parameters)
     unit = logsumexp(joint, axis=1)
