@@ -110,11 +110,14 @@ def with_kernels(
     data: Standardised, choice: Kernels, n_components: int, starts: int
 ) -> Standardised:
     """The same data, with compiled kernels if they are chosen or pay."""
-    if choice == "numba" or (
-        choice == "auto" and numpy_seconds(data, n_components, starts) > _WORTH_SECONDS
-    ):
+    if choice == "numba":
         return data.using(Compiled(data))
-    return data
+    if choice == "numpy" or numpy_seconds(data, n_components, starts) <= _WORTH_SECONDS:
+        return data
+    try:
+        return data.using(Compiled(data))
+    except RuntimeError:  # numba has no folder for its cache, as in a read-only installation
+        return data
 
 
 def numpy_seconds(data: Standardised, n_components: int, starts: int) -> float:
