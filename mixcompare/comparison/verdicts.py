@@ -277,8 +277,8 @@ def _misfit(e: Evidence, d: int) -> str:
         return ""
     return (
         f" Both may be wrong together: PSIS-LOO counts {effective:.0f} effective parameters for "
-        f"{d} free ones, so the model fits the units poorly and intervals are likely too "
-        "short; EM's standard_errors='sandwich' allow for dependence within units."
+        f"{d} free ones, so the model fits the units poorly and intervals are likely too short; "
+        "EM's sandwich errors (standard_errors='sandwich') allow for dependence within units."
     )
 
 
