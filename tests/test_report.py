@@ -15,6 +15,7 @@ import pytest
 from matplotlib import image, pyplot
 
 import mixcompare as mc
+from mixcompare import staging
 from mixcompare.report import formatting, page, rendering, write
 from mixcompare.report.palette import class_color, style
 from mixcompare.report.rendering import Drawing
@@ -213,7 +214,7 @@ def test_nothing_is_half_written(
     def fail(*args: object, **options: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(write, fails, fail)
+    monkeypatch.setattr(staging if fails == "_publish" else write, fails, fail)
     with pytest.raises(RuntimeError, match="broken"):
         comparison.report(tmp_path / "new" / "folder")
     assert list(tmp_path.iterdir()) == []
@@ -228,7 +229,7 @@ def test_an_earlier_report_is_replaced_and_other_files_stay(
     comparison.report(tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert (tmp_path / "report.html").read_text("utf-8") != "old"
-    assert not list(tmp_path.glob(".report-*"))
+    assert not list(tmp_path.rglob(".mixcompare-*"))
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import xarray as xr
 
 from mixcompare.comparison import Comparison
-from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
 from mixcompare.report.page import drawings, render
 from mixcompare.report.provenance import FITS, provenance, to_json
 from mixcompare.report.tables import csv_tables
+from mixcompare.staging import staged
 
 REPORT = "report.html"
 
@@ -47,7 +42,7 @@ def write_report(comparison: Comparison, directory: str | Path, title: str | Non
         If the folder cannot be written.
     """
     directory = Path(directory)
-    with _staged(directory) as folder:
+    with staged(directory, last=REPORT) as folder:
         record = provenance(comparison)
         figures = drawings(comparison)
         saved = _saved_fits(comparison, directory)
@@ -81,55 +76,3 @@ def _saved(fit: Fit, directory: Path) -> str | None:
         if all(str(attrs.get(key)) == str(value) for key, value in own.items()):
             return path.name
     return None
-
-
-@contextmanager
-def _staged(directory: Path) -> Iterator[Path]:
-    """A temporary folder whose files move into `directory` on success and else vanish."""
-    missing = _missing_folders(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        # Inside the target, so that files can be renamed and the right to write is proven.
-        staging = Path(tempfile.mkdtemp(dir=directory, prefix=".report-"))
-    except OSError as error:
-        _remove_empty(missing)
-        raise _cannot_write(directory, error) from error
-    try:
-        yield staging
-        _publish(staging, directory)
-    except OSError as error:
-        raise _cannot_write(directory, error) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        _remove_empty(missing)
-
-
-def _missing_folders(directory: Path) -> list[Path]:
-    """Folders that must be made, the innermost first."""
-    return [path for path in (directory, *directory.parents) if not path.exists()]
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def _publish(staging: Path, directory: Path) -> None:
-    """The page comes last: where it is new, so is everything else."""
-    files = sorted((path for path in staging.rglob("*") if path.is_file()), key=_page_last)
-    for folder in {directory / path.relative_to(staging).parent for path in files}:
-        folder.mkdir(parents=True, exist_ok=True)
-    for path in files:
-        os.replace(path, directory / path.relative_to(staging))
-
-
-def _page_last(path: Path) -> tuple[bool, str]:
-    return path.name == REPORT, str(path)
-
-
-def _cannot_write(directory: Path, error: OSError) -> OptionError:
-    return OptionError(
-        f"cannot write the report into {directory}: {error.strerror or error}. "
-        "Choose another folder."
-    )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +15,7 @@ from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import Missing, build_panel
 from mixcompare.spec import MixtureSpec
+from mixcompare.staging import staged
 from mixcompare.study.schema import Study, load_study
 
 QUICK: Final[dict[str, dict[str, Any]]] = {
@@ -133,7 +131,7 @@ def fit_and_report(
     options = {name: _options(method, quick, progress) for name, method in methods.items()}
     panel = build_panel(spec, data, missing=missing)
     output = Path(output)
-    with _staged(output) as folder:
+    with staged(output, last="report.html") as folder:
         fits: dict[str, Fit] = {}
         for name, method in methods.items():
             fitted = fit(spec, panel, backend=method.backend, seed=seed, **options[name])
@@ -173,50 +171,3 @@ def _options(method: Method, quick: bool, progress: bool | None) -> dict[str, An
 def _compare(em: Fit, pymc: Fit, folder: Path, title: str | None) -> tuple[Path, pd.DataFrame]:
     comparison = compare(em, pymc)
     return comparison.report(folder, title=title), comparison.verdicts
-
-
-@contextmanager
-def _staged(output: Path) -> Iterator[Path]:
-    """A folder whose content moves to `output` on success and else vanishes."""
-    try:
-        # On the same file system as the output, so that files can be renamed into it.
-        temporary = tempfile.TemporaryDirectory(dir=_anchor(output), prefix=".mixcompare-")
-    except OSError as error:
-        raise _cannot_write(output, error.strerror) from error
-    with temporary as name:
-        # The temporary folder is private; this one has the permissions of any other.
-        folder = Path(name, "report")
-        folder.mkdir()
-        yield folder
-        try:
-            _publish(folder, output)
-        except OSError as error:
-            raise _cannot_write(output, error.strerror) from error
-
-
-def _anchor(output: Path) -> Path:
-    """The nearest folder that exists at or above `output`, after a check that it can be written."""
-    anchor = output.absolute()
-    while not os.path.lexists(anchor):
-        anchor = anchor.parent
-    if not anchor.is_dir():
-        raise _cannot_write(output, f"{anchor} is not a folder")
-    if not os.access(anchor, os.W_OK | os.X_OK):
-        raise _cannot_write(output, f"{anchor} cannot be written")
-    return anchor
-
-
-def _cannot_write(output: Path, reason: str | None) -> OptionError:
-    return OptionError(f"cannot write the output folder {output}: {reason}. Choose another folder.")
-
-
-def _publish(folder: Path, output: Path) -> None:
-    """Move what `folder` holds to `output`, whose other files stay."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if not output.exists():
-        folder.rename(output)
-        return
-    for source in sorted(path for path in folder.rglob("*") if path.is_file()):
-        target = output / source.relative_to(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
