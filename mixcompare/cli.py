@@ -12,6 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mixcompare.arguments import (
+    Absorb,
+    Components,
+    Covariance,
+    CovarianceBy,
+    Data,
+    FormulaText,
+    Missing,
+    Unit,
+)
 from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
 
@@ -96,26 +106,14 @@ def run(
     "--components 3[/cyan]"
 )
 def compare(
-    data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="CSV, TSV or Parquet file.")],
-    formula: Annotated[
-        str, typer.Option(help="Outcomes and covariates, as in 'y1 + y2 ~ x + I(x**2)'.")
-    ],
-    components: Annotated[int, typer.Option(help="Number of latent classes.")],
-    unit: Annotated[
-        str | None,
-        typer.Option(help="Column whose rows share one class; without it each row is a unit."),
-    ] = None,
-    absorb: Annotated[
-        str | None,
-        typer.Option(help="Columns of the fixed effects to remove, crossed by ':'."),
-    ] = None,
-    covariance: Annotated[str, typer.Option(help="full, diagonal or spherical.")] = "full",
-    covariance_by: Annotated[
-        str, typer.Option(help="component: one per class; shared: one for all.")
-    ] = "component",
-    missing: Annotated[
-        str, typer.Option(help="error: refuse missing values; drop: drop such rows.")
-    ] = "error",
+    data: Data,
+    formula: FormulaText,
+    components: Components,
+    unit: Unit = None,
+    absorb: Absorb = None,
+    covariance: Covariance = "full",
+    covariance_by: CovarianceBy = "component",
+    missing: Missing = "error",
     starts: Annotated[int | None, typer.Option(help="EM: number of starts.")] = None,
     draws: Annotated[int | None, typer.Option(help="PyMC: draws per chain.")] = None,
     tune: Annotated[int | None, typer.Option(help="PyMC: tuning draws per chain.")] = None,

@@ -35,12 +35,11 @@ def wald_interval(
     lower, upper
         (P,) each.
     """
-    z = Z
     is_weight = np.array([p.variable == "weights" for p in parameters])
     is_variance = np.array([p.is_variance for p in parameters])
-    lower, upper = estimate - z * standard_error, estimate + z * standard_error
+    lower, upper = estimate - Z * standard_error, estimate + Z * standard_error
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        on_log = z * standard_error / estimate
+        on_log = Z * standard_error / estimate
         on_logit = on_log / (1 - estimate)
         for bound, sign in ((lower, -1), (upper, 1)):
             bound[is_variance] = (estimate * np.exp(sign * on_log))[is_variance]

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "mixcompare"
 # its own package or layer as long as there is no cycle. A name stands for the module and
 # everything inside it; the longest name that fits counts.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "suggest", "staging"),
+    ("errors", "suggest", "staging", "arguments"),
     ("spec",),
     ("tables", "design"),
     ("panel",),

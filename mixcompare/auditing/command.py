@@ -7,11 +7,21 @@ from typing import Annotated
 
 import typer
 
-from mixcompare.errors import OptionError
+from mixcompare.arguments import (
+    Absorb,
+    Components,
+    Covariance,
+    CovarianceBy,
+    Data,
+    FormulaText,
+    Missing,
+    Unit,
+)
+from mixcompare.staging import staged
 
 
 def audit_command(
-    data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="CSV, TSV or Parquet file.")],
+    data: Data,
     trace: Annotated[
         Path,
         typer.Argument(
@@ -20,18 +30,12 @@ def audit_command(
             "covariate, outcome, outcome_bis, value.",
         ),
     ],
-    formula: Annotated[str, typer.Option(help="Outcomes and covariates, as in 'y ~ x'.")],
-    components: Annotated[int, typer.Option(help="Number of latent classes.")],
-    unit: Annotated[
-        str | None, typer.Option(help="Column whose rows share one class; else each row does.")
-    ] = None,
-    absorb: Annotated[
-        str | None, typer.Option(help="Columns of the fixed effects removed, crossed by ':'.")
-    ] = None,
-    covariance: Annotated[str, typer.Option(help="full, diagonal or spherical.")] = "full",
-    covariance_by: Annotated[
-        str, typer.Option(help="component: one per class; shared: one for all.")
-    ] = "component",
+    formula: FormulaText,
+    components: Components,
+    unit: Unit = None,
+    absorb: Absorb = None,
+    covariance: Covariance = "full",
+    covariance_by: CovarianceBy = "component",
     counts: Annotated[
         str,
         typer.Option(help="contrasts: a cell's rows less one; rows: all transformed rows count."),
@@ -40,9 +44,7 @@ def audit_command(
         float | None,
         typer.Option(help="Difference up to which two steps are the same; else by the digits."),
     ] = None,
-    missing: Annotated[
-        str, typer.Option(help="error: refuse missing values; drop: drop such rows.")
-    ] = "error",
+    missing: Missing = "error",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for tables and figure."),
@@ -73,11 +75,8 @@ def audit_command(
         typer.echo(f"\n{row.kind}: {row.cause}\n  {row.evidence}")
     if output is None:
         return
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        result.iterations.to_csv(output / "iterations.csv", index=False)
-        result.findings.to_csv(output / "findings.csv", index=False)
-        result.plot().savefig(output / "audit.svg")
-    except OSError as error:
-        raise OptionError(f"{output} cannot be written: {error}.") from error
+    with staged(output, last="findings.csv") as folder:
+        result.iterations.to_csv(folder / "iterations.csv", index=False)
+        result.plot().savefig(folder / "audit.svg")
+        result.findings.to_csv(folder / "findings.csv", index=False)
     typer.echo(f"\nTables and figure: {output}")

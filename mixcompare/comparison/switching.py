@@ -75,7 +75,8 @@ def optima_table(em: Fit) -> pd.DataFrame:
         {
             "optimum": starts["optimum"].to_numpy(),
             "log_likelihood": starts["log_likelihood"].to_numpy(),
-            "smallest_class": starts["weights"].min("component").to_numpy() * em.panel.n_units,
+            "smallest_class": starts["weights"].min("component").to_numpy()
+            * em.responsibilities.sizes["unit"],
             "status": starts["status"].to_numpy(),
         }
     )

@@ -1,0 +1,24 @@
+"""Command-line arguments that describe data and model, the same for every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[Path, typer.Argument(metavar="DATA.csv", help="CSV, TSV or Parquet file.")]
+FormulaText = Annotated[
+    str, typer.Option(help="Outcomes and covariates, as in 'y1 + y2 ~ x + I(x**2)'.")
+]
+Components = Annotated[int, typer.Option(help="Number of latent classes.")]
+Unit = Annotated[
+    str | None,
+    typer.Option(help="Column whose rows share one class; without it each row is a unit."),
+]
+Absorb = Annotated[
+    str | None, typer.Option(help="Columns of the fixed effects to remove, crossed by ':'.")
+]
+Covariance = Annotated[str, typer.Option(help="full, diagonal or spherical.")]
+CovarianceBy = Annotated[str, typer.Option(help="component: one per class; shared: one for all.")]
+Missing = Annotated[str, typer.Option(help="error: refuse missing values; drop: drop such rows.")]
