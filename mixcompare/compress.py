@@ -11,7 +11,7 @@ per cell: what is left is the likelihood of ``n - 1`` orthonormal contrasts per 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,13 @@ class PreparedPanel:
         (p + m,) Euclidean norms of the columns before absorption.
     absorbed
         Whether cell effects have been removed.
+    common_names
+        Covariates whose coefficients all classes share.
+    concomitants
+        (G, c) unit covariates of the class membership, or None.
+    unit_weights
+        (G,) replication weights, or None where every unit counts once. Means, standard
+        deviations and norms are weighted by them; the factors are not.
     """
 
     factor: FloatArray
@@ -54,6 +61,10 @@ class PreparedPanel:
     column_sd: FloatArray
     raw_norm: FloatArray
     absorbed: bool
+    common_names: tuple[str, ...] = ()
+    concomitants: FloatArray | None = None
+    concomitant_names: tuple[str, ...] = ()
+    unit_weights: FloatArray | None = None
 
     @property
     def n_units(self) -> int:
@@ -81,9 +92,27 @@ class PreparedPanel:
         return self.factor[..., self.n_covariates :]
 
     @property
-    def total_degrees_of_freedom(self) -> int:
-        """Rows left after absorption over all units."""
-        return int(self.degrees_of_freedom.sum())
+    def total_degrees_of_freedom(self) -> float:
+        """Rows left after absorption over all units, each counted by its weight."""
+        return float(np.sum(self.replicated * self.degrees_of_freedom))
+
+    @property
+    def total_units(self) -> float:
+        """Number of units, each counted by its weight."""
+        return float(np.sum(self.replicated))
+
+    @property
+    def replicated(self) -> FloatArray:
+        """(G,) how often each unit counts."""
+        return np.ones(self.n_units) if self.unit_weights is None else self.unit_weights
+
+    @property
+    def pooled_rows(self) -> FloatArray:
+        """(G r, p + m) factor rows of all units, of the weighted panel's cross-products."""
+        factor = self.factor
+        if self.unit_weights is not None:
+            factor = factor * np.sqrt(self.unit_weights)[:, None, None]
+        return factor.reshape(-1, factor.shape[-1])
 
 
 def compress(panel: Panel) -> PreparedPanel:
@@ -95,7 +124,8 @@ def compress(panel: Panel) -> PreparedPanel:
         Rows sorted by unit and cell, as `mixcompare.panel.build_panel` gives them.
     """
     rows = np.concatenate([panel.covariates, panel.outcomes], axis=1)
-    raw_norm = np.linalg.norm(rows, axis=0)
+    by_row = None if panel.unit_weights is None else panel.unit_weights[panel.unit]
+    raw_norm = _norms(rows, by_row)
     n_rows = np.bincount(panel.unit, minlength=panel.n_units)
     degrees_of_freedom = n_rows
     if panel.cell is not None:
@@ -103,9 +133,9 @@ def compress(panel: Panel) -> PreparedPanel:
         rows = _absorb(rows, starts, panel.cell)
         cells = np.bincount(panel.unit[starts], minlength=panel.n_units)
         degrees_of_freedom = n_rows - cells
-    mean = np.zeros(rows.shape[1]) if panel.cell is not None else rows.mean(axis=0)
-    total = max(int(degrees_of_freedom.sum()), 1)
-    return PreparedPanel(
+    absorbed = panel.cell is not None
+    mean = np.zeros(rows.shape[1]) if absorbed else np.average(rows, axis=0, weights=by_row)
+    prepared = PreparedPanel(
         factor=_factorise(rows, n_rows),
         n_rows=n_rows,
         degrees_of_freedom=degrees_of_freedom,
@@ -113,10 +143,16 @@ def compress(panel: Panel) -> PreparedPanel:
         covariate_names=panel.covariate_names,
         outcome_names=panel.outcome_names,
         column_mean=mean,
-        column_sd=np.linalg.norm(rows - mean, axis=0) / np.sqrt(total),
+        column_sd=_norms(rows - mean, by_row),
         raw_norm=raw_norm,
-        absorbed=panel.cell is not None,
+        absorbed=absorbed,
+        common_names=panel.common_names,
+        concomitants=panel.concomitants,
+        concomitant_names=panel.concomitant_names,
+        unit_weights=panel.unit_weights,
     )
+    total = prepared.total_degrees_of_freedom or 1.0
+    return replace(prepared, column_sd=prepared.column_sd / np.sqrt(total))
 
 
 def merge(parts: Sequence[PreparedPanel]) -> PreparedPanel:
@@ -128,18 +164,14 @@ def merge(parts: Sequence[PreparedPanel]) -> PreparedPanel:
     Raises
     ------
     DataError
-        If there is nothing to join or the parts have other columns.
+        If there is nothing to join, the parts have other columns, or what is read once
+        per unit differs between parts that share the unit.
     """
     if not parts:
         raise DataError("there are no compressed panels to merge.")
     first = parts[0]
-    for part in parts[1:]:
-        if (part.covariate_names, part.outcome_names, part.absorbed) != (
-            first.covariate_names,
-            first.outcome_names,
-            first.absorbed,
-        ):
-            raise DataError("compressed panels with different columns cannot be merged.")
+    if any(_columns(part) != _columns(first) for part in parts[1:]):
+        raise DataError("compressed panels with different columns cannot be merged.")
     labels, unit = _join_labels([part.unit_labels for part in parts])
     blocks = [part.factor.reshape(-1, part.factor.shape[-1]) for part in parts]
     repeats = np.concatenate([np.full(part.n_units, part.factor.shape[1]) for part in parts])
@@ -158,7 +190,40 @@ def merge(parts: Sequence[PreparedPanel]) -> PreparedPanel:
         column_sd=sd,
         raw_norm=np.sqrt(np.sum([part.raw_norm**2 for part in parts], axis=0)),
         absorbed=first.absorbed,
+        common_names=first.common_names,
+        concomitants=_by_unit([part.concomitants for part in parts], unit, labels),
+        concomitant_names=first.concomitant_names,
+        unit_weights=_by_unit([part.unit_weights for part in parts], unit, labels),
     )
+
+
+def _columns(part: PreparedPanel) -> tuple[Any, ...]:
+    names = part.covariate_names, part.outcome_names, part.common_names, part.concomitant_names
+    return *names, part.absorbed, part.unit_weights is None
+
+
+def _by_unit(
+    values: Sequence[FloatArray | None], unit: IntArray, labels: NDArray[Any]
+) -> FloatArray | None:
+    """Join what is known once per unit, the same wherever a unit occurs again."""
+    given = [value for value in values if value is not None]
+    if not given:
+        return None
+    stacked = np.concatenate(given)
+    _, first = np.unique(unit, return_index=True)
+    differs = stacked != stacked[first][unit]
+    if differs.any():
+        label = labels[unit[np.flatnonzero(differs.reshape(len(unit), -1).any(axis=1))[0]]]
+        raise DataError(
+            f"the parts of the unit {label!s} differ in its membership covariates or its weight. "
+            "Give every row of a unit the same values."
+        )
+    return stacked[first]
+
+
+def _norms(rows: FloatArray, by_row: FloatArray | None) -> FloatArray:
+    weighted = rows if by_row is None else rows * np.sqrt(by_row)[:, None]
+    return np.linalg.norm(weighted, axis=0)
 
 
 def _absorb(rows: FloatArray, starts: IntArray, cell: IntArray) -> FloatArray:
@@ -216,7 +281,7 @@ def _pooled_moments(parts: Sequence[PreparedPanel]) -> tuple[FloatArray, FloatAr
     """Mean and standard deviation of the union (Chan, Golub & LeVeque 1983)."""
     weight = np.array([part.total_degrees_of_freedom for part in parts], dtype=float)
     means = np.array([part.column_mean for part in parts])
-    total = max(weight.sum(), 1.0)
+    total = weight.sum() or 1.0
     mean = weight @ means / total
     within = weight @ np.array([part.column_sd**2 for part in parts])
     between = weight @ (means - mean) ** 2

@@ -12,7 +12,7 @@ import xarray as xr
 from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
-from mixcompare.parameters import VARIABLES, flatten, unflatten
+from mixcompare.parameters import flatten, unflatten, variables
 from mixcompare.summary import Z
 
 # Of a standard error: small against the function's curvature, large against rounding.
@@ -77,9 +77,10 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
 
 
 def _evaluate(fit: Fit, function: Callable[[xr.Dataset], Any], vector: FloatArray) -> FloatArray:
-    own = fit.tree["estimate"].to_dataset()[list(VARIABLES)]
-    arrays = unflatten(vector, fit.parameters, {name: own[name].shape for name in VARIABLES})
-    result = function(own.assign({name: (own[name].dims, arrays[name]) for name in VARIABLES}))
+    estimate = fit.tree["estimate"].to_dataset()
+    own = estimate[list(variables(estimate))]
+    arrays = unflatten(vector, fit.parameters, {str(n): own[n].shape for n in own.data_vars})
+    result = function(own.assign({name: (own[name].dims, arrays[name]) for name in arrays}))
     values = np.atleast_1d(np.asarray(result, dtype=np.float64))
     if values.ndim != 1 or not np.all(np.isfinite(values)):
         raise OptionError(

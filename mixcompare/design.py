@@ -17,30 +17,35 @@ from formulaic.transforms import TRANSFORMS
 from numpy.typing import NDArray
 
 from mixcompare.errors import DataError
+from mixcompare.formulas import CONSTANT, one_sided_terms
 from mixcompare.spec import MixtureSpec
 
 _INTERCEPT = "Intercept"
-_CONSTANT: Term = Formula("1")[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """Outcomes (N, m), covariates (N, p), and the raw numeric columns behind the latter."""
+    """Outcomes (N, m), covariates (N, p), and the raw numeric columns behind the latter.
+
+    ``common_names`` are those covariates whose coefficients all classes share.
+    """
 
     outcomes: NDArray[np.float64]
     covariates: NDArray[np.float64]
     outcome_names: tuple[str, ...]
     covariate_names: tuple[str, ...]
+    common_names: tuple[str, ...]
     variables: dict[str, NDArray[np.float64]]
 
 
 def required_columns(spec: MixtureSpec) -> list[str]:
-    """Columns that the formula reads, sorted."""
-    formula = Formula(spec.formula)
-    return sorted(_variables(formula.lhs) | _variables(formula.rhs))
+    """Columns that the outcomes and covariates read, sorted."""
+    left, right = _sides(spec)
+    return sorted(term_columns(left) | term_columns(right))
 
 
-def _variables(side: SimpleFormula) -> set[str]:
+def term_columns(side: Iterable[Term]) -> set[str]:
+    """Columns that terms read."""
     # Formula.required_variables finds nothing inside stateful transforms such as bs(x).
     found: set[str] = set()
     for factor in _factors(side):
@@ -88,37 +93,65 @@ def build_design(spec: MixtureSpec, frame: pd.DataFrame) -> Design:
     left, right = _sides(spec)
     _check_lookups([*left, *right], frame)
     frame = _plain_columns(frame[required_columns(spec)], _categorical(right))
-    outcomes = _evaluate(left, frame, spec.formula)
+    outcomes, _ = _evaluate(left, frame, spec.formula)
     _check_outcomes(left, outcomes, frame)
-    covariates = _evaluate(right, frame, spec.formula)
+    covariates, by_term = _evaluate(right, frame, spec.formula)
     if spec.absorb is not None:
         covariates = covariates.drop(columns=_INTERCEPT)
     if covariates.shape[1] == 0:
         raise DataError(f"formula {spec.formula!r} has no covariate and no intercept.")
     _check_finite(outcomes)
     _check_finite(covariates)
+    common = {name for term in _common_terms(spec) for name in by_term[term]}
     return Design(
         outcomes=outcomes.to_numpy(np.float64),
         covariates=covariates.to_numpy(np.float64),
         outcome_names=tuple(map(str, outcomes.columns)),
         covariate_names=tuple(map(str, covariates.columns)),
+        common_names=tuple(name for name in map(str, covariates.columns) if name in common),
         variables=_numeric_variables(right, frame),
     )
 
 
+def build_unit_design(
+    formula: str, frame: pd.DataFrame
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Columns (G, c) of a one-sided formula on one row per unit, and their names.
+
+    Raises
+    ------
+    DataError
+        If the formula fails on the data or a term is not finite.
+    """
+    side = SimpleFormula(list(one_sided_terms(formula, intercept=True)))
+    _check_lookups(side, frame)
+    frame = _plain_columns(frame[sorted(term_columns(side))], _categorical(side))
+    columns, _ = _evaluate(side, frame, formula)
+    _check_finite(columns)
+    return columns.to_numpy(np.float64), tuple(map(str, columns.columns))
+
+
+def _common_terms(spec: MixtureSpec) -> tuple[Term, ...]:
+    return () if spec.common is None else one_sided_terms(spec.common, intercept=False)
+
+
 def _sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
-    """Outcome terms and covariate terms."""
+    """Outcome terms and covariate terms, common ones among them or after them."""
+    formula = Formula(spec.formula)
+    common = _common_terms(spec)
     if spec.absorb is None:
-        formula = Formula(spec.formula)
-        return formula.lhs, formula.rhs
-    formula = Formula(spec.formula, _parser=DefaultFormulaParser(include_intercept=False))
-    asked = Formula(spec.formula).rhs
-    if _CONSTANT in set(formula.rhs):
-        raise DataError(
-            f"formula {spec.formula!r} asks for an intercept, which does not vary within the "
-            f"absorbed cells {':'.join(spec.absorb or ())}. Remove the '1 +'."
-        )
-    return formula.lhs, SimpleFormula([_CONSTANT, *(t for t in asked if t != _CONSTANT)])
+        right = [*formula.rhs, *(term for term in common if term not in formula.rhs)]
+        return formula.lhs, SimpleFormula(right)
+    asked = Formula(spec.formula, _parser=DefaultFormulaParser(include_intercept=False)).rhs
+    for name, terms in (("formula", asked), ("common", common)):
+        if CONSTANT in terms:
+            raise DataError(
+                f"{name} {getattr(spec, name)!r} asks for an intercept, which does not vary "
+                f"within the absorbed cells {':'.join(spec.absorb or ())}. Remove the '1 +'."
+            )
+    own = [term for term in formula.rhs if term != CONSTANT]
+    extra = [term for term in common if term not in own]
+    return formula.lhs, SimpleFormula([CONSTANT, *own, *extra])
 
 
 def _factors(terms: Iterable[Term]) -> list[Factor]:
@@ -148,7 +181,7 @@ def _check_kind(name: str, column: pd.Series) -> None:
         )
 
 
-def _categorical(side: SimpleFormula) -> set[str]:
+def _categorical(side: Iterable[Term]) -> set[str]:
     """Columns inside C(...), whose labels keep their type."""
     return {
         name
@@ -186,7 +219,10 @@ def _plain(column: pd.Series, *, as_float: bool) -> pd.Series:
     return column
 
 
-def _evaluate(side: SimpleFormula, frame: pd.DataFrame, formula: str) -> pd.DataFrame:
+def _evaluate(
+    side: SimpleFormula, frame: pd.DataFrame, formula: str
+) -> tuple[pd.DataFrame, dict[Term, list[str]]]:
+    """Columns of the terms, and the names of each term's columns."""
     try:
         # log(-1) is reported with its row below, not as a warning without one.
         with np.errstate(all="ignore"):
@@ -199,7 +235,9 @@ def _evaluate(side: SimpleFormula, frame: pd.DataFrame, formula: str) -> pd.Data
     columns = pd.DataFrame(matrix)
     for name in columns.columns:
         _check_kind(name, columns[name])
-    return columns
+    names = list(map(str, columns.columns))
+    by_term = {t: [names[i] for i in at] for t, at in matrix.model_spec.term_indices.items()}
+    return columns, by_term
 
 
 def _check_outcomes(side: SimpleFormula, outcomes: pd.DataFrame, frame: pd.DataFrame) -> None:
@@ -230,7 +268,7 @@ def _check_finite(columns: pd.DataFrame) -> None:
 
 
 def _numeric_variables(side: SimpleFormula, frame: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-    names = sorted(name for name in _variables(side) if name in frame.columns)
+    names = sorted(name for name in term_columns(side) if name in frame.columns)
     return {
         name: frame[name].to_numpy(np.float64)
         for name in names

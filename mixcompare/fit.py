@@ -2,8 +2,10 @@
 
 Groups that every fit has
     ``estimate``: weights (component), coefficients (component, covariate, outcome),
-    covariance (component, outcome, outcome_bis), responsibilities (unit, component). EM: the
-    maximum, with log_likelihood (unit). PyMC: posterior means of the aligned draws.
+    covariance (component, outcome, outcome_bis), responsibilities (unit, component), and with
+    membership covariates membership_coefficients (component, concomitant), the log-odds against
+    the first class, beside which weights are average class probabilities. EM: the maximum,
+    with log_likelihood (unit). PyMC: posterior means of the aligned draws.
     ``panel``: the rows that were fitted, see `mixcompare.storage.panel_to_dataset`.
 EM adds
     ``standard_errors``, ``starts`` (start, ...) and ``history`` (iteration, ...).
@@ -35,13 +37,14 @@ from mixcompare import labels
 from mixcompare.compress import PreparedPanel
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray, Panel
-from mixcompare.parameters import Parameter, flatten, reported_parameters
+from mixcompare.parameters import Parameter, flatten, reported_parameters, variables
 from mixcompare.spec import MixtureSpec
 from mixcompare.storage import load_tree, panel_from_dataset, panel_to_dataset, save_tree
 from mixcompare.summary import summarise_estimate, summarise_posterior
 
 DIMS = {
     "weights": ("component",),
+    "membership_coefficients": ("component", "concomitant"),
     "coefficients": ("component", "covariate", "outcome"),
     "covariance": ("component", "outcome", "outcome_bis"),
     "responsibilities": ("unit", "component"),
@@ -130,7 +133,12 @@ class Fit:
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
-        return self.spec.n_parameters(len(self.covariate_names), len(self.outcome_names))
+        return self.spec.n_parameters(
+            len(self.covariate_names),
+            len(self.outcome_names),
+            n_common=len(self.common_names),
+            n_concomitants=max(len(self.concomitant_names), 1),
+        )
 
     @property
     def covariate_names(self) -> tuple[str, ...]:
@@ -143,9 +151,19 @@ class Fit:
         return tuple(map(str, self.tree["panel"]["outcome"].to_numpy()))
 
     @property
+    def common_names(self) -> tuple[str, ...]:
+        """Covariates whose coefficients all classes share."""
+        return tuple(json.loads(self.tree["panel"].attrs["common"]))
+
+    @property
+    def concomitant_names(self) -> tuple[str, ...]:
+        """Unit covariates of the class membership."""
+        return tuple(map(str, self.tree["panel"]["concomitant"].to_numpy()))
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The scalars that tables report, in order."""
-        return reported_parameters(self.spec, self.covariate_names, self.outcome_names)
+        return reported_parameters(self.spec, self)
 
     @property
     def panel(self) -> Panel:
@@ -217,15 +235,18 @@ def permute_posterior(posterior: xr.Dataset, permutation: np.ndarray) -> xr.Data
     Parameters
     ----------
     posterior
-        weights, coefficients, covariance with dims (chain, draw, component, ...).
+        Arrays named in `mixcompare.parameters.VARIABLES`, dims (chain, draw, component, ...).
     permutation
         (chain, draw, K) permutations, see `mixcompare.labels`.
     """
-    result = posterior[["weights", "coefficients", "covariance"]].copy()
+    result = posterior[list(variables(posterior))].copy()
     for name in result.data_vars:
         array = result[name]
         axis = array.dims.index("component")
-        result[name] = array.copy(data=labels.permute(array.to_numpy(), permutation, axis))
+        values = labels.permute(array.to_numpy(), permutation, axis)
+        if name == "membership_coefficients":  # log-odds against the class that is now first
+            values = values - values[..., :1, :]
+        result[name] = array.copy(data=values)
     return result
 
 
@@ -236,6 +257,7 @@ def coordinates(spec: MixtureSpec, prepared: PreparedPanel) -> dict[str, Any]:
         "covariate": np.array(prepared.covariate_names, dtype=object),
         "outcome": np.array(prepared.outcome_names, dtype=object),
         "outcome_bis": np.array(prepared.outcome_names, dtype=object),
+        "concomitant": np.array(prepared.concomitant_names, dtype=object),
         "unit": prepared.unit_labels,
     }
 

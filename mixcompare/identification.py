@@ -73,7 +73,7 @@ def _check_varies_within_cells(prepared: PreparedPanel) -> None:
 
 def _pooled_triangle(prepared: PreparedPanel) -> FloatArray:
     """Triangular factor of all rows, columns scaled to unit norm."""
-    rows = prepared.factor.reshape(-1, prepared.factor.shape[-1])
+    rows = prepared.pooled_rows
     norm = np.linalg.norm(rows, axis=0)
     triangle = np.linalg.qr(rows / np.where(norm > 0, norm, 1.0), mode="r")
     short = rows.shape[1] - len(triangle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from mixcompare.design import Design, build_design, required_columns
 from mixcompare.errors import DataError
+from mixcompare.keys import number_cells, number_units
 from mixcompare.spec import MixtureSpec
 from mixcompare.suggest import did_you_mean
 from mixcompare.tables import read_table
+from mixcompare.unit_data import UnitData, build_unit_data, unit_columns
 
 type FloatArray = NDArray[np.float64]
 type IntArray = NDArray[np.intp]
@@ -55,7 +57,14 @@ class Panel:
     dropped
         What ``missing="drop"`` removed.
     source
-        Formula, unit and absorbed columns that it was built with, if any.
+        What it was built with, if any, see `design_source`.
+    common_names
+        Covariates whose coefficients all classes share.
+    concomitants
+        (G, c) unit covariates of the class membership, the constant among them; None where
+        membership does not depend on any.
+    unit_weights
+        (G,) replication weights; None where every unit counts once.
     """
 
     outcomes: FloatArray
@@ -68,7 +77,11 @@ class Panel:
     covariate_names: tuple[str, ...]
     variables: dict[str, FloatArray]
     dropped: Dropped = Dropped()
-    source: tuple[str, str | None, tuple[str, ...] | None] | None = None
+    source: str | None = None
+    common_names: tuple[str, ...] = ()
+    concomitants: FloatArray | None = None
+    concomitant_names: tuple[str, ...] = ()
+    unit_weights: FloatArray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -84,10 +97,12 @@ class Panel:
     def fingerprint(self) -> str:
         """SHA-256 of everything that a fit can depend on."""
         digest = hashlib.sha256()
-        digest.update(repr((self.outcome_names, self.covariate_names)).encode())
+        names = self.outcome_names, self.covariate_names, self.common_names, self.concomitant_names
+        digest.update(repr(names).encode())
         digest.update("\0".join(map(str, self.unit_labels)).encode())
-        cell = np.empty(0, np.intp) if self.cell is None else self.cell
-        for array in (self.outcomes, self.covariates, self.unit, cell):
+        optional = self.cell, self.concomitants, self.unit_weights
+        given = (np.empty(0) if array is None else array for array in optional)
+        for array in (self.outcomes, self.covariates, self.unit, *given):
             digest.update(str(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -111,7 +126,8 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     ------
     DataError
         If a column is unknown, a value is missing or infinite, an outcome is not
-        numeric, a cell spans two units, there are no rows left, or a formula fails.
+        numeric, a cell spans two units, there are no rows left, a formula fails, what is
+        read once per unit differs within one, or nothing tells one class from another.
     """
     if missing not in ("error", "drop"):
         raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
@@ -119,16 +135,40 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     used = _used_columns(spec, frame)
     complete, dropped = _handle_missing(frame, used, missing, spec.unit)
     design = build_design(spec, complete)
-    unit, unit_labels = _units(spec, complete)
-    cell = _cells(spec, complete, unit, unit_labels)
+    unit, unit_labels = number_units(spec, complete)
+    cell = number_cells(spec, complete, unit, unit_labels)
+    by_unit = build_unit_data(spec, complete, unit, unit_labels)
+    _check_classes_differ(spec, design)
     order = _canonical_order(design, unit, cell)
     panel = _sorted_panel(design, unit, unit_labels, cell, complete.index.to_numpy(), order)
-    return replace(panel, dropped=dropped, source=design_source(spec))
+    return _with_unit_data(panel, by_unit, dropped, design_source(spec))
 
 
-def design_source(spec: MixtureSpec) -> tuple[str, str | None, tuple[str, ...] | None]:
-    """Formula, unit and absorbed columns: all of a specification that shapes a panel."""
-    return spec.formula, spec.unit, None if spec.absorb is None else tuple(spec.absorb)
+def design_source(spec: MixtureSpec) -> str:
+    """All of a specification that shapes a panel, as JSON."""
+    shaping = ("formula", "unit", "absorb", "common", "membership", "unit_weights")
+    return json.dumps({name: getattr(spec, name) for name in shaping if getattr(spec, name)})
+
+
+def _with_unit_data(panel: Panel, by_unit: UnitData, dropped: Dropped, source: str) -> Panel:
+    return replace(
+        panel,
+        dropped=dropped,
+        source=source,
+        concomitants=by_unit.concomitants,
+        concomitant_names=by_unit.concomitant_names,
+        unit_weights=by_unit.unit_weights,
+    )
+
+
+def _check_classes_differ(spec: MixtureSpec, design: Design) -> None:
+    alike = spec.covariance_by == "shared" and spec.n_components > 1
+    if alike and set(design.common_names) == set(design.covariate_names):
+        raise DataError(
+            f"all coefficients are common ({', '.join(design.common_names)}) and the covariance is "
+            "shared, so that nothing tells one class from another. Leave a term out of common, or "
+            "write covariance_by='component'."
+        )
 
 
 def _canonical_order(design: Design, unit: IntArray, cell: IntArray | None) -> IntArray:
@@ -157,12 +197,14 @@ def _sorted_panel(
         row=row[order].astype(np.intp),
         outcome_names=design.outcome_names,
         covariate_names=design.covariate_names,
+        common_names=design.common_names,
         variables={name: values[order] for name, values in design.variables.items()},
     )
 
 
 def _used_columns(spec: MixtureSpec, frame: pd.DataFrame) -> list[str]:
-    named = [*required_columns(spec), *([spec.unit] if spec.unit else []), *(spec.absorb or ())]
+    keys = [*([spec.unit] if spec.unit else []), *(spec.absorb or ())]
+    named = [*required_columns(spec), *keys, *unit_columns(spec)]
     unknown = [name for name in dict.fromkeys(named) if name not in frame.columns]
     if unknown:
         hints = [f"{name!r}{did_you_mean(name, frame.columns)}" for name in unknown]
@@ -201,76 +243,6 @@ def _is_missing(column: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(column):  # Arrow's floats tell NaN from null
         missing |= np.isnan(column.to_numpy(np.float64, na_value=np.nan))
     return missing
-
-
-def _units(spec: MixtureSpec, frame: pd.DataFrame) -> tuple[IntArray, NDArray[Any]]:
-    if spec.unit is None:
-        return np.arange(len(frame), dtype=np.intp), frame.index.to_numpy(dtype=np.int64)
-    _check_hashable(frame, (spec.unit,))
-    codes, labels = _factorize(frame[spec.unit])
-    return codes, _storable_labels(labels)
-
-
-def _check_hashable(frame: pd.DataFrame, columns: Iterable[str]) -> None:
-    for name in columns:
-        if frame[name].dtype != object:
-            continue
-        for row, label in frame[name].items():
-            try:
-                hash(label)
-            except TypeError as error:
-                raise DataError(
-                    f"{name!r} is {label!r} in row {row} (counted from 0), which cannot name a "
-                    "unit or cell. Give numbers, texts or tuples."
-                ) from error
-
-
-def _factorize(column: pd.Series) -> tuple[IntArray, NDArray[Any]]:
-    """Codes and distinct labels, sorted where the labels can be compared."""
-    try:
-        codes, labels = pd.factorize(column, sort=True)
-    except TypeError:
-        codes, labels = pd.factorize(column)
-    return codes.astype(np.intp), np.asarray(labels, dtype=object)
-
-
-def _storable_labels(labels: NDArray[Any]) -> NDArray[Any]:
-    """Integers stay, everything else becomes text, made distinct where two texts agree."""
-    if all(
-        isinstance(x, (int, np.integer)) and not isinstance(x, bool) and -(2**63) <= x < 2**63
-        for x in labels
-    ):
-        return labels.astype(np.int64)
-    texts = [str(label) for label in labels]
-    if len(set(texts)) < len(texts) or any("\0" in text for text in texts):
-        texts = [repr(label) for label in labels]  # netCDF's texts cannot hold a NUL either
-    if len(set(texts)) < len(texts):
-        texts = [f"{text} #{i}" for i, text in enumerate(texts)]
-    return np.asarray(texts, dtype=object)
-
-
-def _cells(
-    spec: MixtureSpec, frame: pd.DataFrame, unit: IntArray, unit_labels: NDArray[Any]
-) -> IntArray | None:
-    if spec.absorb is None:
-        return None
-    _check_hashable(frame, spec.absorb)
-    cell = frame.groupby(list(spec.absorb), observed=True, sort=False).ngroup().to_numpy()
-    first = np.full(cell.max() + 1, -1)
-    first[cell[::-1]] = unit[::-1]
-    spanning = np.flatnonzero(first[cell] != unit)
-    if spanning.size:
-        row = int(spanning[0])
-        labels = [frame[column].iloc[row] for column in spec.absorb]
-        remedy = ":".join((str(spec.unit), *(c for c in spec.absorb if c != spec.unit)))
-        named = ", ".join(f"{c}={v}" for c, v in zip(spec.absorb, labels, strict=True))
-        raise DataError(
-            f"the absorbed cell {named} "
-            f"spans two units, {spec.unit}={unit_labels[first[cell[row]]]} and "
-            f"{unit_labels[unit[row]]}. Absorbed effects must be nested in the unit: for one "
-            f"effect per unit and cell write absorb={remedy!r}."
-        )
-    return cell.astype(np.intp)
 
 
 def _renumber(cell: IntArray) -> IntArray:

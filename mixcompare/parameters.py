@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import xarray as xr
@@ -12,8 +12,29 @@ import xarray as xr
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
-Variable = Literal["weights", "coefficients", "covariance"]
+Variable = Literal["weights", "membership_coefficients", "coefficients", "covariance"]
 VARIABLES: tuple[str, ...] = get_args(Variable)
+_OWN_DIMS = {"weights": 1, "membership_coefficients": 2, "coefficients": 3, "covariance": 3}
+
+
+class Named(Protocol):
+    """A panel, prepared panel or fit: whatever names its columns."""
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Names of the design columns."""
+
+    @property
+    def outcome_names(self) -> tuple[str, ...]:
+        """Names of the outcomes."""
+
+    @property
+    def common_names(self) -> tuple[str, ...]:
+        """Covariates whose coefficients all classes share."""
+
+    @property
+    def concomitant_names(self) -> tuple[str, ...]:
+        """Unit covariates of the class membership."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +47,10 @@ class Parameter:
         The array it belongs to.
     positions
         Every index of the array, without sample dimensions and counted from 0, that holds
-        it: more than one for symmetric, shared and spherical covariances.
+        it: more than one for common coefficients and symmetric, shared and spherical
+        covariances.
     component
-        Its class, counted from 1; None for a covariance that all classes share.
+        Its class, counted from 1; None for what all classes share.
     name
         Such as ``weights[1]``, ``coefficients[1, t]``, ``covariance[2, y1, y2]``.
     """
@@ -49,18 +71,24 @@ class Parameter:
         return self.variable == "covariance" and self.position[1] == self.position[2]
 
 
-def reported_parameters(
-    spec: MixtureSpec, covariate_names: Sequence[str], outcome_names: Sequence[str]
-) -> tuple[Parameter, ...]:
+def variables(dataset: xr.Dataset | Mapping[str, object]) -> tuple[str, ...]:
+    """Names of the parameter arrays that a dataset has, in the order of `VARIABLES`."""
+    return tuple(name for name in VARIABLES if name in dataset)
+
+
+def reported_parameters(spec: MixtureSpec, named: Named) -> tuple[Parameter, ...]:
     """Every distinct scalar: weights, coefficients, the lower triangle of covariances.
 
-    Shared covariances are listed once, structural zeros never, and a spherical
-    covariance by its one variance. All K weights are listed though they sum to one.
+    Common coefficients and shared covariances are listed once, structural zeros never, and
+    a spherical covariance by its one variance. All K weights are listed though they sum to
+    one; beside membership covariates they are the average class probabilities, and the
+    log-odds of every class but the first against the first are listed too.
     """
     return (
         *(_weight(k) for k in range(spec.n_components)),
-        *_coefficients(spec, covariate_names, outcome_names),
-        *_covariances(spec, outcome_names),
+        *_membership(spec, named.concomitant_names),
+        *_coefficients(spec, named),
+        *_covariances(spec, named.outcome_names),
     )
 
 
@@ -68,21 +96,38 @@ def _weight(k: int) -> Parameter:
     return Parameter("weights", ((k,),), k + 1, f"weights[{k + 1}]")
 
 
-def _coefficients(
-    spec: MixtureSpec, covariates: Sequence[str], outcomes: Sequence[str]
-) -> tuple[Parameter, ...]:
-    several = len(outcomes) > 1
+def _membership(spec: MixtureSpec, concomitants: Sequence[str]) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter("membership_coefficients", ((k, i),), k + 1, f"membership[{k + 1}, {name}]")
+        for k in range(1, spec.n_components)
+        for i, name in enumerate(concomitants)
+    )
+
+
+def _coefficients(spec: MixtureSpec, named: Named) -> tuple[Parameter, ...]:
+    every = range(spec.n_components)
+    places = [(i, j) for i in range(len(named.covariate_names)) for j in _indices(named)]
+    shared = {i for i, name in enumerate(named.covariate_names) if name in named.common_names}
+    own = [((k,), k + 1, i, j) for k in every for i, j in places if i not in shared]
+    common = [(tuple(every), None, i, j) for i, j in places if i in shared]
     return tuple(
         Parameter(
             "coefficients",
-            ((k, i, j),),
-            k + 1,
-            f"coefficients[{k + 1}, {covariate}{f', {outcome}' if several else ''}]",
+            tuple((k, i, j) for k in components),
+            component,
+            f"coefficients[{_inside(component, _coefficient_name(named, i, j))}]",
         )
-        for k in range(spec.n_components)
-        for i, covariate in enumerate(covariates)
-        for j, outcome in enumerate(outcomes)
+        for components, component, i, j in (*own, *common)
     )
+
+
+def _indices(named: Named) -> range:
+    return range(len(named.outcome_names))
+
+
+def _coefficient_name(named: Named, i: int, j: int) -> str:
+    several = len(named.outcome_names) > 1
+    return named.covariate_names[i] + (f", {named.outcome_names[j]}" if several else "")
 
 
 def _covariances(spec: MixtureSpec, outcomes: Sequence[str]) -> tuple[Parameter, ...]:
@@ -117,8 +162,12 @@ def _covariance_elements(
 
 
 def _covariance_name(component: int | None, pair: str | None) -> str:
-    inside = ", ".join(part for part in (str(component or ""), pair or "") if part)
+    inside = _inside(component, pair)
     return f"covariance[{inside}]" if inside else "covariance"
+
+
+def _inside(component: int | None, rest: str | None) -> str:
+    return ", ".join(part for part in (str(component or ""), rest or "") if part)
 
 
 def flatten(dataset: xr.Dataset, parameters: Sequence[Parameter]) -> FloatArray:
@@ -127,18 +176,16 @@ def flatten(dataset: xr.Dataset, parameters: Sequence[Parameter]) -> FloatArray:
     Parameters
     ----------
     dataset
-        ``weights``, ``coefficients`` and ``covariance``, each with the same leading
+        The arrays named in `VARIABLES` that the model has, each with the same leading
         sample dimensions (none for an estimate).
     """
-    arrays = {name: dataset[name].to_numpy() for name in VARIABLES}
-    own_dims = {name: 1 if name == "weights" else 3 for name in arrays}
-    columns = [
-        np.moveaxis(
-            arrays[p.variable], range(-own_dims[p.variable], 0), range(own_dims[p.variable])
-        )[p.position]
-        for p in parameters
-    ]
-    return np.stack(columns, axis=-1)
+    # Own dimensions first, so that a position is an index.
+    arrays = {
+        name: np.moveaxis(dataset[name].to_numpy(), range(-own, 0), range(own))
+        for name, own in _OWN_DIMS.items()
+        if name in dataset
+    }
+    return np.stack([arrays[p.variable][p.position] for p in parameters], axis=-1)
 
 
 def unflatten(

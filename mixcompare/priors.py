@@ -11,7 +11,8 @@ import pandas as pd
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import SpecificationError
 from mixcompare.panel import FloatArray, build_panel
-from mixcompare.spec import ByCovariate, MixtureSpec
+from mixcompare.prior_spec import ByCovariate
+from mixcompare.spec import MixtureSpec
 
 # Means this many sds from zero tie the priors of intercept and slope to one another.
 _FAR: Final = 10.0
@@ -24,7 +25,11 @@ class ResolvedPriors:
     Attributes
     ----------
     concentration
-        weights ~ Dirichlet(concentration, ..., concentration).
+        weights ~ Dirichlet(concentration, ..., concentration), without membership covariates.
+    membership_precision
+        (c, c) P, with membership covariates: the classes' coefficients a_k, less their mean
+        over the classes, have a density proportional to ``exp(-sum_k a_k' P a_k / 2)``. None
+        without.
     coefficient_mean, coefficient_sd
         (p, m): each coefficient ~ Normal(mean, sd), independent and alike in all classes.
     covariance_df, covariance_scale
@@ -34,6 +39,7 @@ class ResolvedPriors:
     """
 
     concentration: float
+    membership_precision: FloatArray | None
     coefficient_mean: FloatArray
     coefficient_sd: FloatArray
     covariance_df: float
@@ -64,6 +70,7 @@ def resolve_priors(spec: MixtureSpec, prepared: PreparedPanel) -> ResolvedPriors
         )
     return ResolvedPriors(
         concentration=spec.priors.concentration,
+        membership_precision=_membership_precision(spec, prepared),
         coefficient_mean=_override(mean, spec.priors.coefficient_mean, prepared, (p, m)),
         coefficient_sd=_override(sd, spec.priors.coefficient_sd, prepared, (p, m)),
         covariance_df=float(m + 2) if degrees is None else degrees,
@@ -102,8 +109,7 @@ def prior_table(spec: MixtureSpec, prepared: PreparedPanel) -> pd.DataFrame:
     because a covariate lies far from zero.
     """
     priors = resolve_priors(spec, prepared)
-    k = spec.n_components
-    rows = [("weights", f"Dirichlet({', '.join([f'{priors.concentration:g}'] * k)})", "")]
+    rows = _class_probability_rows(spec, prepared)
     for i, covariate in enumerate(prepared.covariate_names):
         for j, outcome in enumerate(prepared.outcome_names):
             name = f"coefficients[{covariate}]" + (
@@ -113,6 +119,52 @@ def prior_table(spec: MixtureSpec, prepared: PreparedPanel) -> pd.DataFrame:
             rows.append((name, f"Normal({mean:.4g}, {sd:.4g})", _far_from_zero(prepared, i)))
     rows.append(("covariance", _covariance_in_words(spec, priors, prepared.n_outcomes), ""))
     return pd.DataFrame(rows, columns=["parameter", "prior", "note"])
+
+
+def _class_probability_rows(
+    spec: MixtureSpec, prepared: PreparedPanel
+) -> list[tuple[str, str, str]]:
+    if prepared.concomitants is None:
+        values = ", ".join([f"{spec.priors.concentration:g}"] * spec.n_components)
+        return [("weights", f"Dirichlet({values})", "")]
+    _, spread = membership_scaling(prepared)
+    return [
+        (
+            f"membership[{name}]",
+            f"Normal(0, {spec.priors.membership_sd / s:.4g})",
+            "log-odds around the classes' mean"
+            + (", where the unit covariates are at their means" if name == "Intercept" else ""),
+        )
+        for name, s in zip(prepared.concomitant_names, spread, strict=True)
+    ]
+
+
+def membership_scaling(prepared: PreparedPanel) -> tuple[FloatArray, FloatArray]:
+    """Means and standard deviations (c,) by which membership covariates are standardised.
+
+    A constant has mean 0 and spread 1; without one nothing is centred, because only a
+    constant can take up the shift.
+    """
+    assert prepared.concomitants is not None
+    values, counts = prepared.concomitants, prepared.replicated
+    mean = np.average(values, axis=0, weights=counts)
+    spread = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=counts))
+    constant = spread <= 1e-12 * np.abs(mean)
+    centre = np.where(constant, 0.0, mean) if constant.any() else np.zeros_like(mean)
+    return centre, np.where(constant, np.where(mean != 0, np.abs(mean), 1.0), spread)
+
+
+def _membership_precision(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray | None:
+    """Precision in the covariates' own units of coefficients that are standard in theirs."""
+    if prepared.concomitants is None:
+        return None
+    centre, spread = membership_scaling(prepared)
+    to_standard = np.diag(spread)
+    constant = np.flatnonzero((centre == 0) & (np.ptp(prepared.concomitants, axis=0) == 0))
+    if constant.size:
+        # w'a = (constant's share + centre'a) + ((w - centre) / spread)' (spread a)
+        to_standard[constant[0]] += centre
+    return np.asarray(to_standard.T @ to_standard) / spec.priors.membership_sd**2
 
 
 def _far_from_zero(prepared: PreparedPanel, i: int) -> str:
@@ -193,6 +245,5 @@ def _covariance_scale(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray:
 
 def _pooled_residual_covariance(prepared: PreparedPanel) -> FloatArray:
     p = prepared.n_covariates
-    rows = prepared.factor.reshape(-1, prepared.factor.shape[-1])
-    residual = np.linalg.qr(rows, mode="r")[p:, p:]
+    residual = np.linalg.qr(prepared.pooled_rows, mode="r")[p:, p:]
     return np.asarray(residual.T @ residual) / prepared.total_degrees_of_freedom

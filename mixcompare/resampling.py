@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -12,13 +12,13 @@ from threadpoolctl import threadpool_limits
 from mixcompare import labels
 from mixcompare.backends.em.loop import Run, iterate
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.standardise import Parameters, standardise
+from mixcompare.backends.em.standardise import Parameters, Standardised, standardise
 from mixcompare.backends.em.steps import e_step
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit, coordinates, parameter_dataset
 from mixcompare.panel import FloatArray, Panel
-from mixcompare.parameters import VARIABLES
+from mixcompare.parameters import variables
 from mixcompare.simulate import simulate
 
 Kind = Literal["units", "parametric"]
@@ -26,6 +26,9 @@ Kind = Literal["units", "parametric"]
 
 def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: int = 0) -> Fit:
     """Refit replicates of the data by EM, started from the estimate.
+
+    A fit of the posterior's mode is refitted with the same priors, ``"units"`` with those
+    that were scaled to the original data.
 
     The start keeps replicates near the estimate's own optimum: the spread is that of this
     optimum, not of the choice between several.
@@ -64,8 +67,7 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
         raise OptionError(f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}.")
     if not isinstance(replicates, int) or replicates < 1:
         raise OptionError(f"replicates must be a whole number of at least 1, not {replicates!r}.")
-    estimate = Parameters(*(getattr(fit, name).to_numpy() for name in VARIABLES))
-    source = _Source(fit, fit.panel, compress(fit.panel), estimate)
+    source = _source(fit)
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
         runs = [
@@ -77,37 +79,58 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """What replicates are made from."""
+    """What replicates are made from; the estimate is in raw units."""
 
     fit: Fit
     panel: Panel
     prepared: PreparedPanel
+    data: Standardised
     estimate: Parameters
+
+    @property
+    def with_prior(self) -> bool:
+        return self.data.prior is not None
+
+
+def _source(fit: Fit) -> _Source:
+    panel = fit.panel
+    prepared = compress(panel)
+    dataset = fit.tree["estimate"].to_dataset()
+    estimate = Parameters(**{name: dataset[name].to_numpy() for name in variables(dataset)})
+    with_prior = fit.options["estimator"] == "map"
+    return _Source(
+        fit, panel, prepared, standardise(fit.spec, prepared, with_prior=with_prior), estimate
+    )
 
 
 def _refit(source: _Source, kind: Kind, rng: np.random.Generator) -> Run | Parameters:
     """The replicate's parameters in raw units, or the run that failed."""
     spec = source.fit.spec
-    data = standardise(spec, _replicate(source, kind, rng))
+    data = _resampled(source, rng) if kind == "units" else _simulated(source, rng)
     start = e_step(data, data.from_raw(source.estimate)).responsibilities
     run = iterate(spec, data, start, Options())
     return data.to_raw(run.parameters[-1]) if run.status == "converged" else run
 
 
-def _replicate(source: _Source, kind: Kind, rng: np.random.Generator) -> PreparedPanel:
-    if kind == "parametric":
-        own = source.estimate
-        drawn, _ = simulate(source.panel, own.weights, own.coefficients, own.covariance, rng)
-        return compress(drawn)
-    prepared = source.prepared
-    chosen = rng.integers(prepared.n_units, size=prepared.n_units)
-    return replace(
-        prepared,
-        factor=prepared.factor[chosen],
-        n_rows=prepared.n_rows[chosen],
-        degrees_of_freedom=prepared.degrees_of_freedom[chosen],
-        unit_labels=np.arange(prepared.n_units),
+def _resampled(source: _Source, rng: np.random.Generator) -> Standardised:
+    """The same data, units counted as often as they are drawn."""
+    counted = source.prepared.replicated
+    total = counted.sum()
+    drawn = rng.multinomial(max(round(total), 1), counted / total)
+    return replace(source.data, unit_weights=drawn.astype(float))
+
+
+def _simulated(source: _Source, rng: np.random.Generator) -> Standardised:
+    own = source.estimate
+    drawn, _ = simulate(
+        source.panel,
+        own.weights,
+        own.coefficients,
+        own.covariance,
+        rng,
+        own.membership_coefficients,
     )
+    return standardise(source.fit.spec, compress(drawn), with_prior=source.with_prior)
 
 
 def _group(source: _Source, runs: list[Run | Parameters], kind: Kind, seed: int) -> xr.Dataset:
@@ -118,11 +141,11 @@ def _group(source: _Source, runs: list[Run | Parameters], kind: Kind, seed: int)
             f"all {len(runs)} replicates failed ({failed[0]}): the fit is too fragile to "
             "bootstrap. Ask for fewer components or a simpler covariance."
         )
-    data = standardise(source.fit.spec, source.prepared)
     reference = source.fit.responsibilities.to_numpy()
-    aligned = [_aligned(run, e_step(data, data.from_raw(run)), reference) for run in kept]
+    aligned = [_aligned(source.data, run, reference) for run in kept]
+    names = variables(source.fit.tree["estimate"].to_dataset())
     arrays: dict[str, FloatArray] = {
-        name: np.stack([getattr(run, name) for run in aligned])[None] for name in VARIABLES
+        name: np.stack([getattr(run, name) for run in aligned])[None] for name in names
     }
     coords = coordinates(source.fit.spec, source.prepared)
     group = parameter_dataset(coords, ("chain", "draw"), **arrays)
@@ -136,7 +159,8 @@ def _group(source: _Source, runs: list[Run | Parameters], kind: Kind, seed: int)
     return group.assign_coords(chain=[0], draw=np.arange(len(kept)))
 
 
-def _aligned(run: Parameters, scored: Any, reference: FloatArray) -> Parameters:
+def _aligned(data: Standardised, run: Parameters, reference: FloatArray) -> Parameters:
+    scored = e_step(data, data.from_raw(run))
     return run.permuted(labels.align_to_reference(scored.responsibilities, reference))
 
 

@@ -16,6 +16,7 @@ def simulate(
     coefficients: FloatArray,
     covariance: FloatArray,
     rng: np.random.Generator,
+    membership_coefficients: FloatArray | None = None,
 ) -> tuple[Panel, IntArray]:
     """Draw every unit's class, then its rows given the class.
 
@@ -26,6 +27,8 @@ def simulate(
         are zero, since whatever they are they leave no trace in a fit.
     weights, coefficients, covariance
         (K,), (K, p, m) and (K, m, m), in the data's units.
+    membership_coefficients
+        (K, c) log-odds by unit covariate, in place of the weights.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def simulate(
             f"for {k} classes the panel needs coefficients of shape {(k, p, m)} and covariances of "
             f"shape {(k, m, m)}, not {coefficients.shape} and {covariance.shape}."
         )
-    classes = rng.choice(k, size=panel.n_units, p=weights)
+    classes = _classes(panel, weights, membership_coefficients, rng)
     noise = rng.normal(size=panel.outcomes.shape)
     outcomes = np.empty_like(panel.outcomes)
     by_row = classes[panel.unit]
@@ -54,3 +57,18 @@ def simulate(
         root = np.linalg.cholesky(covariance[c])
         outcomes[own] = panel.covariates[own] @ coefficients[c] + noise[own] @ root.T
     return replace(panel, outcomes=outcomes), classes.astype(np.intp)
+
+
+def _classes(
+    panel: Panel, weights: FloatArray, odds: FloatArray | None, rng: np.random.Generator
+) -> IntArray:
+    if odds is None:
+        return rng.choice(len(weights), size=panel.n_units, p=weights)
+    if panel.concomitants is None or odds.shape != (len(weights), panel.concomitants.shape[1]):
+        raise DataError(
+            f"membership_coefficients of shape {odds.shape} do not suit {len(weights)} classes and "
+            f"the panel's unit covariates ({', '.join(panel.concomitant_names) or 'none'})."
+        )
+    # The largest of log-odds plus Gumbel noise is a draw from their softmax.
+    noise = rng.gumbel(size=(panel.n_units, len(weights)))
+    return np.asarray((panel.concomitants @ odds.T + noise).argmax(axis=1))

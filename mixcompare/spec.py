@@ -4,66 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast, get_args
 
-import numpy as np
-from formulaic import Formula, SimpleFormula
-from formulaic.errors import FormulaicError
-from formulaic.formula import StructuredFormula
-
 from mixcompare.errors import SpecificationError
+from mixcompare.formulas import CONSTANT, check_formula, check_one_sided
+from mixcompare.prior_spec import Priors
+
+__all__ = ["Covariance", "CovarianceBy", "MixtureSpec", "Priors"]
 
 Covariance = Literal["full", "diagonal", "spherical"]
 CovarianceBy = Literal["component", "shared"]
-
-type ByOutcome = float | tuple[tuple[str, float], ...]
-type ByCovariate = float | tuple[tuple[str, ByOutcome], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Priors:
-    """Priors of the mixture, shared by every Bayesian use of a specification.
-
-    A value of ``None`` stands for the default that is scaled to the data
-    (`mixcompare.priors.resolve_priors`).
-
-    Parameters
-    ----------
-    concentration
-        Dirichlet concentration of the class weights, the same for every class,
-        so that the posterior does not know one label from another.
-    coefficient_mean, coefficient_sd
-        Normal prior of the coefficients: a number for all, or a mapping from
-        covariate names to a number or to a mapping from outcome names to numbers.
-        Covariates that are not named keep the default.
-    covariance_df
-        Degrees of freedom of the inverse-Wishart prior.
-    covariance_scale
-        Scale matrix of the inverse-Wishart prior, or a number for that multiple of
-        the identity matrix.
-    """
-
-    concentration: float = 2.0
-    coefficient_mean: ByCovariate | Mapping[str, Any] | None = None
-    coefficient_sd: ByCovariate | Mapping[str, Any] | None = None
-    covariance_df: float | None = None
-    covariance_scale: float | tuple[tuple[float, ...], ...] | None = None
-
-    def __post_init__(self) -> None:
-        _set(self, "concentration", _number("concentration", self.concentration, positive=True))
-        _set(self, "coefficient_mean", _by_covariate("coefficient_mean", self.coefficient_mean))
-        _set(
-            self,
-            "coefficient_sd",
-            _by_covariate("coefficient_sd", self.coefficient_sd, positive=True),
-        )
-        if self.covariance_df is not None:
-            _set(self, "covariance_df", _number("covariance_df", self.covariance_df, positive=True))
-        if self.covariance_scale is not None:
-            _set(self, "covariance_scale", _scale(self.covariance_scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +26,24 @@ class MixtureSpec:
     ----------
     formula
         Outcomes and covariates in formulaic's language, e.g. ``"y ~ x + C(group)"``
-        or ``"y1 + y2 ~ 1"``. Coefficients vary by class.
+        or ``"y1 + y2 ~ 1"``. Coefficients vary by class, but for those of `common`.
     unit
         Column whose rows share one latent class; without it every row is a unit.
     absorb
         Column or columns whose crossing names the cells with a fixed effect of their
         own, e.g. ``"state"``, ``"artist:country"`` or ``("artist", "country")``. Cells
         must be nested in the unit; their effects are removed exactly.
+    common
+        Terms whose coefficients are the same in all classes, e.g. ``"~ x1 + C(year)"``:
+        terms of the formula or further ones. The intercept is among them only if it is
+        written, as in ``"~ 1 + x1"``.
+    membership
+        Unit covariates on which the probability of each class depends by a multinomial
+        logit, e.g. ``"~ income"``; an intercept is implied. Their values must be the same
+        in all rows of a unit.
+    unit_weights
+        Column of replication weights, positive and the same in all rows of a unit: a unit
+        of weight w counts like w units with the same rows, also where w is a fraction.
     n_components
         Number of latent classes, K.
     covariance
@@ -106,15 +69,26 @@ class MixtureSpec:
     formula: str
     unit: str | None = field(default=None, kw_only=True)
     absorb: str | Sequence[str] | None = field(default=None, kw_only=True)
+    common: str | None = field(default=None, kw_only=True)
+    membership: str | None = field(default=None, kw_only=True)
+    unit_weights: str | None = field(default=None, kw_only=True)
     n_components: int = field(kw_only=True)
     covariance: Covariance = field(default="full", kw_only=True)
     covariance_by: CovarianceBy = field(default="component", kw_only=True)
     priors: Priors = field(default_factory=Priors, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_formula(self.formula)
-        if self.unit is not None and (not isinstance(self.unit, str) or not self.unit):
-            raise SpecificationError(f"unit must be a column name or None, not {self.unit!r}.")
+        check_formula(self.formula)
+        for name in ("unit", "unit_weights"):
+            column = getattr(self, name)
+            if column is not None and (not isinstance(column, str) or not column):
+                raise SpecificationError(f"{name} must be a column name or None, not {column!r}.")
+        if self.common is not None:
+            check_one_sided("common", self.common, intercept=False)
+        if self.membership is not None:
+            terms = check_one_sided("membership", self.membership, intercept=True)
+            # A constant alone is the model without membership covariates.
+            _set(self, "membership", None if terms == (CONSTANT,) else self.membership)
         _set(self, "absorb", _absorb(self.absorb, self.unit))
         _set(self, "n_components", _n_components(self.n_components))
         _choice("covariance", self.covariance, get_args(Covariance))
@@ -153,12 +127,25 @@ class MixtureSpec:
         canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def n_parameters(self, n_covariates: int, n_outcomes: int) -> int:
-        """Number of free parameters given the numbers of covariates p and outcomes m."""
+    def n_parameters(
+        self, n_covariates: int, n_outcomes: int, *, n_common: int = 0, n_concomitants: int = 1
+    ) -> int:
+        """Number of free parameters.
+
+        Parameters
+        ----------
+        n_covariates, n_outcomes
+            Columns of the design p, and outcomes m.
+        n_common
+            How many of the p have coefficients that all classes share.
+        n_concomitants
+            Columns of the membership's design, the intercept included.
+        """
         k, p, m = self.n_components, n_covariates, n_outcomes
         per_covariance = {"full": m * (m + 1) // 2, "diagonal": m, "spherical": 1}[self.covariance]
         n_covariances = k if self.covariance_by == "component" else 1
-        return (k - 1) + k * p * m + n_covariances * per_covariance
+        n_coefficients = (k * (p - n_common) + n_common) * m
+        return (k - 1) * n_concomitants + n_coefficients + n_covariances * per_covariance
 
 
 def _set(instance: object, name: str, value: object) -> None:
@@ -176,23 +163,6 @@ def _from_mapping[T](cls: type[T], values: Mapping[str, Any], what: str) -> T:
         return cls(**values)
     except TypeError as error:
         raise SpecificationError(f"incomplete {what}: {error}.") from error
-
-
-def _check_formula(formula: object) -> None:
-    if not isinstance(formula, str) or not formula.strip():
-        raise SpecificationError(f"formula must be a non-empty string, not {formula!r}.")
-    try:
-        parsed = Formula(formula)
-        parsed.required_variables  # noqa: B018 (parses the Python inside the terms)
-    except (FormulaicError, SyntaxError) as error:
-        reason = str(error).splitlines()[0]
-        raise SpecificationError(f"formula {formula!r} cannot be parsed: {reason}") from error
-    sides = parsed._to_dict() if isinstance(parsed, StructuredFormula) else {}
-    one_part = all(isinstance(side, SimpleFormula) for side in sides.values())
-    if set(sides) != {"lhs", "rhs"} or not one_part:
-        raise SpecificationError(
-            f"formula {formula!r} must have outcomes, one '~' and covariates, as in 'y ~ x'."
-        )
 
 
 def _absorb(absorb: object, unit: str | None) -> tuple[str, ...] | None:
@@ -226,64 +196,3 @@ def _n_components(value: object) -> int:
 def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise SpecificationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
-
-
-def _number(name: str, value: object, *, positive: bool = False) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number) or (positive and number <= 0):
-        kind = "a positive number" if positive else "a finite number"
-        raise SpecificationError(f"prior {name} must be {kind}, not {value!r}.")
-    return number
-
-
-def _by_covariate(name: str, value: object, *, positive: bool = False) -> ByCovariate | None:
-    if value is None:
-        return None
-    if not isinstance(value, (Mapping, tuple, list)):
-        return _number(name, value, positive=positive)
-    return tuple(
-        (str(covariate), _by_outcome(f"{name}[{covariate!r}]", entry, positive=positive))
-        for covariate, entry in _pairs(name, value)
-    )
-
-
-def _by_outcome(name: str, value: object, *, positive: bool) -> ByOutcome:
-    if not isinstance(value, (Mapping, tuple, list)):
-        return _number(name, value, positive=positive)
-    return tuple(
-        (str(outcome), _number(f"{name}[{outcome!r}]", entry, positive=positive))
-        for outcome, entry in _pairs(name, value)
-    )
-
-
-def _pairs(name: str, value: Mapping[Any, Any] | Sequence[Any]) -> list[tuple[Any, Any]]:
-    try:
-        return sorted(dict(value).items())
-    except (TypeError, ValueError) as error:
-        raise SpecificationError(
-            f"prior {name} must be a number or a mapping from names, not {value!r}."
-        ) from error
-
-
-def _scale(value: object) -> float | tuple[tuple[float, ...], ...]:
-    name = "covariance_scale"
-    if not isinstance(value, Sequence):
-        return _number(name, value, positive=True)
-    if not all(isinstance(row, Sequence) and not isinstance(row, str) for row in value):
-        raise SpecificationError(f"prior {name} must be a number or a matrix, not {value!r}.")
-    rows = tuple(tuple(_number(name, entry) for entry in row) for row in value)
-    if not _positive_definite(rows):
-        raise SpecificationError(
-            f"prior {name} must be a symmetric positive definite matrix, not {value!r}."
-        )
-    return rows
-
-
-def _positive_definite(rows: tuple[tuple[float, ...], ...]) -> bool:
-    if not rows or any(len(row) != len(rows) for row in rows):
-        return False
-    matrix = np.asarray(rows)
-    return bool(np.array_equal(matrix, matrix.T) and np.all(np.linalg.eigvalsh(matrix) > 0))

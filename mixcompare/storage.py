@@ -74,6 +74,10 @@ def panel_to_dataset(panel: Panel) -> xr.Dataset:
     }
     if panel.cell is not None:
         variables["cell_index"] = (("row",), panel.cell)
+    if panel.concomitants is not None:
+        variables["concomitants"] = (("unit", "concomitant"), panel.concomitants)
+    if panel.unit_weights is not None:
+        variables["unit_weights"] = (("unit",), panel.unit_weights)
     for name, values in panel.variables.items():
         variables[_stored_name(name)] = (("row",), values)
     dropped = {
@@ -87,8 +91,13 @@ def panel_to_dataset(panel: Panel) -> xr.Dataset:
             "unit": panel.unit_labels,
             "covariate": np.array(panel.covariate_names, dtype=object),
             "outcome": np.array(panel.outcome_names, dtype=object),
+            "concomitant": np.array(panel.concomitant_names, dtype=object),
         },
-        attrs={"dropped": json.dumps(dropped), "source": json.dumps(panel.source)},
+        attrs={
+            "dropped": json.dumps(dropped),
+            "source": panel.source or "",
+            "common": json.dumps(panel.common_names),
+        },
     )
 
 
@@ -104,13 +113,12 @@ def _original_name(stored: str) -> str:
 def panel_from_dataset(dataset: xr.Dataset) -> Panel:
     """The inverse of `panel_to_dataset`."""
     dropped = json.loads(dataset.attrs["dropped"])
-    source = json.loads(dataset.attrs["source"])
     return Panel(
         outcomes=dataset["outcomes"].to_numpy(),
         covariates=dataset["covariates"].to_numpy(),
         unit=dataset["unit_index"].to_numpy(),
         unit_labels=dataset["unit"].to_numpy(),
-        cell=dataset["cell_index"].to_numpy() if "cell_index" in dataset else None,
+        cell=_optional(dataset, "cell_index"),
         row=dataset["source_row"].to_numpy(),
         outcome_names=tuple(map(str, dataset["outcome"].to_numpy())),
         covariate_names=tuple(map(str, dataset["covariate"].to_numpy())),
@@ -122,5 +130,13 @@ def panel_from_dataset(dataset: xr.Dataset) -> Panel:
         dropped=Dropped(
             dropped["rows"], dropped["units"], tuple((c, n) for c, n in dropped["by_column"])
         ),
-        source=source and (source[0], source[1], source[2] and tuple(source[2])),
+        source=dataset.attrs["source"] or None,
+        common_names=tuple(json.loads(dataset.attrs["common"])),
+        concomitants=_optional(dataset, "concomitants"),
+        concomitant_names=tuple(map(str, dataset["concomitant"].to_numpy())),
+        unit_weights=_optional(dataset, "unit_weights"),
     )
+
+
+def _optional(dataset: xr.Dataset, name: str) -> np.ndarray | None:
+    return dataset[name].to_numpy() if name in dataset else None

@@ -19,6 +19,16 @@ STRUCTURES = [
 ]
 
 
+@dataclass(frozen=True)
+class Names:
+    """Names of columns without a panel."""
+
+    covariate_names: tuple[str, ...]
+    outcome_names: tuple[str, ...]
+    common_names: tuple[str, ...] = ()
+    concomitant_names: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """A specification with its data in every form."""
@@ -44,7 +54,20 @@ def simulate(
     y = mean + 3 * classes[:, None] + rng.normal(size=(unit.size, m)) * (1 + classes[:, None])
     columns = {f"y{j + 1}": y[:, j] for j in range(m)}
     cell = rng.integers(2, size=unit.size)
-    return pd.DataFrame({"unit": unit, "cell": cell, "x1": x[:, 0], "x2": x[:, 1], **columns})
+    by_unit = np.random.default_rng([seed, 1])
+    income = (by_unit.normal(size=units) + np.unique(classes)[0]) * 10.0 + 40.0
+    count = by_unit.choice([0.5, 1.0, 2.0, 3.0], size=units)
+    return pd.DataFrame(
+        {
+            "unit": unit,
+            "cell": cell,
+            "x1": x[:, 0],
+            "x2": x[:, 1],
+            **columns,
+            "income": income[unit],
+            "count": count[unit],
+        }
+    )
 
 
 def build(
@@ -56,6 +79,10 @@ def build(
     absorb: bool = False,
     seed: int = 0,
     units: int = 30,
+    common: str | None = None,
+    membership: str | None = None,
+    unit_weights: str | None = None,
+    with_prior: bool = False,
 ) -> Case:
     """A case of the given structure."""
     table = simulate(m=m, k=k, seed=seed, units=units)
@@ -67,10 +94,13 @@ def build(
         n_components=k,
         covariance=covariance,  # type: ignore[arg-type]
         covariance_by=covariance_by,  # type: ignore[arg-type]
+        common=common,
+        membership=membership,
+        unit_weights=unit_weights,
     )
     panel = mc.build_panel(spec, table)
     prepared = compress(panel)
-    return Case(spec, table, panel, prepared, standardise(spec, prepared))
+    return Case(spec, table, panel, prepared, standardise(spec, prepared, with_prior=with_prior))
 
 
 def random_parameters(case: Case, seed: int = 0) -> Parameters:
@@ -86,7 +116,12 @@ def random_parameters(case: Case, seed: int = 0) -> Parameters:
         covariance = covariance * np.eye(m)
     if case.spec.covariance == "spherical":
         covariance = covariance[:, :1, :1] * np.eye(m)
-    standard = Parameters(
-        rng.dirichlet(np.full(k, 3.0)), rng.normal(size=(k, p, m)) * 0.7, covariance
-    )
-    return case.data.to_raw(standard)
+    weights, coefficients = rng.dirichlet(np.full(k, 3.0)), rng.normal(size=(k, p, m)) * 0.7
+    if case.data.n_common:
+        coefficients[:, -case.data.n_common :] = coefficients[0, -case.data.n_common :]
+    odds = None
+    if case.data.concomitants is not None:
+        odds = rng.normal(size=(k, case.data.concomitants.shape[1]))
+        odds -= odds[0]
+        weights = case.data.average_weights(odds)
+    return case.data.to_raw(Parameters(weights, coefficients, covariance, odds))

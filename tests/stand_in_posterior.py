@@ -21,7 +21,7 @@ from mixcompare.compress import compress
 from mixcompare.fit import build_tree, coordinates, parameter_dataset
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray
-from mixcompare.parameters import VARIABLES, flatten, unflatten
+from mixcompare.parameters import flatten, unflatten, variables
 
 
 def stand_in(
@@ -57,7 +57,8 @@ def stand_in(
     data = standardise(spec, prepared)
     rng = np.random.default_rng(seed)
     shape = (chains, draws)
-    arrays = {n: np.empty((*shape, *fits[0].tree["estimate"][n].shape)) for n in VARIABLES}
+    estimate = fits[0].tree["estimate"].to_dataset()
+    arrays = {n: np.empty((*shape, *estimate[n].shape)) for n in variables(estimate)}
     responsibilities = np.empty((*shape, panel.n_units, spec.n_components))
     log_likelihood = np.empty((*shape, panel.n_units))
     # Products this small are slower in two BLAS threads than in one.
@@ -71,8 +72,8 @@ def stand_in(
             at = path[d].permuted(order)
             scored = e_step(data, data.from_raw(at))
             responsibilities[c, d] = scored.responsibilities
-            log_likelihood[c, d] = scored.unit_log_likelihood
-            for name in VARIABLES:
+            log_likelihood[c, d] = scored.weighted_log_likelihood
+            for name in arrays:
                 arrays[name][c, d] = getattr(at, name)
     groups = _groups(spec, coordinates(spec, prepared), arrays, responsibilities, log_likelihood)
     outcome = Outcome(groups, "converged", "made for a test, not sampled")
@@ -89,7 +90,8 @@ def _normal_path(
     rng: np.random.Generator,
 ) -> list[Parameters]:
     parameters = fit.parameters
-    centre = flatten(fit.tree["estimate"].to_dataset(), parameters)
+    estimate = fit.tree["estimate"].to_dataset()
+    centre = flatten(estimate, parameters)
     covariance = fit.tree["standard_errors"]["parameter_covariance"].to_numpy() * spread**2
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.clip(values, 0, None))
@@ -97,7 +99,7 @@ def _normal_path(
     for d in range(1, draws):
         noise[d] = autocorrelation * noise[d - 1] + np.sqrt(1 - autocorrelation**2) * noise[d]
     vector = centre + noise @ root.T + (0.0 if offset is None else offset)
-    shapes = {name: fit.tree["estimate"][name].shape for name in VARIABLES}
+    shapes = {name: estimate[name].shape for name in variables(estimate)}
     return [_valid(unflatten(v, parameters, shapes), fit) for v in vector]
 
 
@@ -106,7 +108,8 @@ def _valid(arrays: dict[str, FloatArray], fit: mc.Fit) -> Parameters:
     weights = np.clip(arrays["weights"], 1e-6, None)
     usable = np.linalg.eigvalsh(arrays["covariance"]).min() > 0
     covariance = arrays["covariance"] if usable else fit.covariance.to_numpy()
-    return Parameters(weights / weights.sum(), arrays["coefficients"], covariance)
+    odds = arrays.get("membership_coefficients")
+    return Parameters(weights / weights.sum(), arrays["coefficients"], covariance, odds)
 
 
 def _groups(

@@ -16,8 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "mixcompare"
 # everything inside it; the longest name that fits counts.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "suggest", "staging", "arguments"),
+    ("formulas", "prior_spec"),
     ("spec",),
     ("tables", "design"),
+    ("unit_data", "keys"),
     ("panel",),
     ("datasets",),
     ("compress",),

@@ -43,10 +43,10 @@ def test_slow_problems_take_less_than_half_the_iterations(name: str) -> None:
 def test_unbounded_coordinates_keep_the_structure(covariance: str, by: str) -> None:
     case = build(covariance, by, m=3, k=3)
     one, other = (case.data.from_raw(random_parameters(case, seed=s)) for s in (1, 2))
-    back = bounded(unbounded(one), one)
+    back = bounded(case.data, unbounded(one), one)
     for name in ("weights", "coefficients", "covariance"):
         np.testing.assert_allclose(getattr(back, name), getattr(one, name), rtol=1e-12, atol=1e-14)
-    between = bounded(0.5 * (unbounded(one) + unbounded(other)), one)
+    between = bounded(case.data, 0.5 * (unbounded(one) + unbounded(other)), one)
     assert np.linalg.eigvalsh(between.covariance).min() > 0
     if by == "shared":
         np.testing.assert_array_equal(between.covariance[0], between.covariance[1])
@@ -56,21 +56,24 @@ def test_unbounded_coordinates_keep_the_structure(covariance: str, by: str) -> N
         np.testing.assert_allclose(np.diff(np.diagonal(between.covariance[0])), 0, atol=1e-15)
 
 
+DATA = build().data
+
+
 def scalar(value: float) -> Parameters:
     return Parameters(np.ones(1), np.full((1, 1, 1), value), np.ones((1, 1, 1)))
 
 
 def test_a_geometric_sequence_is_extrapolated_to_its_limit() -> None:
-    proposal = extrapolate([scalar(1 - 0.9**i) for i in range(3)], longest=100.0)
+    proposal = extrapolate(DATA, [scalar(1 - 0.9**i) for i in range(3)], longest=100.0)
     assert proposal is not None
     assert float(proposal.coefficients[0, 0, 0]) == pytest.approx(1.0, rel=1e-12)
 
 
 def test_steps_are_no_shorter_than_plain_and_no_longer_than_allowed() -> None:
     fast = [scalar(v) for v in (0.0, 1.0, 1.2)]
-    assert extrapolate(fast[:1] * 3, longest=4.0) is None
+    assert extrapolate(DATA, fast[:1] * 3, longest=4.0) is None
     slow = [scalar(1 - 0.99**i) for i in range(3)]
-    capped = extrapolate(slow, longest=4.0)
+    capped = extrapolate(DATA, slow, longest=4.0)
     assert capped is not None
     assert float(capped.coefficients[0, 0, 0]) < 0.1
 

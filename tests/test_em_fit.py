@@ -254,7 +254,7 @@ def test_users_own_starts() -> None:
         ({"kinds": ("kmean",)}, "unknown kind of start 'kmean'"),
         ({"tolerance": 0}, "tolerance must be between 0 and 1"),
         ({"max_iterations": 0}, "max_iterations"),
-        ({"start": 3}, "has no option 'start'; it has: starts"),
+        ({"start": 3}, "has no option 'start'; it has: estimator, starts"),
         ({"initial": np.zeros(3, dtype=int)}, "not an array of shape (3,)"),
         ({"initial": np.full(30, 2)}, "initial classes must lie in 0..1"),
         ({"initial": np.full((30, 2), 0.7)}, "must sum to 1"),

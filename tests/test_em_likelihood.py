@@ -39,22 +39,51 @@ def test_likelihood_is_that_of_the_raw_rows(
 def test_score_and_information_equal_numerical_derivatives(
     covariance: str, by: str, m: int, k: int, absorb: bool
 ) -> None:
-    case = build(covariance, by, m=m, k=k, absorb=absorb, seed=m + k)
-    at = case.data.from_raw(random_parameters(case, seed=k))
+    check_derivatives(build(covariance, by, m=m, k=k, absorb=absorb, seed=m + k), seed=k)
+
+
+@pytest.mark.parametrize("with_prior", [False, True])
+@pytest.mark.parametrize(("covariance", "by"), STRUCTURES)
+def test_so_they_do_with_a_prior_common_coefficients_membership_and_weights(
+    covariance: str, by: str, with_prior: bool
+) -> None:
+    case = build(
+        covariance,
+        by,
+        m=2,
+        k=3,
+        seed=4,
+        common="~ x1",
+        membership="~ income",
+        unit_weights="count",
+        with_prior=with_prior,
+    )
+    check_derivatives(case, seed=5)
+    check_derivatives(build(covariance, by, m=2, k=2, with_prior=with_prior), seed=6)
+
+
+def check_derivatives(case: Case, seed: int) -> None:
+    at = case.data.from_raw(random_parameters(case, seed=seed))
     vector = pack(case, at)
-    scores, information = score_and_information(case.spec, case.data, at)
+    scores, total, information = score_and_information(case.spec, case.data, at)
+    counts = np.ones(len(scores)) if case.data.unit_weights is None else case.data.unit_weights
     gradient = np.zeros_like(vector)
     hessian = np.zeros_like(information)
     step = 1e-6
     for i in range(len(vector)):
         shift = step * np.eye(len(vector))[i]
         ahead, behind = unpack(case, vector + shift), unpack(case, vector - shift)
-        values = [e_step(case.data, p).log_likelihood for p in (ahead, behind)]
+        values = [
+            e_step(case.data, p).log_likelihood + case.data.log_prior(case.spec, p)
+            for p in (ahead, behind)
+        ]
         gradient[i] = (values[0] - values[1]) / (2 * step)
-        totals = [score_and_information(case.spec, case.data, p)[0].sum(0) for p in (ahead, behind)]
+        totals = [score_and_information(case.spec, case.data, p)[1] for p in (ahead, behind)]
         hessian[:, i] = (totals[0] - totals[1]) / (2 * step)
     size = np.abs(information).max()
-    np.testing.assert_allclose(scores.sum(axis=0), gradient, atol=1e-6 * size)
+    np.testing.assert_allclose(total, gradient, atol=1e-6 * size)
+    if case.data.prior is None:
+        np.testing.assert_allclose(total, counts @ scores, atol=1e-9 * size)
     np.testing.assert_allclose(information, -hessian, atol=1e-7 * size)
     np.testing.assert_allclose(information, information.T, atol=1e-12 * size)
 
@@ -103,7 +132,10 @@ def pack(case: Case, at: Parameters) -> np.ndarray:
     place, m = layout(case.spec, case.data), case.data.shape[-1]
     basis = covariance_basis(case.spec, m)
     vector = np.zeros(place.size)
-    vector[: place.n_weights] = np.log(at.weights[:-1] / at.weights[-1])
+    odds = at.membership_coefficients
+    if odds is None:
+        odds = np.log(at.weights / at.weights[0])[:, None]
+    vector[place.odds] = odds[1:].ravel()
     for k in range(place.n_components):
         vector[place.coefficients(k)] = at.coefficients[k].ravel()
         vector[place.covariance(k)] = [at.covariance[k][b > 0][0] for b in basis]
@@ -114,10 +146,15 @@ def unpack(case: Case, vector: np.ndarray) -> Parameters:
     place = layout(case.spec, case.data)
     _, _, p, m = case.data.shape
     basis = covariance_basis(case.spec, m)
-    odds = np.exp(np.append(vector[: place.n_weights], 0.0))
+    odds = np.concatenate([np.zeros(place.n_odds), vector[place.odds]]).reshape(-1, place.n_odds)
+    if case.data.concomitants is None:
+        weights, membership = np.exp(odds[:, 0]) / np.exp(odds).sum(), None
+    else:
+        weights, membership = case.data.average_weights(odds), odds
     every = range(place.n_components)
     return Parameters(
-        odds / odds.sum(),
+        weights,
         np.stack([vector[place.coefficients(k)].reshape(p, m) for k in every]),
         np.stack([np.tensordot(vector[place.covariance(k)], basis, 1) for k in every]),
+        membership,
     )

@@ -8,6 +8,7 @@ import xarray as xr
 
 from mixcompare.parameters import Parameter, flatten, reported_parameters, unflatten
 from mixcompare.spec import MixtureSpec
+from tests.em_cases import Names
 
 STRUCTURES = [(c, by) for c in ("full", "diagonal", "spherical") for by in ("component", "shared")]
 SHAPES = {"weights": (2,), "coefficients": (2, 2, 2), "covariance": (2, 2, 2)}
@@ -15,7 +16,9 @@ SHAPES = {"weights": (2,), "coefficients": (2, 2, 2), "covariance": (2, 2, 2)}
 
 def parameters(covariance: Any, by: Any, k: int, p: int, m: int) -> tuple[Parameter, ...]:
     spec = MixtureSpec("y ~ x", n_components=k, covariance=covariance, covariance_by=by)
-    return reported_parameters(spec, [f"x{i}" for i in range(p)], [f"y{j}" for j in range(m)])
+    return reported_parameters(
+        spec, Names(tuple(f"x{i}" for i in range(p)), tuple(f"y{j}" for j in range(m)))
+    )
 
 
 @pytest.mark.parametrize(("covariance", "by"), STRUCTURES)

@@ -18,6 +18,7 @@ from mixcompare.auditing.rows import Rows, build_rows
 from mixcompare.backends.em.standardise import Parameters, Standardised, standardise
 from mixcompare.backends.em.steps import DegenerateComponentError, m_step
 from mixcompare.compress import compress
+from mixcompare.errors import DataError
 from mixcompare.identification import check_identified
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.spec import MixtureSpec
@@ -75,7 +76,19 @@ class Difference:
 
 
 def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> Problem:
-    """Compress and standardise; ``"rows"`` makes the likelihood count all rows."""
+    """Compress and standardise; ``"rows"`` makes the likelihood count all rows.
+
+    Raises
+    ------
+    DataError
+        If the data do not identify the model, or it has parts that the audit cannot judge.
+    """
+    for name in ("common", "membership", "unit_weights"):
+        if getattr(spec, name) is not None:
+            raise DataError(
+                f"the audit knows no {name} ({getattr(spec, name)!r}): its candidates for each step "
+                "are those of models without it. Audit a fit of such a model."
+            )
     prepared = compress(panel)
     check_identified(spec, prepared)
     data = standardise(spec, prepared)

@@ -42,8 +42,9 @@ class Backend(Protocol):
         weights: FloatArray,
         coefficients: FloatArray,
         covariance: FloatArray,
+        membership_coefficients: FloatArray | None = None,
     ) -> FloatArray:
-        """(G,) log-likelihoods by this backend's own arithmetic, all constants in."""
+        """(G,) log-likelihoods times unit weights by this backend's own arithmetic."""
 
 
 def get_backend(name: str) -> Backend:
@@ -78,7 +79,8 @@ def fit(
         A table (pandas, polars, pyarrow, mapping of columns), the path of a CSV or
         Parquet file, or a `Panel` that was built with the same specification.
     backend
-        ``"em"`` for maximum likelihood by EM, ``"pymc"`` for the posterior by MCMC.
+        ``"em"`` for maximum likelihood or the posterior's mode by EM, ``"pymc"`` for the
+        posterior by MCMC.
     seed
         Root of every random number; the same seed gives the same fit.
     missing

@@ -162,6 +162,8 @@ def _sort(first: Fit, second: Fit) -> tuple[Fit, Fit]:
             f"{first.backend!r} and {second.backend!r}."
         )
     em, other = by_backend["em"], by_backend["pymc"]
+    if em.options["estimator"] != "ml":
+        raise DataError("compare needs an EM fit with estimator='ml', not 'map'.")
     if em.spec != other.spec:
         raise DataError(f"the fits have different models: {em.spec} and {other.spec}.")
     if em.fingerprint != other.fingerprint:

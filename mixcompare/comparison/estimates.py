@@ -8,7 +8,7 @@ import xarray as xr
 
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
-from mixcompare.parameters import VARIABLES, flatten
+from mixcompare.parameters import flatten
 from mixcompare.priors import ResolvedPriors
 from mixcompare.spec import MixtureSpec
 from mixcompare.summary import convergence, summarise_estimate, summarise_posterior
@@ -94,7 +94,9 @@ def _log_prior_gradient(
     spec: MixtureSpec, priors: ResolvedPriors, em: Fit
 ) -> dict[str, FloatArray]:
     """Derivatives by every element of the arrays; a shared covariance counts once."""
-    weights, b, sigma = (em.tree["estimate"][name].to_numpy() for name in VARIABLES)
+    weights, b, sigma = (
+        getattr(em, name).to_numpy() for name in ("weights", "coefficients", "covariance")
+    )
     if spec.covariance == "full":
         covariance = _inverse_wishart_gradient(priors, sigma)
     else:

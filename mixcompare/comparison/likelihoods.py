@@ -13,7 +13,7 @@ from mixcompare.backends import fit, get_backend
 from mixcompare.compress import PreparedPanel
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
-from mixcompare.parameters import VARIABLES
+from mixcompare.parameters import variables
 
 HIGH_PARETO_K = 0.7
 _FEWEST_FOR_LOO = 100
@@ -71,8 +71,9 @@ def score_likelihoods(
     by_draw = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
     chain, draw = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
     posterior = posterior_fit.tree["posterior"].to_dataset()
-    best = {n: posterior[n].isel(chain=chain, draw=draw).to_numpy() for n in VARIABLES}
-    own = {n: em.tree["estimate"][n].to_numpy() for n in VARIABLES}
+    names = variables(posterior)
+    best = {n: posterior[n].isel(chain=chain, draw=draw).to_numpy() for n in names}
+    own = {n: em.tree["estimate"][n].to_numpy() for n in names}
     pymc = get_backend(posterior_fit.backend).unit_log_likelihood(spec, prepared, **own)
     by_em = get_backend(em.backend).unit_log_likelihood(spec, prepared, **best)
     maximum, highest = em.log_likelihood, float(by_draw.max())

@@ -1,23 +1,18 @@
-"""Maximum likelihood by a hand-written EM; imports nothing of the PyMC backend."""
+"""Maximum likelihood and posterior modes by a hand-written EM; imports nothing of PyMC."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
-
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from mixcompare.backends.em.compiled import with_kernels
-from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.result import Started, outcome
+from mixcompare.backends.em.result import outcome
+from mixcompare.backends.em.search import n_starts, search
 from mixcompare.backends.em.standardise import Parameters, standardise
-from mixcompare.backends.em.starts import starting_responsibilities
 from mixcompare.backends.em.steps import e_step
 from mixcompare.compress import PreparedPanel
+from mixcompare.errors import OptionError
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
@@ -35,23 +30,25 @@ def run(
     DegenerateFitError
         If every start ends in a degenerate component.
     OptionError
-        If the user's own start does not suit the model.
+        If the user's own start does not suit the model, or the posterior has no mode.
     """
-    # One component has one maximum, which its first M-step finds from anywhere.
-    n_starts = options.starts if spec.n_components > 1 else min(options.starts, 1)
-    total = n_starts + (options.initial is not None)
-    data = with_kernels(standardise(spec, prepared), options.kernels, spec.n_components, total)
-    starts = starting_responsibilities(spec, data, replace(options, starts=n_starts), seed)
-    show = sys.stderr.isatty() if options.progress is None else options.progress
+    _check_mode_exists(spec, options)
+    standard = standardise(spec, prepared, with_prior=options.estimator == "map")
+    total = n_starts(spec, options) + (options.initial is not None)
+    data = with_kernels(standard, options.kernels, spec.n_components, total)
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
-        started = [
-            Started(kind, iterate(spec, data, responsibilities, options))
-            for kind, responsibilities in track(
-                starts, "EM starts", total=total, disable=not show, console=Console(stderr=True)
-            )
-        ]
-        return outcome(spec, prepared, data, started, options.standard_errors)
+        return outcome(spec, prepared, data, search(spec, data, options, seed), options)
+
+
+def _check_mode_exists(spec: MixtureSpec, options: Options) -> None:
+    low = spec.priors.concentration < 1 and spec.membership is None and spec.n_components > 1
+    if options.estimator == "map" and low:
+        raise OptionError(
+            f"estimator='map' needs a prior concentration of at least 1, not "
+            f"{spec.priors.concentration:g}: below it the posterior density is unbounded where a "
+            "class is empty. Raise it, or sample with backend='pymc'."
+        )
 
 
 def unit_log_likelihood(
@@ -60,6 +57,7 @@ def unit_log_likelihood(
     weights: FloatArray,
     coefficients: FloatArray,
     covariance: FloatArray,
+    membership_coefficients: FloatArray | None = None,
 ) -> FloatArray:
     """(G,) log-likelihoods of the units by the EM's own arithmetic, constants in.
 
@@ -67,7 +65,13 @@ def unit_log_likelihood(
     ----------
     weights, coefficients, covariance
         (K,), (K, p, m) and (K, m, m), in the data's units.
+    membership_coefficients
+        (K, c) log-odds by unit covariate, beside which weights play no part.
+
+    Returns
+    -------
+    Each unit's log-likelihood times its weight, so that they sum to the total.
     """
     data = standardise(spec, prepared)
-    parameters = data.from_raw(Parameters(weights, coefficients, covariance))
-    return e_step(data, parameters).unit_log_likelihood
+    raw = Parameters(weights, coefficients, covariance, membership_coefficients)
+    return e_step(data, data.from_raw(raw)).weighted_log_likelihood

@@ -13,15 +13,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.standardise import Parameters, Standardised
 from mixcompare.panel import FloatArray
 
 
-def extrapolate(iterates: Sequence[Parameters], longest: float) -> Parameters | None:
+def extrapolate(
+    data: Standardised, iterates: Sequence[Parameters], longest: float
+) -> Parameters | None:
     """Propose a mixture beyond three successive iterates.
 
     Parameters
     ----------
+    data
+        What average class probabilities are taken over.
     iterates
         theta0, theta1, theta2 of plain EM.
     longest
@@ -39,7 +43,7 @@ def extrapolate(iterates: Sequence[Parameters], longest: float) -> Parameters | 
     if not step > 1:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
-        proposed = bounded(start + 2 * step * r + step**2 * v, iterates[0])
+        proposed = bounded(data, start + 2 * step * r + step**2 * v, iterates[0])
         finite = all(
             np.all(np.isfinite(array))
             for array in (proposed.weights, proposed.coefficients, proposed.covariance)
@@ -48,25 +52,31 @@ def extrapolate(iterates: Sequence[Parameters], longest: float) -> Parameters | 
 
 
 def unbounded(parameters: Parameters) -> FloatArray:
-    """Log-ratios of the weights, coefficients and covariance roots as one vector."""
+    """Log-odds of the classes, coefficients and covariance roots as one vector."""
     roots = np.linalg.cholesky(parameters.covariance)
     m = roots.shape[-1]
     below = roots[:, *np.tril_indices(m, -1)]
     diagonal = np.log(np.diagonal(roots, axis1=1, axis2=2))
-    with np.errstate(divide="ignore"):  # an empty class has no logarithm and no proposal
-        ratios = np.log(parameters.weights / parameters.weights[-1])
-    return np.concatenate(
-        [ratios, parameters.coefficients.ravel(), diagonal.ravel(), below.ravel()]
-    )
+    odds = parameters.membership_coefficients
+    if odds is None:
+        with np.errstate(divide="ignore"):  # an empty class has no logarithm and no proposal
+            odds = np.log(parameters.weights / parameters.weights[-1])
+    parts = (odds, parameters.coefficients, diagonal, below)
+    return np.concatenate([part.ravel() for part in parts])
 
 
-def bounded(vector: FloatArray, like: Parameters) -> Parameters:
+def bounded(data: Standardised, vector: FloatArray, like: Parameters) -> Parameters:
     """The inverse of `unbounded`, for parameters of the shape of `like`."""
     k, p, m = like.coefficients.shape
-    sizes = np.cumsum([k, k * p * m, k * m])
-    ratios, coefficients, diagonal, below = np.split(vector, sizes)
+    n_odds = k if like.membership_coefficients is None else like.membership_coefficients.size
+    sizes = np.cumsum([n_odds, k * p * m, k * m])
+    odds, coefficients, diagonal, below = np.split(vector, sizes)
     roots = np.zeros((k, m, m))
     roots[:, *np.tril_indices(m, -1)] = below.reshape(k, -1)
     roots[:, range(m), range(m)] = np.exp(diagonal.reshape(k, m))
-    odds = np.exp(ratios - ratios.max())
-    return Parameters(odds / odds.sum(), coefficients.reshape(k, p, m), roots @ roots.mT)
+    b, sigma = coefficients.reshape(k, p, m), roots @ roots.mT
+    if like.membership_coefficients is not None:
+        odds = odds.reshape(k, -1)
+        return Parameters(data.average_weights(odds), b, sigma, odds)
+    relative = np.exp(odds - odds.max())
+    return Parameters(relative / relative.sum(), b, sigma)

@@ -81,11 +81,16 @@ class Compiled:
         ----------
         roots
             (K, m, m) lower triangular factors of the covariances.
+        log_weights
+            (K,), or (G, K) where they differ between units.
         log_norms
             (K,) by which twice the log-density falls per degree of freedom.
         """
         shape = (len(coefficients), len(self._nu))
         joint, tau, unit = np.empty(shape), np.empty(shape), np.empty(shape[1])
+        by_unit = np.empty((shape[0], 0))
+        if log_weights.ndim == 2:
+            by_unit, log_weights = np.ascontiguousarray(log_weights.T), np.zeros(shape[0])
         known_of, known = self._latest
         if known_of is not coefficients:
             known = np.empty((0, 0, 0))
@@ -97,6 +102,7 @@ class Compiled:
             np.ascontiguousarray(coefficients),
             roots,
             log_weights,
+            by_unit,
             log_norms,
             known,
             joint,

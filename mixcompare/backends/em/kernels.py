@@ -298,11 +298,25 @@ def _bound(joint, tau, unit, held):
 
 
 @njit(cache=True, nogil=True)
-def e_step(tiles, first, offset, nu, beta, roots, log_weights, log_norms, known, joint, tau, unit):
+def e_step(
+    tiles,
+    first,
+    offset,
+    nu,
+    beta,
+    roots,
+    log_weights,
+    by_unit,
+    log_norms,
+    known,
+    joint,
+    tau,
+    unit,
+):
     """Fill joint and tau (K, G) and unit (G,); return the sums of Q and of the entropy.
 
-    ``known`` are the `squares` of these coefficients, or without tiles if they are not
-    known.
+    ``by_unit`` (K, G) adds to the log-weights, or has no columns. ``known`` are the `squares`
+    of these coefficients, or without tiles if they are not known.
     """
     n_classes, _, m = beta.shape
     units = nu.size
@@ -327,6 +341,9 @@ def e_step(tiles, first, offset, nu, beta, roots, log_weights, log_norms, known,
                 _distances(tiles[t], first, offset, beta[k], roots[k], rest, distance)
             for u in range(TILE):
                 distance[u] = log_weights[k] - 0.5 * (own_nu[u] * log_norms[k] + distance[u])
+            if by_unit.shape[1] > 0:
+                for u in range(held):
+                    distance[u] += by_unit[k, begin + u]
         _posterior(own_joint, own_tau, own_unit, top, shifted, power, bits)
         sums = _bound(own_joint, own_tau, own_unit, held)
         expected += sums[0]

@@ -16,7 +16,7 @@ from mixcompare.backends.em.stopping import Iterate, criterion_value
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
-Status = Literal["converged", "iteration limit", "ascent violated", "degenerate"]
+Status = Literal["converged", "iteration limit", "ascent violated", "degenerate", "short run"]
 
 # Rounding of a sum of log-densities, relative to its size and the number of rows.
 _ROUNDING = 1e-12
@@ -38,6 +38,8 @@ class Run:
         The last one's E-step.
     log_likelihood, expected_log_likelihood, entropy
         (iterations,) after every E-step; the first is the sum of the other two.
+    log_prior
+        (iterations,); zero for maximum likelihood. With the log-likelihood it is what EM climbs.
     criterion
         Value of the stopping rule at the end; infinite if it never had one.
     message
@@ -49,9 +51,15 @@ class Run:
     log_likelihood: FloatArray
     expected_log_likelihood: FloatArray
     entropy: FloatArray
+    log_prior: FloatArray
     criterion: float
     status: Status
     message: str
+
+    @property
+    def objective(self) -> FloatArray:
+        """(iterations,) log-likelihood plus log-prior."""
+        return np.asarray(self.log_likelihood + self.log_prior)
 
     @property
     def usable(self) -> bool:
@@ -65,10 +73,10 @@ def iterate(
     responsibilities: FloatArray,
     options: Options,
 ) -> Run:
-    """Alternate M-step and E-step until the log-likelihood has no more to gain.
+    """Alternate M-step and E-step until the objective has no more to gain.
 
-    The stopping rule sees plain EM steps only. A fall beyond rounding is never accepted:
-    it ends the run as
+    The objective is the log-likelihood, and the log-prior if the data bring one. The stopping
+    rule sees plain EM steps only. A fall beyond rounding is never accepted: it ends the run as
     ``"ascent violated"``. With acceleration, every second plain step after the first few
     is followed by a SQUAREM proposal, which counts as an iteration if it is taken.
 
@@ -83,27 +91,32 @@ def iterate(
     while len(path.log_likelihood) < options.max_iterations:
         iteration = len(path.log_likelihood) + 1
         try:
-            parameters = m_step(spec, data, responsibilities)
+            parameters = m_step(spec, data, responsibilities, path.end_point)
         except DegenerateComponentError as error:
             return path.end("degenerate", f"iteration {iteration}: {error}")
-        reached = e_step(data, parameters)
-        size = scale + abs(reached.log_likelihood)
-        fall = path.last - reached.log_likelihood
+        step = _step(spec, data, parameters)
+        size = scale + abs(step.objective)
+        fall = path.last - step.objective
         if fall > _ROUNDING * size:
-            message = f"iteration {iteration} lowered the log-likelihood by {fall:.3g}"
+            what = "log-likelihood" if data.prior is None else "log-posterior"
+            message = f"iteration {iteration} lowered the {what} by {fall:.3g}"
             return path.end("ascent violated", message)
-        path.add(Iterate(parameters, reached))
+        path.add(step)
         path.criterion = criterion_value(options.criterion, path.plain, size)
         if path.criterion <= options.limit:
             rule = f"{options.criterion} criterion {path.criterion:.1e}"
             return path.end("converged", f"{iteration} iterations; {rule}")
-        proposal = proposals.after(path)
+        proposal = proposals.after(data, path)
         if proposal is not None:
-            beyond = e_step(data, proposal)
-            if proposals.accepts(beyond.log_likelihood, path.last):
-                path.jump(Iterate(proposal, beyond))
+            beyond = _step(spec, data, proposal)
+            if proposals.accepts(beyond.objective, path.last):
+                path.jump(beyond)
         responsibilities = path.responsibilities
     return path.end("iteration limit", f"{options.max_iterations} iterations and not converged")
+
+
+def _step(spec: MixtureSpec, data: Standardised, parameters: Parameters) -> Iterate:
+    return Iterate(parameters, e_step(data, parameters), data.log_prior(spec, parameters))
 
 
 class _Path:
@@ -114,12 +127,21 @@ class _Path:
         self.log_likelihood: list[float] = []
         self.expected: list[float] = []
         self.entropy: list[float] = []
+        self.log_prior: list[float] = []
         self.plain: list[Iterate] = []  # the last three that plain steps connect
         self.criterion = np.inf
 
     @property
     def last(self) -> float:
-        return self.log_likelihood[-1] if self.log_likelihood else -np.inf
+        return self.plain[-1].objective if self.plain else -np.inf
+
+    @property
+    def last_gain(self) -> float:
+        return self.plain[-1].objective - self.plain[-2].objective
+
+    @property
+    def end_point(self) -> Parameters | None:
+        return self.parameters[-1] if self.parameters else None
 
     @property
     def responsibilities(self) -> FloatArray:
@@ -130,6 +152,7 @@ class _Path:
         self.log_likelihood.append(iterate.reached.log_likelihood)
         self.expected.append(iterate.reached.expected_log_likelihood)
         self.entropy.append(iterate.reached.entropy)
+        self.log_prior.append(iterate.log_prior)
         self.plain = [*self.plain[-2:], iterate]
 
     def jump(self, iterate: Iterate) -> None:
@@ -143,6 +166,7 @@ class _Path:
             np.array(self.log_likelihood),
             np.array(self.expected),
             np.array(self.entropy),
+            np.array(self.log_prior),
             self.criterion,
             status,
             message,
@@ -156,13 +180,12 @@ class _Proposals:
         self.active = active
         self.longest = 4.0
 
-    def after(self, path: _Path) -> Parameters | None:
+    def after(self, data: Standardised, path: _Path) -> Parameters | None:
         """A proposal after two plain steps, once plain EM has settled."""
         settled = len(path.log_likelihood) >= _SETTLED and len(path.plain) == 3
-        gain = path.last - path.log_likelihood[-2] if settled else np.inf
-        if not self.active or gain > _SMALL_GAIN:
+        if not (self.active and settled) or path.last_gain > _SMALL_GAIN:
             return None
-        return extrapolate([iterate.parameters for iterate in path.plain], self.longest)
+        return extrapolate(data, [iterate.parameters for iterate in path.plain], self.longest)
 
     def accepts(self, proposed: float, plain: float) -> bool:
         """Take a proposal that is no worse than the plain step; adapt the longest step."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, SupportsIndex, get_args
 
 from mixcompare.backends.em.compiled import Kernels
 from mixcompare.backends.em.standard_errors import METHODS, Method
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion
 from mixcompare.errors import OptionError
 
+Estimator = Literal["ml", "map"]
+History = Literal["parameters", "full"]
 Acceleration = Literal["squarem", "none"]
 StartKind = Literal["kmeans", "random", "elemental", "perturbed"]
 
@@ -21,6 +23,9 @@ class Options:
 
     Parameters
     ----------
+    estimator
+        ``"ml"`` for maximum likelihood, ``"map"`` for the mode of the posterior density of
+        the parameters under the specification's priors.
     starts
         Number of random starts.
     kinds
@@ -31,6 +36,11 @@ class Options:
         A start of your own, run before the others: a `Fit`, a mapping with ``weights``,
         ``coefficients`` and ``covariance``, classes (G,) counted from 0, or
         responsibilities (G, K), units in the order of the panel's labels.
+    short_runs
+        emEM (Biernacki, Celeux & Govaert 2003): iterations of every random start, of which
+        only the best ones are then continued; None runs every start to its end.
+    continued
+        How many short runs are continued.
     criterion
         What has to fall to the tolerance before EM stops: ``"aitken"``, the gain still to
         come by Aitken's estimate; ``"log_likelihood"``, the last gain; ``"q"``, the last
@@ -48,6 +58,9 @@ class Options:
     standard_errors
         ``"observed"``, from the observed information, or ``"sandwich"``, clustered by
         unit, which stays valid if residuals depend on one another within a unit.
+    history
+        What is kept of the best start's iterations: ``"parameters"`` and log-likelihoods, or
+        ``"full"`` with responsibilities and standard errors as well.
     kernels
         ``"numba"`` compiles the passes over the units, which takes seconds once per
         machine; ``"numpy"`` does not; ``"auto"`` compiles where it pays.
@@ -55,47 +68,34 @@ class Options:
         Show a progress bar; by default if standard error is a terminal.
     """
 
+    estimator: Estimator = "ml"
     starts: int = 50
     kinds: Sequence[StartKind] = get_args(StartKind)
     initial: Any = None
+    short_runs: int | None = None
+    continued: int = 5
     criterion: Criterion = "aitken"
     tolerance: float | None = None
     max_iterations: int = 5000
     acceleration: Acceleration = "squarem"
     standard_errors: Method = "observed"
+    history: History = "parameters"
     kernels: Kernels = "auto"
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        lowest = 0 if self.initial is not None else 1
-        if not _is_whole(self.starts) or self.starts < lowest:
-            raise OptionError(
-                f"starts must be a whole number of at least {lowest}, not {self.starts!r}."
-            )
-        if not _is_whole(self.max_iterations) or self.max_iterations < 1:
-            raise OptionError(
-                f"max_iterations must be a whole number of at least 1, not {self.max_iterations!r}."
-            )
-        if self.standard_errors not in METHODS:
-            raise OptionError(
-                f"standard_errors must be one of {', '.join(METHODS)}, not "
-                f"{self.standard_errors!r}."
-            )
-        if self.criterion not in TOLERANCES:
-            raise OptionError(
-                f"criterion must be one of {', '.join(TOLERANCES)}, not {self.criterion!r}."
-            )
+        _whole("starts", self.starts, 0 if self.initial is not None else 1)
+        _whole("max_iterations", self.max_iterations, 1)
+        _whole("continued", self.continued, 1)
+        if self.short_runs is not None:
+            _whole("short_runs", self.short_runs, 1)
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise OptionError(
+                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}."
+                )
         if not isinstance(self.limit, (int, float)) or not 0 < self.limit < 1:
             raise OptionError(f"tolerance must be between 0 and 1, not {self.tolerance!r}.")
-        if self.acceleration not in get_args(Acceleration):
-            raise OptionError(
-                f"acceleration must be one of {', '.join(get_args(Acceleration))}, not "
-                f"{self.acceleration!r}."
-            )
-        if self.kernels not in get_args(Kernels):
-            raise OptionError(
-                f"kernels must be one of {', '.join(get_args(Kernels))}, not {self.kernels!r}."
-            )
         kinds = (self.kinds,) if isinstance(self.kinds, str) else tuple(self.kinds)
         unknown = [kind for kind in kinds if kind not in get_args(StartKind)]
         if unknown or not kinds:
@@ -111,5 +111,17 @@ class Options:
         return TOLERANCES[self.criterion] if self.tolerance is None else self.tolerance
 
 
-def _is_whole(value: object) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+_CHOICES: Mapping[str, Collection[str]] = {
+    "estimator": get_args(Estimator),
+    "criterion": TOLERANCES,
+    "acceleration": get_args(Acceleration),
+    "standard_errors": METHODS,
+    "history": get_args(History),
+    "kernels": get_args(Kernels),
+}
+
+
+def _whole(name: str, value: object, lowest: int) -> None:
+    whole = isinstance(value, SupportsIndex) and not isinstance(value, bool)
+    if not (whole and int(value) >= lowest):  # type: ignore[call-overload]
+        raise OptionError(f"{name} must be a whole number of at least {lowest}, not {value!r}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,11 @@ import xarray as xr
 
 from mixcompare import labels
 from mixcompare.backends.em.loop import Run
-from mixcompare.backends.em.standard_errors import METHODS, Method, Uncertainty, uncertainty
+from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.search import Started
+from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.standardise import Parameters, Standardised
+from mixcompare.backends.em.steps import e_step
 from mixcompare.compress import PreparedPanel
 from mixcompare.errors import DegenerateFitError
 from mixcompare.fit import DIMS, coordinates, parameter_dataset
@@ -25,20 +27,12 @@ from mixcompare.spec import MixtureSpec
 _SAME_OPTIMUM = 1e-8
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Started:
-    """A kind of start and the run that it gave."""
-
-    kind: str
-    run: Run
-
-
 def outcome(
     spec: MixtureSpec,
     prepared: PreparedPanel,
     data: Standardised,
     started: Sequence[Started],
-    method: Method,
+    options: Options,
 ) -> Outcome:
     """Choose the best start, number its components, and describe all starts.
 
@@ -48,48 +42,80 @@ def outcome(
         If no start gave a usable fit.
     """
     final = np.array(
-        [s.run.log_likelihood[-1] if s.run.usable else -np.inf for s in started], dtype=float
+        [s.run.objective[-1] if s.run.usable else -np.inf for s in started], dtype=float
     )
     if not np.isfinite(final).any():
         raise _all_degenerate(started)
     best = started[int(final.argmax())].run
     assert best.e_step is not None
     order = labels.by_weight(best.parameters[-1].weights)
-    path = [data.to_raw(parameters.permuted(order)) for parameters in best.parameters]
+    path = [parameters.permuted(order) for parameters in best.parameters]
     responsibilities = best.e_step.responsibilities[:, order]
     coords = coordinates(spec, prepared)
-    reported = reported_parameters(spec, prepared.covariate_names, prepared.outcome_names)
-    known = uncertainty(spec, data, best.parameters[-1].permuted(order), reported, method)
-    raw = path[-1]
-    estimate = parameter_dataset(
-        coords,
-        weights=raw.weights,
-        coefficients=raw.coefficients,
-        covariance=raw.covariance,
-        responsibilities=responsibilities,
-    ).assign(log_likelihood=(("unit",), best.e_step.unit_log_likelihood))
-    estimate.attrs["score_distance"] = known.score_distance
+    reported = reported_parameters(spec, prepared)
+    known = uncertainty(spec, data, path[-1], reported, options.standard_errors)
+    arrays = {"responsibilities": responsibilities, **_arrays(data.to_raw(path[-1]))}
+    estimate = parameter_dataset(coords, (), **arrays).assign(
+        log_likelihood=(("unit",), best.e_step.weighted_log_likelihood)
+    )
+    estimate.attrs = {
+        "estimator": options.estimator,
+        "log_prior": float(best.log_prior[-1]),
+        "score_distance": known.score_distance,
+    }
+    history = _history(coords, [data.to_raw(at) for at in path], best)
+    if options.history == "full":
+        history = history.assign(_full_history(spec, data, path, reported, options, coords))
     groups = {
         "estimate": estimate,
-        "standard_errors": _standard_errors(coords, reported, known, method),
+        "standard_errors": _standard_errors(coords, reported, known, options),
         "starts": _starts(coords, data, started, final, responsibilities),
-        "history": _history(coords, path, best),
+        "history": history,
     }
     return Outcome(groups, best.status, _message(groups["starts"], best))
 
 
+def _arrays(parameters: Parameters) -> dict[str, FloatArray]:
+    """The parameter arrays by name."""
+    named = {name: getattr(parameters, name) for name in VARIABLES}
+    return {name: array for name, array in named.items() if array is not None}
+
+
 def _history(coords: dict[str, Any], path: Sequence[Parameters], run: Run) -> xr.Dataset:
     """The best start, iterate by iterate: parameters, log-likelihood = Q + entropy."""
-    arrays = {name: np.stack([getattr(at, name) for at in path]) for name in VARIABLES}
+    each = [_arrays(at) for at in path]
+    arrays = {name: np.stack([at[name] for at in each]) for name in each[0]}
     return (
         parameter_dataset(coords, ("iteration",), **arrays)
         .assign(
             log_likelihood=(("iteration",), run.log_likelihood),
             expected_log_likelihood=(("iteration",), run.expected_log_likelihood),
             entropy=(("iteration",), run.entropy),
+            log_prior=(("iteration",), run.log_prior),
         )
         .assign_coords(iteration=np.arange(1, len(path) + 1))
     )
+
+
+def _full_history(
+    spec: MixtureSpec,
+    data: Standardised,
+    path: Sequence[Parameters],
+    reported: Sequence[Parameter],
+    options: Options,
+    coords: dict[str, Any],
+) -> xr.Dataset:
+    """Responsibilities, and standard errors where the information allows them."""
+    tau = np.stack([e_step(data, at).responsibilities for at in path])
+    errors = []
+    for at in path:
+        known = uncertainty(spec, data, at, reported, options.standard_errors, anywhere=True)
+        errors.append(np.sqrt(np.diag(known.covariance)))
+    full = parameter_dataset(coords, ("iteration",), responsibilities=tau)
+    names = np.array([p.name for p in reported], dtype=object)
+    return full.assign(
+        standard_errors=(("iteration", "parameter"), np.stack(errors))
+    ).assign_coords(parameter=names)
 
 
 def _all_degenerate(started: Sequence[Started]) -> DegenerateFitError:
@@ -97,8 +123,8 @@ def _all_degenerate(started: Sequence[Started]) -> DegenerateFitError:
     return DegenerateFitError(
         f"none of the {len(started)} starts gave a usable fit ({examples}). The likelihood of a "
         "mixture is unbounded where a component shrinks onto a few rows: ask for fewer "
-        "components, covariance_by='shared', or a simpler covariance; a prior "
-        "(backend='pymc') also keeps components from collapsing."
+        "components, covariance_by='shared', a simpler covariance, or the mode of the posterior "
+        "(estimator='map'), whose priors keep components from collapsing."
     )
 
 
@@ -111,12 +137,10 @@ def _message(starts: xr.Dataset, best: Run) -> str:
 
 
 def _standard_errors(
-    coords: dict[str, Any], reported: Sequence[Parameter], known: Uncertainty, method: Method
+    coords: dict[str, Any], reported: Sequence[Parameter], known: Uncertainty, options: Options
 ) -> xr.Dataset:
     """Standard errors in the parameters' own shapes; structural zeros have none (0)."""
-    shapes: dict[str, tuple[int, ...]] = {
-        name: tuple(len(coords[dim]) for dim in DIMS[name]) for name in VARIABLES
-    }
+    shapes = _shapes(coords)
     arrays = unflatten(np.sqrt(np.diag(known.covariance)), reported, shapes)
     dataset = parameter_dataset(coords, (), **arrays).assign(
         parameter_covariance=(("parameter", "parameter_bis"), known.covariance),
@@ -124,9 +148,15 @@ def _standard_errors(
     )
     names = np.array([p.name for p in reported], dtype=object)
     dataset = dataset.assign_coords(parameter=names, parameter_bis=names)
-    dataset.attrs["method"] = METHODS[method]
+    of_posterior = " of the log-posterior" if options.estimator == "map" else ""
+    dataset.attrs["method"] = METHODS[options.standard_errors] + of_posterior
     dataset.attrs["reason"] = known.reason
     return dataset
+
+
+def _shapes(coords: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    shapes = {name: tuple(len(coords[dim]) for dim in DIMS[name]) for name in VARIABLES}
+    return {name: shape for name, shape in shapes.items() if 0 not in shape}
 
 
 def _starts(
@@ -140,8 +170,7 @@ def _starts(
     longest = max(len(s.run.log_likelihood) for s in started)
     history = np.full((len(started), longest), np.nan)
     arrays: dict[str, FloatArray] = {
-        name: np.full((len(started), *(len(coords[dim]) for dim in DIMS[name])), np.nan)
-        for name in VARIABLES
+        name: np.full((len(started), *shape), np.nan) for name, shape in _shapes(coords).items()
     }
     for i, s in enumerate(started):
         history[i, : len(s.run.log_likelihood)] = s.run.log_likelihood
@@ -150,10 +179,10 @@ def _starts(
             raw = data.to_raw(s.run.parameters[-1].permuted(permutation))
             for name, values in arrays.items():
                 values[i] = getattr(raw, name)
-    last = [s.run.log_likelihood[-1] if len(s.run.log_likelihood) else np.nan for s in started]
     dataset = parameter_dataset(coords, ("start",), **arrays)
     return dataset.assign(
-        log_likelihood=(("start",), np.array(last)),
+        log_likelihood=(("start",), np.array([_last(s.run.log_likelihood) for s in started])),
+        log_prior=(("start",), np.array([_last(s.run.log_prior) for s in started])),
         iterations=(("start",), np.array([len(s.run.log_likelihood) for s in started])),
         status=(("start",), np.array([s.run.status for s in started], dtype=object)),
         message=(("start",), np.array([s.run.message for s in started], dtype=object)),
@@ -164,21 +193,25 @@ def _starts(
     ).assign_coords(start=np.arange(len(started)), iteration=np.arange(1, longest + 1))
 
 
-def group_optima(log_likelihood: FloatArray) -> IntArray:
+def _last(values: FloatArray) -> float:
+    return float(values[-1]) if len(values) else np.nan
+
+
+def group_optima(objective: FloatArray) -> IntArray:
     """Number the distinct optima from the best (0) down; -1 for starts without one.
 
     Parameters
     ----------
-    log_likelihood
+    objective
         (S,) final values; -inf for starts that are not usable.
     """
-    order = np.argsort(-log_likelihood, kind="stable")
-    result = np.full(len(log_likelihood), -1, dtype=np.intp)
+    order = np.argsort(-objective, kind="stable")
+    result = np.full(len(objective), -1, dtype=np.intp)
     number = -1
     previous = np.inf
-    for i in order[np.isfinite(log_likelihood[order])]:
-        if previous - log_likelihood[i] > _SAME_OPTIMUM * (1 + abs(log_likelihood[i])):
+    for i in order[np.isfinite(objective[order])]:
+        if previous - objective[i] > _SAME_OPTIMUM * (1 + abs(objective[i])):
             number += 1
         result[i] = number
-        previous = log_likelihood[i]
+        previous = objective[i]
     return result

@@ -13,9 +13,11 @@ from mixcompare.backends.em.information import (
     Layout,
     covariance_basis,
     layout,
+    odds_design,
     score_and_information,
 )
 from mixcompare.backends.em.standardise import Parameters, Standardised
+from mixcompare.backends.em.steps import log_class_weights
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import Parameter
 from mixcompare.spec import MixtureSpec
@@ -58,6 +60,8 @@ def uncertainty(
     parameters: Parameters,
     reported: Sequence[Parameter],
     method: Method = "observed",
+    *,
+    anywhere: bool = False,
 ) -> Uncertainty:
     """Sampling covariance by inverse information or sandwich, by the delta method.
 
@@ -70,8 +74,10 @@ def uncertainty(
         with J the sum over units of the outer products of their scores (White 1982,
         theorem 3.2), which allows for residuals that depend on one another within a
         unit; no small-sample factor is applied.
+    anywhere
+        Also where the score is not zero, as along EM's path.
     """
-    scores, information = score_and_information(spec, data, parameters)
+    scores, total, information = score_and_information(spec, data, parameters)
     size = np.sqrt(np.abs(np.diag(information)))
     withheld = np.full((len(reported), len(reported)), np.nan)
     try:
@@ -85,9 +91,8 @@ def uncertainty(
         )
         return Uncertainty(withheld, withheld, reason, np.nan)
     inverse = cho_solve(factor, np.eye(len(size))) / np.outer(size, size)
-    total = scores.sum(axis=0)
     distance = float(np.sqrt(total @ inverse @ total))
-    if distance > _SCORE_LIMIT:
+    if distance > _SCORE_LIMIT and not anywhere:
         reason = (
             f"the score is {distance:.2g} standard errors from zero: EM has not reached the "
             "maximum; lower the tolerance or raise max_iterations"
@@ -97,6 +102,8 @@ def uncertainty(
     observed = jacobian @ inverse @ jacobian.T
     if method == "observed":
         return Uncertainty(observed, observed, "", distance)
+    if data.unit_weights is not None:  # w units with the same rows have the same scores
+        scores = scores * np.sqrt(data.unit_weights)[:, None]
     by_unit = scores @ inverse @ jacobian.T
     return Uncertainty(by_unit.T @ by_unit, observed, "", distance)
 
@@ -111,13 +118,15 @@ def _jacobian(
     """(P, n) derivatives of the reported parameters by the free ones."""
     _, _, p, m = data.shape
     basis = covariance_basis(spec, m)
-    pi = parameters.weights
-    by_log_ratio = (np.diag(pi) - np.outer(pi, pi))[:, :-1]
+    by_odds = _weights_by_odds(data, parameters)
     rows = np.zeros((len(reported), place.size))
     for row, parameter in zip(rows, reported, strict=True):
         k, *inside = parameter.position
         if parameter.variable == "weights":
-            row[: place.n_weights] = by_log_ratio[k]
+            row[place.odds] = by_odds[k]
+        elif parameter.variable == "membership_coefficients":
+            assert data.unmix is not None
+            row[place.odds.reshape(-1, place.n_odds)[k - 1]] = data.unmix[inside[0]]
         elif parameter.variable == "coefficients":
             i, j = inside
             block = np.zeros((p, m))
@@ -127,3 +136,18 @@ def _jacobian(
             i, j = inside
             row[place.covariance(k)] = basis[:, i, j] * data.scale[i] * data.scale[j]
     return rows
+
+
+def _weights_by_odds(data: Standardised, parameters: Parameters) -> FloatArray:
+    """(K, (K-1) c) derivatives of the average class probabilities."""
+    k = len(parameters.weights)
+    each = np.exp(log_class_weights(data, parameters)).reshape(-1, k)
+    design = odds_design(data)[: len(each)]
+    counts = np.ones(len(each))
+    if data.unit_weights is not None and len(each) > 1:
+        counts = data.unit_weights
+    design = design * (counts / counts.sum())[:, None]
+    own = np.einsum("gk,kl,gc->klc", each, np.eye(k)[:, 1:], design)
+    return np.asarray(own - np.einsum("gk,gl,gc->klc", each, each[:, 1:], design)).reshape(
+        k, (k - 1) * design.shape[1]
+    )

@@ -10,25 +10,40 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from mixcompare.backends.em.membership import log_class_probabilities
+from mixcompare.backends.em.prior import StandardPrior, log_prior, standard_prior
 from mixcompare.compress import PreparedPanel
 from mixcompare.panel import FloatArray, IntArray
+from mixcompare.priors import resolve_priors
 from mixcompare.spec import MixtureSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
-    """Weights (K,), coefficients (K, p, m), covariances (K, m, m; equal ones if shared)."""
+    """Weights (K,), coefficients (K, p, m), covariances (K, m, m; equal ones if shared).
+
+    With membership covariates ``membership_coefficients`` (K, c) are the log-odds against the
+    first class, zero for itself, and the weights are average class probabilities.
+    """
 
     weights: FloatArray
     coefficients: FloatArray
     covariance: FloatArray
+    membership_coefficients: FloatArray | None = None
 
     def permuted(self, permutation: IntArray) -> Parameters:
         """Return the same mixture with its components renumbered."""
+        odds = self.membership_coefficients
+        if odds is not None:
+            odds = odds[permutation] - odds[permutation[0]]
         return Parameters(
-            self.weights[permutation], self.coefficients[permutation], self.covariance[permutation]
+            self.weights[permutation],
+            self.coefficients[permutation],
+            self.covariance[permutation],
+            odds,
         )
 
 
@@ -48,7 +63,10 @@ class Passes(Protocol):
         log_weights: FloatArray,
         log_norms: FloatArray,
     ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[float, float]]:
-        """Responsibilities, unit log-likelihood, joint, and the sums of Q and entropy."""
+        """Responsibilities, unit log-likelihood, joint, and the sums of Q and entropy.
+
+        Log-weights are (K,) or (G, K).
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +76,8 @@ class Standardised:
     With the pooled least-squares fit ``pooled`` (p, m), the linear map ``unwhiten`` (p, p)
     and residual scales ``scale`` (m,), raw coefficients are
     ``pooled + unwhiten @ B * scale`` and raw covariances ``Sigma * outer(scale, scale)``.
+    Covariates with common coefficients are whitened last, so that the last rows of B are
+    common as well.
 
     Attributes
     ----------
@@ -67,6 +87,15 @@ class Standardised:
         (G,) as floats.
     noise_floor
         Smallest variance, in these units, that is not rounding error of the data.
+    is_common
+        (p,) whether a covariate's coefficients are common, in the data's order.
+    unit_weights
+        (G,) how often each unit counts; None where all count once.
+    concomitants, unmix
+        (G, c) whitened unit covariates of the class membership, and (c, c) such that raw
+        log-odds are ``membership_coefficients @ unmix.T``; or None.
+    prior
+        The priors, for a mode of the posterior; None for maximum likelihood.
     compiled
         Compiled passes over these data, if the steps are to use them and not NumPy.
     log_scale
@@ -81,6 +110,11 @@ class Standardised:
     whiten: FloatArray
     scale: FloatArray
     noise_floor: float
+    is_common: NDArray[np.bool_]
+    unit_weights: FloatArray | None = None
+    concomitants: FloatArray | None = None
+    unmix: FloatArray | None = None
+    prior: StandardPrior | None = None
     compiled: Passes | None = field(default=None, init=False)
 
     def using(self, compiled: Passes) -> Standardised:
@@ -98,43 +132,102 @@ class Standardised:
         return (*self.covariates.shape, self.outcomes.shape[-1])
 
     @property
+    def n_common(self) -> int:
+        """Number of common rows of the coefficients."""
+        return int(self.is_common.sum())
+
+    @property
+    def total_units(self) -> float:
+        """Number of units, each counted by its weight."""
+        weights = self.unit_weights
+        return float(self.shape[0] if weights is None else weights.sum())
+
+    def weigh(self, responsibilities: FloatArray) -> FloatArray:
+        """(G, K) responsibilities times the units' weights."""
+        weights = self.unit_weights
+        return responsibilities if weights is None else responsibilities * weights[:, None]
+
+    def average_weights(self, membership_coefficients: FloatArray) -> FloatArray:
+        """(K,) class probabilities averaged over the units."""
+        assert self.concomitants is not None
+        each = np.exp(log_class_probabilities(self.concomitants, membership_coefficients))
+        return np.asarray(self.weigh(each).sum(axis=0) / self.total_units)
+
+    def log_prior(self, spec: MixtureSpec, parameters: Parameters) -> float:
+        """Log-density of the prior in raw units; zero for maximum likelihood."""
+        if self.prior is None:
+            return 0.0
+        raw = self.to_raw(parameters)
+        odds = raw.membership_coefficients
+        return log_prior(
+            spec,
+            self.prior.raw,
+            self.is_common,
+            raw.weights,
+            odds,
+            raw.coefficients,
+            raw.covariance,
+        )
+
+    @property
     def log_scale(self) -> float:
         """Sum of the logarithms of the outcomes' scales."""
         return float(np.log(self.scale).sum())
 
     def to_raw(self, parameters: Parameters) -> Parameters:
         """Parameters in the data's own units."""
+        odds = parameters.membership_coefficients
         return Parameters(
             parameters.weights,
             self.pooled + self.unwhiten @ parameters.coefficients * self.scale,
             parameters.covariance * np.outer(self.scale, self.scale),
+            None if odds is None or self.unmix is None else odds @ self.unmix.T,
         )
 
     def from_raw(self, parameters: Parameters) -> Parameters:
         """Parameters in standardised units."""
+        odds = parameters.membership_coefficients
         return Parameters(
             parameters.weights,
             self.whiten @ (parameters.coefficients - self.pooled) / self.scale,
             parameters.covariance / np.outer(self.scale, self.scale),
+            None if odds is None or self.unmix is None else np.linalg.solve(self.unmix, odds.T).T,
         )
 
 
-def standardise(spec: MixtureSpec, prepared: PreparedPanel) -> Standardised:
+def standardise(
+    spec: MixtureSpec, prepared: PreparedPanel, *, with_prior: bool = False
+) -> Standardised:
     """Whiten the covariates and scale the residuals of the pooled fit.
 
     Outcomes are scaled one by one, by one common scale if the covariance is spherical,
     so that every covariance structure keeps its form.
+
+    Parameters
+    ----------
+    with_prior
+        Whether the specification's priors enter, for a mode of the posterior.
     """
     p, n = prepared.n_covariates, prepared.total_degrees_of_freedom
-    triangle = np.linalg.qr(prepared.factor.reshape(-1, prepared.factor.shape[-1]), mode="r")
-    whiten = triangle[:p, :p] / np.sqrt(n)
-    pooled = solve_triangular(triangle[:p, :p], triangle[:p, p:])
-    unwhiten = solve_triangular(whiten, np.eye(p))
+    is_common = np.isin(prepared.covariate_names, prepared.common_names)
+    order = np.concatenate([np.flatnonzero(~is_common), np.flatnonzero(is_common)])
+    rows = prepared.pooled_rows
+    triangle = np.linalg.qr(np.hstack([rows[:, order], rows[:, p:]]), mode="r")
+    own = triangle[:p, :p] / np.sqrt(n)
+    whiten, unwhiten, pooled = np.zeros((p, p)), np.zeros((p, p)), np.zeros_like(triangle[:p, p:])
+    whiten[:, order] = own
+    unwhiten[order] = solve_triangular(own, np.eye(p))
+    pooled[order] = solve_triangular(triangle[:p, :p], triangle[:p, p:])
     scale = np.linalg.norm(triangle[p:, p:], axis=0) / np.sqrt(n)
     if spec.covariance == "spherical":
         scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
     x, y = prepared.covariate_factor, prepared.outcome_factor
     rounding = np.finfo(float).eps * prepared.raw_norm[p:] / np.sqrt(n) / scale
+    concomitants, unmix = _whiten_concomitants(prepared)
+    prior = None
+    if with_prior:
+        raw = resolve_priors(spec, prepared)
+        prior = standard_prior(spec, raw, pooled, unwhiten, scale, is_common, unmix)
     return Standardised(
         covariates=x @ unwhiten,
         outcomes=(y - x @ pooled) / scale,
@@ -144,4 +237,19 @@ def standardise(spec: MixtureSpec, prepared: PreparedPanel) -> Standardised:
         whiten=whiten,
         scale=scale,
         noise_floor=float(max(10 * rounding.max(), 1e3 * np.finfo(float).eps) ** 2),
+        is_common=is_common,
+        unit_weights=prepared.unit_weights,
+        concomitants=concomitants,
+        unmix=unmix,
+        prior=prior,
     )
+
+
+def _whiten_concomitants(prepared: PreparedPanel) -> tuple[FloatArray | None, FloatArray | None]:
+    """Unit covariates with orthonormal columns over the units, and the way back."""
+    if prepared.concomitants is None:
+        return None, None
+    weighted = prepared.concomitants * np.sqrt(prepared.replicated)[:, None]
+    triangle = np.linalg.qr(weighted, mode="r") / np.sqrt(prepared.total_units)
+    unmix = solve_triangular(triangle, np.eye(len(triangle)))
+    return prepared.concomitants @ unmix, unmix

@@ -14,6 +14,7 @@ from mixcompare.backends.em.steps import e_step
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
+from mixcompare.parameters import variables
 from mixcompare.spec import MixtureSpec
 
 type Start = Callable[[MixtureSpec, Standardised, np.random.Generator], FloatArray]
@@ -104,7 +105,8 @@ def users_start(spec: MixtureSpec, data: Standardised, initial: Any) -> FloatArr
         If the shapes do not suit the model or the values are not valid.
     """
     if isinstance(initial, Fit):
-        initial = {n: getattr(initial, n) for n in ("weights", "coefficients", "covariance")}
+        estimate = initial.tree["estimate"].to_dataset()
+        initial = {name: estimate[name] for name in variables(estimate)}
     if isinstance(initial, Mapping):
         return e_step(data, data.from_raw(_users_parameters(spec, data, initial))).responsibilities
     units, k = data.shape[0], spec.n_components
@@ -134,6 +136,8 @@ def _users_parameters(
     _, _, p, m = data.shape
     k = spec.n_components
     shapes = {"weights": (k,), "coefficients": (k, p, m), "covariance": (k, m, m)}
+    if data.concomitants is not None and "membership_coefficients" in initial:
+        shapes["membership_coefficients"] = (k, data.concomitants.shape[1])
     if set(initial) != set(shapes):
         raise OptionError(
             f"initial parameters must be {', '.join(shapes)}; they are {', '.join(initial)}."
@@ -148,7 +152,10 @@ def _users_parameters(
             "initial weights must not be negative and covariances must be positive definite."
         )
     weights = arrays["weights"] / arrays["weights"].sum()
-    return Parameters(weights, arrays["coefficients"], arrays["covariance"])
+    odds = arrays.get("membership_coefficients")
+    if odds is not None:
+        odds = odds - odds[0]
+    return Parameters(weights, arrays["coefficients"], arrays["covariance"], odds)
 
 
 def _units_that_identify(data: Standardised, order: np.ndarray, k: int) -> int:

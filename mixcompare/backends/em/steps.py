@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dposv
 from scipy.special import entr, logsumexp
 
+from mixcompare.backends.em import membership, regression
 from mixcompare.backends.em.standardise import Parameters, Passes, Standardised
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
@@ -41,17 +41,26 @@ class EStep:
         (G, K) ``log pi_k + log f_k(unit g)``.
     sums
         Q and the entropy, where they were summed along the way.
+    unit_weights
+        (G,) how often each unit counts in sums; None where all count once.
     """
 
     responsibilities: FloatArray
     unit_log_likelihood: FloatArray
     joint: FloatArray
     sums: tuple[float, float] | None = None
+    unit_weights: FloatArray | None = None
 
     @cached_property
     def log_likelihood(self) -> float:
         """Sum over the units."""
-        return float(self.unit_log_likelihood.sum())
+        return self._total(self.unit_log_likelihood)
+
+    @property
+    def weighted_log_likelihood(self) -> FloatArray:
+        """(G,) each unit's log-likelihood times its weight."""
+        weights = self.unit_weights
+        return self.unit_log_likelihood * (1.0 if weights is None else weights)
 
     @cached_property
     def expected_log_likelihood(self) -> float:
@@ -59,12 +68,18 @@ class EStep:
         if self.sums is not None:
             return self.sums[0]
         held = self.responsibilities > 0  # 0 times log 0
-        return float((self.responsibilities * np.where(held, self.joint, 0.0)).sum())
+        return self._total((self.responsibilities * np.where(held, self.joint, 0.0)).sum(axis=1))
 
     @cached_property
     def entropy(self) -> float:
         """Entropy of the responsibilities; with Q it sums to the log-likelihood."""
-        return float(entr(self.responsibilities).sum()) if self.sums is None else self.sums[1]
+        if self.sums is not None:
+            return self.sums[1]
+        return self._total(entr(self.responsibilities).sum(axis=1))
+
+    def _total(self, by_unit: FloatArray) -> float:
+        weights = self.unit_weights
+        return float(by_unit.sum() if weights is None else weights @ by_unit)
 
 
 def residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
@@ -93,8 +108,7 @@ def class_log_density(data: Standardised, parameters: Parameters) -> FloatArray:
 
 def e_step(data: Standardised, parameters: Parameters) -> EStep:
     """Posterior class probabilities and the log-likelihood, by log-sum-exp."""
-    with np.errstate(divide="ignore"):  # a user's start may have a weight of zero
-        log_weights = np.log(parameters.weights)
+    log_weights = log_class_weights(data, parameters)
     # The kernels' maximum over the classes would lose a NaN.
     if data.compiled is not None and np.isfinite(parameters.coefficients).all():
         return _compiled_e_step(data, data.compiled, parameters, log_weights)
@@ -103,7 +117,16 @@ def e_step(data: Standardised, parameters: Parameters) -> EStep:
     log_responsibilities = joint - unit[:, None]
     kept = log_responsibilities > _LOG_ZERO
     responsibilities = np.exp(log_responsibilities, where=kept, out=np.zeros_like(joint))
-    return EStep(responsibilities, unit, joint)
+    return EStep(responsibilities, unit, joint, unit_weights=data.unit_weights)
+
+
+def log_class_weights(data: Standardised, parameters: Parameters) -> FloatArray:
+    """Log-probabilities of the classes, (K,) or, with membership covariates, (G, K)."""
+    odds = parameters.membership_coefficients
+    if odds is not None and data.concomitants is not None:
+        return membership.log_class_probabilities(data.concomitants, odds)
+    with np.errstate(divide="ignore"):  # a user's start may have a weight of zero
+        return np.log(parameters.weights)
 
 
 def _compiled_e_step(
@@ -112,21 +135,30 @@ def _compiled_e_step(
     roots = np.linalg.cholesky(parameters.covariance)
     log_determinants = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
     log_norms = log_determinants + (data.shape[-1] * _LOG_2PI + 2 * data.log_scale)
-    return EStep(*compiled.e_step(parameters.coefficients, roots, log_weights, log_norms))
+    tau, unit, joint, sums = compiled.e_step(parameters.coefficients, roots, log_weights, log_norms)
+    counted = sums if data.unit_weights is None else None
+    return EStep(tau, unit, joint, counted, data.unit_weights)
 
 
-def m_step(spec: MixtureSpec, data: Standardised, responsibilities: FloatArray) -> Parameters:
-    """Maximise the expected complete-data log-likelihood, in closed form.
+def m_step(
+    spec: MixtureSpec,
+    data: Standardised,
+    responsibilities: FloatArray,
+    previous: Parameters | None = None,
+) -> Parameters:
+    """Maximise the expected complete-data log-likelihood, and log-prior if there is one.
 
-    Weighted least squares for each component's coefficients (all outcomes share the
-    covariates, so that the covariance plays no part), then the weighted residual
-    cross-product over the weighted degrees of freedom (McLachlan & Peel 2000, sections
-    3.2 and 5.5).
+    Weighted least squares for the coefficients, then the weighted residual cross-product
+    over the weighted degrees of freedom (McLachlan & Peel 2000, sections 3.2 and 5.5). With
+    common coefficients or a prior the former depend on the covariances and are conditional
+    on the previous ones (ECM; Meng & Rubin 1993).
 
     Parameters
     ----------
     responsibilities
         (G, K), rows sum to one.
+    previous
+        The iterate that they come from, if there is one.
 
     Raises
     ------
@@ -134,25 +166,24 @@ def m_step(spec: MixtureSpec, data: Standardised, responsibilities: FloatArray) 
         If a component has too little data for its parameters or its covariance is
         singular up to rounding: the likelihood is unbounded in that direction.
     """
-    mass = data.degrees_of_freedom @ responsibilities
-    _check_mass(spec, data, mass)
-    regressions = _weighted_regressions if data.compiled is None else _compiled_regressions
-    coefficients, scatter = regressions(data, responsibilities)
-    covariance = _covariances(spec, scatter, mass)
-    smallest = _smallest_variances(spec, covariance)
-    if smallest.min() <= data.noise_floor:
-        k = int(smallest.argmin())
-        raise DegenerateComponentError(
-            f"the variance of component {k + 1} has collapsed to {smallest[k]:.1e} of the pooled "
-            "fit's"
-        )
-    return Parameters(responsibilities.mean(axis=0), coefficients, covariance)
+    counts = data.weigh(responsibilities)
+    mass = data.degrees_of_freedom @ counts
+    if data.prior is None:
+        _check_mass(spec, data, mass)
+    coefficients = _coefficients(data, counts, previous)
+    covariance = _covariances(spec, data, _scatter(data, coefficients, counts), mass)
+    if data.prior is None:
+        _check_not_collapsed(spec, data, covariance)
+    if data.concomitants is not None:
+        odds = _membership(data, data.concomitants, counts, previous)
+        return Parameters(data.average_weights(odds), coefficients, covariance, odds)
+    return Parameters(_weights(data, counts), coefficients, covariance)
 
 
 def _check_mass(spec: MixtureSpec, data: Standardised, mass: FloatArray) -> None:
     """A component needs more rows than it has coefficients and dimensions to fit."""
     _, _, p, m = data.shape
-    needed = p + (m if spec.covariance_by == "component" else 0)
+    needed = p - data.n_common + (m if spec.covariance_by == "component" else 0)
     if mass.min() <= needed:
         k = int(mass.argmin())
         raise DegenerateComponentError(
@@ -160,39 +191,71 @@ def _check_mass(spec: MixtureSpec, data: Standardised, mass: FloatArray) -> None
         )
 
 
-def _weighted_regressions(
-    data: Standardised, responsibilities: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Coefficients (K, p, m) and the weighted residual cross-products (K, m, m)."""
+def _check_not_collapsed(spec: MixtureSpec, data: Standardised, covariance: FloatArray) -> None:
+    smallest = _smallest_variances(spec, covariance)
+    if not np.all(smallest > data.noise_floor):
+        k = int(smallest.argmin())
+        raise DegenerateComponentError(
+            f"the variance of component {k + 1} has collapsed to {smallest[k]:.1e} of the pooled "
+            "fit's"
+        )
+
+
+def _weights(data: Standardised, counts: FloatArray) -> FloatArray:
+    added = 0.0 if data.prior is None else data.prior.units
+    total = data.total_units + added * counts.shape[1]
+    return np.asarray((counts.sum(axis=0) + added) / total)
+
+
+def _membership(
+    data: Standardised, concomitants: FloatArray, counts: FloatArray, previous: Parameters | None
+) -> FloatArray:
+    start = None if previous is None else previous.membership_coefficients
+    if start is None:
+        start = np.zeros((counts.shape[1], concomitants.shape[1]))
+    precision = None if data.prior is None else data.prior.membership_precision
+    return membership.maximise(concomitants, counts, start, precision)
+
+
+def _coefficients(
+    data: Standardised, counts: FloatArray, previous: Parameters | None
+) -> FloatArray:
+    gram, cross = _normal_equations(data, counts)
+    try:
+        if data.prior is None and data.n_common == 0:
+            return regression.separate(gram, cross)
+        covariance = None if previous is None else previous.covariance
+        return regression.joint(gram, cross, covariance, data.n_common, data.prior)
+    except regression.SingularRegressionError as error:
+        raise DegenerateComponentError(
+            "the rows of a component do not identify its coefficients"
+        ) from error
+
+
+def _normal_equations(data: Standardised, counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Weighted cross-products (K, p, p) and (K, p, m)."""
+    if data.compiled is not None:
+        return data.compiled.normal_equations(counts)
     _, _, p, m = data.shape
-    coefficients, scatter = [], []
-    for tau in responsibilities.T:
+    grams, crosses = [], []
+    for tau in counts.T:
         root = np.sqrt(tau)[:, None, None]
         x = (data.covariates * root).reshape(-1, p)
-        y = (data.outcomes * root).reshape(-1, m)
-        b = _solve(x.T @ x, x.T @ y)
-        rest = y - x @ b
-        coefficients.append(b)
-        scatter.append(rest.T @ rest)
-    return np.stack(coefficients), np.stack(scatter)
+        grams.append(x.T @ x)
+        crosses.append(x.T @ (data.outcomes * root).reshape(-1, m))
+    return np.stack(grams), np.stack(crosses)
 
 
-def _compiled_regressions(
-    data: Standardised, responsibilities: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """The same; the residuals are those of the new coefficients, so nothing cancels."""
-    assert data.compiled is not None
-    gram, cross = data.compiled.normal_equations(responsibilities)
-    coefficients = np.stack([_solve(g, c) for g, c in zip(gram, cross, strict=True)])
-    return coefficients, data.compiled.scatter(coefficients, responsibilities)
-
-
-def _solve(gram: FloatArray, cross: FloatArray) -> FloatArray:
-    # LAPACK itself: scipy's checks take longer than so small a system.
-    _, coefficients, info = dposv(gram, cross, lower=1)
-    if info > 0:
-        raise DegenerateComponentError("the rows of a component do not identify its coefficients")
-    return np.ascontiguousarray(coefficients)
+def _scatter(data: Standardised, coefficients: FloatArray, counts: FloatArray) -> FloatArray:
+    """(K, m, m) weighted cross-products of these coefficients' own residuals."""
+    if data.compiled is not None:
+        return data.compiled.scatter(coefficients, counts)
+    m = data.shape[-1]
+    products = []
+    for b, tau in zip(coefficients, counts.T, strict=True):
+        rest = (residuals(data, b) * np.sqrt(tau)[:, None, None]).reshape(-1, m)
+        products.append(rest.T @ rest)
+    return np.stack(products)
 
 
 def _smallest_variances(spec: MixtureSpec, covariance: FloatArray) -> FloatArray:
@@ -202,13 +265,16 @@ def _smallest_variances(spec: MixtureSpec, covariance: FloatArray) -> FloatArray
     return np.diagonal(covariance, axis1=1, axis2=2).min(axis=1)
 
 
-def _covariances(spec: MixtureSpec, scatter: FloatArray, mass: FloatArray) -> FloatArray:
+def _covariances(
+    spec: MixtureSpec, data: Standardised, scatter: FloatArray, mass: FloatArray
+) -> FloatArray:
     """(K, m, m) covariances of the structure from cross-products (K, m, m)."""
+    rows, added = (0.0, 0.0) if data.prior is None else (data.prior.rows, data.prior.scatter)
     if spec.covariance_by == "shared":
-        pooled = scatter.sum(axis=0) / mass.sum()
+        pooled = (scatter.sum(axis=0) + added) / (mass.sum() + rows)
         covariance = np.broadcast_to(pooled, scatter.shape)
     else:
-        covariance = scatter / mass[:, None, None]
+        covariance = (scatter + added) / (mass + rows)[:, None, None]
     identity = np.eye(scatter.shape[-1])
     if spec.covariance == "full":
         return np.array(covariance)

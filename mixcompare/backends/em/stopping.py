@@ -17,10 +17,16 @@ Criterion = Literal["aitken", "log_likelihood", "parameters", "q"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Iterate:
-    """Parameters and the E-step that they lead to."""
+    """Parameters, the E-step that they lead to, and their log-prior (0 without a prior)."""
 
     parameters: Parameters
     reached: EStep
+    log_prior: float = 0.0
+
+    @property
+    def objective(self) -> float:
+        """What EM climbs: log-likelihood plus log-prior."""
+        return self.reached.log_likelihood + self.log_prior
 
 
 type Rule = Callable[[Sequence[Iterate], float], float]
@@ -34,13 +40,13 @@ def criterion_value(criterion: Criterion, plain: Sequence[Iterate], size: float)
     plain
         Latest iterates that plain EM steps connect, oldest first.
     size
-        Size of the log-likelihood, to which log-likelihoods and Q are relative.
+        Size of the objective, to which it and Q are relative.
     """
     needed = 3 if criterion == "aitken" else 2
     return _RULES[criterion](plain, size) if len(plain) >= needed else np.inf
 
 
-def remaining_gain(log_likelihood: Sequence[float]) -> float:
+def remaining_gain(objective: Sequence[float]) -> float:
     """Larger of the last gain and Aitken's estimate of the gains still to come.
 
     With gains that shrink by the rate c, all that are left sum to ``last c / (1 - c)``
@@ -48,10 +54,10 @@ def remaining_gain(log_likelihood: Sequence[float]) -> float:
 
     Parameters
     ----------
-    log_likelihood
+    objective
         Three successive values.
     """
-    before, last = np.diff(log_likelihood)
+    before, last = np.diff(objective)
     if last <= 0:  # rounding: at a standstill
         return 0.0
     rate = last / before if before > 0 else 1.0
@@ -59,11 +65,11 @@ def remaining_gain(log_likelihood: Sequence[float]) -> float:
 
 
 def _aitken(plain: Sequence[Iterate], size: float) -> float:
-    return remaining_gain([i.reached.log_likelihood for i in plain[-3:]]) / size
+    return remaining_gain([i.objective for i in plain[-3:]]) / size
 
 
 def _log_likelihood(plain: Sequence[Iterate], size: float) -> float:
-    return (plain[-1].reached.log_likelihood - plain[-2].reached.log_likelihood) / size
+    return (plain[-1].objective - plain[-2].objective) / size
 
 
 def _parameters(plain: Sequence[Iterate], _size: float) -> float:
@@ -73,11 +79,14 @@ def _parameters(plain: Sequence[Iterate], _size: float) -> float:
 
 
 def _q(plain: Sequence[Iterate], size: float) -> float:
-    """``|Q(new | old) - Q(old | old)|``, both with the old responsibilities."""
-    before, after = (i.reached for i in plain[-2:])
+    """``|Q(new | old) - Q(old | old)|``, both with the old responsibilities, log-prior in."""
+    old, new = plain[-2:]
+    before, after = old.reached, new.reached
     held = before.responsibilities > 0  # 0 times log 0
-    change = np.where(held, after.joint - before.joint, 0.0)
-    return float(abs((before.responsibilities * change).sum())) / size
+    change = before.responsibilities * np.where(held, after.joint - before.joint, 0.0)
+    by_unit = change.sum(axis=1)
+    expected = by_unit.sum() if before.unit_weights is None else before.unit_weights @ by_unit
+    return float(abs(expected + new.log_prior - old.log_prior)) / size
 
 
 _RULES: Mapping[str, Rule] = {

@@ -120,7 +120,7 @@ def _pooled_fit(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     return coefficients, residual
 
 
-def _outcome_scale(residual: FloatArray, total: int, covariance: Covariance) -> FloatArray:
+def _outcome_scale(residual: FloatArray, total: float, covariance: Covariance) -> FloatArray:
     sd = np.linalg.norm(residual, axis=0) / np.sqrt(total)
     if covariance == "spherical":
         return np.asarray(np.sqrt(np.mean(sd**2)) * np.eye(len(sd)))
@@ -130,7 +130,7 @@ def _outcome_scale(residual: FloatArray, total: int, covariance: Covariance) -> 
     return np.asarray((triangle * sd).T / np.sqrt(total))
 
 
-def _whiten(x: FloatArray, prior_rows: FloatArray, total: int) -> tuple[FloatArray, FloatArray]:
+def _whiten(x: FloatArray, prior_rows: FloatArray, total: float) -> tuple[FloatArray, FloatArray]:
     """Z and T such that ``Z = x @ T`` and the columns of [x; prior_rows] T are orthogonal."""
     rows = np.concatenate([x, prior_rows])
     norm = np.linalg.norm(rows, axis=0)

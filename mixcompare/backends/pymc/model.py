@@ -13,6 +13,7 @@ from mixcompare.backends.pymc.bartlett import BartlettPrior, bartlett_prior
 from mixcompare.backends.pymc.data import StandardPanel, standardise
 from mixcompare.backends.pymc.likelihood import LOG_2PI, unit_log_density
 from mixcompare.compress import PreparedPanel
+from mixcompare.errors import OptionError
 from mixcompare.fit import DIMS, coordinates
 from mixcompare.panel import FloatArray
 from mixcompare.priors import ResolvedPriors, resolve_priors
@@ -57,6 +58,9 @@ def build_model(spec: MixtureSpec, prepared: PreparedPanel) -> Mixture:
     prepared
         Its data.
     """
+    for name in ("common", "membership", "unit_weights"):
+        if getattr(spec, name) is not None:
+            raise OptionError(f"backend 'pymc' cannot fit {name} yet: use backend='em'.")
     priors = resolve_priors(spec, prepared)
     panel = standardise(prepared, priors, spec.covariance)
     bartlett = bartlett_prior(

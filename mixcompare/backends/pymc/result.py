@@ -55,7 +55,7 @@ def build_outcome(
             coords, responsibilities=labels.permute(tau, permutation, axis=-1).mean(axis=(0, 1))
         )
     )
-    parameters = reported_parameters(spec, prepared.covariate_names, prepared.outcome_names)
+    parameters = reported_parameters(spec, prepared)
     status, message = diagnose(
         [parameter.name for parameter in parameters],
         flatten(aligned, parameters),

@@ -1,0 +1,156 @@
+"""The specification's priors in the EM's coordinates, where they act like further data.
+
+The mode sought is that of the posterior density in ``(weights, B, Sigma)`` themselves. A
+Normal prior adds its precision to the normal equations. An inverse-Wishart adds its scale to
+the scatter and ``nu + m + 1`` to the rows; the inverse-gammas of the simpler structures do so
+likewise. A Dirichlet adds ``a - 1`` units to every class (Fraley & Raftery 2007, section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln, multigammaln
+
+from mixcompare.panel import FloatArray
+from mixcompare.priors import ResolvedPriors
+from mixcompare.spec import MixtureSpec
+
+_LOG_2PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StandardPrior:
+    """Priors as additions to the M-step, in standardised units.
+
+    Attributes
+    ----------
+    raw
+        The priors in the data's own units.
+    precision, shift
+        (p m, p m) and (p m,): what the prior of the coefficients that vary adds to each
+        class's normal equations, coefficients row by row.
+    common_precision, common_shift
+        The same for common coefficients, to be added once.
+    rows, scatter
+        Rows and cross-products (m, m) that the prior adds to each covariance.
+    membership_precision
+        (c, c) for the standardised unit covariates, or None.
+    """
+
+    raw: ResolvedPriors
+    precision: FloatArray
+    shift: FloatArray
+    common_precision: FloatArray
+    common_shift: FloatArray
+    rows: float
+    scatter: FloatArray
+    membership_precision: FloatArray | None
+
+    @property
+    def units(self) -> float:
+        """Units that the prior adds to every class."""
+        return self.raw.concentration - 1
+
+
+def standard_prior(
+    spec: MixtureSpec,
+    raw: ResolvedPriors,
+    pooled: FloatArray,
+    unwhiten: FloatArray,
+    scale: FloatArray,
+    is_common: np.ndarray,
+    unmix: FloatArray | None,
+) -> StandardPrior:
+    """Express priors in standardised units, see `Standardised` for the maps."""
+    rows, scatter = _pseudo_rows(spec, raw)
+    own = _normal(raw, pooled, unwhiten, scale, ~is_common)
+    common = _normal(raw, pooled, unwhiten, scale, is_common)
+    membership = raw.membership_precision
+    if membership is not None and unmix is not None:
+        membership = unmix.T @ membership @ unmix
+    return StandardPrior(raw, *own, *common, rows, scatter / np.outer(scale, scale), membership)
+
+
+def _normal(
+    raw: ResolvedPriors,
+    pooled: FloatArray,
+    unwhiten: FloatArray,
+    scale: FloatArray,
+    rows: np.ndarray,
+) -> tuple[FloatArray, FloatArray]:
+    """Precision and shift of ``pooled + unwhiten @ B * scale ~ Normal``, of these rows."""
+    p, m = pooled.shape
+    precision, shift = np.zeros((p, m, p, m)), np.zeros((p, m))
+    for j in range(m):
+        weighted = unwhiten[rows].T * (scale[j] / raw.coefficient_sd[rows, j] ** 2)
+        precision[:, j, :, j] = weighted @ unwhiten[rows] * scale[j]
+        shift[:, j] = weighted @ (raw.coefficient_mean - pooled)[rows, j]
+    return precision.reshape(p * m, p * m), shift.ravel()
+
+
+def _pseudo_rows(spec: MixtureSpec, raw: ResolvedPriors) -> tuple[float, FloatArray]:
+    degrees, scale = raw.covariance_df, raw.covariance_scale
+    m = len(scale)
+    if spec.covariance == "full":
+        return degrees + m + 1, scale
+    if spec.covariance == "diagonal":
+        return degrees + 2, np.diag(np.diag(scale))
+    return (degrees + 2) / m, np.trace(scale) / m / m * np.eye(m)
+
+
+def log_prior(
+    spec: MixtureSpec,
+    raw: ResolvedPriors,
+    is_common: np.ndarray,
+    weights: FloatArray,
+    membership: FloatArray | None,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+) -> float:
+    """Log-density of the prior with all constants, in the data's own units.
+
+    Coefficients and covariances that classes share count once. With membership covariates
+    the density is that of the zero-sum coefficients and the weights have none.
+    """
+    normal = -0.5 * (
+        ((coefficients - raw.coefficient_mean) / raw.coefficient_sd) ** 2
+        + _LOG_2PI
+        + 2 * np.log(raw.coefficient_sd)
+    )
+    total = float(normal[:, ~is_common].sum() + normal[0, is_common].sum())
+    distinct = covariance if spec.covariance_by == "component" else covariance[:1]
+    total += sum(_log_covariance_prior(spec, raw, sigma) for sigma in distinct)
+    if membership is not None:
+        return total + _log_zero_sum(raw, membership)
+    k, a = len(weights), raw.concentration
+    with np.errstate(divide="ignore"):
+        kernel = (a - 1) * np.log(weights).sum() if a != 1 else 0.0
+    return float(total + gammaln(k * a) - k * gammaln(a) + kernel)
+
+
+def _log_covariance_prior(spec: MixtureSpec, raw: ResolvedPriors, sigma: FloatArray) -> float:
+    nu, psi = raw.covariance_df, raw.covariance_scale
+    m = len(psi)
+    if spec.covariance == "full":
+        constant = 0.5 * nu * (np.linalg.slogdet(psi)[1] - m * np.log(2))
+        kernel = (nu + m + 1) * np.linalg.slogdet(sigma)[1] + np.trace(np.linalg.solve(sigma, psi))
+        return float(constant - multigammaln(nu / 2, m) - 0.5 * kernel)
+    if spec.covariance == "diagonal":
+        return float(_log_inverse_gamma(nu, np.diag(psi), np.diag(sigma)).sum())
+    return float(_log_inverse_gamma(nu, np.trace(psi) / m, sigma[0, 0]))
+
+
+def _log_inverse_gamma(nu: float, scale: FloatArray | float, value: FloatArray) -> FloatArray:
+    a, b = nu / 2, np.asarray(scale) / 2
+    return np.asarray(a * np.log(b) - gammaln(a) - (a + 1) * np.log(value) - b / value)
+
+
+def _log_zero_sum(raw: ResolvedPriors, membership: FloatArray) -> float:
+    precision = raw.membership_precision
+    assert precision is not None
+    k, c = membership.shape
+    centred = membership - membership.mean(axis=0)
+    quadratic = np.einsum("ki,ij,kj->", centred, precision, centred)
+    return float(0.5 * ((k - 1) * (np.linalg.slogdet(precision)[1] - c * _LOG_2PI) - quadratic))

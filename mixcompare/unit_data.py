@@ -1,0 +1,105 @@
+"""What a specification reads once per unit: membership covariates and replication weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixcompare.design import build_unit_design, term_columns
+from mixcompare.errors import DataError
+from mixcompare.formulas import one_sided_terms
+from mixcompare.spec import MixtureSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitData:
+    """Membership covariates (G, c) with their names, and replication weights (G,)."""
+
+    concomitants: NDArray[np.float64] | None
+    concomitant_names: tuple[str, ...]
+    unit_weights: NDArray[np.float64] | None
+
+
+def unit_columns(spec: MixtureSpec) -> list[str]:
+    """Columns that are read once per unit."""
+    named = [] if spec.unit_weights is None else [spec.unit_weights]
+    return [*sorted(_membership_columns(spec)), *named]
+
+
+def build_unit_data(
+    spec: MixtureSpec, frame: pd.DataFrame, unit: NDArray[np.intp], labels: NDArray[Any]
+) -> UnitData:
+    """Evaluate membership covariates and replication weights.
+
+    Parameters
+    ----------
+    frame
+        Complete rows.
+    unit, labels
+        (N,) number of each row's unit and (G,) labels of the units.
+
+    Raises
+    ------
+    DataError
+        If a value differs between the rows of a unit, a weight is not positive and
+        finite, or the membership formula fails.
+    """
+    columns = unit_columns(spec)
+    if not columns:
+        return UnitData(None, (), None)
+    _, first = np.unique(unit, return_index=True)
+    for name in columns:
+        _check_constant(name, frame[name], first[unit], unit, labels)
+    rows = frame.iloc[first]
+    concomitants: NDArray[np.float64] | None = None
+    names: tuple[str, ...] = ()
+    if spec.membership is not None:
+        concomitants, names = build_unit_design(spec.membership, rows)
+    weights = None
+    if spec.unit_weights is not None:
+        weights = _weights(spec.unit_weights, rows[spec.unit_weights], labels)
+    return UnitData(concomitants, names, weights)
+
+
+def _membership_columns(spec: MixtureSpec) -> set[str]:
+    if spec.membership is None:
+        return set()
+    return term_columns(one_sided_terms(spec.membership, intercept=True))
+
+
+def _check_constant(
+    name: str,
+    column: pd.Series,
+    first: NDArray[np.intp],
+    unit: NDArray[np.intp],
+    labels: NDArray[Any],
+) -> None:
+    differs = column.to_numpy() != column.to_numpy()[first]
+    if differs.any():
+        row = int(np.flatnonzero(differs)[0])
+        raise DataError(
+            f"{name!r} is read once per unit, but is {column.iloc[first[row]]!s} in row "
+            f"{column.index[first[row]]} and {column.iloc[row]!s} in row {column.index[row]} "
+            f"(counted from 0) of the unit {labels[unit[row]]!s}. Give every row of a unit the "
+            "same value."
+        )
+
+
+def _weights(name: str, column: pd.Series, labels: NDArray[Any]) -> NDArray[np.float64]:
+    try:
+        weights = column.to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"unit_weights {name!r} is of type {column.dtype}. Give positive numbers."
+        ) from error
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+    if bad.size:
+        raise DataError(
+            f"unit_weights {name!r} is {weights[bad[0]]} for the unit {labels[bad[0]]!s}. Weights "
+            "must be positive and finite; leave out units that are not to count."
+        )
+    return weights
