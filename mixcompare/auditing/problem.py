@@ -86,8 +86,8 @@ def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> Proble
     for name in ("common", "membership", "unit_weights"):
         if getattr(spec, name) is not None:
             raise DataError(
-                f"the audit knows no {name} ({getattr(spec, name)!r}): its candidates for each step "
-                "are those of models without it. Audit a fit of such a model."
+                f"the audit knows no {name} ({getattr(spec, name)!r}): its candidates for each "
+                "step are those of models without it. Audit a fit of such a model."
             )
     prepared = compress(panel)
     check_identified(spec, prepared)
