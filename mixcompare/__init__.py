@@ -9,6 +9,7 @@ from mixcompare.backends import fit
 from mixcompare.comparison import Comparison, Thresholds, compare
 from mixcompare.errors import (
     DataError,
+    DataWarning,
     DegenerateFitError,
     MixCompareError,
     OptionError,
@@ -28,6 +29,7 @@ __all__ = [
     "Audit",
     "Comparison",
     "DataError",
+    "DataWarning",
     "DegenerateFitError",
     "Fit",
     "MixCompareError",

@@ -19,6 +19,15 @@ Unit = Annotated[
 Absorb = Annotated[
     str | None, typer.Option(help="Columns of the fixed effects to remove, crossed by ':'.")
 ]
+Common = Annotated[
+    str | None,
+    typer.Option(help="Terms whose coefficients are the same in all classes, as in '~ x1'."),
+]
+Membership = Annotated[
+    str | None,
+    typer.Option(help="Unit covariates of the class membership, as in '~ income'."),
+]
+UnitWeights = Annotated[str | None, typer.Option(help="Column of the units' weights.")]
 Covariance = Annotated[str, typer.Option(help="full, diagonal or spherical.")]
 CovarianceBy = Annotated[str, typer.Option(help="component: one per class; shared: one for all.")]
 Missing = Annotated[str, typer.Option(help="error: refuse missing values; drop: drop such rows.")]

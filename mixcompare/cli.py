@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +15,16 @@ from rich.table import Table
 
 from mixcompare.arguments import (
     Absorb,
+    Common,
     Components,
     Covariance,
     CovarianceBy,
     Data,
     FormulaText,
+    Membership,
     Missing,
     Unit,
+    UnitWeights,
 )
 from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
@@ -61,11 +65,16 @@ _Quick = Annotated[
 
 def main() -> None:
     """Run the command line; bad input ends with status 1 and one paragraph on stderr."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # takes what it is given
     try:
         app()
     except MixCompareError as error:
         typer.echo(f"mixcompare: {' '.join(str(error).split())}", err=True)
         sys.exit(1)
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    typer.echo(f"mixcompare: warning: {' '.join(str(message).split())}", err=True)
 
 
 def _version(asked: bool) -> None:
@@ -111,6 +120,9 @@ def compare(
     components: Components,
     unit: Unit = None,
     absorb: Absorb = None,
+    common: Common = None,
+    membership: Membership = None,
+    unit_weights: UnitWeights = None,
     covariance: Covariance = "full",
     covariance_by: CovarianceBy = "component",
     missing: Missing = "error",
@@ -133,6 +145,9 @@ def compare(
         formula,
         unit=unit,
         absorb=absorb,
+        common=common,
+        membership=membership,
+        unit_weights=unit_weights,
         n_components=components,
         covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
         covariance_by=covariance_by,  # type: ignore[arg-type]

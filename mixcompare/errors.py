@@ -23,3 +23,7 @@ class OptionError(MixCompareError):
 
 class DegenerateFitError(MixCompareError):
     """Every EM start ran into an unbounded or empty component."""
+
+
+class DataWarning(UserWarning):
+    """The data can be used, but something about them should be known."""

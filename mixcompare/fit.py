@@ -24,6 +24,7 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,6 +97,11 @@ class Fit:
     def seconds(self) -> float:
         """Wall time of the backend, in seconds."""
         return float(self.tree.attrs["seconds"])
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What should be known about the data, such as near-collinear covariates."""
+        return tuple(json.loads(self.tree.attrs["cautions"]))
 
     @property
     def options(self) -> dict[str, Any]:
@@ -282,6 +288,7 @@ def build_tree(
     seed: int,
     options: Any,
     seconds: float,
+    cautions: Sequence[str] = (),
 ) -> xr.DataTree:
     """Join a backend's groups, the panel and the attributes that explain them."""
     groups = {**outcome.groups, "panel": panel_to_dataset(panel)}
@@ -297,6 +304,7 @@ def build_tree(
         "status": outcome.status,
         "message": outcome.message,
         "seconds": seconds,
+        "cautions": json.dumps(list(cautions)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(_versions()),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mixcompare.compress import PreparedPanel
@@ -13,6 +15,8 @@ from mixcompare.spec import MixtureSpec
 # absorption, and of its norm after the other columns have been removed.
 _NO_VARIATION = 1e-13
 _DEPENDENT = 1e-11
+# A calendar year beside its square, which is harmless here, has 6e4.
+_ILL_CONDITIONED = 1e6
 
 
 def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
@@ -22,7 +26,7 @@ def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
     ------
     DataError
         For cells of single rows, a constant outcome, a covariate without variation
-        inside the absorbed cells, a rank-deficient design, an outcome that the
+        inside the absorbed cells, a rank-deficient design or membership, an outcome that the
         covariates explain exactly, or more components than distinct units.
     """
     _check_rows_left(prepared)
@@ -31,8 +35,29 @@ def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
         _check_varies_within_cells(prepared)
     triangle = _pooled_triangle(prepared)
     _check_rank(prepared, triangle)
+    _check_membership(prepared)
     _check_not_exact(spec, prepared, triangle)
     _check_enough_units(spec, prepared)
+
+
+def cautions(prepared: PreparedPanel) -> tuple[str, ...]:
+    """What should be known about data that `check_identified` has passed.
+
+    Near-collinear covariates: the condition number of the columns of unit length, and the
+    columns that carry the smallest singular value (Belsley, Kuh & Welsch 1980, chapter 3).
+    """
+    columns = _pooled_triangle(prepared)[:, : prepared.n_covariates]
+    _, values, directions = np.linalg.svd(columns)
+    condition = values[0] / values[-1]
+    if condition <= _ILL_CONDITIONED:
+        return ()
+    involved = np.flatnonzero(np.abs(directions[-1]) > 0.1)
+    names = ", ".join(repr(prepared.covariate_names[i]) for i in involved)
+    return (
+        f"the covariates {names} are nearly collinear: the condition number of the scaled design "
+        f"is {condition:.1e}. Their coefficients are hardly told apart and their estimates hold "
+        f"only about {max(15 - np.log10(condition), 0):.0f} digits; leave one out or centre them.",
+    )
 
 
 def _check_rows_left(prepared: PreparedPanel) -> None:
@@ -81,29 +106,44 @@ def _pooled_triangle(prepared: PreparedPanel) -> FloatArray:
 
 
 def _check_rank(prepared: PreparedPanel, triangle: FloatArray) -> None:
-    p = prepared.n_covariates
+    found = _dependent(triangle[:, : prepared.n_covariates], prepared.covariate_names)
+    if found is not None:
+        name, reason = found
+        raise DataError(
+            f"the design is rank deficient at {name!r}: {reason} in the "
+            f"{prepared.total_degrees_of_freedom:g} rows that count. Remove one of these columns."
+        )
+
+
+def _check_membership(prepared: PreparedPanel) -> None:
+    if prepared.concomitants is None:
+        return
+    norm = np.linalg.norm(prepared.concomitants, axis=0)
+    columns = prepared.concomitants / np.where(norm > 0, norm, 1.0)
+    found = _dependent(columns, prepared.concomitant_names)
+    if found is not None:
+        name, reason = found
+        raise DataError(
+            f"the membership covariate {name!r} cannot be told from the others: {reason} in the "
+            f"{prepared.n_units} units. Remove one of these columns."
+        )
+
+
+def _dependent(columns: FloatArray, names: Sequence[str]) -> tuple[str, str] | None:
+    """The first of the columns, of unit norm, that the ones before it explain, and how."""
     kept: list[int] = []
-    for j in range(p):
+    for j in range(columns.shape[1]):
         # Project on the columns kept so far, so that a dependent column cannot hide others.
-        coefficients, *_ = np.linalg.lstsq(triangle[:, kept], triangle[:, j], rcond=None)
-        rest = triangle[:, j] - triangle[:, kept] @ coefficients
+        coefficients, *_ = np.linalg.lstsq(columns[:, kept], columns[:, j], rcond=None)
+        rest = columns[:, j] - columns[:, kept] @ coefficients
         if np.linalg.norm(rest) > _DEPENDENT:
             kept.append(j)
             continue
-        sources = [
-            prepared.covariate_names[i]
-            for i, c in zip(kept, coefficients, strict=True)
-            if abs(c) > 1e-8
-        ]
-        reason = (
-            f"it is a linear combination of {', '.join(map(repr, sources))}"
-            if sources
-            else "all its values are zero"
-        )
-        raise DataError(
-            f"the design is rank deficient at {prepared.covariate_names[j]!r}: {reason} in the "
-            f"{prepared.total_degrees_of_freedom} rows that count. Remove one of these columns."
-        )
+        sources = [names[i] for i, c in zip(kept, coefficients, strict=True) if abs(c) > 1e-8]
+        if not sources:
+            return names[j], "all its values are zero"
+        return names[j], f"it is a linear combination of {', '.join(map(repr, sources))}"
+    return None
 
 
 def _check_not_exact(spec: MixtureSpec, prepared: PreparedPanel, triangle: FloatArray) -> None:

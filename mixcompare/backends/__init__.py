@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import numpy as np
 
 from mixcompare.compress import PreparedPanel, compress
-from mixcompare.errors import DataError, OptionError
+from mixcompare.errors import DataError, DataWarning, OptionError
 from mixcompare.fit import Fit, build_tree
-from mixcompare.identification import check_identified
+from mixcompare.identification import cautions, check_identified
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray, Missing, Panel, build_panel, design_source
 from mixcompare.spec import MixtureSpec
@@ -98,6 +99,11 @@ def fit(
     ------
     MixCompareError
         If the data do not suit the specification or an option is not valid.
+
+    Warns
+    -----
+    DataWarning
+        If covariates are nearly collinear.
     """
     module = get_backend(backend)
     chosen = build_options(backend, options)
@@ -110,10 +116,13 @@ def fit(
     )
     prepared = compress(panel)
     check_identified(spec, prepared)
+    noted = cautions(prepared)
+    for caution in noted:
+        warnings.warn(caution, DataWarning, stacklevel=2)
     began = time.perf_counter()
     outcome = module.run(spec, prepared, chosen, np.random.SeedSequence(int(seed)))
     seconds = time.perf_counter() - began
-    return Fit(build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds))
+    return Fit(build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds, noted))
 
 
 def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:

@@ -62,6 +62,7 @@ def data_in_words(comparison: Comparison) -> list[str]:
         sentences = [
             f"{count(panel.n_rows)} rows of {count(panel.n_units)} units ({unit}), {spread}."
         ]
+    sentences += [f"Caution: {text}" for text in comparison.em.cautions]
     dropped = panel.dropped
     if not dropped.rows:
         return [*sentences, "No row was dropped for missing values."]

@@ -1,0 +1,99 @@
+"""A unit of weight w counts like w units with the same rows."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcompare as mc
+from tests.em_cases import simulate
+
+
+def replicated(table: pd.DataFrame) -> pd.DataFrame:
+    times = table["times"].to_numpy()
+    labels = table["unit"].astype(str)
+    return pd.concat(table.assign(unit=labels + f"#{i}")[times > i] for i in range(3))
+
+
+@pytest.mark.parametrize("estimator", ["ml", "map"])
+@pytest.mark.parametrize("membership", [None, "~ income"])
+@pytest.mark.parametrize("standard_errors", ["observed", "sandwich"])
+def test_weights_count_like_copies(
+    estimator: str, membership: str | None, standard_errors: str
+) -> None:
+    table = simulate(units=60, rows=(2, 5), k=2, seed=6)
+    table["times"] = np.random.default_rng(0).integers(1, 4, size=60)[table["unit"]]
+    model: dict[str, Any] = {
+        "unit": "unit",
+        "n_components": 2,
+        "membership": membership,
+        "common": "~ x2",
+    }
+    once = mc.MixtureSpec("y1 ~ x1 + x2", **model)
+    weighted = mc.MixtureSpec("y1 ~ x1 + x2", **model, unit_weights="times")
+    options: dict[str, Any] = {
+        "starts": 8,
+        "estimator": estimator,
+        "standard_errors": standard_errors,
+    }
+    one = mc.fit(weighted, table, **options)
+    other = mc.fit(once, replicated(table), **options)
+    assert objective(one) == pytest.approx(objective(other), rel=1e-11)
+    ours, theirs = one.summary(), other.summary()
+    np.testing.assert_allclose(ours["estimate"], theirs["estimate"], rtol=2e-6, atol=1e-8)
+    np.testing.assert_allclose(ours["se"], theirs["se"], rtol=1e-5)
+
+
+def objective(fit: mc.Fit) -> float:
+    return fit.log_likelihood + float(fit.tree["estimate"].attrs["log_prior"])
+
+
+def test_a_common_factor_changes_the_size_but_not_the_place() -> None:
+    table = simulate(units=60, k=2, seed=6)
+    spec = mc.MixtureSpec("y1 ~ x1", unit="unit", n_components=2, unit_weights="w")
+    one, quarter = (mc.fit(spec, table.assign(w=w), starts=6) for w in (1.0, 0.25))
+    assert quarter.log_likelihood == pytest.approx(0.25 * one.log_likelihood, rel=1e-10)
+    ours, theirs = quarter.summary(), one.summary()
+    np.testing.assert_allclose(ours["estimate"], theirs["estimate"], rtol=1e-5)
+    np.testing.assert_allclose(ours["se"], 2 * theirs["se"], rtol=1e-4)
+
+
+def test_compiled_passes_take_weights_and_membership_too() -> None:
+    table = simulate(units=60, k=2, seed=6)
+    spec = mc.MixtureSpec(
+        "y1 ~ x1 + x2",
+        unit="unit",
+        n_components=2,
+        unit_weights="count",
+        membership="~ income",
+        common="~ x1",
+    )
+    one, other = (mc.fit(spec, table, starts=6, kernels=k) for k in ("numpy", "numba"))
+    assert one.log_likelihood == pytest.approx(other.log_likelihood, rel=1e-12)
+    np.testing.assert_allclose(one.summary()["estimate"], other.summary()["estimate"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (lambda t: t["unit"] * 1.0, "'w' is 0.0 for the unit 0"),
+        (lambda t: np.arange(len(t)) + 1.0, "'w' is read once per unit"),
+        (lambda t: "heavy", "'w' is of type"),
+    ],
+)
+def test_bad_weights_are_refused(weights, words: str) -> None:  # type: ignore[no-untyped-def]
+    table = simulate(units=20)
+    spec = mc.MixtureSpec("y1 ~ x1", unit="unit", n_components=2, unit_weights="w")
+    with pytest.raises(mc.DataError) as raised:
+        mc.build_panel(spec, table.assign(w=weights))
+    assert words in str(raised.value)
+
+
+def test_bootstrap_counts_units() -> None:
+    table = simulate(units=60, k=2, seed=6)
+    spec = mc.MixtureSpec("y1 ~ x1", unit="unit", n_components=2, unit_weights="count")
+    fit = mc.fit(spec, table, starts=6)
+    booted = mc.bootstrap(fit, replicates=20, seed=1).tree["bootstrap"]
+    assert booted.attrs["failures"] + booted.sizes["draw"] == 20
+    assert float(booted["coefficients"].std("draw").min()) > 0
