@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from program import COVARIATES, Faults, Program, simulate
-from scipy.optimize import linear_sum_assignment
 from statsmodels.tools.sm_exceptions import SingularMatrixWarning
 from threadpoolctl import threadpool_limits
 
+from mixcompare import labels
 from mixcompare.auditing import Audit, audit
 from mixcompare.metrics import adjusted_rand_index
 from mixcompare.spec import MixtureSpec
@@ -56,14 +56,14 @@ def one_run(faults: Faults, seed: int, iterations: int) -> tuple[dict[str, Any],
     last = {name: values[-1] for name, values in trace.items()}
     posterior, _ = program.e_step(last)
     distance = np.abs(last["coefficients"][:, None] - truth[None]).max(axis=2)
-    rows, columns = linear_sum_assignment(distance)
+    columns = labels.assign(distance)
     change = judged.iterations["change"].to_numpy()[1:]
     measures = {
         "falls": int(judged.iterations["falls"].sum()),
         "drop": float(max(0.0, -change.min())),
         "later": float(max(0.0, -change[1:].min())),
         "ari": adjusted_rand_index(posterior.to_numpy().argmax(axis=1), segment),
-        "error": float(distance[rows, columns].max()),
+        "error": float(distance[np.arange(SEGMENTS), columns].max()),
         "variance": float(last["covariance"]),
         "found": "; ".join(judged.causes) or "no fault found",
     }

@@ -1,0 +1,91 @@
+"""Permutations: the best ones for given costs, and what can be done with them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+type FloatArray = NDArray[np.float64]
+type IntArray = NDArray[np.intp]
+
+
+def assign(cost: FloatArray) -> IntArray:
+    """Permutations of least total cost.
+
+    Where the cheapest component of every label is another one, these are the solution:
+    no assignment costs less than the sum of its rows' minima. Only the others go to the
+    solver of assignment problems (Crouse 2016, in SciPy), one after the other.
+
+    Parameters
+    ----------
+    cost
+        (..., K, K): cost of giving label ``k`` (row) to component ``j`` (column).
+
+    Returns
+    -------
+    (..., K) permutations.
+    """
+    from scipy.optimize import linear_sum_assignment  # slow to import, needed by fits only
+
+    k = cost.shape[-1]
+    flat = cost.reshape(-1, k, k)
+    found = flat.argmin(axis=-1)
+    conflict = (np.sort(found, axis=-1) != np.arange(k)).any(axis=-1)
+    for i in np.flatnonzero(conflict):
+        found[i] = linear_sum_assignment(flat[i])[1]
+    return found.astype(np.intp, copy=False).reshape(cost.shape[:-1])
+
+
+def permute(values: NDArray[np.float64], permutation: IntArray, axis: int) -> FloatArray:
+    """Renumber components.
+
+    Parameters
+    ----------
+    values
+        Array with sample dimensions first and the components on `axis`.
+    permutation
+        (..., K) whose leading dimensions are the first dimensions of `values`.
+    axis
+        The components' axis in `values`.
+    """
+    axis %= values.ndim
+    shape = [1] * values.ndim
+    shape[: permutation.ndim - 1] = permutation.shape[:-1]
+    shape[axis] = permutation.shape[-1]
+    return np.take_along_axis(values, permutation.reshape(shape), axis=axis)
+
+
+def permuted_mean(values: FloatArray, permutation: IntArray) -> FloatArray:
+    """Mean over the draws of values whose components have been renumbered.
+
+    One matrix product, which makes no renumbered copy of the draws.
+
+    Parameters
+    ----------
+    values
+        (..., G, K), e.g. responsibilities by draw.
+    permutation
+        (..., K).
+
+    Returns
+    -------
+    (G, K).
+    """
+    units, k = values.shape[-2:]
+    takes = permutation.reshape(-1, k)[..., None] == np.arange(k)
+    sums = takes.reshape(-1, k * k).T.astype(float) @ values.reshape(-1, units * k)
+    return np.asarray(np.einsum("kjgj->gk", sums.reshape(k, k, units, k)) / len(takes))
+
+
+def compose(first: IntArray, second: IntArray) -> IntArray:
+    """The one permutation that equals applying `first`, then `second`.
+
+    Both are (..., K) and broadcast against each other.
+    """
+    shape = np.broadcast_shapes(first.shape, second.shape)
+    return np.take_along_axis(np.broadcast_to(first, shape), np.broadcast_to(second, shape), -1)
+
+
+def invert(permutation: IntArray) -> IntArray:
+    """The (..., K) permutations that undo these: the new label of each old component."""
+    return np.argsort(permutation, axis=-1)
