@@ -39,7 +39,7 @@ def verdict(comparison: mc.Comparison, section: str) -> tuple[str, str]:
 
 
 def test_everything_agrees_when_it_should(agreeing: mc.Comparison) -> None:
-    assert list(agreeing.verdicts["verdict"]) == ["agree"] * 7
+    assert list(agreeing.verdicts["verdict"]) == ["agree"] * 8
     assert agreeing.restart is None
     assert "likelihood identity: agree" in repr(agreeing)
     assert agreeing.conclusion == "EM and MCMC agree in every section."
@@ -235,7 +235,7 @@ def test_one_component_has_nothing_to_switch(table: pd.DataFrame) -> None:
     spec = replace(SPEC, n_components=1)
     em = mc.fit(spec, table, starts=1)
     comparison = mc.compare(em, stand_in(em, seed=7))
-    assert list(comparison.verdicts["verdict"]) == ["agree"] * 7
+    assert list(comparison.verdicts["verdict"]) == ["agree"] * 8
     assert comparison.estimates.loc["weights[1]", "difference"] == 0.0
     assert not comparison.verdicts["statement"].str.contains("nan").any()
 

@@ -9,18 +9,30 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare import labels
+from mixcompare.backends.em.climbing import Climber
+from mixcompare.backends.em.options import Options
 from mixcompare.comparison.estimates import estimates_table, predicted_shift
+from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.membership import agreement_table, membership_table
-from mixcompare.comparison.switching import invariant_r_hat, optima_table, switching_table
+from mixcompare.comparison.modes import Modes, find_modes, modes_table
+from mixcompare.comparison.switching import (
+    invariant_r_hat,
+    invariants_table,
+    optima_table,
+    switching_table,
+)
 from mixcompare.comparison.verdicts import Evidence, Thresholds, conclude, judge
 from mixcompare.compress import compress
-from mixcompare.errors import DataError
+from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit, permute_posterior
 from mixcompare.labels import IntArray
 from mixcompare.priors import prior_table, resolve_priors
 
 __all__ = ["Comparison", "Thresholds", "compare"]
+
+# A climb that takes longer is given up and counted as unfinished.
+_MOST_ITERATIONS = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -37,15 +49,21 @@ class Comparison:
         The posterior's parameters, so renumbered.
     posterior_responsibilities
         (unit, component) posterior mean class probabilities, components as EM's.
-    estimates, likelihoods, agreement, membership, switching, optima, priors
+    climbed
+        Where draws climb to.
+    estimates, likelihoods, agreement, membership, switching, algorithms, invariants, modes
         Tables: parameters, likelihoods, class membership in short and by unit, label
-        switching, EM's optima, priors.
+        switching, agreement of relabelling algorithms, label-invariant quantities, modes.
+    optima, priors
+        Tables: EM's optima, priors.
+    ordered_by
+        What the ordering constraint among the algorithms sorts.
     verdicts
         section, verdict, reason, statement, by the rules of `mixcompare.comparison.verdicts`.
     thresholds
         What the verdicts were made with.
     restart
-        EM restarted from the highest draw, if that beat EM's maximum.
+        EM restarted from the highest draw or mode, if that beat EM's maximum.
     """
 
     em: Fit
@@ -53,16 +71,21 @@ class Comparison:
     permutation: IntArray
     aligned: xr.Dataset
     posterior_responsibilities: xr.DataArray
+    climbed: Modes
     estimates: pd.DataFrame
     likelihoods: pd.DataFrame
     agreement: pd.DataFrame
     membership: pd.DataFrame
     switching: pd.DataFrame
+    algorithms: pd.DataFrame
+    invariants: pd.DataFrame
+    modes: pd.DataFrame
     optima: pd.DataFrame
     priors: pd.DataFrame
     verdicts: pd.DataFrame
     thresholds: Thresholds
     restart: Fit | None
+    ordered_by: str
 
     @property
     def conclusion(self) -> str:
@@ -93,7 +116,9 @@ class Comparison:
         return f"<p><b>{self.conclusion}</b></p>{self.verdicts.to_html(index=False)}"
 
 
-def compare(first: Fit, second: Fit, *, thresholds: Thresholds | None = None) -> Comparison:
+def compare(
+    first: Fit, second: Fit, *, thresholds: Thresholds | None = None, climbs: int = 100
+) -> Comparison:
     """Compare an EM fit with a posterior of the same model on the same data.
 
     Parameters
@@ -102,12 +127,19 @@ def compare(first: Fit, second: Fit, *, thresholds: Thresholds | None = None) ->
         One fit with ``backend="em"`` and one with ``backend="pymc"``, in any order.
     thresholds
         The rules' thresholds.
+    climbs
+        From how many evenly spaced draws EM is run, to find the modes they belong to; at least
+        one of each chain.
 
     Raises
     ------
     DataError
         If the two are not one fit of each backend, or their models or data differ.
+    OptionError
+        If `climbs` is no positive whole number.
     """
+    if isinstance(climbs, bool) or not isinstance(climbs, int) or climbs < 1:
+        raise OptionError(f"climbs must be a whole number of at least 1, not {climbs!r}.")
     em, other = _sort(first, second)
     thresholds = thresholds or Thresholds()
     prepared = compress(em.panel)
@@ -117,8 +149,12 @@ def compare(first: Fit, second: Fit, *, thresholds: Thresholds | None = None) ->
     raw = other.tree["posterior"].to_dataset()
     aligned = permute_posterior(raw, permutation)
     mean = labels.permute(drawn, permutation, axis=-1).mean(axis=(0, 1))
-    scores = score_likelihoods(em, other, prepared, thresholds.excess)
-    invariant = invariant_r_hat(scores.by_draw, raw["weights"].to_numpy())
+    climber = Climber(em.spec, prepared, Options(max_iterations=_MOST_ITERATIONS), climbs)
+    modes = find_modes(em, climber, drawn, climbs)
+    scores = score_likelihoods(em, other, prepared, thresholds.excess, modes.highest)
+    labelling = label_draws(em, other, aligned, climber.unit_summaries, modes)
+    invariants = invariants_table(scores.by_draw, raw["weights"].to_numpy(), drawn)
+    invariant = invariant_r_hat(invariants)
     estimates = estimates_table(em, raw, aligned)
     agreement = agreement_table(reference, mean)
     moved, switching = switching_table(permutation, estimates, invariant)
@@ -131,6 +167,7 @@ def compare(first: Fit, second: Fit, *, thresholds: Thresholds | None = None) ->
         agreement=agreement,
         optima=optima,
         moved=moved,
+        modes=modes,
         invariant=invariant,
         divergences=int(other.tree["sample_stats"]["diverging"].sum()),
         thresholds=thresholds,
@@ -141,16 +178,23 @@ def compare(first: Fit, second: Fit, *, thresholds: Thresholds | None = None) ->
         permutation=permutation,
         aligned=aligned,
         posterior_responsibilities=em.responsibilities.copy(data=mean),
+        climbed=modes,
         estimates=estimates,
         likelihoods=likelihoods_table(em, scores, prepared),
         agreement=agreement,
-        membership=membership_table(em.panel.unit_labels, reference, mean),
+        membership=membership_table(
+            em.panel.unit_labels, reference, mean, labelling.instability, labelling.classes
+        ),
         switching=switching,
+        algorithms=algorithms_table(labelling, modes),
+        invariants=invariants,
+        modes=modes_table(em, modes, scores.by_draw),
         optima=optima,
         priors=prior_table(em.spec, prepared),
         verdicts=judge(evidence),
         thresholds=thresholds,
         restart=scores.restart,
+        ordered_by=labelling.ordered_by,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare.backends import fit, get_backend
+from mixcompare.comparison.modes import Mode
 from mixcompare.compress import PreparedPanel
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
@@ -32,7 +34,8 @@ class Likelihoods:
     by_draw
         (chain, draw) log-likelihoods.
     restart
-        EM started from the highest draw, if that beats EM's maximum; else None.
+        EM started from the highest draw if that beats EM's maximum, else from the highest
+        mode that draws climb to if that does; None if neither does.
     loo
         elpd, se, p, units with Pareto k above 0.7, and units scored.
     """
@@ -58,7 +61,7 @@ class Likelihoods:
 
 
 def score_likelihoods(
-    em: Fit, posterior_fit: Fit, prepared: PreparedPanel, rounding: float
+    em: Fit, posterior_fit: Fit, prepared: PreparedPanel, rounding: float, highest: Mode
 ) -> Likelihoods:
     """Score each backend's best parameters with the other one.
 
@@ -66,6 +69,8 @@ def score_likelihoods(
     ----------
     rounding
         Relative excess of a draw over EM's maximum that is not yet an excess.
+    highest
+        The highest mode that draws climb to.
     """
     spec = em.spec
     by_draw = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
@@ -76,15 +81,22 @@ def score_likelihoods(
     own = {n: em.tree["estimate"][n].to_numpy() for n in names}
     pymc = get_backend(posterior_fit.backend).unit_log_likelihood(spec, prepared, **own)
     by_em = get_backend(em.backend).unit_log_likelihood(spec, prepared, **best)
-    maximum, highest = em.log_likelihood, float(by_draw.max())
-    beaten = highest - maximum > rounding * max(1.0, abs(maximum))
+    maximum, best_draw = em.log_likelihood, float(by_draw.max())
+    beyond = maximum + rounding * max(1.0, abs(maximum))
+    higher: Mapping[str, FloatArray] | None = None
+    if best_draw > beyond:
+        higher = best
+    elif highest.log_likelihood > beyond:
+        higher = highest.parameters
     return Likelihoods(
         em_maximum=maximum,
         em_by_pymc=float(pymc.sum()),
-        best_draw=highest,
+        best_draw=best_draw,
         best_draw_by_em=float(by_em.sum()),
         by_draw=by_draw,
-        restart=fit(spec, em.panel, backend="em", initial=best, starts=0) if beaten else None,
+        restart=None
+        if higher is None
+        else fit(spec, em.panel, backend="em", initial=higher, starts=0),
         loo=loo_by_unit(posterior_fit),
     )
 
@@ -157,6 +169,7 @@ def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> 
         ),
     ]
     if scores.restart is not None:
-        note = f"from the highest draw; {scores.restart.message}"
+        start = "draw" if scores.excess > 0 else "mode that draws climb to"
+        note = f"from the highest {start}; {scores.restart.message}"
         lines.insert(1, ("EM restarted", scores.restart.log_likelihood, note))
     return pd.DataFrame(lines, columns=["quantity", "value", "note"]).set_index("quantity")

@@ -6,10 +6,16 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.metrics import adjusted_rand_index, relative_entropy, total_variation
-from mixcompare.panel import FloatArray
+from mixcompare.panel import FloatArray, IntArray
 
 
-def membership_table(units: np.ndarray, em: FloatArray, posterior: FloatArray) -> pd.DataFrame:
+def membership_table(
+    units: np.ndarray,
+    em: FloatArray,
+    posterior: FloatArray,
+    instability: FloatArray,
+    classes: IntArray,
+) -> pd.DataFrame:
     """One row per unit, those that differ most first.
 
     Parameters
@@ -18,11 +24,16 @@ def membership_table(units: np.ndarray, em: FloatArray, posterior: FloatArray) -
         (G,) labels.
     em, posterior
         (G, K) class probabilities, components numbered alike.
+    instability
+        (G,) share of draws in which a unit is not in its commonest class.
+    classes
+        (A, G) commonest class by relabelling algorithm.
 
     Returns
     -------
     em_class, em_probability, posterior_class, posterior_probability (of the most probable
-    class, counted from 1) and distance (total variation, 0..1).
+    class, counted from 1), distance (total variation, 0..1), instability, and
+    algorithm_classes, the number of different classes that the algorithms put it into.
     """
     table = pd.DataFrame(
         {
@@ -31,6 +42,8 @@ def membership_table(units: np.ndarray, em: FloatArray, posterior: FloatArray) -
             "posterior_class": posterior.argmax(axis=1) + 1,
             "posterior_probability": posterior.max(axis=1),
             "distance": total_variation(em, posterior),
+            "instability": instability,
+            "algorithm_classes": (np.diff(np.sort(classes, axis=0), axis=0) > 0).sum(axis=0) + 1,
         },
         index=pd.Index(units, name="unit"),
     )

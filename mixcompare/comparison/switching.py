@@ -1,4 +1,4 @@
-"""How labels moved between draws, and which optima EM's starts found."""
+"""How labels moved between draws, what does not depend on them, and EM's optima."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.fit import Fit
-from mixcompare.labels import IntArray, Switching, switching
+from mixcompare.labels import (
+    IntArray,
+    Switching,
+    expected_pairs,
+    pair_probabilities,
+    switching,
+)
 from mixcompare.panel import FloatArray
 from mixcompare.summary import convergence
 
@@ -39,6 +45,11 @@ def switching_table(
             float(moved.switches.mean()),
             f"by chain: {', '.join(map(str, moved.switches))}",
         ),
+        (
+            "draws between switches",
+            float(moved.stay.mean()),
+            f"by chain: {', '.join(f'{stay:.0f}' for stay in moved.stay)}; {draws}: never switched",
+        ),
         ("share of draws relabelled", moved.relabelled, "away from the commonest labelling"),
         ("largest R-hat as sampled", _largest(estimates["r_hat_raw"]), "labels as sampled"),
         ("largest R-hat aligned", _largest(estimates["r_hat"]), "labels aligned to EM"),
@@ -50,16 +61,66 @@ def switching_table(
     return moved, table
 
 
-def invariant_r_hat(log_likelihood: FloatArray, weights: FloatArray) -> dict[str, float]:
-    """R-hat of the log-likelihood (C, S) and of the sorted weights (C, S, K).
+def invariants_table(
+    log_likelihood: FloatArray, weights: FloatArray, responsibilities: FloatArray
+) -> pd.DataFrame:
+    """Convergence of what no relabelling can change, to be judged without any.
 
-    One component's weight never varies and is left out.
+    Parameters
+    ----------
+    log_likelihood, weights, responsibilities
+        (C, S), (C, S, K) and (C, S, G, K).
+
+    Returns
+    -------
+    mean, sd, r_hat, ess_bulk and ess_tail of the log-likelihood, the sorted weights, the
+    expected share of pairs of units that are together, and single such pairs, of which the
+    largest R-hat and the smallest ESS are given. One component's weight never varies and is
+    left out, and so are pairs.
     """
-    found = {"log-likelihood": float(convergence(log_likelihood[..., None])["r_hat"][0])}
-    if weights.shape[-1] > 1:
-        ordered = convergence(np.sort(weights, axis=-1))
-        found["sorted weights"] = float(ordered["r_hat"].max())
-    return found
+    k = weights.shape[-1]
+    values = {"log-likelihood": log_likelihood}
+    if k > 1:
+        ordered = -np.sort(-weights, axis=-1)
+        values |= {f"weight {i + 1} by size": ordered[..., i] for i in range(k)}
+        values["pairs of units together"] = expected_pairs(responsibilities)
+    stacked = np.stack(list(values.values()), axis=-1)
+    table = pd.DataFrame(
+        {
+            "mean": stacked.mean(axis=(0, 1)),
+            "sd": stacked.std(axis=(0, 1), ddof=1),
+            **{name: convergence(stacked)[name] for name in _MEASURES},
+        },
+        index=pd.Index(list(values), name="quantity"),
+    )
+    if k > 1:
+        pairs = _spread_pairs(responsibilities.shape[-2])
+        measured = convergence(pair_probabilities(responsibilities, pairs))
+        worst = {name: _worst(name, measured[name]) for name in _MEASURES}
+        table.loc[f"worst of {len(pairs)} pairs of units"] = {"mean": np.nan, "sd": np.nan, **worst}
+    return table
+
+
+_MEASURES = ("r_hat", "ess_bulk", "ess_tail")
+_PAIRED_UNITS = 15
+
+
+def _spread_pairs(units: int) -> IntArray:
+    """(P, 2) all pairs of a few evenly spaced units."""
+    few = np.unique(np.linspace(0, units - 1, _PAIRED_UNITS).astype(np.intp))
+    return few[np.argwhere(np.triu(np.ones((len(few), len(few)), dtype=bool), 1))]
+
+
+def _worst(name: str, values: FloatArray) -> float:
+    values = values[np.isfinite(values)]
+    return float((max if name == "r_hat" else min)(values, default=np.nan))
+
+
+def invariant_r_hat(invariants: pd.DataFrame) -> dict[str, float]:
+    """R-hat of the log-likelihood and the largest of the sorted weights."""
+    found = {"log-likelihood": float(invariants["r_hat"]["log-likelihood"])}
+    weights = invariants["r_hat"][invariants.index.str.startswith("weight ")]
+    return found | ({"sorted weights": float(weights.max())} if len(weights) else {})
 
 
 def optima_table(em: Fit) -> pd.DataFrame:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.comparison.likelihoods import Likelihoods
+from mixcompare.comparison.modes import Modes
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
 from mixcompare.labels import Switching
@@ -27,6 +28,8 @@ from mixcompare.panel import FloatArray
 
 WORSE_OPTIMUM = "EM stopped at a worse optimum"
 MODES = "chains in different modes"
+SEVERAL = "several modes"
+UNVISITED = "no draw belongs to EM's mode"
 NOT_CONVERGED = "not converged"
 PRIOR = "prior pull"
 SKEWED = "skewed posterior"
@@ -45,8 +48,10 @@ class Thresholds:
     starts_at_best
         Starts that should have reached the best optimum.
     r_hat, r_hat_modes
-        R-hat of a converged parameter; R-hat of the log-likelihood above which chains
-        sit in different modes.
+        R-hat of a converged parameter; R-hat of the log-likelihood or the sorted weights
+        above which chains sit in different modes, if draws belong to several.
+    other_modes
+        Share of the draws that may climb to another mode than the commonest.
     ess
         Bulk effective sample size of every parameter.
     difference
@@ -66,6 +71,7 @@ class Thresholds:
     starts_at_best: int = 3
     r_hat: float = 1.01
     r_hat_modes: float = 1.05
+    other_modes: float = 0.05
     ess: float = 400.0
     difference: float = 0.5
     mean_log_likelihood: float = 2.0
@@ -95,19 +101,31 @@ class Evidence:
     agreement: pd.DataFrame
     optima: pd.DataFrame
     moved: Switching
+    modes: Modes
     invariant: dict[str, float]
     divergences: int
     thresholds: Thresholds
 
     @property
     def worse_optimum(self) -> bool:
-        """Whether a draw has beaten EM's maximum."""
+        """Whether a draw, or the mode that one climbs to, has beaten EM's maximum."""
         return self.scores.restart is not None
 
     @property
+    def several_modes(self) -> bool:
+        """Whether draws that are no rare exceptions belong to different modes."""
+        return self.modes.share_of_others > self.thresholds.other_modes
+
+    @property
     def different_modes(self) -> bool:
-        """Whether chains differ in quantities that relabelling cannot change."""
-        return max(self.invariant.values(), default=np.nan) > self.thresholds.r_hat_modes
+        """Whether draws have several modes and chains disagree on what labels cannot change."""
+        apart = max(self.invariant.values(), default=np.nan) > self.thresholds.r_hat_modes
+        return self.several_modes and apart
+
+    @property
+    def unvisited(self) -> bool:
+        """Whether no draw that was climbed from ends at EM's best optimum."""
+        return self.modes.share_of_em == 0
 
     @property
     def converged(self) -> bool:
@@ -174,13 +192,17 @@ def judge_optimum(e: Evidence) -> Verdict:
     """EM's maximum must not be beaten by a draw, and several starts should find it."""
     section = "EM optimum"
     if e.scores.restart is not None:
+        above = (
+            f"A draw has a log-likelihood {e.scores.excess:.4g} above EM's maximum"
+            if e.scores.excess > 0
+            else "No draw is above EM's maximum, but draws climb to a higher one"
+        )
         return Verdict(
             section,
             "differ",
             WORSE_OPTIMUM,
-            f"A draw has a log-likelihood {e.scores.excess:.4g} above EM's maximum; EM restarted "
-            f"from it reaches {e.scores.restart.log_likelihood:.4f} instead of "
-            f"{e.scores.em_maximum:.4f}. Use more starts.",
+            f"{above}; EM restarted from it reaches {e.scores.restart.log_likelihood:.4f} instead "
+            f"of {e.scores.em_maximum:.4f}. Use more starts.",
         )
     if e.em.status != "converged":
         return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
@@ -210,6 +232,28 @@ def judge_convergence(e: Evidence) -> Verdict:
     return Verdict("MCMC convergence", "caution", NOT_CONVERGED, found)
 
 
+def judge_modes(e: Evidence) -> Verdict:
+    """Draws should belong to one mode, copies of which are only labels, and it should be EM's."""
+    section, modes = "modes", e.modes
+    climbed, count = modes.visited.size, int((modes.shares.sum(axis=1) > 0).sum())
+    unfinished = float((modes.visited < 0).mean())
+    lost = f"; from {unfinished:.1%} EM did not converge" if unfinished else ""
+    found = (
+        f"Of {climbed} draws, {modes.share_of_em:.1%} climb by EM to its estimate; they end at "
+        f"{count} mode{'' if count == 1 else 's'} up to labels, {modes.share_of_others:.1%} of "
+        f"them outside the commonest{lost}."
+    )
+    if e.worse_optimum:
+        return Verdict(section, "differ", WORSE_OPTIMUM, found)
+    if e.unvisited:
+        return Verdict(section, "differ", UNVISITED, found)
+    if e.different_modes:
+        return Verdict(section, "differ", MODES, found)
+    if e.several_modes:
+        return Verdict(section, "caution", SEVERAL, f"{found} The chains agree on how often.")
+    return Verdict(section, "agree", "", found)
+
+
 def judge_estimates(e: Evidence) -> Verdict:
     """Posterior means must lie near the maximum, in posterior sds."""
     difference = e.estimates["difference"]
@@ -234,8 +278,15 @@ def _likely_reason(e: Evidence) -> tuple[str, str]:
         return WORSE_OPTIMUM, "A draw has beaten EM's maximum, so EM's estimate is not the maximum."
     if e.different_modes:
         return MODES, "The chains have not mixed, so that their mean describes no mode."
+    if e.unvisited:
+        return UNVISITED, "No draw climbs to EM's estimate, so the backends describe other modes."
     if not e.converged:
         return NOT_CONVERGED, "The chains have not converged, so the difference may be noise."
+    if e.several_modes:
+        return SEVERAL, (
+            f"{e.modes.share_of_others:.1%} of the draws belong to other modes than the "
+            "commonest, and the posterior's mean lies between them."
+        )
     if np.isnan(e.shift).any():
         return "unknown", "EM has no standard errors, so the prior's pull cannot be predicted."
     difference = e.estimates["difference"]
@@ -293,8 +344,8 @@ def judge_membership(e: Evidence) -> Verdict:
     )
     if same >= e.thresholds.same_class and distance <= e.thresholds.distance:
         return Verdict("class membership", "agree", "", found)
-    reason = WORSE_OPTIMUM if e.worse_optimum else MODES if e.different_modes else NOT_CONVERGED
-    if reason == NOT_CONVERGED and e.converged:
+    reason, _ = _likely_reason(e)
+    if reason not in (WORSE_OPTIMUM, MODES, UNVISITED, NOT_CONVERGED, SEVERAL):
         reason = "overlapping classes"
     return Verdict("class membership", "differ", reason, found)
 
@@ -318,6 +369,7 @@ _RULES: tuple[Callable[[Evidence], Verdict], ...] = (
     judge_identity,
     judge_optimum,
     judge_convergence,
+    judge_modes,
     judge_estimates,
     judge_likelihoods,
     judge_membership,

@@ -1,0 +1,211 @@
+"""Modes that remain after alignment, told from copies of one mode.
+
+A mode here is an optimum of the likelihood up to its labels, and a draw belongs to the one
+that EM reaches from it (Yao & Lindsay 2009). That needs no choice of distance or number of
+clusters. It knows nothing of how high the barriers between modes are: where classes overlap, a
+posterior with a single hump can lie over several small optima, which the table shows by
+their small gaps and distances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mixcompare import labels
+from mixcompare.backends.em.climbing import Climber, Summit
+from mixcompare.fit import Fit
+from mixcompare.labels import IntArray
+from mixcompare.metrics import total_variation
+from mixcompare.panel import FloatArray
+from mixcompare.parameters import VARIABLES
+
+# Ends that agree to these are one mode: log-likelihood relative to its size, and mean distance
+# of the class probabilities. EM stops within 1e-12, so that both are generous.
+_SAME_LOG_LIKELIHOOD = 1e-7
+_SAME_PLACE = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mode:
+    """An optimum of the likelihood, labelled as EM's estimate as far as it can be.
+
+    Attributes
+    ----------
+    log_likelihood
+        All constants in.
+    responsibilities
+        (G, K).
+    parameters
+        weights, coefficients and covariance in the data's units.
+    optimum
+        Number of EM's optimum, 0 the best; None if none of EM's starts has reached it.
+    """
+
+    log_likelihood: float
+    responsibilities: FloatArray
+    parameters: Mapping[str, FloatArray]
+    optimum: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Modes:
+    """Where draws climb to.
+
+    Attributes
+    ----------
+    modes
+        Those that were visited and EM's best optimum, the highest first.
+    visited
+        (C, D) place in `modes` of each climbed draw; -1 if EM did not converge from it.
+    draws
+        (D,) which draws of each chain were climbed from.
+    permutation
+        (C, D, K) that give the climbed draws the labels of their modes.
+    """
+
+    modes: tuple[Mode, ...]
+    visited: IntArray
+    draws: IntArray
+    permutation: IntArray
+
+    @property
+    def highest(self) -> Mode:
+        """The mode of highest log-likelihood."""
+        return self.modes[0]
+
+    @property
+    def shares(self) -> FloatArray:
+        """(modes, C) shares of each chain's climbed draws."""
+        return np.stack([(self.visited == i).mean(axis=1) for i in range(len(self.modes))])
+
+    @property
+    def share_of_em(self) -> float:
+        """Share of the climbed draws that end at EM's best optimum."""
+        numbers = [mode.optimum for mode in self.modes]
+        return float(self.shares[numbers.index(0)].mean())
+
+    @property
+    def share_of_others(self) -> float:
+        """Share of the climbed draws that end anywhere but at the commonest mode."""
+        return float(1 - self.shares.mean(axis=1).max())
+
+
+def find_modes(em: Fit, climber: Climber, responsibilities: FloatArray, climbs: int) -> Modes:
+    """Climb from evenly spaced draws of every chain by EM.
+
+    Parameters
+    ----------
+    climber
+        EM on the fits' data.
+    responsibilities
+        (C, S, G, K) by draw.
+    climbs
+        How many draws to climb from, over all chains; at least one of each.
+    """
+    chains, available = responsibilities.shape[:2]
+    wanted = min(available, max(1, climbs // chains))
+    draws = np.unique(np.linspace(0, available - 1, wanted).astype(np.intp))
+    known = _optima(em, climber)
+
+    def climb(tau: FloatArray) -> tuple[int, IntArray]:
+        summit = climber.climb(tau)
+        if summit is None:
+            return -1, labels.align_to_reference(tau, known[0].responsibilities)
+        found = _place(known, summit)
+        # EM keeps the draw's labels on its way up, so that what aligns its end aligns it.
+        end = labels.align_to_reference(summit.responsibilities, known[found].responsibilities)
+        return found, end
+
+    visited, permutation = labels.climbing(responsibilities[:, draws], climb)
+    return _sorted(known, visited, draws, permutation)
+
+
+def _optima(em: Fit, climber: Climber) -> list[Mode]:
+    """EM's distinct optima, the best first, at the best start that reached each."""
+    starts = em.tree["starts"].to_dataset()
+    numbers = starts["optimum"].to_numpy()
+    log_likelihood = starts["log_likelihood"].to_numpy()
+    found = []
+    for optimum in range(numbers.max() + 1):
+        members = np.flatnonzero(numbers == optimum)
+        best = members[log_likelihood[members].argmax()]
+        own = {name: starts[name].to_numpy()[best] for name in VARIABLES}
+        found.append(Mode(float(log_likelihood[best]), climber.responsibilities(own), own, optimum))
+    return found
+
+
+def _place(known: list[Mode], summit: Summit) -> int:
+    """Number of the summit among the known modes, to which it is added if it is new."""
+    near = _SAME_LOG_LIKELIHOOD * (1 + abs(summit.log_likelihood))
+    for i, mode in enumerate(known):
+        if abs(mode.log_likelihood - summit.log_likelihood) > near:
+            continue
+        order = labels.align_to_reference(summit.responsibilities, mode.responsibilities)
+        apart = total_variation(summit.responsibilities[:, order], mode.responsibilities)
+        if apart.mean() <= _SAME_PLACE:
+            return i
+    order = labels.align_to_reference(summit.responsibilities, known[0].responsibilities)
+    own = summit.parameters.permuted(order)
+    parameters = {name: getattr(own, name) for name in VARIABLES}
+    known.append(Mode(summit.log_likelihood, summit.responsibilities[:, order], parameters, None))
+    return len(known) - 1
+
+
+def _sorted(known: list[Mode], visited: IntArray, draws: IntArray, permutation: IntArray) -> Modes:
+    """The visited modes and EM's best optimum, the highest first."""
+    kept = [i for i in range(len(known)) if i == 0 or (visited == i).any()]
+    kept.sort(key=lambda i: -known[i].log_likelihood)
+    place = np.full(len(known) + 1, -1, dtype=np.intp)  # the last is for -1
+    place[kept] = np.arange(len(kept))
+    return Modes(tuple(known[i] for i in kept), place[visited], draws, permutation)
+
+
+def modes_table(em: Fit, modes: Modes, by_draw: FloatArray) -> pd.DataFrame:
+    """One row per mode, the highest first.
+
+    Parameters
+    ----------
+    by_draw
+        (C, S) log-likelihoods of all draws.
+
+    Returns
+    -------
+    log_likelihood; gap to EM's maximum (negative: above it); optimum, EM's number for it from
+    1, missing if no start has reached it; draws and share of the climbed draws that end
+    there; draws_log_likelihood, their mean log-likelihood before climbing; distance, mean
+    total variation from EM's class probabilities; smallest_class in units; and the
+    share of each chain's draws. Draws from which EM did not converge make a last row.
+    """
+    climbed = by_draw[:, modes.draws]
+    reference = modes.modes[[m.optimum for m in modes.modes].index(0)].responsibilities
+    rows = []
+    for i, mode in enumerate(modes.modes):
+        here = modes.visited == i
+        rows.append(
+            {
+                "log_likelihood": mode.log_likelihood,
+                "gap": em.log_likelihood - mode.log_likelihood,
+                "optimum": np.nan if mode.optimum is None else mode.optimum + 1,
+                "distance": float(total_variation(mode.responsibilities, reference).mean()),
+                "smallest_class": float(mode.responsibilities.sum(axis=0).min()),
+                **_visits(here, climbed),
+            }
+        )
+    unfinished = modes.visited < 0
+    if unfinished.any():
+        rows.append(_visits(unfinished, climbed))
+    names = [str(i + 1) for i in range(len(modes.modes))] + ["none"] * int(unfinished.any())
+    return pd.DataFrame(rows, index=pd.Index(names, name="mode"))
+
+
+def _visits(here: np.ndarray, climbed: FloatArray) -> dict[str, float]:
+    return {
+        "draws": int(here.sum()),
+        "share": float(here.mean()),
+        "draws_log_likelihood": float(climbed[here].mean()) if here.any() else np.nan,
+        **{f"chain {c + 1}": float(row.mean()) for c, row in enumerate(here)},
+    }
