@@ -23,9 +23,12 @@ from tests.report_page import Page, check, comparison_of, growth
 
 TABLES = {
     "agreement",
+    "algorithms",
     "estimates",
+    "invariants",
     "likelihoods",
     "membership",
+    "modes",
     "optima",
     "priors",
     "starts",
@@ -69,8 +72,10 @@ def test_files(report: Path) -> None:
     assert {p.stem for p in (folder / "tables").glob("*.csv")} == TABLES
     assert {p.stem for p in (folder / "figures").glob("*.svg")} == {
         "class-means",
+        "co-clustering",
         "em-log-likelihood",
         "forest",
+        "permutations",
         "ranks",
         "responsibilities",
         "traces",
@@ -83,7 +88,7 @@ def test_page_stands_alone_and_escapes(report: Path) -> None:
     assert "<script>" not in report.read_text("utf-8")
     for section in ("summary", "model", "estimates", "membership", "optima", "reproduction"):
         assert section in parsed.ids
-    assert parsed.tags.count("figure") == 6
+    assert parsed.tags.count("figure") == 8
 
 
 def test_tables_are_the_comparisons(comparison: mc.Comparison, report: Path) -> None:

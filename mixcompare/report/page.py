@@ -19,6 +19,7 @@ from mixcompare.report.plots_data import class_means
 from mixcompare.report.plots_em import ascent
 from mixcompare.report.plots_membership import responsibilities
 from mixcompare.report.plots_parameters import forest, ranks, traces
+from mixcompare.report.plots_switching import co_clustering, permutations
 from mixcompare.report.provenance import code_again, code_reload
 from mixcompare.report.rendering import Drawing
 
@@ -32,6 +33,7 @@ _BADGES: Final = {
 _PLACES: Final = (
     ("identity", "likelihoods"),
     ("optimum", "optima"),
+    ("modes", "modes"),
     ("starts", "optima"),
     ("convergence", "convergence"),
     ("estimates", "estimates"),
@@ -71,18 +73,23 @@ def drawings(comparison: Comparison) -> dict[str, Drawing]:
         class_means,
         forest,
         responsibilities,
+        co_clustering,
         traces,
+        permutations,
         ranks,
         ascent,
     )
     with style():
-        made = [make(comparison) for make in makers if make is not ranks or _several(comparison)]
+        made = [make(comparison) for make in makers if _shows_something(make, comparison)]
     return {drawing.name: drawing for drawing in made}
 
 
-def _several(comparison: Comparison) -> bool:
-    """Ranks compare chains, so one chain has none to show."""
-    return len(comparison.permutation) > 1
+def _shows_something(make: Callable[[Comparison], Drawing], comparison: Comparison) -> bool:
+    """Ranks compare chains, and one class has no labels to exchange."""
+    chains, _, k = comparison.permutation.shape
+    if make is ranks:
+        return bool(chains > 1)
+    return bool(k > 1 or make not in (co_clustering, permutations))
 
 
 def render(
@@ -192,7 +199,7 @@ def _sections(comparison: Comparison, figures: dict[str, Drawing]) -> list[Secti
             "membership",
             "Class membership",
             ("Posterior probabilities are averages over the aligned draws.",),
-            chosen("responsibilities"),
+            chosen("responsibilities", "co-clustering"),
             (
                 tables.quantities("agreement", "Agreement of the classes", comparison.agreement),
                 tables.class_sizes(comparison),
@@ -208,11 +215,26 @@ def _sections(comparison: Comparison, figures: dict[str, Drawing]) -> list[Secti
                 "convergence. What still disagrees after alignment is real multimodality or a "
                 "chain that is too short.",
             ),
-            chosen("traces", "ranks"),
+            chosen("traces", "permutations", "ranks"),
             (
                 tables.quantities("switching", "Label switching", comparison.switching),
+                tables.invariants(comparison),
+                tables.algorithms(comparison),
                 tables.convergence(comparison),
             ),
+        ),
+        Section(
+            "modes",
+            "Modes",
+            (
+                "A draw belongs to the optimum that EM climbs to from it. Copies of one optimum "
+                "under other labels count as one, so several rows are several modes of the "
+                "likelihood, whatever the labels. A small gap and a small distance mean that two "
+                "are hardly different fits. From draws of no mode EM did not converge, mostly "
+                "because a class emptied.",
+            ),
+            (),
+            (tables.modes(comparison),),
         ),
         Section(
             "optima",

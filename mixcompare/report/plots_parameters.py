@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixcompare.comparison import Comparison
+from mixcompare.panel import IntArray
 from mixcompare.parameters import Parameter, flatten
 from mixcompare.report.palette import (
     BACKENDS,
@@ -107,23 +108,41 @@ def _forest_panel(ax: Axes, label: str, members: list[Parameter], estimates: pd.
 
 def traces(comparison: Comparison) -> Drawing:
     """Draws in the order of sampling, before and after alignment."""
-    names, figure = _by_state(comparison, _arviz_trace, _MOST_DRAWS, "draw")
+    names, figure, axes = _by_state(comparison, _arviz_trace, _MOST_DRAWS, "draw")
+    for ax in axes[:, 0]:
+        _mark_switches(ax, comparison.permutation)
     return draw(
         figure,
         "traces",
         "Traces before and after alignment",
         f"{', '.join(names)}; one colour per chain. Left: as sampled, where jumps between levels "
-        "or chains at different levels show exchanged labels. Right: aligned, where every "
-        "chain should look like the same noise around one level. "
+        "or chains at different levels show exchanged labels; ticks along the top, one row per "
+        "chain, mark the draws at which alignment found the labels exchanged. Right: aligned, "
+        "where every chain should look like the same noise around one level. "
         f"At most {_MOST_DRAWS} evenly spaced draws per chain are shown.",
         "Trace plots of a few parameters by chain: as sampled on the left, after alignment of "
         "the labels on the right.",
     )
 
 
+def _mark_switches(ax: Axes, permutation: IntArray) -> None:
+    """A tick for every draw whose labels differ from the draw before, above the traces."""
+    chains = len(permutation)
+    switched = (np.diff(permutation, axis=1) != 0).any(axis=2)
+    if not switched.any():
+        return
+    low, high = ax.get_ylim()
+    row = 0.05 * (high - low)
+    ax.set_ylim(low, high + row * (chains + 1))
+    for chain, color in enumerate(chain_colors(chains)):
+        at = np.flatnonzero(switched[chain]) + 1
+        height = high + row * (chains - chain)
+        ax.plot(at, np.full(len(at), height), "|", color=color, ms=4, mew=0.9, rasterized=True)
+
+
 def ranks(comparison: Comparison) -> Drawing:
     """Chains compared by ranks, before and after alignment."""
-    names, figure = _by_state(comparison, _arviz_rank, 10**9, "fractional rank")
+    names, figure, _ = _by_state(comparison, _arviz_rank, 10**9, "fractional rank")
     return draw(
         figure,
         "ranks",
@@ -142,7 +161,8 @@ def _by_state(
     plot: Callable[[xr.DataTree, Any], None],
     most_draws: int,
     xlabel: str,
-) -> tuple[list[str], Figure]:
+) -> tuple[list[str], Figure, Any]:
+    """Names, figure and axes (parameter, state)."""
     import arviz_plots
     from matplotlib import pyplot
 
@@ -171,7 +191,7 @@ def _by_state(
             ax = axes.isel(parameter=row, state=state).item()
             ax.set_title(f"{name}, {_STATES[state]}", fontsize=10)
             ax.set_xlabel(xlabel if row == len(names) - 1 else "")
-    return names, figure
+    return names, figure, axes.transpose("parameter", "state").to_numpy()
 
 
 def _arviz_trace(tree: xr.DataTree, collection: Any) -> None:

@@ -33,6 +33,9 @@ def csv_tables(comparison: Comparison) -> dict[str, str]:
         "agreement": (comparison.agreement, True),
         "membership": (comparison.membership, True),
         "switching": (comparison.switching, True),
+        "algorithms": (comparison.algorithms, True),
+        "invariants": (comparison.invariants, True),
+        "modes": (comparison.modes, True),
         "optima": (comparison.optima, True),
         "priors": (comparison.priors, False),
         "verdicts": (comparison.verdicts, False),
@@ -93,6 +96,70 @@ def convergence(comparison: Comparison) -> Table:
     )
 
 
+def invariants(comparison: Comparison) -> Table:
+    """What no relabelling can change."""
+    frame = comparison.invariants
+    return table(
+        "invariants",
+        "Label-invariant quantities, whose convergence needs no relabelling",
+        [
+            (Column("quantity", numeric=False), frame.index, str),
+            (Column("mean"), frame["mean"], significant),
+            (Column("s.d."), frame["sd"], significant),
+            (Column("R-hat"), frame["r_hat"], fixed(3)),
+            (Column("bulk ESS"), frame["ess_bulk"], count),
+            (Column("tail ESS"), frame["ess_tail"], count),
+        ],
+    )
+
+
+def algorithms(comparison: Comparison) -> Table:
+    """Agreement of the relabelling algorithms."""
+    frame = comparison.algorithms
+    ordered = f"; ordering is by {comparison.ordered_by}" if comparison.ordered_by else ""
+    return table(
+        "algorithms",
+        "Agreement of relabelling algorithms: share of draws given the same permutation, up to "
+        f"one renumbering for all{ordered}",
+        [
+            (Column("algorithm", numeric=False), frame.index, str),
+            (Column("source", numeric=False), frame["source"], str),
+            (
+                Column("units moved", "whose commonest class is another than by alignment to EM"),
+                frame["moved_units"],
+                count,
+            ),
+            *((Column(name), frame[name], fixed(3)) for name in frame.index),
+        ],
+    )
+
+
+def modes(comparison: Comparison) -> Table:
+    """Modes that draws climb to."""
+    frame = comparison.modes
+    chains = [name for name in frame.columns if name.startswith("chain ")]
+    return table(
+        "modes",
+        f"Modes that {comparison.climbed.visited.size} evenly spaced draws climb to, the highest "
+        "first",
+        [
+            (Column("mode", numeric=False), frame.index, str),
+            (Column("log-likelihood"), frame["log_likelihood"], fixed(4)),
+            (Column("gap", "EM's maximum less the mode's log-likelihood"), frame["gap"], fixed(4)),
+            (Column("EM's optimum", "number in the table of EM's optima"), frame["optimum"], count),
+            (
+                Column("distance", "mean total variation from EM's class probabilities"),
+                frame["distance"],
+                fixed(4),
+            ),
+            (Column("smallest class", "in units"), frame["smallest_class"], significant),
+            (Column("draws' mean log-likelihood"), frame["draws_log_likelihood"], fixed(2)),
+            (Column("share of draws"), frame["share"], percent),
+            *((Column(name), frame[name], percent) for name in chains),
+        ],
+    )
+
+
 def quantities(name: str, caption: str, frame: pd.DataFrame) -> Table:
     """A table of unlike quantities with a note each."""
     values = [quantity(str(q), value) for q, value in frame["value"].items()]
@@ -124,6 +191,16 @@ def membership(comparison: Comparison) -> Table:
                 Column("distance", "total variation of the class probabilities, 0 to 1"),
                 frame["distance"],
                 significant,
+            ),
+            (
+                Column("instability", "share of aligned draws outside the unit's commonest class"),
+                frame["instability"],
+                percent,
+            ),
+            (
+                Column("classes", "different classes that the relabelling algorithms put it into"),
+                frame["algorithm_classes"],
+                count,
             ),
         ],
     )
