@@ -105,7 +105,7 @@ def _best_separated(parameters: tuple[Parameter, ...], aligned: xr.Dataset) -> P
     """
     best, chosen = 0.0, None
     for parameter in parameters:
-        if parameter.component != 1 or parameter.variable == "covariance":
+        if parameter.component != 1 or parameter.variable not in ("weights", "coefficients"):
             continue
         values = _values(aligned, parameter)
         mean, spread = values.mean(axis=(0, 1)), values.std(axis=(0, 1)).max()

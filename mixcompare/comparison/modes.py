@@ -21,11 +21,11 @@ from mixcompare.fit import Fit
 from mixcompare.labels import IntArray
 from mixcompare.metrics import total_variation
 from mixcompare.panel import FloatArray
-from mixcompare.parameters import VARIABLES
+from mixcompare.parameters import VARIABLES, variables
 
-# Ends that agree to these are one mode: log-likelihood relative to its size, and mean distance
-# of the class probabilities. EM stops within 1e-12, so that both are generous.
-_SAME_LOG_LIKELIHOOD = 1e-7
+# Ends that agree to these are one mode: objective relative to its size, and mean distance of
+# the class probabilities. EM stops within 1e-12, so that both are generous.
+_SAME_HEIGHT = 1e-7
 _SAME_PLACE = 0.01
 
 
@@ -35,17 +35,18 @@ class Mode:
 
     Attributes
     ----------
-    log_likelihood
-        All constants in.
+    log_likelihood, objective
+        All constants in; the objective is what EM climbs, see `Summit`.
     responsibilities
         (G, K).
     parameters
-        weights, coefficients and covariance in the data's units.
+        Arrays by name, in the data's units.
     optimum
         Number of EM's optimum, 0 the best; None if none of EM's starts has reached it.
     """
 
     log_likelihood: float
+    objective: float
     responsibilities: FloatArray
     parameters: Mapping[str, FloatArray]
     optimum: int | None
@@ -74,7 +75,7 @@ class Modes:
 
     @property
     def highest(self) -> Mode:
-        """The mode of highest log-likelihood."""
+        """The mode of highest objective."""
         return self.modes[0]
 
     @property
@@ -129,36 +130,39 @@ def _optima(em: Fit, climber: Climber) -> list[Mode]:
     starts = em.tree["starts"].to_dataset()
     numbers = starts["optimum"].to_numpy()
     log_likelihood = starts["log_likelihood"].to_numpy()
+    objective = log_likelihood + starts["log_prior"].to_numpy()
     found = []
     for optimum in range(numbers.max() + 1):
         members = np.flatnonzero(numbers == optimum)
-        best = members[log_likelihood[members].argmax()]
-        own = {name: starts[name].to_numpy()[best] for name in VARIABLES}
-        found.append(Mode(float(log_likelihood[best]), climber.responsibilities(own), own, optimum))
+        best = members[objective[members].argmax()]
+        own = {name: starts[name].to_numpy()[best] for name in variables(starts)}
+        tau = climber.responsibilities(own)
+        found.append(Mode(float(log_likelihood[best]), float(objective[best]), tau, own, optimum))
     return found
 
 
 def _place(known: list[Mode], summit: Summit) -> int:
     """Number of the summit among the known modes, to which it is added if it is new."""
-    near = _SAME_LOG_LIKELIHOOD * (1 + abs(summit.log_likelihood))
+    near = _SAME_HEIGHT * (1 + abs(summit.objective))
     for i, mode in enumerate(known):
-        if abs(mode.log_likelihood - summit.log_likelihood) > near:
+        if abs(mode.objective - summit.objective) > near:
             continue
         order = labels.align_to_reference(summit.responsibilities, mode.responsibilities)
         apart = total_variation(summit.responsibilities[:, order], mode.responsibilities)
         if apart.mean() <= _SAME_PLACE:
             return i
     order = labels.align_to_reference(summit.responsibilities, known[0].responsibilities)
-    own = summit.parameters.permuted(order)
-    parameters = {name: getattr(own, name) for name in VARIABLES}
-    known.append(Mode(summit.log_likelihood, summit.responsibilities[:, order], parameters, None))
+    own, tau = summit.parameters.permuted(order), summit.responsibilities[:, order]
+    named = {name: getattr(own, name) for name in VARIABLES}
+    arrays = {name: array for name, array in named.items() if array is not None}
+    known.append(Mode(summit.log_likelihood, summit.objective, tau, arrays, None))
     return len(known) - 1
 
 
 def _sorted(known: list[Mode], visited: IntArray, draws: IntArray, permutation: IntArray) -> Modes:
     """The visited modes and EM's best optimum, the highest first."""
     kept = [i for i in range(len(known)) if i == 0 or (visited == i).any()]
-    kept.sort(key=lambda i: -known[i].log_likelihood)
+    kept.sort(key=lambda i: -known[i].objective)
     place = np.full(len(known) + 1, -1, dtype=np.intp)  # the last is for -1
     place[kept] = np.arange(len(kept))
     return Modes(tuple(known[i] for i in kept), place[visited], draws, permutation)

@@ -19,11 +19,16 @@ from mixcompare.spec import MixtureSpec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summit:
-    """Where EM ended: parameters in the data's units, responsibilities (G, K)."""
+    """Where EM ended: parameters in the data's units, responsibilities (G, K).
+
+    The objective is what EM climbs: the log-likelihood, for a mode of the posterior with the
+    log-prior.
+    """
 
     parameters: Parameters
     responsibilities: FloatArray
     log_likelihood: float
+    objective: float
 
 
 class Climber:
@@ -41,9 +46,8 @@ class Climber:
         self, spec: MixtureSpec, prepared: PreparedPanel, options: Options, climbs: int
     ) -> None:
         self._spec, self._options = spec, options
-        self._data = with_kernels(
-            standardise(spec, prepared), options.kernels, spec.n_components, climbs
-        )
+        data = standardise(spec, prepared, with_prior=options.estimator == "map")
+        self._data = with_kernels(data, options.kernels, spec.n_components, climbs)
 
     def climb(self, responsibilities: FloatArray) -> Summit | None:
         """The optimum above responsibilities (G, K); None if EM does not converge."""
@@ -55,10 +59,11 @@ class Climber:
             self._data.to_raw(run.parameters[-1]),
             run.e_step.responsibilities,
             float(run.log_likelihood[-1]),
+            float(run.objective[-1]),
         )
 
     def responsibilities(self, parameters: Mapping[str, FloatArray]) -> FloatArray:
-        """(G, K) at weights, coefficients and covariance in the data's units."""
+        """(G, K) at parameters by name, in the data's units."""
         return users_start(self._spec, self._data, parameters)
 
     @property
