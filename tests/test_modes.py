@@ -9,6 +9,7 @@ import mixcompare as mc
 from mixcompare import labels
 from mixcompare.backends.em.climbing import Climber
 from mixcompare.backends.em.options import Options
+from mixcompare.comparison import likelihoods
 from mixcompare.compress import compress
 from mixcompare.metrics import total_variation
 from tests.em_cases import simulate
@@ -84,6 +85,18 @@ def test_a_higher_mode_is_found_though_no_draw_is_above_em(em: mc.Fit, second: m
     assert verdict(comparison, "EM optimum") == ("differ", "EM stopped at a worse optimum")
     statement = comparison.verdicts["statement"][1]
     assert "draws climb to a higher one" in statement
+
+
+def test_a_draw_from_which_em_collapses(
+    em: mc.Fit, second: mc.Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collapse(*args: object, **options: object) -> None:
+        raise mc.DegenerateFitError("component 1 has collapsed")
+
+    monkeypatch.setattr(likelihoods, "fit", collapse)
+    comparison = mc.compare(second, stand_in(em, draws=20, spread=0.1), climbs=4)
+    assert comparison.restart is None
+    assert verdict(comparison, "EM optimum") == ("caution", "unbounded likelihood near a draw")
 
 
 def test_climbing_from_the_estimate_stays_there(em: mc.Fit) -> None:

@@ -13,6 +13,7 @@ import xarray as xr
 from mixcompare.backends import fit, get_backend
 from mixcompare.comparison.modes import Mode
 from mixcompare.compress import PreparedPanel
+from mixcompare.errors import DegenerateFitError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import variables
@@ -35,7 +36,9 @@ class Likelihoods:
         (chain, draw) log-likelihoods.
     restart
         EM started from the highest draw if that beats EM's maximum, else from the highest
-        mode that draws climb to if that does; None if neither does.
+        mode that draws climb to if that does; None if neither does, or EM collapsed.
+    collapsed
+        Whether EM started from what beats its maximum ended degenerate.
     loo
         elpd, se, p, units with Pareto k above 0.7, and units scored.
     """
@@ -46,6 +49,7 @@ class Likelihoods:
     best_draw_by_em: float
     by_draw: FloatArray
     restart: Fit | None
+    collapsed: bool
     loo: dict[str, float]
 
     @property
@@ -88,17 +92,25 @@ def score_likelihoods(
         higher = best
     elif highest.log_likelihood > beyond:
         higher = highest.parameters
+    restart = None if higher is None else _restarted(em, higher)
     return Likelihoods(
         em_maximum=maximum,
         em_by_pymc=float(pymc.sum()),
         best_draw=best_draw,
         best_draw_by_em=float(by_em.sum()),
         by_draw=by_draw,
-        restart=None
-        if higher is None
-        else fit(spec, em.panel, backend="em", initial=higher, starts=0),
+        restart=restart,
+        collapsed=higher is not None and restart is None,
         loo=loo_by_unit(posterior_fit),
     )
+
+
+def _restarted(em: Fit, initial: Mapping[str, FloatArray]) -> Fit | None:
+    """EM from given parameters; None where a component collapses from there."""
+    try:
+        return fit(em.spec, em.panel, backend="em", initial=initial, starts=0)
+    except DegenerateFitError:
+        return None
 
 
 def loo_by_unit(posterior_fit: Fit) -> dict[str, float]:

@@ -27,6 +27,7 @@ from mixcompare.labels import Switching
 from mixcompare.panel import FloatArray
 
 WORSE_OPTIMUM = "EM stopped at a worse optimum"
+UNBOUNDED = "unbounded likelihood near a draw"
 MODES = "chains in different modes"
 SEVERAL = "several modes"
 UNVISITED = "no draw belongs to EM's mode"
@@ -203,6 +204,16 @@ def judge_optimum(e: Evidence) -> Verdict:
             WORSE_OPTIMUM,
             f"{above}; EM restarted from it reaches {e.scores.restart.log_likelihood:.4f} instead "
             f"of {e.scores.em_maximum:.4f}. Use more starts.",
+        )
+    if e.scores.collapsed:
+        return Verdict(
+            section,
+            "caution",
+            UNBOUNDED,
+            f"A draw has a log-likelihood {e.scores.excess:.4g} above EM's maximum, but EM started "
+            "from it shrinks a component onto a few rows, where the likelihood is unbounded: EM's "
+            "maximum is the highest of the usable optima that were found. Ask for fewer classes, "
+            "covariance_by='shared' or the mode of the posterior (estimator='map').",
         )
     if e.em.status != "converged":
         return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
