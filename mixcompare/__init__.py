@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mixcompare.auditing import Audit, TraceError, audit
     from mixcompare.delta import delta_method
     from mixcompare.resampling import bootstrap
+    from mixcompare.selection import Selection, select
 
 __all__ = [
     "Audit",
@@ -37,6 +38,7 @@ __all__ = [
     "OptionError",
     "Panel",
     "Priors",
+    "Selection",
     "SpecificationError",
     "Thresholds",
     "TraceError",
@@ -48,15 +50,18 @@ __all__ = [
     "describe_priors",
     "fit",
     "load",
+    "select",
 ]
 
 # Imported when first used: few sessions need them and all would pay for them.
 _LAZY = {
     "Audit": "mixcompare.auditing",
+    "Selection": "mixcompare.selection",
     "TraceError": "mixcompare.auditing",
     "audit": "mixcompare.auditing",
     "bootstrap": "mixcompare.resampling",
     "delta_method": "mixcompare.delta",
+    "select": "mixcompare.selection",
 }
 
 

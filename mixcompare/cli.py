@@ -1,4 +1,4 @@
-"""The command line: run a study, compare on a table, show a saved fit."""
+"""The command line: run a study, compare on a table, choose K, audit, show a saved fit."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from mixcompare.arguments import (
 )
 from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
+from mixcompare.selection.command import select_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,6 +186,12 @@ app.command(
     epilog="Example: [cyan]mixcompare audit panel.csv trace.csv --formula 'y ~ x' --unit id "
     "--components 3[/cyan]",
 )(audit_command)
+
+
+app.command(
+    "select",
+    epilog="Example: [cyan]mixcompare select panel.csv --formula 'y ~ x' --unit id --to 6[/cyan]",
+)(select_command)
 
 
 def _given(**options: Any) -> dict[str, Any]:

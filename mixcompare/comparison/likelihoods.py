@@ -13,6 +13,7 @@ import xarray as xr
 from mixcompare.backends import fit, get_backend
 from mixcompare.comparison.modes import Mode
 from mixcompare.compress import PreparedPanel
+from mixcompare.criteria import aic, bic
 from mixcompare.errors import DegenerateFitError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
@@ -145,7 +146,8 @@ def loo_by_unit(posterior_fit: Fit) -> dict[str, float]:
 
 def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> pd.DataFrame:
     """Quantity, value and note; AIC and BIC by their usual formulae (Schwarz 1978)."""
-    d, units, rows = em.n_parameters, prepared.n_units, prepared.total_degrees_of_freedom
+    d, rows = em.n_parameters, prepared.total_degrees_of_freedom
+    units = prepared.total_units
     maximum, mean = scores.em_maximum, float(scores.by_draw.mean())
     lines = [
         ("EM maximum", maximum, em.message),
@@ -161,12 +163,12 @@ def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> 
             f"expected about {np.sqrt(d / 2):.2f}",
         ),
         ("free parameters d", d, ""),
-        ("AIC", -2 * maximum + 2 * d, "at EM's maximum"),
-        ("BIC, n = units", -2 * maximum + d * np.log(units), f"n = {units}; the default here"),
+        ("AIC", aic(maximum, d), "at EM's maximum"),
+        ("BIC, n = units", bic(maximum, d, units), f"n = {units:g}; the default here"),
         (
             "BIC, n = rows",
-            -2 * maximum + d * np.log(rows),
-            f"n = {rows} rows{' less absorbed cells' if prepared.absorbed else ''}",
+            bic(maximum, d, rows),
+            f"n = {rows:g} rows{' less absorbed cells' if prepared.absorbed else ''}",
         ),
         ("PSIS-LOO elpd", scores.loo["elpd"], f"by unit; standard error {scores.loo['se']:.2f}"),
         (

@@ -1,0 +1,101 @@
+"""How many classes? One model fitted over a range of K, and what each criterion says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mixcompare.backends import build_options
+from mixcompare.compress import compress
+from mixcompare.errors import DegenerateFitError, OptionError
+from mixcompare.panel import Missing, Panel, build_panel
+from mixcompare.selection.candidates import fit_range
+from mixcompare.selection.likelihood_ratio import bootstrap_tests
+from mixcompare.selection.result import Selection, selection_table
+from mixcompare.spec import MixtureSpec
+
+__all__ = ["Selection", "select"]
+
+
+def select(
+    spec: MixtureSpec,
+    data: Any,
+    *,
+    n_components: Iterable[int] = range(1, 6),
+    seed: int = 0,
+    missing: Missing = "error",
+    replicates: int = 0,
+    replicate_starts: int = 10,
+    **options: Any,
+) -> Selection:
+    """Fit one model by EM with several numbers of classes.
+
+    Criteria rank the fits; they do not show that classes exist, and they disagree for good
+    reasons: AIC and often BIC count the classes of an approximation, ICL those that are told
+    apart.
+
+    Parameters
+    ----------
+    spec
+        The model; its own number of classes plays no part.
+    data, missing
+        As `mixcompare.fit` takes them.
+    n_components
+        The numbers of classes.
+    seed
+        Root of every random number; a number of classes is fitted alike in any range.
+    replicates
+        Simulated data sets for each bootstrap likelihood-ratio test; 0 for no tests. 99 give
+        a p-value of 0.01 at the least.
+    replicate_starts
+        Random starts of the larger model in each simulated data set.
+    **options
+        The EM's, see `mixcompare.backends.em.Options`.
+
+    Raises
+    ------
+    OptionError
+        If an option is not valid, or tests are asked of what cannot be simulated.
+    DegenerateFitError
+        If no number of classes could be fitted.
+    DataError
+        If the data do not suit the specification.
+    """
+    counts = list(n_components)
+    if not counts or len(set(counts)) < len(counts) or not all(map(_is_count, counts)):
+        raise OptionError(
+            f"n_components must be different whole numbers of at least 1, not {counts!r}."
+        )
+    _check_replicates(replicates, replicate_starts, options)
+    panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
+    found = fit_range(spec, panel, counts, seed, options)
+    if all(candidate.fit is None for candidate in found):
+        raise DegenerateFitError(f"no number of classes could be fitted: {found[0].message}")
+    tests = None
+    if replicates:
+        tests = bootstrap_tests(found, replicates, replicate_starts, seed)
+    return Selection(
+        {c.n_components: c.fit for c in found if c.fit is not None},
+        selection_table(found, compress(panel)),
+        tests,
+    )
+
+
+def _check_replicates(replicates: int, starts: int, options: dict[str, Any]) -> None:
+    if not _is_count(replicates + 1) or not _is_count(starts):
+        raise OptionError(
+            "replicates must be a whole number, not negative, and replicate_starts one of at "
+            f"least 1; they are {replicates!r} and {starts!r}."
+        )
+    chosen = build_options("em", options)
+    if chosen.estimator != "ml":
+        raise OptionError(
+            "selection compares maxima of the likelihood: estimator must be 'ml', not "
+            f"{chosen.estimator!r}."
+        )
+    if chosen.initial is not None:
+        raise OptionError("initial suits one number of classes and cannot be given here.")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

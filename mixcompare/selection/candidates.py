@@ -1,0 +1,124 @@
+"""Fits over a range of K whose log-likelihood never falls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mixcompare.backends import fit
+from mixcompare.errors import DegenerateFitError
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.spec import MixtureSpec
+
+# A fall beyond this, relative, is no rounding.
+_ROUNDING = 1e-8
+_ROUNDS = 3
+_MORE_STARTS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """The model with one number of classes.
+
+    Attributes
+    ----------
+    n_components
+        K.
+    fit
+        The fit; None if every start ended degenerate.
+    rounds
+        How often it was fitted: more than once if its log-likelihood was below that of
+        fewer classes.
+    falls
+        Whether it still is.
+    message
+        What happened, in words.
+    """
+
+    n_components: int
+    fit: Fit | None
+    rounds: int
+    falls: bool
+    message: str
+
+
+def fit_range(
+    spec: MixtureSpec,
+    panel: Panel,
+    counts: Sequence[int],
+    seed: int,
+    options: Mapping[str, Any],
+) -> list[Candidate]:
+    """Fit every number of classes, the smallest first.
+
+    K + 1 classes can always do as well as K, so a lower log-likelihood means that EM missed
+    the maximum: it is then run again with three times the starts, and with one from the
+    smaller fit whose classes are split, up to three times.
+
+    Parameters
+    ----------
+    options
+        The EM's.
+    """
+    found: list[Candidate] = []
+    for count in sorted(counts):
+        usable = [c.fit for c in found if c.fit is not None]
+        found.append(_candidate(replace(spec, n_components=count), panel, usable, seed, options))
+    return found
+
+
+def _candidate(
+    spec: MixtureSpec,
+    panel: Panel,
+    smaller: Sequence[Fit],
+    seed: int,
+    options: Mapping[str, Any],
+) -> Candidate:
+    k = spec.n_components
+    floor = max((fit.log_likelihood for fit in smaller), default=-np.inf)
+    best: Fit | None = None
+    message = ""
+    starts = int(options.get("starts", 50))
+    for step in range(_ROUNDS + 1):
+        rng = np.random.SeedSequence(seed, spawn_key=(k, step))
+        more: dict[str, Any] = {}
+        if step:
+            starts *= _MORE_STARTS
+            more["initial"] = split(smaller[-1].responsibilities.to_numpy(), k, rng)
+        root = int(rng.generate_state(1)[0])
+        try:
+            tried = fit(spec, panel, seed=root, **{**options, **more, "starts": starts})
+        except DegenerateFitError as error:
+            message = str(error)
+        else:
+            if best is None or tried.log_likelihood > best.log_likelihood:
+                best, message = tried, tried.message
+        if best is None and not smaller:
+            break
+        if best is not None and not _falls(best, floor):
+            break
+    return Candidate(k, best, step + 1, best is not None and _falls(best, floor), message)
+
+
+def _falls(fit: Fit, floor: float) -> bool:
+    return fit.log_likelihood < floor - _ROUNDING * max(1.0, abs(floor))
+
+
+def split(responsibilities: FloatArray, k: int, seed: np.random.SeedSequence) -> FloatArray:
+    """(G, k) responsibilities whose further classes are parts of the largest ones.
+
+    Each unit's probability of the largest class is shared with a new one at random, until
+    there are k classes.
+    """
+    rng = np.random.default_rng(seed.spawn(1)[0])
+    columns = list(responsibilities.T)
+    while len(columns) < k:
+        largest = int(np.argmax([column.sum() for column in columns]))
+        part = rng.random(len(responsibilities))
+        columns.append(columns[largest] * part)
+        columns[largest] = columns[largest] * (1 - part)
+    return np.stack(columns, axis=1)

@@ -1,0 +1,76 @@
+"""``mixcompare select``: a range of K from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mixcompare.arguments import (
+    Absorb,
+    Covariance,
+    CovarianceBy,
+    Data,
+    FormulaText,
+    Missing,
+    Unit,
+)
+
+_SHOWN = ("log_likelihood", "n_parameters", "aic", "bic", "icl", "entropy_r2", "smallest_class")
+
+
+def select_command(
+    data: Data,
+    formula: FormulaText,
+    most: Annotated[int, typer.Option("--to", min=1, help="Largest number of classes.")] = 5,
+    least: Annotated[int, typer.Option("--from", min=1, help="Smallest number of classes.")] = 1,
+    unit: Unit = None,
+    absorb: Absorb = None,
+    covariance: Covariance = "full",
+    covariance_by: CovarianceBy = "component",
+    missing: Missing = "error",
+    starts: Annotated[int, typer.Option(help="EM: number of starts.")] = 50,
+    replicates: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Simulated data sets for each bootstrap likelihood-ratio test; 0: no tests."
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for tables, figure and fits."),
+    ] = None,
+) -> None:
+    """Fit a table by EM with several numbers of classes and show what criteria say."""
+    from mixcompare.selection import select
+    from mixcompare.spec import MixtureSpec
+
+    spec = MixtureSpec(
+        formula,
+        unit=unit,
+        absorb=absorb,
+        n_components=most,
+        covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
+        covariance_by=covariance_by,  # type: ignore[arg-type]
+    )
+    result = select(
+        spec,
+        data,
+        n_components=range(least, most + 1),
+        seed=seed,
+        missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
+        replicates=replicates,
+        starts=starts,
+    )
+    shown = [name for name in _SHOWN if name in result.table]
+    typer.echo(result.table[shown].to_string(float_format="{:.4f}".format))
+    for name, count in result.choices.items():
+        typer.echo(f"{name}: {count}")
+    if result.tests is not None:
+        typer.echo(result.tests.to_string(index=False, float_format="{:.4g}".format))
+    for count, row in result.table[result.table["falls"]].iterrows():
+        typer.echo(f"{count} classes: the maximum was missed ({row['message']}); use more starts.")
+    if output is not None:
+        typer.echo(f"Tables, figure and fits: {result.save(output)}")

@@ -1,0 +1,145 @@
+"""Bootstrap likelihood-ratio tests of K against K + 1 classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from mixcompare.backends.em.compiled import with_kernels
+from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.search import search
+from mixcompare.backends.em.standardise import standardise
+from mixcompare.compress import compress
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray
+from mixcompare.parameters import variables
+from mixcompare.selection.candidates import Candidate, split
+from mixcompare.simulate import simulate
+from mixcompare.spec import MixtureSpec
+
+# Statistics need not be as exact as estimates, and under the null the larger model is flat, so
+# that every start to its end would take most of the time.
+_OWN: Final[dict[str, Any]] = {
+    "progress": False,
+    "tolerance": 1e-9,
+    "max_iterations": 2000,
+    "short_runs": 30,
+    "continued": 3,
+}
+
+
+def bootstrap_tests(
+    found: Sequence[Candidate], replicates: int, starts: int, seed: int
+) -> pd.DataFrame:
+    """Test each number of classes against the next one that was fitted.
+
+    The usual chi-squared limit does not hold, since a class more lies on the boundary. So the
+    statistic ``2 (l_1 - l_0)`` is compared with its distribution in data simulated from the
+    smaller fit, to which both models are fitted (McLachlan 1987). The smaller one starts
+    from the truth, the larger from random starts and from the smaller one's classes, one of
+    them split: too few starts make its statistics too small and the test too eager.
+
+    Parameters
+    ----------
+    replicates
+        Simulated data sets for each test.
+    starts
+        Random starts of the larger model in each; all are run for 30 iterations and the best
+        three to their end.
+
+    Returns
+    -------
+    A row for each pair: null and alternative (numbers of classes), statistic, p_value, its
+    Monte Carlo standard error, critical (the 95 % quantile under the null), replicates that
+    could be fitted, and failures. The p-value is ``(1 + #{T* >= T}) / (1 + B)`` (Davison &
+    Hinkley 1997, eq. 4.11).
+
+    Raises
+    ------
+    OptionError
+        If units have replication weights: a unit that stands for several cannot be
+        simulated as one.
+    """
+    rows = []
+    for null, alternative in pairwise(c for c in found if c.fit is not None):
+        assert null.fit is not None
+        assert alternative.fit is not None
+        if null.fit.spec.unit_weights is not None:
+            raise OptionError(
+                "a bootstrap likelihood-ratio test simulates units one by one and cannot have "
+                "unit_weights: repeat the units' rows instead."
+            )
+        statistic = 2 * (alternative.fit.log_likelihood - null.fit.log_likelihood)
+        simulated = _distribution(null.fit, alternative.fit.spec, replicates, starts, seed)
+        rows.append(
+            {
+                "null": null.n_components,
+                "alternative": alternative.n_components,
+                "statistic": statistic,
+                **_p_value(statistic, simulated[np.isfinite(simulated)]),
+                "failures": int((~np.isfinite(simulated)).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _p_value(statistic: float, simulated: FloatArray) -> dict[str, float]:
+    count = len(simulated)
+    p = float((1 + (simulated >= statistic).sum()) / (1 + count))
+    return {
+        "p_value": p,
+        "p_value_se": float(np.sqrt(p * (1 - p) / max(count, 1))),
+        "critical": float(np.quantile(simulated, 0.95)) if count else np.nan,
+        "replicates": count,
+    }
+
+
+def _distribution(
+    null: Fit, larger: MixtureSpec, replicates: int, starts: int, seed: int
+) -> FloatArray:
+    """(B,) statistics under the null; NaN where a model could not be fitted."""
+    root = np.random.SeedSequence(seed, spawn_key=(null.spec.n_components,))
+    # Two BLAS threads that wait for one another slow these small products many times over.
+    with threadpool_limits(1, user_api="blas"):
+        return np.array(
+            [
+                _replicate(null, larger, starts, replicates * starts, child)
+                for child in root.spawn(replicates)
+            ]
+        )
+
+
+def _replicate(
+    null: Fit, larger: MixtureSpec, starts: int, total: int, seed: np.random.SeedSequence
+) -> float:
+    simulating, searching, splitting = seed.spawn(3)
+    estimate = null.tree["estimate"].to_dataset()
+    truth = {name: estimate[name].to_numpy() for name in variables(estimate)}
+    odds = truth.pop("membership_coefficients", None)
+    drawn, _ = simulate(
+        null.panel,
+        truth["weights"],
+        truth["coefficients"],
+        truth["covariance"],
+        np.random.default_rng(simulating),
+        odds,
+    )
+    data = with_kernels(standardise(null.spec, compress(drawn)), "auto", larger.n_components, total)
+    initial = truth if odds is None else {**truth, "membership_coefficients": odds}
+    options = Options(starts=0, initial=initial, **_OWN)
+    smaller = search(null.spec, data, options, searching)[0].run
+    if not smaller.usable or smaller.e_step is None:
+        return np.nan
+    parted = split(smaller.e_step.responsibilities, larger.n_components, splitting)
+    options = Options(starts=starts, initial=parted, **_OWN)
+    runs = [started.run for started in search(larger, data, options, searching)]
+    heights = [run.log_likelihood[-1] for run in runs if run.usable]
+    if not heights:
+        return np.nan
+    return float(max(0.0, 2 * (max(heights) - smaller.log_likelihood[-1])))
