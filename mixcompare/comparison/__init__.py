@@ -1,4 +1,4 @@
-"""Two fits of one model: do they agree, and if not, why?"""
+"""Fits of one model: do they agree, and if not, why?"""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.membership import agreement_table, membership_table
 from mixcompare.comparison.modes import Modes, find_modes, modes_table
+from mixcompare.comparison.several import (
+    Arranged,
+    aligned_estimate,
+    arrange,
+    fits_table,
+    side_by_side,
+)
 from mixcompare.comparison.switching import (
     invariant_r_hat,
     invariants_table,
@@ -23,10 +30,11 @@ from mixcompare.comparison.switching import (
     switching_table,
 )
 from mixcompare.comparison.verdicts import Evidence, Thresholds, conclude, judge
-from mixcompare.compress import compress
-from mixcompare.errors import DataError, OptionError
+from mixcompare.compress import PreparedPanel, compress
+from mixcompare.errors import OptionError
 from mixcompare.fit import Fit, permute_posterior
 from mixcompare.labels import IntArray
+from mixcompare.panel import FloatArray
 from mixcompare.priors import prior_table, resolve_priors
 
 __all__ = ["Comparison", "Thresholds", "compare"]
@@ -42,7 +50,9 @@ class Comparison:
     Attributes
     ----------
     em, posterior_fit
-        The fits.
+        The maximum of the likelihood and the posterior that is compared with it in detail.
+    arranged
+        These and the other fits in their roles.
     permutation
         (chain, draw, K) that renumber each draw's components to match EM's.
     aligned
@@ -54,8 +64,8 @@ class Comparison:
     estimates, likelihoods, agreement, membership, switching, algorithms, invariants, modes
         Tables: parameters, likelihoods, class membership in short and by unit, label
         switching, agreement of relabelling algorithms, label-invariant quantities, modes.
-    optima, priors
-        Tables: EM's optima, priors.
+    optima, priors, fits, side_by_side
+        Tables: EM's optima, priors, all fits in short and their estimates beside one another.
     ordered_by
         What the ordering constraint among the algorithms sorts.
     verdicts
@@ -68,6 +78,7 @@ class Comparison:
 
     em: Fit
     posterior_fit: Fit
+    arranged: Arranged
     permutation: IntArray
     aligned: xr.Dataset
     posterior_responsibilities: xr.DataArray
@@ -82,6 +93,8 @@ class Comparison:
     modes: pd.DataFrame
     optima: pd.DataFrame
     priors: pd.DataFrame
+    fits: pd.DataFrame
+    side_by_side: pd.DataFrame
     verdicts: pd.DataFrame
     thresholds: Thresholds
     restart: Fit | None
@@ -116,15 +129,16 @@ class Comparison:
         return f"<p><b>{self.conclusion}</b></p>{self.verdicts.to_html(index=False)}"
 
 
-def compare(
-    first: Fit, second: Fit, *, thresholds: Thresholds | None = None, climbs: int = 100
-) -> Comparison:
-    """Compare an EM fit with a posterior of the same model on the same data.
+def compare(*fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100) -> Comparison:
+    """Compare an EM fit with posteriors of the same model on the same data.
 
     Parameters
     ----------
-    first, second
-        One fit with ``backend="em"`` and one with ``backend="pymc"``, in any order.
+    *fits
+        In any order one fit with ``backend="em"``, the reference, and one or more with
+        ``backend="pymc"``, of which the first is compared in detail. One EM fit with
+        ``estimator="map"`` may be among them: it tells the prior's pull, from the maximum to
+        the mode, from the posterior's skewness, from the mode to the mean.
     thresholds
         The rules' thresholds.
     climbs
@@ -134,13 +148,14 @@ def compare(
     Raises
     ------
     DataError
-        If the two are not one fit of each backend, or their models or data differ.
+        If the fits are not of these kinds, or their models or data differ.
     OptionError
         If `climbs` is no positive whole number.
     """
     if isinstance(climbs, bool) or not isinstance(climbs, int) or climbs < 1:
         raise OptionError(f"climbs must be a whole number of at least 1, not {climbs!r}.")
-    em, other = _sort(first, second)
+    arranged = arrange(fits)
+    em, other = arranged.em, arranged.posterior
     thresholds = thresholds or Thresholds()
     prepared = compress(em.panel)
     reference = em.responsibilities.to_numpy()
@@ -162,7 +177,8 @@ def compare(
     evidence = Evidence(
         em=em,
         estimates=estimates,
-        shift=predicted_shift(em, resolve_priors(em.spec, prepared)),
+        shift=_shift(arranged, prepared),
+        arranged=arranged,
         scores=scores,
         agreement=agreement,
         optima=optima,
@@ -175,6 +191,7 @@ def compare(
     return Comparison(
         em=em,
         posterior_fit=other,
+        arranged=arranged,
         permutation=permutation,
         aligned=aligned,
         posterior_responsibilities=em.responsibilities.copy(data=mean),
@@ -191,6 +208,8 @@ def compare(
         modes=modes_table(em, modes, scores.by_draw),
         optima=optima,
         priors=prior_table(em.spec, prepared),
+        fits=fits_table(arranged, estimates["posterior_sd"].to_numpy()),
+        side_by_side=side_by_side(arranged),
         verdicts=judge(evidence),
         thresholds=thresholds,
         restart=scores.restart,
@@ -198,21 +217,11 @@ def compare(
     )
 
 
-def _sort(first: Fit, second: Fit) -> tuple[Fit, Fit]:
-    by_backend = {fit.backend: fit for fit in (first, second)}
-    if set(by_backend) != {"em", "pymc"}:
-        raise DataError(
-            "compare needs one fit with backend='em' and one with backend='pymc', not "
-            f"{first.backend!r} and {second.backend!r}."
-        )
-    em, other = by_backend["em"], by_backend["pymc"]
-    if em.options["estimator"] != "ml":
-        raise DataError("compare needs an EM fit with estimator='ml', not 'map'.")
-    if em.spec != other.spec:
-        raise DataError(f"the fits have different models: {em.spec} and {other.spec}.")
-    if em.fingerprint != other.fingerprint:
-        raise DataError(
-            "the fits were made on different data (their fingerprints differ). Fit both to the "
-            "same table."
-        )
-    return em, other
+def _shift(arranged: Arranged, prepared: PreparedPanel) -> FloatArray:
+    """(P,) move from the maximum to the posterior's mode: measured, or predicted."""
+    em = arranged.em
+    if arranged.mode is None:
+        return predicted_shift(em, resolve_priors(em.spec, prepared))
+    reference = em.responsibilities.to_numpy()
+    mode, maximum = (aligned_estimate(fit, reference)[0] for fit in (arranged.mode, em))
+    return mode - maximum

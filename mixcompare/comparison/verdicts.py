@@ -21,6 +21,7 @@ import pandas as pd
 
 from mixcompare.comparison.likelihoods import Likelihoods
 from mixcompare.comparison.modes import Modes
+from mixcompare.comparison.several import Arranged, side_by_side
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
 from mixcompare.labels import Switching
@@ -98,6 +99,7 @@ class Evidence:
     em: Fit
     estimates: pd.DataFrame
     shift: FloatArray
+    arranged: Arranged
     scores: Likelihoods
     agreement: pd.DataFrame
     optima: pd.DataFrame
@@ -148,7 +150,12 @@ class Verdict:
 
 def judge(evidence: Evidence) -> pd.DataFrame:
     """Apply every rule; columns section, verdict, reason, statement."""
-    return pd.DataFrame([asdict(rule(evidence)) for rule in _RULES])
+    rules = [*_RULES]
+    if evidence.arranged.mode is not None:
+        rules.append(judge_posterior_mode)
+    if evidence.arranged.others:
+        rules.append(judge_other_posteriors)
+    return pd.DataFrame([asdict(rule(evidence)) for rule in rules])
 
 
 def conclude(verdicts: pd.DataFrame) -> str:
@@ -300,20 +307,71 @@ def _likely_reason(e: Evidence) -> tuple[str, str]:
         )
     if np.isnan(e.shift).any():
         return "unknown", "EM has no standard errors, so the prior's pull cannot be predicted."
-    difference = e.estimates["difference"]
-    predicted = e.shift / e.estimates["posterior_sd"].where(lambda sd: sd > 0, 1.0).to_numpy()
-    left = float((difference - predicted).abs().max())
-    moved = float(np.abs(predicted).max())
-    if moved > e.thresholds.difference and left <= 0.5 * float(difference.abs().max()):
+    moves = "moves" if e.arranged.mode is not None else "should move"
+    moved, left = _pull(e)
+    if moved > e.thresholds.difference and left <= 0.5 * float(
+        e.estimates["difference"].abs().max()
+    ):
         return PRIOR, (
-            f"The prior alone should move parameters by up to {moved:.3g} sds; what it does not "
+            f"The prior alone {moves} parameters by up to {moved:.3g} sds; what it does not "
             f"explain is at most {left:.3g} sds. If that is not wanted, weaken the prior or centre "
             "covariates that lie far from zero."
         )
     return SKEWED, (
-        f"The prior should move parameters by at most {moved:.3g} sds, which leaves up to "
+        f"The prior {moves} parameters by at most {moved:.3g} sds, which leaves up to "
         f"{left:.3g} sds: the posterior's mean is not near its mode."
     )
+
+
+def _pull(e: Evidence) -> tuple[float, float]:
+    """Largest move from maximum to mode, and from there to the mean, in posterior sds."""
+    difference = e.estimates["difference"]
+    moved = e.shift / e.estimates["posterior_sd"].where(lambda sd: sd > 0, 1.0).to_numpy()
+    return float(np.abs(moved).max()), float((difference - moved).abs().max())
+
+
+def judge_posterior_mode(e: Evidence) -> Verdict:
+    """EM's mode of the posterior lies between the maximum and the mean; no draw is above it."""
+    section, mode = "posterior mode", e.arranged.mode
+    assert mode is not None
+    moved, left = _pull(e)
+    found = (
+        f"From EM's maximum to its mode of the posterior, which is the prior's pull, parameters "
+        f"move by up to {moved:.3g} posterior sds; from there to the posterior's mean, which is "
+        f"its skewness, by up to {left:.3g}."
+    )
+    if mode.status != "converged":
+        return Verdict(section, "caution", NOT_CONVERGED, f"{found} EM: {mode.message}.")
+    limit = e.thresholds.difference
+    if max(moved, left) <= limit:
+        return Verdict(section, "agree", "", found)
+    if not e.converged:
+        return Verdict(section, "caution", NOT_CONVERGED, found)
+    return Verdict(section, "differ", PRIOR if moved > limit else SKEWED, found)
+
+
+def judge_other_posteriors(e: Evidence) -> Verdict:
+    """Further posteriors must have the means of the first."""
+    section = "other posteriors"
+    table = side_by_side(e.arranged)
+    sd = e.estimates["posterior_sd"].where(lambda v: v > 0, 1.0)
+    names = list(e.arranged.named)
+    first, others = names[-len(e.arranged.others) - 1], names[-len(e.arranged.others) :]
+    apart = table[others].sub(table[first], axis=0).div(sd, axis=0)
+    worst = float(apart.abs().max().max())
+    each = "; ".join(
+        f"{name}: {apart[name].abs().max():.2f} sds ({e.arranged.named[name].status})"
+        for name in others
+    )
+    found = f"Largest difference of posterior means from {first}'s: {each}."
+    if worst <= e.thresholds.difference:
+        return Verdict(section, "agree", "", found)
+    unfinished = [n for n in (first, *others) if e.arranged.named[n].status != "converged"]
+    if unfinished:
+        return Verdict(
+            section, "caution", NOT_CONVERGED, f"{found} Not converged: {unfinished[0]}."
+        )
+    return Verdict(section, "differ", "samplers disagree", found)
 
 
 def judge_likelihoods(e: Evidence) -> Verdict:
