@@ -12,6 +12,7 @@ from mixcompare import labels
 from mixcompare.backends.em.climbing import Climber
 from mixcompare.backends.em.options import Options
 from mixcompare.comparison.estimates import estimates_table, predicted_shift
+from mixcompare.comparison.evidence import Evidence, Thresholds
 from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.membership import agreement_table, membership_table
@@ -29,7 +30,7 @@ from mixcompare.comparison.switching import (
     optima_table,
     switching_table,
 )
-from mixcompare.comparison.verdicts import Evidence, Thresholds, conclude, judge
+from mixcompare.comparison.verdicts import conclude, judge
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit, permute_posterior

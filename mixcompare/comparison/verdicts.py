@@ -14,18 +14,13 @@ user can set, and gives one of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
-from mixcompare.comparison.likelihoods import Likelihoods
-from mixcompare.comparison.modes import Modes
-from mixcompare.comparison.several import Arranged, side_by_side
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
-from mixcompare.labels import Switching
-from mixcompare.panel import FloatArray
+from mixcompare.comparison.evidence import Evidence
+from mixcompare.comparison.several import side_by_side
 
 WORSE_OPTIMUM = "EM stopped at a worse optimum"
 UNBOUNDED = "unbounded likelihood near a draw"
@@ -35,107 +30,6 @@ UNVISITED = "no draw belongs to EM's mode"
 NOT_CONVERGED = "not converged"
 PRIOR = "prior pull"
 SKEWED = "skewed posterior"
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What separates agreement from difference.
-
-    Parameters
-    ----------
-    identity
-        Relative disagreement of the two likelihood computations.
-    excess
-        Relative excess of a draw's log-likelihood over EM's maximum.
-    starts_at_best
-        Starts that should have reached the best optimum.
-    r_hat, r_hat_modes
-        R-hat of a converged parameter; R-hat of the log-likelihood or the sorted weights
-        above which chains sit in different modes, if draws belong to several.
-    other_modes
-        Share of the draws that may climb to another mode than the commonest.
-    ess
-        Bulk effective sample size of every parameter.
-    difference
-        Posterior mean less EM's estimate, in posterior sds.
-    mean_log_likelihood
-        Distance of the draws' mean log-likelihood from its expectation, the maximum
-        less d/2, in units of its spread sqrt(d/2).
-    misfit
-        Effective number of parameters by PSIS-LOO, relative to the free ones, above
-        which the model fits poorly (Vehtari, Gelman & Gabry 2017, section 5).
-    same_class, distance
-        Share of units in the same class; mean distance of class probabilities.
-    """
-
-    identity: float = 1e-9
-    excess: float = 1e-8
-    starts_at_best: int = 3
-    r_hat: float = 1.01
-    r_hat_modes: float = 1.05
-    other_modes: float = 0.05
-    ess: float = 400.0
-    difference: float = 0.5
-    mean_log_likelihood: float = 2.0
-    misfit: float = 2.0
-    same_class: float = 0.95
-    distance: float = 0.05
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, (int, float)) or not value > 0:
-                raise OptionError(f"threshold {field.name} must be positive, not {value!r}.")
-
-    def table(self) -> pd.DataFrame:
-        """Threshold and value, one row each."""
-        return pd.DataFrame(asdict(self).items(), columns=["threshold", "value"])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """All that the rules read."""
-
-    em: Fit
-    estimates: pd.DataFrame
-    shift: FloatArray
-    arranged: Arranged
-    scores: Likelihoods
-    agreement: pd.DataFrame
-    optima: pd.DataFrame
-    moved: Switching
-    modes: Modes
-    invariant: dict[str, float]
-    divergences: int
-    thresholds: Thresholds
-
-    @property
-    def worse_optimum(self) -> bool:
-        """Whether a draw, or the mode that one climbs to, has beaten EM's maximum."""
-        return self.scores.restart is not None
-
-    @property
-    def several_modes(self) -> bool:
-        """Whether draws that are no rare exceptions belong to different modes."""
-        return self.modes.share_of_others > self.thresholds.other_modes
-
-    @property
-    def different_modes(self) -> bool:
-        """Whether draws have several modes and chains disagree on what labels cannot change."""
-        apart = max(self.invariant.values(), default=np.nan) > self.thresholds.r_hat_modes
-        return self.several_modes and apart
-
-    @property
-    def unvisited(self) -> bool:
-        """Whether no draw that was climbed from ends at EM's best optimum."""
-        return self.modes.share_of_em == 0
-
-    @property
-    def converged(self) -> bool:
-        """Whether every aligned parameter meets the R-hat and ESS thresholds."""
-        worst = np.nanmax([self.estimates["r_hat"].max(), *self.invariant.values()])
-        enough = self.estimates["ess_bulk"].min() >= self.thresholds.ess
-        return bool(worst <= self.thresholds.r_hat and enough and not self.divergences)
 
 
 @dataclass(frozen=True, slots=True)
