@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from formulaic import Formula, ModelMatrix, SimpleFormula
+from formulaic import Formula, ModelMatrix, ModelSpec, SimpleFormula
 from formulaic.errors import FormulaicError
 from formulaic.parser import DefaultFormulaParser
 from formulaic.parser.types import Factor, Term
-from formulaic.transforms import TRANSFORMS
 from numpy.typing import NDArray
 
 from mixcompare.errors import DataError
 from mixcompare.formulas import CONSTANT, one_sided_terms
+from mixcompare.raw_columns import (
+    INTERCEPT,
+    check_kind,
+    check_lookups,
+    factors,
+    plain_columns,
+    term_columns,
+)
 from mixcompare.spec import MixtureSpec
-
-_INTERCEPT = "Intercept"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
     """Outcomes (N, m), covariates (N, p), and the raw numeric columns behind the latter.
 
-    ``common_names`` are those covariates whose coefficients all classes share.
+    ``common_names`` are those covariates whose coefficients all classes share, ``columns``
+    the raw columns from which the formula can be evaluated again on other rows.
     """
 
     outcomes: NDArray[np.float64]
@@ -36,46 +39,22 @@ class Design:
     covariate_names: tuple[str, ...]
     common_names: tuple[str, ...]
     variables: dict[str, NDArray[np.float64]]
+    columns: pd.DataFrame
 
 
 def required_columns(spec: MixtureSpec) -> list[str]:
     """Columns that the outcomes and covariates read, sorted."""
-    left, right = _sides(spec)
-    return sorted(term_columns(left) | term_columns(right))
+    return sorted(set(outcome_columns(spec)) | set(covariate_columns(spec)))
 
 
-def term_columns(side: Iterable[Term]) -> set[str]:
-    """Columns that terms read."""
-    # Formula.required_variables finds nothing inside stateful transforms such as bs(x).
-    found: set[str] = set()
-    for factor in _factors(side):
-        if factor.eval_method is Factor.EvalMethod.LOOKUP:
-            found.add(factor.expr)
-        elif factor.eval_method is Factor.EvalMethod.PYTHON:
-            found |= _names(factor.expr)
-    return found
+def outcome_columns(spec: MixtureSpec) -> list[str]:
+    """Columns that the outcomes read, sorted."""
+    return sorted(term_columns(sides(spec)[0]))
 
 
-def _names(expression: str) -> set[str]:
-    """Columns that a Python expression reads: names that are neither called nor modules."""
-    quoted: list[str] = re.findall("`([^`]*)`", expression)
-    places = (f"_quoted_{i}" for i in range(len(quoted)))
-    nodes = list(ast.walk(ast.parse(re.sub("`[^`]*`", lambda _: next(places), expression).strip())))
-    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    modules = {
-        id(node.value)
-        for node in nodes
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in TRANSFORMS
-    }
-    names = {
-        node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called | modules
-    }
-    return {
-        quoted[int(name.removeprefix("_quoted_"))] if name.startswith("_quoted_") else name
-        for name in names
-    }
+def covariate_columns(spec: MixtureSpec) -> list[str]:
+    """Columns that the covariates read, sorted."""
+    return sorted(term_columns(sides(spec)[1]))
 
 
 def build_design(spec: MixtureSpec, frame: pd.DataFrame) -> Design:
@@ -90,19 +69,21 @@ def build_design(spec: MixtureSpec, frame: pd.DataFrame) -> Design:
         If the formula fails on the data, an outcome is not numeric, a term is not
         finite, or an intercept is asked for beside absorbed effects.
     """
-    left, right = _sides(spec)
-    _check_lookups([*left, *right], frame)
-    frame = _plain_columns(frame[required_columns(spec)], _categorical(right))
-    outcomes, _ = _evaluate(left, frame, spec.formula)
+    left, right = sides(spec)
+    check_lookups([*left, *right], frame)
+    frame = plain_columns(frame[required_columns(spec)], right)
+    outcomes, _ = evaluate(left, frame, spec.formula)
     _check_outcomes(left, outcomes, frame)
-    covariates, by_term = _evaluate(right, frame, spec.formula)
+    covariates, model_spec = evaluate(right, frame, spec.formula)
     if spec.absorb is not None:
-        covariates = covariates.drop(columns=_INTERCEPT)
+        covariates = covariates.drop(columns=INTERCEPT)
     if covariates.shape[1] == 0:
         raise DataError(f"formula {spec.formula!r} has no covariate and no intercept.")
-    _check_finite(outcomes)
-    _check_finite(covariates)
-    common = {name for term in _common_terms(spec) for name in by_term[term]}
+    check_finite(outcomes)
+    check_finite(covariates)
+    names = list(map(str, model_spec.column_names))
+    by_term = model_spec.term_indices
+    common = {names[i] for term in _common_terms(spec) for i in by_term[term]}
     return Design(
         outcomes=outcomes.to_numpy(np.float64),
         covariates=covariates.to_numpy(np.float64),
@@ -110,32 +91,44 @@ def build_design(spec: MixtureSpec, frame: pd.DataFrame) -> Design:
         covariate_names=tuple(map(str, covariates.columns)),
         common_names=tuple(name for name in map(str, covariates.columns) if name in common),
         variables=_numeric_variables(right, frame),
+        columns=frame[_state_columns(spec)],
     )
+
+
+def _state_columns(spec: MixtureSpec) -> list[str]:
+    """Columns that shape the covariates, and the outcomes where these are transformed."""
+    plain = all(f.eval_method is Factor.EvalMethod.LOOKUP for f in factors(sides(spec)[0]))
+    return covariate_columns(spec) if plain else required_columns(spec)
 
 
 def build_unit_design(
     formula: str, frame: pd.DataFrame
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Columns (G, c) of a one-sided formula on one row per unit, and their names.
+) -> tuple[NDArray[np.float64], tuple[str, ...], pd.DataFrame]:
+    """Columns (G, c) of a one-sided formula on one row per unit, their names, and raw columns.
 
     Raises
     ------
     DataError
         If the formula fails on the data or a term is not finite.
     """
-    side = SimpleFormula(list(one_sided_terms(formula, intercept=True)))
-    _check_lookups(side, frame)
-    frame = _plain_columns(frame[sorted(term_columns(side))], _categorical(side))
-    columns, _ = _evaluate(side, frame, formula)
-    _check_finite(columns)
-    return columns.to_numpy(np.float64), tuple(map(str, columns.columns))
+    side = unit_side(formula)
+    check_lookups(side, frame)
+    frame = plain_columns(frame[sorted(term_columns(side))], side)
+    columns, _ = evaluate(side, frame, formula)
+    check_finite(columns)
+    return columns.to_numpy(np.float64), tuple(map(str, columns.columns)), frame
+
+
+def unit_side(formula: str) -> SimpleFormula:
+    """Terms of a membership formula."""
+    return SimpleFormula(list(one_sided_terms(formula, intercept=True)))
 
 
 def _common_terms(spec: MixtureSpec) -> tuple[Term, ...]:
     return () if spec.common is None else one_sided_terms(spec.common, intercept=False)
 
 
-def _sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
+def sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
     """Outcome terms and covariate terms, common ones among them or after them."""
     formula = Formula(spec.formula)
     common = _common_terms(spec)
@@ -154,77 +147,23 @@ def _sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
     return formula.lhs, SimpleFormula([CONSTANT, *own, *extra])
 
 
-def _factors(terms: Iterable[Term]) -> list[Factor]:
-    return [factor for term in terms for factor in term.factors]
+def evaluate(
+    side: SimpleFormula | ModelSpec, frame: pd.DataFrame, formula: str
+) -> tuple[pd.DataFrame, ModelSpec]:
+    """Columns of the terms, and the terms with the state that they took from the data.
 
+    Parameters
+    ----------
+    side
+        Terms, or terms with the state that other data have given them.
 
-def _check_lookups(terms: Iterable[Term], frame: pd.DataFrame) -> None:
-    """Refuse columns that stand for a term themselves and are neither numbers nor labels."""
-    for factor in _factors(terms):
-        if factor.eval_method is not Factor.EvalMethod.LOOKUP:
-            continue
-        if factor.expr == _INTERCEPT:
-            raise DataError(
-                f"the column {_INTERCEPT!r} has the name of the formula's constant. Rename it."
-            )
-        _check_kind(factor.expr, frame[factor.expr])
-
-
-def _check_kind(name: str, column: pd.Series) -> None:
-    dtype = column.dtype
-    if isinstance(dtype, (pd.PeriodDtype, pd.IntervalDtype)) or (
-        not isinstance(dtype, pd.CategoricalDtype) and dtype.kind in "mMc"
-    ):
-        raise DataError(
-            f"{name!r} is of type {dtype}, which is neither a number nor a category. Make it a "
-            f"number first (such as the years since a date), or write C({name}) for categories."
-        )
-
-
-def _categorical(side: Iterable[Term]) -> set[str]:
-    """Columns inside C(...), whose labels keep their type."""
-    return {
-        name
-        for factor in _factors(side)
-        if factor.expr.startswith("C(")
-        for name in _names(factor.expr)
-    }
-
-
-def _plain_columns(frame: pd.DataFrame, categorical: set[str]) -> pd.DataFrame:
-    """Complete columns as NumPy floats, booleans, texts or categories that occur.
-
-    Numbers are made doubles before any transformation, because integers overflow
-    silently (the square of a calendar year does in 16 bits).
+    Raises
+    ------
+    DataError
+        If the terms cannot be evaluated or are not numeric.
     """
-    return pd.DataFrame(
-        {name: _plain(frame[name], as_float=name not in categorical) for name in frame.columns},
-        index=frame.index,
-    )
-
-
-def _plain(column: pd.Series, *, as_float: bool) -> pd.Series:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.remove_unused_categories()
-    if column.dtype == object:
-        column = column.infer_objects()
-    if pd.api.types.is_bool_dtype(column):
-        return column.astype(bool)
-    if pd.api.types.is_numeric_dtype(column) and column.dtype.kind != "c":
-        return column.astype(np.float64) if as_float else column
-    if column.dtype == object or pd.api.types.is_string_dtype(column):
-        inferred = pd.api.types.infer_dtype(column)
-        numbers = inferred in {"integer", "decimal", "mixed-integer-float"}
-        return column.astype(np.float64 if numbers else object)
-    return column
-
-
-def _evaluate(
-    side: SimpleFormula, frame: pd.DataFrame, formula: str
-) -> tuple[pd.DataFrame, dict[Term, list[str]]]:
-    """Columns of the terms, and the names of each term's columns."""
     try:
-        # log(-1) is reported with its row below, not as a warning without one.
+        # log(-1) is reported with its row, not as a warning without one.
         with np.errstate(all="ignore"):
             matrix: ModelMatrix = side.get_model_matrix(
                 frame, context={}, output="pandas", na_action="ignore"
@@ -234,10 +173,8 @@ def _evaluate(
         raise DataError(f"formula {formula!r} fails on the data: {reason}") from error
     columns = pd.DataFrame(matrix)
     for name in columns.columns:
-        _check_kind(name, columns[name])
-    names = list(map(str, columns.columns))
-    by_term = {t: [names[i] for i in at] for t, at in matrix.model_spec.term_indices.items()}
-    return columns, by_term
+        check_kind(name, columns[name])
+    return columns, matrix.model_spec
 
 
 def _check_outcomes(side: SimpleFormula, outcomes: pd.DataFrame, frame: pd.DataFrame) -> None:
@@ -254,7 +191,14 @@ def _check_outcomes(side: SimpleFormula, outcomes: pd.DataFrame, frame: pd.DataF
             )
 
 
-def _check_finite(columns: pd.DataFrame) -> None:
+def check_finite(columns: pd.DataFrame) -> None:
+    """Refuse values that are not finite.
+
+    Raises
+    ------
+    DataError
+        It names the term, the first row and how many there are.
+    """
     values = columns.to_numpy(np.float64)
     bad = ~np.isfinite(values)
     if bad.any():

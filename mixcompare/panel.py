@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -65,6 +66,10 @@ class Panel:
         membership does not depend on any.
     unit_weights
         (G,) replication weights; None where every unit counts once.
+    columns, unit_columns
+        Raw columns behind covariates, transformed outcomes and class membership, N and G
+        rows, from which the formulas can be evaluated on other data; None where the panel
+        was not built from a table.
     """
 
     outcomes: FloatArray
@@ -82,6 +87,8 @@ class Panel:
     concomitants: FloatArray | None = None
     concomitant_names: tuple[str, ...] = ()
     unit_weights: FloatArray | None = None
+    columns: pd.DataFrame | None = None
+    unit_columns: pd.DataFrame | None = None
 
     @property
     def n_rows(self) -> int:
@@ -132,8 +139,9 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     if missing not in ("error", "drop"):
         raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
     frame = read_table(data)
-    used = _used_columns(spec, frame)
-    complete, dropped = _handle_missing(frame, used, missing, spec.unit)
+    used = [*required_columns(spec), *key_columns(spec), *unit_columns(spec)]
+    check_columns(used, frame)
+    complete, dropped = handle_missing(frame, used, missing, spec.unit)
     design = build_design(spec, complete)
     unit, unit_labels = number_units(spec, complete)
     cell = number_cells(spec, complete, unit, unit_labels)
@@ -151,6 +159,7 @@ def design_source(spec: MixtureSpec) -> str:
 
 
 def _with_unit_data(panel: Panel, by_unit: UnitData, dropped: Dropped, source: str) -> Panel:
+    columns = by_unit.columns
     return replace(
         panel,
         dropped=dropped,
@@ -158,6 +167,7 @@ def _with_unit_data(panel: Panel, by_unit: UnitData, dropped: Dropped, source: s
         concomitants=by_unit.concomitants,
         concomitant_names=by_unit.concomitant_names,
         unit_weights=by_unit.unit_weights,
+        unit_columns=None if columns is None else columns.reset_index(drop=True),
     )
 
 
@@ -199,12 +209,23 @@ def _sorted_panel(
         covariate_names=design.covariate_names,
         common_names=design.common_names,
         variables={name: values[order] for name, values in design.variables.items()},
+        columns=design.columns.iloc[order].reset_index(drop=True),
     )
 
 
-def _used_columns(spec: MixtureSpec, frame: pd.DataFrame) -> list[str]:
-    keys = [*([spec.unit] if spec.unit else []), *(spec.absorb or ())]
-    named = [*required_columns(spec), *keys, *unit_columns(spec)]
+def key_columns(spec: MixtureSpec) -> list[str]:
+    """Columns that name units and absorbed cells."""
+    return [*([spec.unit] if spec.unit else []), *(spec.absorb or ())]
+
+
+def check_columns(named: Iterable[str], frame: pd.DataFrame) -> None:
+    """Refuse columns that a table does not have.
+
+    Raises
+    ------
+    DataError
+        It names the columns and the nearest that there are.
+    """
     unknown = [name for name in dict.fromkeys(named) if name not in frame.columns]
     if unknown:
         hints = [f"{name!r}{did_you_mean(name, frame.columns)}" for name in unknown]
@@ -212,14 +233,20 @@ def _used_columns(spec: MixtureSpec, frame: pd.DataFrame) -> list[str]:
             f"unknown column {', '.join(hints)}; the data have: "
             f"{', '.join(map(str, frame.columns[:30]))}{', ...' if frame.shape[1] > 30 else ''}."
         )
-    return list(dict.fromkeys(named))
 
 
-def _handle_missing(
-    frame: pd.DataFrame, used: list[str], missing: Missing, unit: str | None
+def handle_missing(
+    frame: pd.DataFrame, used: Iterable[str], missing: Missing, unit: str | None
 ) -> tuple[pd.DataFrame, Dropped]:
-    absent = pd.DataFrame({name: _is_missing(frame[name]) for name in used})
-    counts = tuple((name, int(absent[name].sum())) for name in used if absent[name].any())
+    """Rows that are complete in the columns used, and what was dropped to get them.
+
+    Raises
+    ------
+    DataError
+        If values are missing and are not to be dropped, or no row is complete.
+    """
+    absent = pd.DataFrame({name: is_missing(frame[name]) for name in dict.fromkeys(used)})
+    counts = tuple((str(name), int(n)) for name, n in absent.sum().items() if n)
     if not counts:
         return frame, Dropped()
     listing = ", ".join(f"{name}: {n}" for name, n in counts)
@@ -238,7 +265,8 @@ def _handle_missing(
     return complete, Dropped(int((~keep).sum()), int(units), counts)
 
 
-def _is_missing(column: pd.Series) -> pd.Series:
+def is_missing(column: pd.Series) -> pd.Series:
+    """Whether each value is missing, NaN among them."""
     missing = column.isna()
     if pd.api.types.is_float_dtype(column):  # Arrow's floats tell NaN from null
         missing |= np.isnan(column.to_numpy(np.float64, na_value=np.nan))

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
+from mixcompare.column_storage import decode_columns, encode_columns, escaped, unescaped
 from mixcompare.errors import DataError, OptionError
 from mixcompare.panel import Dropped, Panel
 
@@ -79,14 +80,16 @@ def panel_to_dataset(panel: Panel) -> xr.Dataset:
     if panel.unit_weights is not None:
         variables["unit_weights"] = (("unit",), panel.unit_weights)
     for name, values in panel.variables.items():
-        variables[_stored_name(name)] = (("row",), values)
+        variables[_PREFIX + escaped(name)] = (("row",), values)
+    by_row, columns = encode_columns(panel.columns, "row", panel.variables)
+    by_unit, unit_columns = encode_columns(panel.unit_columns, "unit", {})
     dropped = {
         "rows": panel.dropped.rows,
         "units": panel.dropped.units,
         "by_column": panel.dropped.by_column,
     }
     return xr.Dataset(
-        variables,
+        variables | by_row | by_unit,
         coords={
             "unit": panel.unit_labels,
             "covariate": np.array(panel.covariate_names, dtype=object),
@@ -97,22 +100,21 @@ def panel_to_dataset(panel: Panel) -> xr.Dataset:
             "dropped": json.dumps(dropped),
             "source": panel.source or "",
             "common": json.dumps(panel.common_names),
+            "columns": columns,
+            "unit_columns": unit_columns,
         },
     )
-
-
-def _stored_name(name: str) -> str:
-    # A slash would make a path in the tree.
-    return _PREFIX + name.replace("%", "%25").replace("/", "%2F")
-
-
-def _original_name(stored: str) -> str:
-    return stored.removeprefix(_PREFIX).replace("%2F", "/").replace("%25", "%")
 
 
 def panel_from_dataset(dataset: xr.Dataset) -> Panel:
     """The inverse of `panel_to_dataset`."""
     dropped = json.loads(dataset.attrs["dropped"])
+    variables = {
+        unescaped(str(name).removeprefix(_PREFIX)): dataset[name].to_numpy()
+        for name in dataset.data_vars
+        if str(name).startswith(_PREFIX)
+    }
+    attrs = dataset.attrs
     return Panel(
         outcomes=dataset["outcomes"].to_numpy(),
         covariates=dataset["covariates"].to_numpy(),
@@ -122,19 +124,17 @@ def panel_from_dataset(dataset: xr.Dataset) -> Panel:
         row=dataset["source_row"].to_numpy(),
         outcome_names=tuple(map(str, dataset["outcome"].to_numpy())),
         covariate_names=tuple(map(str, dataset["covariate"].to_numpy())),
-        variables={
-            _original_name(str(name)): dataset[name].to_numpy()
-            for name in dataset.data_vars
-            if str(name).startswith(_PREFIX)
-        },
+        variables=variables,
         dropped=Dropped(
             dropped["rows"], dropped["units"], tuple((c, n) for c, n in dropped["by_column"])
         ),
-        source=dataset.attrs["source"] or None,
-        common_names=tuple(json.loads(dataset.attrs["common"])),
+        source=attrs["source"] or None,
+        common_names=tuple(json.loads(attrs["common"])),
         concomitants=_optional(dataset, "concomitants"),
         concomitant_names=tuple(map(str, dataset["concomitant"].to_numpy())),
         unit_weights=_optional(dataset, "unit_weights"),
+        columns=decode_columns(dataset, attrs["columns"], "row", variables),
+        unit_columns=decode_columns(dataset, attrs["unit_columns"], "unit", {}),
     )
 
 

@@ -9,25 +9,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcompare.design import build_unit_design, term_columns
+from mixcompare.design import build_unit_design
 from mixcompare.errors import DataError
 from mixcompare.formulas import one_sided_terms
+from mixcompare.raw_columns import term_columns
 from mixcompare.spec import MixtureSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnitData:
-    """Membership covariates (G, c) with their names, and replication weights (G,)."""
+    """Membership covariates (G, c) with their names, and replication weights (G,).
 
-    concomitants: NDArray[np.float64] | None
-    concomitant_names: tuple[str, ...]
-    unit_weights: NDArray[np.float64] | None
+    ``columns`` are the raw columns behind the covariates, one row per unit.
+    """
+
+    concomitants: NDArray[np.float64] | None = None
+    concomitant_names: tuple[str, ...] = ()
+    unit_weights: NDArray[np.float64] | None = None
+    columns: pd.DataFrame | None = None
 
 
 def unit_columns(spec: MixtureSpec) -> list[str]:
     """Columns that are read once per unit."""
     named = [] if spec.unit_weights is None else [spec.unit_weights]
-    return [*sorted(_membership_columns(spec)), *named]
+    return [*membership_columns(spec), *named]
+
+
+def membership_columns(spec: MixtureSpec) -> list[str]:
+    """Columns that the class membership reads, sorted."""
+    if spec.membership is None:
+        return []
+    return sorted(term_columns(one_sided_terms(spec.membership, intercept=True)))
 
 
 def build_unit_data(
@@ -48,27 +60,33 @@ def build_unit_data(
         If a value differs between the rows of a unit, a weight is not positive and
         finite, or the membership formula fails.
     """
-    columns = unit_columns(spec)
-    if not columns:
-        return UnitData(None, (), None)
-    _, first = np.unique(unit, return_index=True)
-    for name in columns:
-        _check_constant(name, frame[name], first[unit], unit, labels)
-    rows = frame.iloc[first]
-    concomitants: NDArray[np.float64] | None = None
-    names: tuple[str, ...] = ()
-    if spec.membership is not None:
-        concomitants, names = build_unit_design(spec.membership, rows)
+    names = unit_columns(spec)
+    if not names:
+        return UnitData()
+    rows = one_row_per_unit(frame[names], unit, labels)
     weights = None
     if spec.unit_weights is not None:
         weights = _weights(spec.unit_weights, rows[spec.unit_weights], labels)
-    return UnitData(concomitants, names, weights)
-
-
-def _membership_columns(spec: MixtureSpec) -> set[str]:
     if spec.membership is None:
-        return set()
-    return term_columns(one_sided_terms(spec.membership, intercept=True))
+        return UnitData(unit_weights=weights)
+    concomitants, concomitant_names, columns = build_unit_design(spec.membership, rows)
+    return UnitData(concomitants, concomitant_names, weights, columns)
+
+
+def one_row_per_unit(
+    frame: pd.DataFrame, unit: NDArray[np.intp], labels: NDArray[Any]
+) -> pd.DataFrame:
+    """Every unit's first row, once its other rows are seen to be the same.
+
+    Raises
+    ------
+    DataError
+        If a value differs between the rows of a unit.
+    """
+    _, first = np.unique(unit, return_index=True)
+    for name in frame.columns:
+        _check_constant(name, frame[name], first[unit], unit, labels)
+    return frame.iloc[first]
 
 
 def _check_constant(

@@ -55,6 +55,11 @@ def assert_survives(built: Panel, folder: Path) -> None:
     assert list(again.variables) == list(built.variables)
     for name, values in built.variables.items():
         np.testing.assert_array_equal(again.variables[name], values)
+    for name in ("columns", "unit_columns"):
+        frames = getattr(again, name), getattr(built, name)
+        assert (frames[0] is None) == (frames[1] is None)
+        if frames[0] is not None:
+            pd.testing.assert_frame_equal(*frames)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,51 @@ def test_odd_names_of_variables(name: str, tmp_path: Path) -> None:
     data = frame(z=1.5).rename(columns={"x": name})
     assert_survives(panel(f"y ~ `{name}`", data), tmp_path)
     assert_survives(panel(f"`{name}` ~ y", data), tmp_path)
+
+
+COLUMNS: dict[str, Any] = {
+    "texts": list("abcb"),
+    "odd texts": ["", "é\n", "a b", "1"],
+    "texts and numbers": ["a", 1, 2.5, "1"],
+    "categories": pd.Categorical(list("abcb"), categories=list("zcba")),
+    "ordered": pd.Categorical(list("abcb"), categories=list("cba"), ordered=True),
+    "integer categories": pd.Categorical([3, 1, 2, 2]),
+    "booleans": [True, False, True, False],
+    "dates": pd.date_range("2020", periods=4),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_columns_behind_the_formula(kind: str, tmp_path: Path) -> None:
+    data = frame().iloc[:4].assign(**{"a/b": COLUMNS[kind]}, w=[1.0, 2.0, 1.0, 3.0])
+    built = panel("log(w) ~ C(`a/b`)", data, unit=None, membership="~ C(`a/b`)")
+    assert_survives(built, tmp_path)
+    if kind != "dates":
+        assert_survives(panel("log(w) ~ `a/b`", data, unit=None), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "Int64", "float32", "int32[pyarrow]"])
+def test_numbers_inside_categories_are_stored_as_they_are(dtype: Any, tmp_path: Path) -> None:
+    built = panel("y ~ C(k)", frame(k=pd.array(np.arange(24) % 4, dtype=dtype)))
+    path = save_tree(tree_of(built), tmp_path / "fit.nc")
+    again = panel_from_dataset(load_tree(path)["panel"].to_dataset()).columns
+    assert again is not None
+    assert built.columns is not None
+    assert again["k"].dtype.kind == built.columns["k"].dtype.kind
+    assert again["k"].tolist() == built.columns["k"].tolist()
+
+
+def test_labels_without_a_json_form_become_texts_in_their_order(tmp_path: Path) -> None:
+    k = pd.cut(frame().x, [-9, -0.5, 0.5, 9])
+    path = save_tree(tree_of(panel("y ~ k", frame(k=k))), tmp_path / "fit.nc")
+    again = panel_from_dataset(load_tree(path)["panel"].to_dataset()).columns
+    assert again is not None
+    assert again["k"].cat.categories.tolist() == ["(-9.0, -0.5]", "(-0.5, 0.5]", "(0.5, 9.0]"]
+
+
+def test_a_column_that_is_a_variable_already_is_stored_once(tmp_path: Path) -> None:
+    dataset = panel_to_dataset(panel("y ~ x + bs(x, df=4)", frame()))
+    assert [name for name in dataset.data_vars if str(name).endswith(": x")] == ["variable: x"]
 
 
 def test_what_was_dropped(tmp_path: Path) -> None:
