@@ -23,6 +23,7 @@ from mixcompare.spec import MixtureSpec, Priors
 if TYPE_CHECKING:
     from mixcompare.auditing import Audit, TraceError, audit
     from mixcompare.delta import delta_method
+    from mixcompare.prediction import predict, prediction_table, predictive_draws
     from mixcompare.resampling import bootstrap
     from mixcompare.selection import Selection, select
 
@@ -50,6 +51,9 @@ __all__ = [
     "describe_priors",
     "fit",
     "load",
+    "predict",
+    "prediction_table",
+    "predictive_draws",
     "select",
 ]
 
@@ -61,6 +65,9 @@ _LAZY = {
     "audit": "mixcompare.auditing",
     "bootstrap": "mixcompare.resampling",
     "delta_method": "mixcompare.delta",
+    "predict": "mixcompare.prediction",
+    "prediction_table": "mixcompare.prediction",
+    "predictive_draws": "mixcompare.prediction",
     "select": "mixcompare.selection",
 }
 

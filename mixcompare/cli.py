@@ -28,6 +28,7 @@ from mixcompare.arguments import (
 )
 from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
+from mixcompare.prediction.command import predict_command
 from mixcompare.selection.command import select_command
 
 if TYPE_CHECKING:
@@ -186,6 +187,11 @@ app.command(
     epilog="Example: [cyan]mixcompare audit panel.csv trace.csv --formula 'y ~ x' --unit id "
     "--components 3[/cyan]",
 )(audit_command)
+app.command(
+    "predict",
+    epilog="Example: [cyan]mixcompare predict reports/gapminder/em.nc new.csv -o predicted.csv"
+    "[/cyan]",
+)(predict_command)
 
 
 app.command(

@@ -101,11 +101,10 @@ def _decode(dataset: xr.Dataset, stored: str, kind: list[str]) -> Any:
     values = dataset[stored].to_numpy()
     if kind[0] == "numbers":
         return values.astype(np.dtype(kind[1]))
-    levels = [json.loads(text) for text in dataset[f"levels of {stored}"].to_numpy()]
+    levels: list[Any] = [json.loads(text) for text in dataset[f"levels of {stored}"].to_numpy()]
     if kind[0] == "objects":
         labels = np.empty(len(levels), dtype=object)
         labels[:] = levels
         return pd.Series(labels[values], dtype=object)  # pandas would make texts of another type
-    return pd.Categorical.from_codes(
-        values.astype(np.intp), categories=levels, ordered=kind[1] == "ordered"
-    )
+    dtype = pd.CategoricalDtype(levels, ordered=kind[1] == "ordered")
+    return pd.Categorical.from_codes(values.astype(np.intp), dtype=dtype)

@@ -203,7 +203,7 @@ def _sorted_panel(
         covariates=design.covariates[order],
         unit=unit[order],
         unit_labels=unit_labels,
-        cell=None if cell is None else _renumber(cell[order]),
+        cell=None if cell is None else renumber(cell[order]),
         row=row[order].astype(np.intp),
         outcome_names=design.outcome_names,
         covariate_names=design.covariate_names,
@@ -273,6 +273,6 @@ def is_missing(column: pd.Series) -> pd.Series:
     return missing
 
 
-def _renumber(cell: IntArray) -> IntArray:
+def renumber(cell: IntArray) -> IntArray:
     """Number cells 0, 1, ... in the order of the sorted rows."""
     return np.concatenate(([0], np.cumsum(np.diff(cell) != 0))).astype(np.intp)

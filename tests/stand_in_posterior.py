@@ -123,11 +123,12 @@ def _groups(
     sample = {"chain": np.arange(chains), "draw": np.arange(draws)}
     pivot = responsibilities.reshape(-1, *responsibilities.shape[2:])[0]
     permutation = labels.align_draws(responsibilities, pivot)
-    axes = {"weights": 2, "coefficients": 2, "covariance": 2}
-    own = {n: labels.permute(a, permutation, axes[n]).mean((0, 1)) for n, a in arrays.items()}
+    own = {n: labels.permute(a, permutation, 2).mean((0, 1)) for n, a in arrays.items()}
     own["responsibilities"] = labels.permute(responsibilities, permutation, -1).mean((0, 1))
     order = labels.by_weight(own["weights"])
     estimate = {n: a[:, order] if n == "responsibilities" else a[order] for n, a in own.items()}
+    if "membership_coefficients" in estimate:
+        estimate["membership_coefficients"] -= estimate["membership_coefficients"][:1]
     total = log_likelihood.sum(axis=-1)
     dims = ("chain", "draw")
     return {

@@ -22,6 +22,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("design",),
     ("unit_data", "keys"),
     ("panel",),
+    ("trained_design",),
+    ("new_rows",),
     ("datasets",),
     ("compress",),
     (
@@ -40,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("delta",),
     ("backends.em", "backends.pymc"),
     ("backends",),
-    ("resampling",),
+    ("resampling", "prediction"),
     ("selection",),
     ("compare", "comparison"),
     ("report",),

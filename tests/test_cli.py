@@ -30,11 +30,11 @@ def mixcompare(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess
 def test_help_lists_the_commands(tmp_path: Path) -> None:
     done = mixcompare("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for command in ("run", "compare", "show"):
+    for command in ("run", "compare", "show", "audit", "predict"):
         assert f" {command} " in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "compare", "show"])
+@pytest.mark.parametrize("command", ["run", "compare", "show", "audit", "predict"])
 def test_help_of_each_command_has_an_example(command: str, tmp_path: Path) -> None:
     done = mixcompare(command, "--help", cwd=tmp_path)
     assert done.returncode == 0
@@ -148,3 +148,26 @@ def test_audit_of_our_own_trace_finds_no_fault(tiny_csv: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "No fault found" in done.stdout
     assert (tiny_csv.parent / "found" / "findings.csv").is_file()
+
+
+def test_predict_writes_a_line_for_each_row(tiny_csv: Path) -> None:
+    fit = mc.fit(SPEC, tiny_csv, starts=4, seed=1)
+    fit.save(tiny_csv.with_name("em.nc"))
+    new = pd.DataFrame({"unit": ["b", "a", "b"], "x": [0.0, 1.0, 2.0], "y": [4.0, None, 8.0]})
+    new.to_csv(tiny_csv.with_name("new.csv"), index=False)
+    done = mixcompare("predict", "em.nc", "new.csv", "-o", "out/new.csv", cwd=tiny_csv.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3 rows: out/new.csv\n"
+    written = pd.read_csv(tiny_csv.parent / "out" / "new.csv")
+    expected = mc.prediction_table(mc.predict(fit, new))
+    pd.testing.assert_frame_equal(written, expected, check_dtype=False)
+    shown = mixcompare("predict", "em.nc", "new.csv", cwd=tiny_csv.parent)
+    assert shown.stdout == (tiny_csv.parent / "out" / "new.csv").read_text()
+
+
+def test_predict_refuses_and_writes_nothing(tiny_csv: Path) -> None:
+    mc.fit(SPEC, tiny_csv, starts=4, seed=1).save(tiny_csv.with_name("em.nc"))
+    tiny_csv.with_name("new.csv").write_text("unit,x\n1,2\n1,much\n")
+    done = mixcompare("predict", "em.nc", "new.csv", "-o", "out/new.csv", cwd=tiny_csv.parent)
+    assert "'x' is 'much' in row 1" in refused(done)
+    assert not (tiny_csv.parent / "out").exists()

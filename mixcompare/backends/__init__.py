@@ -47,6 +47,16 @@ class Backend(Protocol):
     ) -> FloatArray:
         """(G,) log-likelihoods times unit weights by this backend's own arithmetic."""
 
+    def class_log_density(
+        self,
+        spec: MixtureSpec,
+        training: PreparedPanel,
+        new: PreparedPanel,
+        coefficients: FloatArray,
+        covariance: FloatArray,
+    ) -> FloatArray:
+        """(S, G, K) log-densities of new units given each class by the same arithmetic."""
+
 
 def get_backend(name: str) -> Backend:
     """Import a backend by its name.

@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.prediction import class_log_density
 from mixcompare.backends.em.result import outcome
 from mixcompare.backends.em.search import n_starts, search
 from mixcompare.backends.em.standardise import Parameters, standardise
@@ -17,7 +18,7 @@ from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
-__all__ = ["Options", "run", "unit_log_likelihood"]
+__all__ = ["Options", "class_log_density", "run", "unit_log_likelihood"]
 
 
 def run(

@@ -7,13 +7,14 @@ import numpy as np
 from mixcompare.backends.pymc.evaluate import unit_log_likelihood
 from mixcompare.backends.pymc.model import build_model
 from mixcompare.backends.pymc.options import Options
+from mixcompare.backends.pymc.prediction import class_log_density
 from mixcompare.backends.pymc.result import build_outcome
 from mixcompare.backends.pymc.sampling import sample
 from mixcompare.compress import PreparedPanel
 from mixcompare.outcome import Outcome
 from mixcompare.spec import MixtureSpec
 
-__all__ = ["Options", "build_model", "run", "unit_log_likelihood"]
+__all__ = ["Options", "build_model", "class_log_density", "run", "unit_log_likelihood"]
 
 
 def run(

@@ -1,0 +1,51 @@
+"""Densities of rows that were not fitted, in the coordinates of those that were."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mixcompare.backends.em.standardise import Parameters, standardise
+from mixcompare.backends.em.steps import class_log_density as standard_class_log_density
+from mixcompare.compress import PreparedPanel
+from mixcompare.panel import FloatArray
+from mixcompare.spec import MixtureSpec
+
+
+def class_log_density(
+    spec: MixtureSpec,
+    training: PreparedPanel,
+    new: PreparedPanel,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+) -> FloatArray:
+    """(S, G, K) log-densities of new units' rows given each class, constants in.
+
+    Parameters
+    ----------
+    spec, training
+        What was fitted: its pooled fit and scales keep the arithmetic safe, which few new
+        rows could not.
+    new
+        Rows with the training panel's columns, G units.
+    coefficients, covariance
+        (S, K, p, m) and (S, K, m, m) of S sets of parameters, in the data's units.
+    """
+    fitted = standardise(spec, training)
+    x, y = new.covariate_factor, new.outcome_factor
+    data = replace(
+        fitted,
+        covariates=x @ fitted.unwhiten,
+        outcomes=(y - x @ fitted.pooled) / fitted.scale,
+        degrees_of_freedom=new.degrees_of_freedom.astype(float),
+        unit_weights=None,
+        concomitants=None,
+    )
+    weights = np.ones(spec.n_components)  # these play no part given the class
+    return np.stack(
+        [
+            standard_class_log_density(data, data.from_raw(Parameters(weights, b, sigma)))
+            for b, sigma in zip(coefficients, covariance, strict=True)
+        ]
+    )

@@ -1,0 +1,77 @@
+"""Densities of rows that were not fitted, by the model's own expressions."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.compile.mode import Mode
+
+from mixcompare.backends.pymc.data import StandardPanel, standardise
+from mixcompare.backends.pymc.likelihood import class_log_density as symbolic_class_log_density
+from mixcompare.compress import PreparedPanel
+from mixcompare.panel import FloatArray
+from mixcompare.priors import resolve_priors
+from mixcompare.spec import MixtureSpec
+
+# Evaluated a few times on large arrays: NumPy is fast enough and nothing is compiled.
+_MODE: Final = Mode(linker="py", optimizer="fast_compile")
+_BATCH_VALUES: Final = 2_000_000
+
+
+def class_log_density(
+    spec: MixtureSpec,
+    training: PreparedPanel,
+    new: PreparedPanel,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+) -> FloatArray:
+    """(S, G, K) log-densities of new units' rows given each class, constants in.
+
+    Parameters
+    ----------
+    spec, training
+        What was fitted: the standard coordinates are those of the model.
+    new
+        Rows with the training panel's columns, G units.
+    coefficients, covariance
+        (S, K, p, m) and (S, K, m, m) of S draws, in original units.
+    """
+    panel = standardise(training, resolve_priors(spec, training), spec.covariance)
+    function = _function(panel, new)
+    samples, k, p, m = coefficients.shape
+    deviations = panel.deviations(coefficients)
+    root = np.linalg.cholesky(panel.standard_covariance(covariance))
+    whitener = np.linalg.inv(root).swapaxes(-1, -2)
+    half_log_determinant = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+    log_determinant = 2 * (half_log_determinant + panel.log_volume)
+    batch = max(1, _BATCH_VALUES // (new.factor.shape[0] * new.factor.shape[1] * k * m))
+    parts = [
+        function(
+            deviations[i : i + batch].reshape(-1, p, m),
+            whitener[i : i + batch].reshape(-1, m, m),
+            log_determinant[i : i + batch].ravel(),
+        )
+        for i in range(0, samples, batch)
+    ]
+    joined = np.concatenate(parts, axis=1).reshape(new.n_units, samples, k)
+    return np.ascontiguousarray(joined.transpose(1, 0, 2))
+
+
+def _function(panel: StandardPanel, new: PreparedPanel) -> Any:
+    """From deviations (C, p, m), whiteners (C, m, m) and log|Sigma| (C,) to (G, C)."""
+    x, y = new.covariate_factor, new.outcome_factor
+    outcomes = (y - x @ panel.centre) @ np.linalg.inv(panel.scale).T
+    deviations, whitener = pt.tensor3("deviations"), pt.tensor3("whitener")
+    log_determinant = pt.vector("log_determinant")
+    density = symbolic_class_log_density(
+        pt.as_tensor(outcomes),
+        pt.as_tensor(x @ panel.directions),
+        pt.as_tensor(new.degrees_of_freedom.astype(float)),
+        deviations,
+        whitener,
+        log_determinant,
+    )
+    return pytensor.function([deviations, whitener, log_determinant], density, mode=_MODE)

@@ -1,0 +1,82 @@
+"""Class probabilities and predictive densities of units, by the fit's own backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import logsumexp
+
+from mixcompare.backends import get_backend
+from mixcompare.compress import compress
+from mixcompare.errors import DataError
+from mixcompare.fit import Fit
+from mixcompare.new_rows import NewRows
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.prediction.samples import Samples, log_known
+
+Units = Literal["new", "known"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classes:
+    """What S sets of parameters say of G units.
+
+    Attributes
+    ----------
+    prior
+        (S, G, K) class probabilities before the outcomes.
+    responsibilities
+        (S, G, K) class probabilities given the outcomes.
+    log_density
+        (S, G) log-densities of the outcomes; 0 for units without any.
+    """
+
+    prior: FloatArray
+    responsibilities: FloatArray
+    log_density: FloatArray
+
+
+def class_probabilities(
+    fit: Fit, training: Panel, samples: Samples, rows: NewRows, units: Units
+) -> Classes:
+    """Class probabilities before and given the outcomes.
+
+    Parameters
+    ----------
+    training
+        The panel that was fitted.
+    units
+        Whether units are new, or known and begin with what their fitted rows say.
+
+    Raises
+    ------
+    DataError
+        If outcomes are too far away to have a density, or a known unit was not fitted.
+    """
+    log_prior = (
+        log_known(fit, samples, rows) if units == "known" else samples.log_prior(rows.concomitants)
+    )
+    shape = samples.n_samples, rows.n_units, samples.weights.shape[1]
+    prior = np.exp(np.broadcast_to(log_prior, shape))
+    responsibilities, density = prior.copy(), np.zeros(shape[:2])
+    if rows.observed.any():
+        panel, own = rows.observed_panel(training)
+        given_class = get_backend(fit.backend).class_log_density(
+            fit.spec, compress(training), compress(panel), samples.coefficients, samples.covariance
+        )
+        joint = np.broadcast_to(log_prior, shape)[:, own] + given_class
+        density[:, own] = logsumexp(joint, axis=-1)
+        _check_possible(density[:, own], panel)
+        responsibilities[:, own] = np.exp(joint - density[:, own, None])
+    return Classes(prior, responsibilities, density)
+
+
+def _check_possible(density: FloatArray, panel: Panel) -> None:
+    impossible = np.flatnonzero(~np.isfinite(density).all(axis=0))
+    if impossible.size:
+        raise DataError(
+            f"the outcomes of the unit {panel.unit_labels[impossible[0]]!s} have no density that a "
+            "double can hold. Look for a value that is wrong by many orders of magnitude."
+        )

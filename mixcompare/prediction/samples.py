@@ -1,0 +1,125 @@
+"""Parameters to predict with: EM's estimate, or a posterior's aligned draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_softmax
+
+from mixcompare import labels
+from mixcompare.errors import DataError, OptionError
+from mixcompare.fit import Fit
+from mixcompare.new_rows import NewRows
+from mixcompare.panel import FloatArray, IntArray
+from mixcompare.parameters import variables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """S sets of parameters; one where there is but an estimate.
+
+    Attributes
+    ----------
+    weights, coefficients, covariance
+        (S, K), (S, K, p, m) and (S, K, m, m), in the data's units.
+    membership_coefficients
+        (S, K, c) log-odds against the first class; None without membership covariates.
+    chosen
+        (S,) which of the posterior's draws they are, chain by chain; None for an estimate.
+    """
+
+    weights: FloatArray
+    coefficients: FloatArray
+    covariance: FloatArray
+    membership_coefficients: FloatArray | None
+    chosen: IntArray | None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of sets, S."""
+        return len(self.weights)
+
+    def log_prior(self, concomitants: FloatArray | None) -> FloatArray:
+        """(S, G, K) log-probabilities of the classes before outcomes; (S, 1, K) if all alike."""
+        if self.membership_coefficients is None or concomitants is None:
+            with np.errstate(divide="ignore"):
+                return np.log(self.weights)[:, None, :]
+        odds = concomitants @ self.membership_coefficients.swapaxes(-1, -2)
+        return np.asarray(log_softmax(odds, axis=-1))
+
+
+def parameter_samples(fit: Fit, draws: int | None) -> Samples:
+    """Parameters of a fit.
+
+    Parameters
+    ----------
+    draws
+        How many of the posterior's draws, evenly spread over the chains; None for all.
+
+    Raises
+    ------
+    OptionError
+        If there are not so many draws.
+    """
+    if "posterior" not in fit.tree.children:
+        estimate = fit.tree["estimate"].to_dataset()
+        arrays = {name: estimate[name].to_numpy()[None] for name in variables(estimate)}
+        return _samples(arrays, None)
+    posterior = fit.aligned_posterior()
+    total = posterior.sizes["chain"] * posterior.sizes["draw"]
+    chosen = _spread(total, draws)
+    arrays = {
+        name: posterior[name].to_numpy().reshape(total, *posterior[name].shape[2:])[chosen]
+        for name in variables(posterior)
+    }
+    return _samples(arrays, chosen)
+
+
+def _samples(arrays: dict[str, FloatArray], chosen: IntArray | None) -> Samples:
+    return Samples(
+        arrays["weights"],
+        arrays["coefficients"],
+        arrays["covariance"],
+        arrays.get("membership_coefficients"),
+        chosen,
+    )
+
+
+def _spread(total: int, draws: int | None) -> IntArray:
+    if draws is None:
+        return np.arange(total)
+    if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= total:
+        raise OptionError(
+            f"draws must be a whole number from 1 to the posterior's {total}, not {draws!r}."
+        )
+    return np.linspace(0, total - 1, draws).round().astype(np.intp)
+
+
+def log_known(fit: Fit, samples: Samples, rows: NewRows) -> FloatArray:
+    """(S, G, K) log-probabilities of the classes of units that were fitted, by their label.
+
+    Raises
+    ------
+    DataError
+        If a unit was not fitted.
+    """
+    if fit.spec.unit is None:
+        raise DataError("units='known' needs a fit with a unit column: here every row is a unit.")
+    position = {str(label): i for i, label in enumerate(fit.tree["panel"]["unit"].to_numpy())}
+    unknown = [label for label in rows.unit_labels if str(label) not in position]
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} unit(s) were not fitted, the first is {fit.spec.unit}={unknown[0]!s}. "
+            "Predict for them apart, with units='new'."
+        )
+    at = [position[str(label)] for label in rows.unit_labels]
+    if samples.chosen is None:
+        responsibilities = fit.responsibilities.to_numpy()[None, at]
+    else:
+        drawn = fit.tree["membership"]["responsibilities"].to_numpy()[:, :, at]
+        permutation = fit.tree["alignment"]["permutation"].to_numpy()
+        aligned = labels.permute(drawn, permutation, axis=-1)
+        responsibilities = aligned.reshape(-1, *aligned.shape[2:])[samples.chosen]
+    with np.errstate(divide="ignore"):
+        return np.log(responsibilities)
