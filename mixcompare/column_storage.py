@@ -58,7 +58,7 @@ def decode_columns(
     for name, kind in json.loads(description).items():
         stored = f"{dim} column: {escaped(name)}"
         columns[name] = variables[name] if kind == ["variable"] else _decode(dataset, stored, kind)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, index=pd.RangeIndex(dataset.sizes[dim]))
 
 
 def escaped(name: str) -> str:

@@ -254,6 +254,27 @@ def test_one_class_is_ordinary_least_squares() -> None:
     np.testing.assert_array_equal(predicted["responsibilities"], 1.0)
 
 
+def test_a_gaussian_mixture_classifies_single_rows() -> None:
+    data = table("outcomes")[["y1", "y2"]]
+    spec = mc.MixtureSpec("y1 + y2 ~ 1", n_components=2)
+    made = mc.fit(spec, data, starts=5)
+    new = data.iloc[40:50] + 0.1
+    predicted = mc.predict(made, new)
+    densities = np.stack(
+        [
+            made.weights.to_numpy()[k]
+            * multivariate_normal(made.coefficients[k, 0], made.covariance[k]).pdf(new)
+            for k in range(2)
+        ],
+        axis=1,
+    )
+    total = densities.sum(axis=1)
+    close(predicted["responsibilities"], densities / total[:, None])
+    close(predicted["log_predictive_density"], np.log(total))
+    with pytest.raises(mc.DataError, match="needs a fit with a unit column"):
+        mc.predict(made, new, units="known")
+
+
 def test_a_calendar_year_with_its_square_far_from_zero() -> None:
     rng = np.random.default_rng(4)
     unit = np.repeat(np.arange(40), 50)

@@ -15,6 +15,8 @@ from mixcompare.storage import panel_from_dataset, panel_to_dataset
 from mixcompare.trained_design import trained_design
 
 FORMULAS = [
+    "y ~ 1",
+    "log(z) + y ~ 1",
     "y ~ x",
     "y ~ g",
     "y ~ 0 + g",
