@@ -66,7 +66,10 @@ def load_tree(path: str | Path) -> xr.DataTree:
 
 
 def panel_to_dataset(panel: Panel) -> xr.Dataset:
-    """The panel as a dataset with dims row, unit, covariate, outcome."""
+    """The panel as a dataset with dims row, unit, covariate, outcome, concomitant.
+
+    Raw columns are stored as `mixcompare.column_storage.encode_columns` says.
+    """
     variables: dict[str, Any] = {
         "outcomes": (("row", "outcome"), panel.outcomes),
         "covariates": (("row", "covariate"), panel.covariates),

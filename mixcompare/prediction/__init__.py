@@ -91,10 +91,10 @@ def predict(
             Position of the row's unit along ``unit``.
 
         Rows are in the data's order, numbered from 0 in ``row``. What needs outcomes is absent
-        if no row has any. From a posterior each of the first five but the density has its
-        ``..._interval`` with a dim ``bound``. Beside absorbed effects fitted values and observed
-        outcomes are deviations from the means of the cell's rows in the data, since the cells'
-        own effects are not estimated; the attribute ``scale`` says so.
+        if no row has any. From a posterior, probabilities and fitted values have their
+        ``..._interval`` beside them, with a dim ``bound``. Beside absorbed effects fitted values
+        and observed outcomes are deviations from the means of the cell's rows in the data, since
+        the cells' own effects are not estimated; the attribute ``scale`` says so.
 
     Raises
     ------
