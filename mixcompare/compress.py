@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.errors import DataError
+from mixcompare.factorise import Kernels, factorise
 from mixcompare.panel import FloatArray, IntArray, Panel
 
-_BATCH_VALUES = 4_000_000
+# Passes over the rows are made in parts that stay in the cache.
+_ROWS_AT_A_TIME = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,35 +118,42 @@ class PreparedPanel:
         return factor.reshape(-1, factor.shape[-1])
 
 
-def compress(panel: Panel) -> PreparedPanel:
+def compress(panel: Panel, kernels: Kernels = "auto") -> PreparedPanel:
     """Compress a panel.
 
     Parameters
     ----------
     panel
         Rows sorted by unit and cell, as `mixcompare.panel.build_panel` gives them.
+    kernels
+        ``"numba"`` factors the units by a compiled kernel, ``"numpy"`` does not, and
+        ``"auto"`` does so for many rows.
     """
-    rows = np.concatenate([panel.covariates, panel.outcomes], axis=1)
-    by_row = None if panel.unit_weights is None else panel.unit_weights[panel.unit]
-    raw_norm = _norms(rows, by_row)
     n_rows = np.bincount(panel.unit, minlength=panel.n_units)
     degrees_of_freedom = n_rows
-    if panel.cell is not None:
+    columns = (panel.covariates, panel.outcomes)
+    weights = None if panel.unit_weights is None else panel.unit_weights[panel.unit]
+    raw_norm = _norms(columns, weights)
+    if panel.cell is None:
+        mean = _means(columns, weights)
+    else:
         starts = np.flatnonzero(np.diff(panel.cell, prepend=-1))
-        rows = _absorb(rows, starts, panel.cell)
+        columns = (_absorb(panel.covariates, starts), _absorb(panel.outcomes, starts))
+        mean = np.zeros(len(raw_norm))
         cells = np.bincount(panel.unit[starts], minlength=panel.n_units)
         degrees_of_freedom = n_rows - cells
     absorbed = panel.cell is not None
-    mean = np.zeros(rows.shape[1]) if absorbed else np.average(rows, axis=0, weights=by_row)
+    about = _norms(columns, weights, mean)
+    plain = raw_norm if weights is None and not absorbed else _norms(columns)
     prepared = PreparedPanel(
-        factor=_factorise(rows, n_rows),
+        factor=factorise(*columns, n_rows, plain, kernels),
         n_rows=n_rows,
         degrees_of_freedom=degrees_of_freedom,
         unit_labels=panel.unit_labels,
         covariate_names=panel.covariate_names,
         outcome_names=panel.outcome_names,
         column_mean=mean,
-        column_sd=_norms(rows - mean, by_row),
+        column_sd=about,
         raw_norm=raw_norm,
         absorbed=absorbed,
         common_names=panel.common_names,
@@ -178,9 +188,11 @@ def merge(parts: Sequence[PreparedPanel]) -> PreparedPanel:
     row_unit = np.repeat(unit, repeats)
     order = np.argsort(row_unit, kind="stable")
     stacked = np.concatenate(blocks)[order]
+    n_stacked = np.bincount(row_unit, minlength=len(labels))
+    x, y = stacked[:, : first.n_covariates], stacked[:, first.n_covariates :]
     mean, sd = _pooled_moments(parts)
     return PreparedPanel(
-        factor=_factorise(stacked, np.bincount(row_unit, minlength=len(labels))),
+        factor=factorise(x, y, n_stacked, np.linalg.norm(stacked, axis=0)),
         n_rows=_sum_by(unit, [part.n_rows for part in parts]),
         degrees_of_freedom=_sum_by(unit, [part.degrees_of_freedom for part in parts]),
         unit_labels=labels,
@@ -221,49 +233,47 @@ def _by_unit(
     return stacked[first]
 
 
-def _norms(rows: FloatArray, by_row: FloatArray | None) -> FloatArray:
-    weighted = rows if by_row is None else rows * np.sqrt(by_row)[:, None]
-    return np.linalg.norm(weighted, axis=0)
-
-
-def _absorb(rows: FloatArray, starts: IntArray, cell: IntArray) -> FloatArray:
+def _absorb(rows: FloatArray, starts: IntArray) -> FloatArray:
+    """Subtract each cell's means; many cells at a time, but never all rows."""
+    rows = rows.copy()
     counts = np.diff(np.append(starts, len(rows)))
-    for _ in range(2):  # the second pass removes what rounding left of a large mean
-        means = np.add.reduceat(rows, starts, axis=0) / counts[:, None]
-        rows = rows - means[cell]
+    groups = np.flatnonzero(np.diff(starts // _ROWS_AT_A_TIME, prepend=-1))
+    for first, last in pairwise([*groups.tolist(), len(starts)]):
+        own, count = starts[first:last] - starts[first], counts[first:last]
+        part = rows[starts[first] : starts[first] + count.sum()]
+        for _ in range(2):  # the second pass removes what rounding left of a large mean
+            means = np.add.reduceat(part, own, axis=0) / count[:, None]
+            part -= np.repeat(means, count, axis=0)
     return rows
 
 
-def _factorise(rows: FloatArray, n_rows: IntArray) -> FloatArray:
-    """(G, r, q) factors of consecutive blocks of rows with r = min(longest block, q)."""
-    q = rows.shape[1]
-    starts = np.concatenate(([0], np.cumsum(n_rows)[:-1]))
-    factor = np.zeros((len(n_rows), min(int(n_rows.max()), q), q))
-    short = np.flatnonzero((n_rows <= q) & (n_rows > 0))
-    factor[short] = _padded(rows, starts[short], n_rows[short], factor.shape[1])
-    for units in _batches_of_like_length(n_rows, q):
-        block = _padded(rows, starts[units], n_rows[units], int(n_rows[units].max()))
-        factor[units] = np.linalg.qr(block, mode="r")
-    return factor
+def _slices(n_rows: int) -> Iterator[slice]:
+    return (slice(i, i + _ROWS_AT_A_TIME) for i in range(0, n_rows, _ROWS_AT_A_TIME))
 
 
-def _padded(rows: FloatArray, starts: IntArray, counts: IntArray, length: int) -> FloatArray:
-    """(B, length, q) blocks of rows, filled up with rows of zeros."""
-    offset = np.arange(length)
-    inside = offset < counts[:, None]
-    index = np.where(inside, starts[:, None] + offset, 0)
-    return rows[index] * inside[..., None]
+def _means(columns: Sequence[FloatArray], weights: FloatArray | None) -> FloatArray:
+    n_rows = len(columns[0])
+    counts = np.ones(n_rows) if weights is None else weights
+    sums = [sum(counts[at] @ part[at] for at in _slices(n_rows)) for part in columns]
+    return np.asarray(np.concatenate(sums) / counts.sum())
 
 
-def _batches_of_like_length(n_rows: IntArray, q: int) -> Iterator[IntArray]:
-    """Units with more than q rows, in batches whose lengths differ by less than two."""
-    order = np.argsort(n_rows, kind="stable")
-    order = order[n_rows[order] > q]
-    octave = np.log2(n_rows[order] / q).astype(int)
-    for units in np.split(order, np.flatnonzero(np.diff(octave)) + 1):
-        if units.size:
-            per_batch = max(1, _BATCH_VALUES // (int(n_rows[units].max()) * q))
-            yield from (units[i : i + per_batch] for i in range(0, len(units), per_batch))
+def _norms(
+    columns: Sequence[FloatArray],
+    weights: FloatArray | None = None,
+    about: FloatArray | None = None,
+) -> FloatArray:
+    """Weighted Euclidean norms of the columns, or of their differences from a row."""
+    totals, place = [], 0
+    for part in columns:
+        total = np.zeros(part.shape[1])
+        for at in _slices(len(part)):
+            rest = part[at] if about is None else part[at] - about[place : place + part.shape[1]]
+            other = rest if weights is None else rest * weights[at, None]
+            total += np.einsum("ij,ij->j", rest, other)
+        place += part.shape[1]
+        totals.append(total)
+    return np.sqrt(np.concatenate(totals))
 
 
 def _join_labels(labels: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], IntArray]:

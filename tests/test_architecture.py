@@ -25,6 +25,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("trained_design",),
     ("new_rows",),
     ("datasets",),
+    ("triangles",),
+    ("factorise",),
     ("compress",),
     (
         "identification",

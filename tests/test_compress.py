@@ -122,8 +122,21 @@ def test_a_unit_of_100_000_rows_beside_one_row_units() -> None:
 def test_units_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     data = table([40] * 50 + [3] * 10 + [90, 6, 5])
     whole = prepared(data)
-    monkeypatch.setattr("mixcompare.compress._BATCH_VALUES", 1000)
+    monkeypatch.setattr("mixcompare.factorise._BATCH_VALUES", 1000)
     np.testing.assert_allclose(prepared(data).factor, whole.factor, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("absorb", [None, "unit:cell"])
+def test_passes_over_a_few_rows_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, absorb: str | None
+) -> None:
+    data = table([40] * 5 + [3] * 10 + [90, 6, 5], cells=4)
+    whole = prepared(data, absorb)
+    monkeypatch.setattr("mixcompare.compress._ROWS_AT_A_TIME", 16)
+    parts = prepared(data, absorb)
+    for name in ("factor", "column_mean", "column_sd", "raw_norm"):
+        one, other = getattr(parts, name), getattr(whole, name)
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 def parts_of(data: pd.DataFrame, absorb: str | None, seed: int) -> list[PreparedPanel]:

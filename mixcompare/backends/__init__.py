@@ -124,7 +124,7 @@ def fit(
         if isinstance(data, Panel)
         else build_panel(spec, data, missing=missing)
     )
-    prepared = compress(panel)
+    prepared = compress(panel, getattr(chosen, "kernels", "auto"))
     check_identified(spec, prepared)
     noted = cautions(prepared)
     for caution in noted:

@@ -6,14 +6,12 @@ Importing this module does not import numba; making a `Compiled` does.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Literal
 
 import numpy as np
 
 from mixcompare.backends.em.standardise import Standardised
+from mixcompare.factorise import Kernels
 from mixcompare.panel import FloatArray, IntArray
-
-Kernels = Literal["auto", "numba", "numpy"]
 
 # A fresh process takes about half a second to import numba and load cached kernels, and a
 # machine some ten seconds to compile them once, so that short fits are left to NumPy.

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, SupportsIndex, get_args
 
-from mixcompare.backends.em.compiled import Kernels
 from mixcompare.backends.em.standard_errors import METHODS, Method
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion
 from mixcompare.errors import OptionError
+from mixcompare.factorise import Kernels
 
 Estimator = Literal["ml", "map"]
 History = Literal["parameters", "full"]
@@ -62,8 +62,8 @@ class Options:
         What is kept of the best start's iterations: ``"parameters"`` and log-likelihoods, or
         ``"full"`` with responsibilities and standard errors as well.
     kernels
-        ``"numba"`` compiles the passes over the units, which takes seconds once per
-        machine; ``"numpy"`` does not; ``"auto"`` compiles where it pays.
+        ``"numba"`` compiles the passes over the rows and units, which takes seconds once
+        per machine; ``"numpy"`` does not; ``"auto"`` compiles where it pays.
     progress
         Show a progress bar; by default if standard error is a terminal.
     """
