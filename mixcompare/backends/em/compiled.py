@@ -9,7 +9,8 @@ from types import ModuleType
 
 import numpy as np
 
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.mixture import CompiledMixture, is_mixture
+from mixcompare.backends.em.standardise import Passes, Standardised
 from mixcompare.factorise import Kernels
 from mixcompare.panel import FloatArray, IntArray
 
@@ -109,19 +110,28 @@ class Compiled:
         )
         return tau.T, unit, joint.T, sums
 
+    def moments(self, *_: FloatArray) -> None:
+        """Not offered: the M-step has its own passes."""
+        return
+
 
 def with_kernels(
     data: Standardised, choice: Kernels, n_components: int, starts: int
 ) -> Standardised:
     """The same data, with compiled kernels if they are chosen or pay."""
     if choice == "numba":
-        return data.using(Compiled(data))
+        return data.using(compiled_passes(data))
     if choice == "numpy" or numpy_seconds(data, n_components, starts) <= _WORTH_SECONDS:
         return data
     try:
-        return data.using(Compiled(data))
+        return data.using(compiled_passes(data))
     except RuntimeError:  # numba has no folder for its cache, as in a read-only installation
         return data
+
+
+def compiled_passes(data: Standardised) -> Passes:
+    """The passes that suit the data."""
+    return CompiledMixture(data) if is_mixture(data) else Compiled(data)
 
 
 def numpy_seconds(data: Standardised, n_components: int, starts: int) -> float:

@@ -86,12 +86,13 @@ def iterate(
         (G, K) to start from.
     """
     path = _Path()
+    expected: FloatArray | EStep = responsibilities
     proposals = _Proposals(options.acceleration == "squarem")
     scale = data.degrees_of_freedom.sum() * data.outcomes.shape[-1]
     while len(path.log_likelihood) < options.max_iterations:
         iteration = len(path.log_likelihood) + 1
         try:
-            parameters = m_step(spec, data, responsibilities, path.end_point)
+            parameters = m_step(spec, data, expected, path.end_point)
         except DegenerateComponentError as error:
             return path.end("degenerate", f"iteration {iteration}: {error}")
         step = _step(spec, data, parameters)
@@ -111,7 +112,7 @@ def iterate(
             beyond = _step(spec, data, proposal)
             if proposals.accepts(beyond.objective, path.last):
                 path.jump(beyond)
-        responsibilities = path.responsibilities
+        expected = path.plain[-1].reached
     return path.end("iteration limit", f"{options.max_iterations} iterations and not converged")
 
 
@@ -142,10 +143,6 @@ class _Path:
     @property
     def end_point(self) -> Parameters | None:
         return self.parameters[-1] if self.parameters else None
-
-    @property
-    def responsibilities(self) -> FloatArray:
-        return self.plain[-1].reached.responsibilities
 
     def add(self, iterate: Iterate) -> None:
         self.parameters.append(iterate.parameters)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from mixcompare.backends.em.membership import log_class_probabilities
+from mixcompare.backends.em.moments import Moments
 from mixcompare.backends.em.prior import StandardPrior, log_prior, standard_prior
 from mixcompare.compress import PreparedPanel
 from mixcompare.panel import FloatArray, IntArray
@@ -67,6 +68,15 @@ class Passes(Protocol):
 
         Log-weights are (K,) or (G, K).
         """
+
+    def moments(
+        self,
+        coefficients: FloatArray,
+        roots: FloatArray,
+        log_weights: FloatArray,
+        log_norms: FloatArray,
+    ) -> tuple[Moments, tuple[float, float]] | None:
+        """What the next M-step needs, and the sums of Q and entropy; None if not offered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ bring their own (`Standardised.compiled`); what is small is the same code for bo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,9 @@ from scipy.linalg import solve_triangular
 from scipy.special import entr, logsumexp
 
 from mixcompare.backends.em import membership, regression
+from mixcompare.backends.em.moments import Moments
 from mixcompare.backends.em.standardise import Parameters, Passes, Standardised
+from mixcompare.backends.em.statistics import Counted, Statistics, residuals
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
@@ -27,33 +30,54 @@ class DegenerateComponentError(Exception):
     """A component has emptied or its covariance has collapsed."""
 
 
+type Arrays = tuple[FloatArray, FloatArray, FloatArray]
+
+
 @dataclass(frozen=True, eq=False)
 class EStep:
     """What an E-step finds, in raw units with all constants in.
 
     Attributes
     ----------
-    responsibilities
-        (G, K) posterior class probabilities tau.
-    unit_log_likelihood
-        (G,).
-    joint
-        (G, K) ``log pi_k + log f_k(unit g)``.
+    evaluate
+        Gives the arrays by unit, which are made when one of them is asked for.
     sums
         Q and the entropy, where they were summed along the way.
     unit_weights
         (G,) how often each unit counts in sums; None where all count once.
+    moments
+        All that the next M-step needs, where it was summed along the way.
     """
 
-    responsibilities: FloatArray
-    unit_log_likelihood: FloatArray
-    joint: FloatArray
+    evaluate: Callable[[], Arrays]
     sums: tuple[float, float] | None = None
     unit_weights: FloatArray | None = None
+    moments: Moments | None = None
+
+    @cached_property
+    def _arrays(self) -> Arrays:
+        return self.evaluate()
+
+    @property
+    def responsibilities(self) -> FloatArray:
+        """(G, K) posterior class probabilities tau."""
+        return self._arrays[0]
+
+    @property
+    def unit_log_likelihood(self) -> FloatArray:
+        """(G,) log-likelihoods."""
+        return self._arrays[1]
+
+    @property
+    def joint(self) -> FloatArray:
+        """(G, K) ``log pi_k + log f_k(unit g)``."""
+        return self._arrays[2]
 
     @cached_property
     def log_likelihood(self) -> float:
         """Sum over the units."""
+        if self.moments is not None and self.sums is not None:
+            return sum(self.sums)
         return self._total(self.unit_log_likelihood)
 
     @property
@@ -80,11 +104,6 @@ class EStep:
     def _total(self, by_unit: FloatArray) -> float:
         weights = self.unit_weights
         return float(by_unit.sum() if weights is None else weights @ by_unit)
-
-
-def residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
-    """(G, r, m) residuals of one component's coefficients (p, m)."""
-    return data.outcomes - data.covariates @ coefficients
 
 
 def class_log_density(data: Standardised, parameters: Parameters) -> FloatArray:
@@ -117,7 +136,7 @@ def e_step(data: Standardised, parameters: Parameters) -> EStep:
     log_responsibilities = joint - unit[:, None]
     kept = log_responsibilities > _LOG_ZERO
     responsibilities = np.exp(log_responsibilities, where=kept, out=np.zeros_like(joint))
-    return EStep(responsibilities, unit, joint, unit_weights=data.unit_weights)
+    return EStep(lambda: (responsibilities, unit, joint), unit_weights=data.unit_weights)
 
 
 def log_class_weights(data: Standardised, parameters: Parameters) -> FloatArray:
@@ -135,15 +154,20 @@ def _compiled_e_step(
     roots = np.linalg.cholesky(parameters.covariance)
     log_determinants = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
     log_norms = log_determinants + (data.shape[-1] * _LOG_2PI + 2 * data.log_scale)
-    tau, unit, joint, sums = compiled.e_step(parameters.coefficients, roots, log_weights, log_norms)
+    arguments = (parameters.coefficients, roots, log_weights, log_norms)
+    summed = compiled.moments(*arguments)
+    if summed is not None:
+        moments, sums = summed
+        return EStep(lambda: compiled.e_step(*arguments)[:3], sums, data.unit_weights, moments)
+    tau, unit, joint, sums = compiled.e_step(*arguments)
     counted = sums if data.unit_weights is None else None
-    return EStep(tau, unit, joint, counted, data.unit_weights)
+    return EStep(lambda: (tau, unit, joint), counted, data.unit_weights)
 
 
 def m_step(
     spec: MixtureSpec,
     data: Standardised,
-    responsibilities: FloatArray,
+    expected: FloatArray | EStep,
     previous: Parameters | None = None,
 ) -> Parameters:
     """Maximise the expected complete-data log-likelihood, and log-prior if there is one.
@@ -155,8 +179,8 @@ def m_step(
 
     Parameters
     ----------
-    responsibilities
-        (G, K), rows sum to one.
+    expected
+        Responsibilities (G, K), whose rows sum to one, or the E-step that finds them.
     previous
         The iterate that they come from, if there is one.
 
@@ -166,18 +190,33 @@ def m_step(
         If a component has too little data for its parameters or its covariance is
         singular up to rounding: the likelihood is unbounded in that direction.
     """
-    counts = data.weigh(responsibilities)
-    mass = data.degrees_of_freedom @ counts
+    statistics = _statistics(data, expected)
+    mass = statistics.mass
     if data.prior is None:
         _check_mass(spec, data, mass)
-    coefficients = _coefficients(data, counts, previous)
-    covariance = _covariances(spec, data, _scatter(data, coefficients, counts), mass)
+    coefficients = _coefficients(data, statistics, previous)
+    scatter = statistics.scatter(coefficients)
+    if scatter is None:
+        scatter = _counted(data, expected).scatter(coefficients)
+    covariance = _covariances(spec, data, scatter, mass)
     if data.prior is None:
         _check_not_collapsed(spec, data, covariance)
     if data.concomitants is not None:
+        counts = _counted(data, expected).counts
         odds = _membership(data, data.concomitants, counts, previous)
         return Parameters(data.average_weights(odds), coefficients, covariance, odds)
-    return Parameters(_weights(data, counts), coefficients, covariance)
+    return Parameters(_weights(data, statistics.units), coefficients, covariance)
+
+
+def _statistics(data: Standardised, expected: FloatArray | EStep) -> Statistics:
+    if isinstance(expected, EStep) and expected.moments is not None:
+        return expected.moments
+    return _counted(data, expected)
+
+
+def _counted(data: Standardised, expected: FloatArray | EStep) -> Counted:
+    tau = expected.responsibilities if isinstance(expected, EStep) else expected
+    return Counted(data, data.weigh(tau))
 
 
 def _check_mass(spec: MixtureSpec, data: Standardised, mass: FloatArray) -> None:
@@ -201,10 +240,9 @@ def _check_not_collapsed(spec: MixtureSpec, data: Standardised, covariance: Floa
         )
 
 
-def _weights(data: Standardised, counts: FloatArray) -> FloatArray:
+def _weights(data: Standardised, units: FloatArray) -> FloatArray:
     added = 0.0 if data.prior is None else data.prior.units
-    total = data.total_units + added * counts.shape[1]
-    return np.asarray((counts.sum(axis=0) + added) / total)
+    return (units + added) / (data.total_units + added * len(units))
 
 
 def _membership(
@@ -218,9 +256,9 @@ def _membership(
 
 
 def _coefficients(
-    data: Standardised, counts: FloatArray, previous: Parameters | None
+    data: Standardised, statistics: Statistics, previous: Parameters | None
 ) -> FloatArray:
-    gram, cross = _normal_equations(data, counts)
+    gram, cross = statistics.normal_equations()
     try:
         if data.prior is None and data.n_common == 0:
             return regression.separate(gram, cross)
@@ -230,32 +268,6 @@ def _coefficients(
         raise DegenerateComponentError(
             "the rows of a component do not identify its coefficients"
         ) from error
-
-
-def _normal_equations(data: Standardised, counts: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Weighted cross-products (K, p, p) and (K, p, m)."""
-    if data.compiled is not None:
-        return data.compiled.normal_equations(counts)
-    _, _, p, m = data.shape
-    grams, crosses = [], []
-    for tau in counts.T:
-        root = np.sqrt(tau)[:, None, None]
-        x = (data.covariates * root).reshape(-1, p)
-        grams.append(x.T @ x)
-        crosses.append(x.T @ (data.outcomes * root).reshape(-1, m))
-    return np.stack(grams), np.stack(crosses)
-
-
-def _scatter(data: Standardised, coefficients: FloatArray, counts: FloatArray) -> FloatArray:
-    """(K, m, m) weighted cross-products of these coefficients' own residuals."""
-    if data.compiled is not None:
-        return data.compiled.scatter(coefficients, counts)
-    m = data.shape[-1]
-    products = []
-    for b, tau in zip(coefficients, counts.T, strict=True):
-        rest = (residuals(data, b) * np.sqrt(tau)[:, None, None]).reshape(-1, m)
-        products.append(rest.T @ rest)
-    return np.stack(products)
 
 
 def _smallest_variances(spec: MixtureSpec, covariance: FloatArray) -> FloatArray:

@@ -1,0 +1,298 @@
+"""One compiled pass for Gaussian mixtures: an E-step and the moments of the next M-step.
+
+Units of one row and an intercept are read once per iteration, in tiles with the unit as the
+fastest axis, and nothing of the size of units times classes is written. Moments are centred
+on the means that the E-step was made of. `steps` holds the NumPy arithmetic.
+
+Outcomes lie in strips of four: as parts of one array at known distances they need no check
+at run time that they do not overlap, of which the compiler allows few.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from mixcompare.backends.em.posterior_kernels import OPTIONS, TILE, posterior
+
+# A class whose responsibilities in a tile sum to less adds nothing to moments: whitened
+# values are at most the square root of the number of rows, and no class has less than a row.
+_NOTHING = 1e-60
+
+
+@njit(**OPTIONS)
+def pack(values):
+    """(tiles, strips, 4 TILE) of (G, m) values, filled up with zeros."""
+    units, m = values.shape
+    strips = (m + 3) // 4
+    tiles = np.zeros(((units + TILE - 1) // TILE, strips, 4 * TILE))
+    for g in range(units):
+        for j in range(m):
+            tiles[g // TILE, j // 4, j % 4 * TILE + g % TILE] = values[g, j]
+    return tiles
+
+
+@njit(**OPTIONS)
+def e_step(
+    tiles,
+    units,
+    unit_weights,
+    means,
+    inverse_roots,
+    constants,
+    by_unit,
+    joint,
+    tau,
+    unit,
+    total,
+    first,
+    second,
+):
+    """Return the sums of Q and of the entropy; fill the moments of the next M-step.
+
+    Parameters
+    ----------
+    tiles, units
+        What `pack` gives, and the number of units.
+    unit_weights
+        (G,) how often each unit counts, or empty.
+    means, inverse_roots
+        (K, 4 strips) and (K, 4 strips, 4 strips); lower triangles L^-1 of Sigma = L L'.
+        Both are filled up with zeros.
+    constants, by_unit
+        (K,) log-density at the mean plus log-weight; (K, G) what is added to it by unit, or
+        (K, 0).
+    joint, tau, unit
+        (K, G), (K, G) and (G,) to be filled, or empty.
+    total, first, second
+        (K,), (K, 4 strips) and (K, 4 strips, 4 strips), zero before: weighted counts, sums
+        and cross-products of the differences from the means.
+    """
+    n_classes, strips = means.shape[0], tiles.shape[1]
+    own = np.empty((n_classes, TILE))
+    centred, weighted = np.empty((strips, 4 * TILE)), np.empty((strips, 4 * TILE))
+    z = np.empty(4 * TILE)
+    counts, largest, shares = np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    inverse, slopes = np.empty(TILE), np.empty(TILE)
+    log_likelihood = entropy = 0.0
+    for t in range(tiles.shape[0]):
+        _counts(unit_weights, units, t, counts)
+        for k in range(n_classes):
+            _start(constants[k], by_unit[k], t, own[k])
+            _log_density(tiles[t], means[k], inverse_roots[k], centred, z, own[k])
+        if joint.size > 0:
+            _store(own, t, joint)
+        sums = posterior(own, counts, largest, shares, inverse, slopes)
+        log_likelihood += sums[0]
+        entropy += sums[1]
+        if joint.size > 0:
+            _store(own, t, tau)
+            held = min(units - t * TILE, TILE)
+            for u in range(held):
+                unit[t * TILE + u] = largest[u] + shares[u]
+        for k in range(n_classes):
+            for u in range(TILE):
+                own[k, u] *= counts[u]
+            _moments(
+                tiles[t], means[k], own[k], centred, weighted, total[k : k + 1], first[k], second[k]
+            )
+    for k in range(n_classes):
+        _symmetric(second[k])
+    return log_likelihood - entropy, entropy
+
+
+@njit(**OPTIONS)
+def moments(tiles, tau, means, total, first, second):
+    """Fill the moments for given (G, K) weights."""
+    strips = tiles.shape[1]
+    centred, weighted = np.empty((strips, 4 * TILE)), np.empty((strips, 4 * TILE))
+    own = np.empty(TILE)
+    for t in range(tiles.shape[0]):
+        held = min(tau.shape[0] - t * TILE, TILE)
+        own[held:] = 0.0
+        for k in range(means.shape[0]):
+            for u in range(held):
+                own[u] = tau[t * TILE + u, k]
+            _moments(
+                tiles[t], means[k], own, centred, weighted, total[k : k + 1], first[k], second[k]
+            )
+    for k in range(means.shape[0]):
+        _symmetric(second[k])
+
+
+@njit(**OPTIONS)
+def _counts(unit_weights, units, t, counts):
+    """How often the units of a tile count; those beyond the last do not."""
+    begin = t * TILE
+    held = min(units - begin, TILE)
+    counts[:held] = 1.0
+    counts[held:] = 0.0
+    if unit_weights.size > 0:
+        counts[:held] = unit_weights[begin : begin + held]
+
+
+@njit(**OPTIONS)
+def _start(constant, by_unit, t, out):
+    """A constant, plus a tile's part of the values by unit if there are any."""
+    out[:] = constant
+    if by_unit.size > 0:
+        begin = t * TILE
+        for u in range(min(by_unit.size - begin, TILE)):
+            out[u] += by_unit[begin + u]
+
+
+@njit(**OPTIONS)
+def _store(own, t, out):
+    begin = t * TILE
+    for k in range(out.shape[0]):
+        for u in range(min(out.shape[1] - begin, TILE)):
+            out[k, begin + u] = own[k, u]
+
+
+@njit(**OPTIONS)
+def _log_density(tile, mean, inverse_root, centred, z, out):
+    """Subtract half the squared norms of z = L^-1 (y - mean) of a tile's units."""
+    for j in range(tile.shape[0]):
+        z[:] = 0.0
+        for i in range(j):
+            _multiply(centred[i], inverse_root, 4 * j, 4 * i, z)
+        _finish(tile[j], mean, inverse_root, 4 * j, centred[j], z, out)
+
+
+@njit(**OPTIONS)
+def _multiply(x, c, i, j, z):
+    """Add the product of four by four coefficients with a strip."""
+    c00, c01, c02, c03 = c[i, j], c[i, j + 1], c[i, j + 2], c[i, j + 3]
+    i += 1
+    c10, c11, c12, c13 = c[i, j], c[i, j + 1], c[i, j + 2], c[i, j + 3]
+    i += 1
+    c20, c21, c22, c23 = c[i, j], c[i, j + 1], c[i, j + 2], c[i, j + 3]
+    i += 1
+    c30, c31, c32, c33 = c[i, j], c[i, j + 1], c[i, j + 2], c[i, j + 3]
+    for u in range(TILE):
+        x0, x1, x2, x3 = x[u], x[u + TILE], x[u + 2 * TILE], x[u + 3 * TILE]
+        z[u] += c00 * x0 + c01 * x1 + c02 * x2 + c03 * x3
+        z[u + TILE] += c10 * x0 + c11 * x1 + c12 * x2 + c13 * x3
+        z[u + 2 * TILE] += c20 * x0 + c21 * x1 + c22 * x2 + c23 * x3
+        z[u + 3 * TILE] += c30 * x0 + c31 * x1 + c32 * x2 + c33 * x3
+
+
+@njit(**OPTIONS)
+def _finish(strip, mean, c, i, centred, z, out):
+    """Centre a strip, add its product with a triangle, subtract half the squares."""
+    b0, b1, b2, b3 = mean[i], mean[i + 1], mean[i + 2], mean[i + 3]
+    c00, c10, c11 = c[i, i], c[i + 1, i], c[i + 1, i + 1]
+    c20, c21, c22 = c[i + 2, i], c[i + 2, i + 1], c[i + 2, i + 2]
+    c30, c31, c32, c33 = c[i + 3, i], c[i + 3, i + 1], c[i + 3, i + 2], c[i + 3, i + 3]
+    for u in range(TILE):
+        x0, x1 = strip[u] - b0, strip[u + TILE] - b1
+        x2, x3 = strip[u + 2 * TILE] - b2, strip[u + 3 * TILE] - b3
+        centred[u] = x0
+        centred[u + TILE] = x1
+        centred[u + 2 * TILE] = x2
+        centred[u + 3 * TILE] = x3
+        z0 = z[u] + c00 * x0
+        z1 = z[u + TILE] + (c10 * x0 + c11 * x1)
+        z2 = z[u + 2 * TILE] + (c20 * x0 + c21 * x1 + c22 * x2)
+        z3 = z[u + 3 * TILE] + (c30 * x0 + c31 * x1 + c32 * x2 + c33 * x3)
+        out[u] -= 0.5 * ((z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3))
+
+
+@njit(**OPTIONS)
+def _moments(tile, mean, tau, centred, weighted, total, first, second):
+    """Add a tile's weights and weighted sums and cross-products of differences from a mean."""
+    mass = 0.0
+    for u in range(TILE):
+        mass += tau[u]
+    if mass <= _NOTHING:
+        return
+    total[0] += mass
+    for i in range(tile.shape[0]):
+        _weigh(tile[i], mean, tau, 4 * i, centred[i], weighted[i], first)
+        for j in range(i):
+            _block(weighted[i], centred[j], 4 * i, 4 * j, second)
+        _diagonal_block(weighted[i], centred[i], 4 * i, second)
+
+
+@njit(**OPTIONS)
+def _weigh(strip, mean, tau, i, centred, weighted, first):
+    b0, b1, b2, b3 = mean[i], mean[i + 1], mean[i + 2], mean[i + 3]
+    s0 = s1 = s2 = s3 = 0.0
+    for u in range(TILE):
+        x0, x1 = strip[u] - b0, strip[u + TILE] - b1
+        x2, x3 = strip[u + 2 * TILE] - b2, strip[u + 3 * TILE] - b3
+        centred[u] = x0
+        centred[u + TILE] = x1
+        centred[u + 2 * TILE] = x2
+        centred[u + 3 * TILE] = x3
+        w0, w1, w2, w3 = tau[u] * x0, tau[u] * x1, tau[u] * x2, tau[u] * x3
+        weighted[u] = w0
+        weighted[u + TILE] = w1
+        weighted[u + 2 * TILE] = w2
+        weighted[u + 3 * TILE] = w3
+        s0 += w0
+        s1 += w1
+        s2 += w2
+        s3 += w3
+    first[i] += s0
+    first[i + 1] += s1
+    first[i + 2] += s2
+    first[i + 3] += s3
+
+
+@njit(**OPTIONS)
+def _block(w, x, i, j, total):
+    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = 0.0
+    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = 0.0
+    for u in range(TILE):
+        x0, x1, x2, x3 = x[u], x[u + TILE], x[u + 2 * TILE], x[u + 3 * TILE]
+        w0, w1, w2, w3 = w[u], w[u + TILE], w[u + 2 * TILE], w[u + 3 * TILE]
+        s00 += w0 * x0
+        s01 += w0 * x1
+        s02 += w0 * x2
+        s03 += w0 * x3
+        s10 += w1 * x0
+        s11 += w1 * x1
+        s12 += w1 * x2
+        s13 += w1 * x3
+        s20 += w2 * x0
+        s21 += w2 * x1
+        s22 += w2 * x2
+        s23 += w2 * x3
+        s30 += w3 * x0
+        s31 += w3 * x1
+        s32 += w3 * x2
+        s33 += w3 * x3
+    rows = ((s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23), (s30, s31, s32, s33))
+    for a, row in enumerate(rows):
+        for b, value in enumerate(row):
+            total[i + a, j + b] += value
+
+
+@njit(**OPTIONS)
+def _diagonal_block(w, x, i, total):
+    s00 = s10 = s11 = s20 = s21 = s22 = s30 = s31 = s32 = s33 = 0.0
+    for u in range(TILE):
+        x0, x1, x2, x3 = x[u], x[u + TILE], x[u + 2 * TILE], x[u + 3 * TILE]
+        w0, w1, w2, w3 = w[u], w[u + TILE], w[u + 2 * TILE], w[u + 3 * TILE]
+        s00 += w0 * x0
+        s10 += w1 * x0
+        s11 += w1 * x1
+        s20 += w2 * x0
+        s21 += w2 * x1
+        s22 += w2 * x2
+        s30 += w3 * x0
+        s31 += w3 * x1
+        s32 += w3 * x2
+        s33 += w3 * x3
+    rows = ((s00, 0.0, 0.0, 0.0), (s10, s11, 0.0, 0.0), (s20, s21, s22, 0.0), (s30, s31, s32, s33))
+    for a, row in enumerate(rows):
+        for b, value in enumerate(row):
+            total[i + a, i + b] += value
+
+
+@njit(**OPTIONS)
+def _symmetric(matrix):
+    for i in range(matrix.shape[0]):
+        for j in range(i):
+            matrix[j, i] = matrix[i, j]
