@@ -1,4 +1,4 @@
-"""Time of compression, and its ratio to a plain loop: python tests/benchmarks/bench_compress.py."""
+"""Time of compression, and its ratio to a plain loop: python -m tests.benchmarks.bench_compress."""
 
 import time
 from collections.abc import Callable

@@ -1,42 +1,35 @@
-"""Time of an EM iteration, NumPy and compiled, and its ratio to scikit-learn and flexmix.
+"""What the README's speed tables claim, measured in one run, with ratios to peers.
 
-Run by hand: ``python tests/benchmarks/bench_em.py [--peers]``. The peers are not among the
-project's dependencies: install scikit-learn anywhere on PYTHONPATH, and R with flexmix
-(Debian: r-base-core, r-cran-flexmix); without them their columns are left out.
+Run by hand: ``python -m tests.benchmarks.bench_em [--peers]``, about three minutes. The peers
+are not among the project's dependencies: install scikit-learn anywhere on PYTHONPATH, and R
+with flexmix (Debian: r-base-core, r-cran-flexmix); without them their figures are left out.
+Seconds are of CPU, with one thread; two programs that are compared take turns on the same data.
 """
 
-# Threads are counted when NumPy loads, hence the order; and it prints.
-# ruff: noqa: E402, T201
-
-import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+# ruff: noqa: T201
 
 import importlib
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-import mixcompare as mc
 from mixcompare.backends.em import Options, run
-from mixcompare.backends.em.compiled import Compiled
+from mixcompare.backends.em.compiled import compiled_passes
 from mixcompare.backends.em.loop import Run, iterate
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.backends.em.steps import e_step, m_step
 from mixcompare.compress import compress
-from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray, Panel
+from tests.benchmarks.cases import Case, cpu, make_case, side_by_side
+from tests.benchmarks.peak_memory import measure
 
 TOLERANCE = 1e-8
-SKLEARN_ITERATIONS = 5
+PANELS = ((500, 100, 4, 3), (545, 8, 8, 3), (20_000, 50, 10, 5))
+MIXTURES = ((200_000, 10, 8), (1_000_000, 4, 5), (20_000, 30, 10))
 
 FLEXMIX = """
 suppressMessages(library(flexmix))
@@ -47,73 +40,30 @@ p <- as.integer(arguments[2]); K <- as.integer(arguments[3])
 x <- read("x", p); y <- read("y", 1)[, 1]; group <- factor(read("unit", 1)[, 1])
 tau <- read("tau", K)
 control <- list(tolerance = as.numeric(arguments[4]), minprior = 0, iter.max = 10000)
-seconds <- system.time(
+used <- system.time(
   fit <- flexmix(y ~ x - 1 | group, data = data.frame(y = y, x = I(x), group = group), k = K,
-                 cluster = tau, control = control))["elapsed"]
+                 cluster = tau, control = control))
+seconds <- used[["user.self"]] + used[["sys.self"]]
 cat(sprintf("%.17g %d %.17g", seconds, fit@iter, fit@logLik))
 """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """Data, and responsibilities (G, K) to start from."""
-
-    title: str
-    spec: mc.MixtureSpec
-    panel: Panel
-    start: FloatArray
+def prepared(case: Case) -> Standardised:
+    """From the rows to packed units."""
+    data = standardise(case.spec, compress(case.panel, "numba"))
+    return data.using(compiled_passes(data))
 
 
-def make_case(units: int, rows: int, p: int, k: int, m: int = 1) -> Case:
-    """A mixture of regressions on an intercept and normal covariates."""
-    rng = np.random.default_rng(0)
-    unit = np.repeat(np.arange(units), rows)
-    classes = rng.integers(k, size=units)
-    x = rng.normal(size=(unit.size, p))
-    x[:, 0] = 1
-    coefficients = rng.normal(size=(k, p, m)) * (1.0 / np.sqrt(rows) if rows > 1 else 2.0)
-    y = np.einsum("ni,nij->nj", x, coefficients[classes[unit]]) + rng.normal(size=(unit.size, m))
-    names = tuple(f"y{j}" for j in range(m))
-    panel = Panel(
-        outcomes=y,
-        covariates=x,
-        unit=unit,
-        unit_labels=np.arange(units),
-        cell=None,
-        row=np.arange(unit.size),
-        outcome_names=names,
-        covariate_names=tuple(f"x{i}" for i in range(p)),
-        variables={},
-    )
-    # Leans to the truth, so that every program finds the same optimum.
-    start = 0.5 * np.eye(k)[classes] + 0.5 * rng.dirichlet(np.ones(k), size=units)
-    what = (
-        f"panel G={units:,} T={rows} p={p} K={k}" if rows > 1 else f"mixture {units:,} d={m} K={k}"
-    )
-    return Case(what, mc.MixtureSpec(f"{' + '.join(names)} ~ 1", n_components=k), panel, start)
+def iteration(case: Case, data: Standardised) -> Callable[[], object]:
+    """An M-step and the E-step that follows it, from an E-step."""
+    reached = e_step(data, m_step(case.spec, data, case.start))
+    reached = e_step(data, m_step(case.spec, data, reached))
+    return lambda: e_step(data, m_step(case.spec, data, reached))
 
 
-def best_time(action: Callable[[], object], repeats: int) -> float:
-    """Least wall time of a few runs, in seconds."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
-def iteration_time(case: Case, data: Standardised) -> float:
-    """Seconds of an M-step and the E-step that follows it."""
-    tau = case.start
-    for _ in range(2):  # compiles, and lets the responsibilities sharpen
-        tau = e_step(data, m_step(case.spec, data, tau)).responsibilities
-    repeats = 3 if data.covariates.size * data.shape[-1] > 1e6 else 20
-    return best_time(lambda: e_step(data, m_step(case.spec, data, tau)), repeats)
-
-
-def whole_fit(case: Case) -> tuple[float, float, int, float]:
-    """Seconds from the rows to the optimum and to the labelled results, iterations, value."""
+def panel(sizes: tuple[int, int, int, int], *, peers: bool) -> None:
+    """Whole fits of a panel, against flexmix."""
+    case = make_case(*sizes)
     options = Options(
         starts=0,
         initial=case.start,
@@ -125,14 +75,35 @@ def whole_fit(case: Case) -> tuple[float, float, int, float]:
     )
 
     def optimum() -> Run:
-        data = standardise(case.spec, compress(case.panel))
-        return iterate(case.spec, data.using(Compiled(data)), case.start, options)
+        return iterate(case.spec, prepared(case), case.start, options)
 
-    def results() -> Outcome:
-        return run(case.spec, compress(case.panel), options, np.random.SeedSequence(0))
+    def results() -> object:
+        return run(case.spec, compress(case.panel, "numba"), options, np.random.SeedSequence(0))
 
-    path = optimum().log_likelihood
-    return best_time(optimum, 3), best_time(results, 3), len(path), path[-1]
+    reached = optimum().log_likelihood
+    results()
+    theirs = flexmix(case) if peers else None
+    whole, labelled, compression = side_by_side(
+        7, optimum, results, lambda: compress(case.panel, "numba")
+    )
+    data = prepared(case)
+    kernels, plain = side_by_side(
+        7, iteration(case, data), iteration(case, standardise(case.spec, compress(case.panel)))
+    )
+    print(
+        f"{case.title}: whole fit {1e3 * whole:.2f} ms (compression {1e3 * compression:.2f}), "
+        f"{len(reached)} iterations to {reached[-1]:.3f}; with standard errors and labelled "
+        f"results {1e3 * labelled:.1f} ms; an iteration {1e3 * kernels:.3f} ms, by NumPy "
+        f"{1e3 * plain:.3f}",
+        flush=True,
+    )
+    if theirs:
+        seconds, iterations, log_likelihood = theirs
+        print(
+            f"  flexmix {seconds:.3f} s, {iterations} iterations to {log_likelihood:.3f}: "
+            f"{seconds / whole:.0f} times ours, an iteration {seconds / iterations / kernels:.0f}",
+            flush=True,
+        )
 
 
 def flexmix(case: Case) -> tuple[float, int, float] | None:
@@ -163,15 +134,40 @@ def flexmix(case: Case) -> tuple[float, int, float] | None:
     return float(seconds), int(iterations), float(log_likelihood)
 
 
-def sklearn_iteration(case: Case) -> float | None:
-    """Seconds of an iteration of GaussianMixture from the same start."""
+def mixture(sizes: tuple[int, int, int], *, peers: bool) -> None:
+    """Iterations of a Gaussian mixture and their memory, against scikit-learn."""
+    units, d, k = sizes
+    case = make_case(units, 1, 1, k, d)
+    data = prepared(case)
+    (plain,) = side_by_side(2, iteration(case, standardise(case.spec, compress(case.panel))))
+    theirs = sklearn_iteration(case) if peers else None
+    if theirs is None:
+        (kernels,) = side_by_side(7, iteration(case, data))
+    else:
+        kernels, their_seconds = side_by_side(7, iteration(case, data), theirs)
+    print(f"{case.title}: an iteration {1e3 * kernels:.2f} ms, by NumPy {1e3 * plain:.1f}")
+    if theirs is not None:
+        print(
+            f"  scikit-learn {1e3 * their_seconds:.1f} ms, {their_seconds / kernels:.1f} times ours"
+        )
+    for part in ("iterations", "fit"):
+        ours = measure("ours", part, *sizes) / 1e6
+        text = f"  additional peak memory of {part}: {ours:.3f} MB"
+        if theirs is not None:
+            other = measure("sklearn", part, *sizes) / 1e6
+            text += f", scikit-learn {other:.1f} MB, ratio {ours / other:.4f}"
+        print(text, flush=True)
+
+
+def sklearn_iteration(case: Case) -> Callable[[], object] | None:
+    """An iteration of GaussianMixture from the same start, if it is there."""
     try:
-        mixture = importlib.import_module("sklearn.mixture")
+        module = importlib.import_module("sklearn.mixture")
     except ImportError:
         print("  scikit-learn is not installed")
         return None
     y = case.panel.outcomes
-    model = mixture.GaussianMixture(case.spec.n_components)
+    model = module.GaussianMixture(case.spec.n_components)
     # Its own steps, without the k-means start and the bookkeeping of fit().
     model._initialize(y, case.start)
 
@@ -179,52 +175,42 @@ def sklearn_iteration(case: Case) -> float | None:
         _, log_responsibilities = model._e_step(y)
         model._m_step(y, log_responsibilities)
 
-    step()
-    return best_time(step, SKLEARN_ITERATIONS)
+    return step
 
 
-def report(case: Case, *, peers: bool) -> None:
-    """Print a case's figures."""
-    prepared = compress(case.panel)
-    data = standardise(case.spec, prepared)
-    plain = iteration_time(case, data)
-    kernels = iteration_time(case, data.using(Compiled(data)))
-    compression = best_time(lambda: compress(case.panel), 3)
+def length_of_units() -> None:
+    """The cost of an iteration with short and with long units."""
+    short, long = (make_case(2_000, rows, 4, 3) for rows in (10, 1_000))
+    seconds = side_by_side(15, *(iteration(case, prepared(case)) for case in (short, long)))
     print(
-        f"{case.title:<36} compress {1e3 * compression:8.2f} ms   iteration: NumPy "
-        f"{1e3 * plain:8.3f} ms   kernels {1e3 * kernels:8.3f} ms   ratio {plain / kernels:5.1f}",
+        f"an iteration with 2,000 units of 10 rows {1e3 * seconds[0]:.3f} ms, of 1,000 rows "
+        f"{1e3 * seconds[1]:.3f} ms: ratio {seconds[1] / seconds[0]:.2f}",
         flush=True,
     )
-    if peers and case.panel.outcomes.shape[1] > 1:
-        theirs = sklearn_iteration(case)
-        if theirs:
-            print(
-                f"  scikit-learn {1e3 * theirs:.1f} ms, {theirs / kernels:.1f} times ours",
-                flush=True,
-            )
-    elif peers:
-        optimum, results, iterations, reached = whole_fit(case)
-        print(
-            f"  ours: {optimum:.4f} s, {iterations} iterations to {reached:.3f}; "
-            f"{results:.4f} s with standard errors and labelled results",
-            flush=True,
-        )
-        fit = flexmix(case)
-        if fit:
-            print(
-                f"  flexmix: {fit[0]:.3f} s, {fit[1]} iterations to {fit[2]:.3f}: "
-                f"{fit[0] / optimum:.0f} times ours, an iteration {fit[0] / fit[1] / kernels:.0f}",
-                flush=True,
-            )
+
+
+def many_starts() -> None:
+    """A hundred starts to convergence, with standard errors and labelled results."""
+    case = make_case(545, 8, 8, 3)
+    packed = compress(case.panel, "numba")
+    options = Options(starts=100, kernels="numba", progress=False)
+
+    def starts() -> object:
+        return run(case.spec, packed, options, np.random.SeedSequence(0))
+
+    starts()
+    print(f"100 starts on {case.title}: {min(cpu(starts) for _ in range(3)):.3f} s", flush=True)
 
 
 def main() -> None:
-    """Run all cases."""
+    """Measure everything."""
     peers = "--peers" in sys.argv
-    for units, d, k in ((200_000, 10, 8), (1_000_000, 4, 5), (20_000, 30, 10)):
-        report(make_case(units, 1, 1, k, d), peers=peers)
-    for units, rows, p, k in ((500, 100, 4, 3), (545, 8, 8, 3), (20_000, 50, 10, 5)):
-        report(make_case(units, rows, p, k), peers=peers)
+    for sizes in PANELS:
+        panel(sizes, peers=peers)
+    length_of_units()
+    many_starts()
+    for mixture_sizes in MIXTURES:
+        mixture(mixture_sizes, peers=peers)
 
 
 if __name__ == "__main__":
