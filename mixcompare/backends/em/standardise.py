@@ -21,6 +21,8 @@ from mixcompare.panel import FloatArray, IntArray
 from mixcompare.priors import resolve_priors
 from mixcompare.spec import MixtureSpec
 
+_ROWS_AT_A_TIME = 8192
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
@@ -221,8 +223,8 @@ def standardise(
     p, n = prepared.n_covariates, prepared.total_degrees_of_freedom
     is_common = np.isin(prepared.covariate_names, prepared.common_names)
     order = np.concatenate([np.flatnonzero(~is_common), np.flatnonzero(is_common)])
-    rows = prepared.pooled_rows
-    triangle = np.linalg.qr(np.hstack([rows[:, order], rows[:, p:]]), mode="r")
+    columns = np.concatenate([order, np.arange(p, p + prepared.n_outcomes)])
+    triangle = _triangle(prepared.pooled_rows, columns)
     own = triangle[:p, :p] / np.sqrt(n)
     whiten, unwhiten, pooled = np.zeros((p, p)), np.zeros((p, p)), np.zeros_like(triangle[:p, p:])
     whiten[:, order] = own
@@ -231,7 +233,10 @@ def standardise(
     scale = np.linalg.norm(triangle[p:, p:], axis=0) / np.sqrt(n)
     if spec.covariance == "spherical":
         scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
-    x, y = prepared.covariate_factor, prepared.outcome_factor
+    x = prepared.covariate_factor
+    outcomes = x @ pooled
+    np.subtract(prepared.outcome_factor, outcomes, out=outcomes)
+    outcomes /= scale
     rounding = np.finfo(float).eps * prepared.raw_norm[p:] / np.sqrt(n) / scale
     concomitants, unmix = _whiten_concomitants(prepared)
     prior = None
@@ -240,7 +245,7 @@ def standardise(
         prior = standard_prior(spec, raw, pooled, unwhiten, scale, is_common, unmix)
     return Standardised(
         covariates=x @ unwhiten,
-        outcomes=(y - x @ pooled) / scale,
+        outcomes=outcomes,
         degrees_of_freedom=prepared.degrees_of_freedom.astype(float),
         pooled=pooled,
         unwhiten=unwhiten,
@@ -253,6 +258,15 @@ def standardise(
         unmix=unmix,
         prior=prior,
     )
+
+
+def _triangle(rows: FloatArray, columns: IntArray) -> FloatArray:
+    """Triangular factor of some columns, a few rows at a time so that all are not copied."""
+    triangle = np.empty((0, len(columns)))
+    for i in range(0, len(rows), _ROWS_AT_A_TIME):
+        part = rows[i : i + _ROWS_AT_A_TIME, columns]
+        triangle = np.linalg.qr(np.concatenate([triangle, part]), mode="r")
+    return triangle
 
 
 def _whiten_concomitants(prepared: PreparedPanel) -> tuple[FloatArray | None, FloatArray | None]:
