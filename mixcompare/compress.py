@@ -266,12 +266,18 @@ def _norms(
     """Weighted Euclidean norms of the columns, or of their differences from a row."""
     totals, place = [], 0
     for part in columns:
-        total = np.zeros(part.shape[1])
-        for at in _slices(len(part)):
-            rest = part[at] if about is None else part[at] - about[place : place + part.shape[1]]
-            other = rest if weights is None else rest * weights[at, None]
-            total += np.einsum("ij,ij->j", rest, other)
-        place += part.shape[1]
+        n_rows, width = part.shape
+        counts = np.ones(n_rows) if weights is None else weights
+        # Flat, because NumPy's loops over a few columns are slow.
+        centre = None
+        if about is not None:
+            centre = np.tile(about[place : place + width], _ROWS_AT_A_TIME)
+        total = np.zeros(width)
+        for at in _slices(n_rows):
+            rest = part[at].ravel()
+            rest = np.square(rest if centre is None else rest - centre[: rest.size])
+            total += counts[at] @ rest.reshape(-1, width)
+        place += width
         totals.append(total)
     return np.sqrt(np.concatenate(totals))
 

@@ -40,10 +40,14 @@ p <- as.integer(arguments[2]); K <- as.integer(arguments[3])
 x <- read("x", p); y <- read("y", 1)[, 1]; group <- factor(read("unit", 1)[, 1])
 tau <- read("tau", K)
 control <- list(tolerance = as.numeric(arguments[4]), minprior = 0, iter.max = 10000)
-used <- system.time(
-  fit <- flexmix(y ~ x - 1 | group, data = data.frame(y = y, x = I(x), group = group), k = K,
-                 cluster = tau, control = control))
-seconds <- used[["user.self"]] + used[["sys.self"]]
+seconds <- Inf
+for (i in 1:5) {
+  used <- system.time(
+    fit <- flexmix(y ~ x - 1 | group, data = data.frame(y = y, x = I(x), group = group), k = K,
+                   cluster = tau, control = control))
+  seconds <- min(seconds, used[["user.self"]] + used[["sys.self"]])
+  if (seconds > 10) break
+}
 cat(sprintf("%.17g %d %.17g", seconds, fit@iter, fit@logLik))
 """
 

@@ -42,6 +42,12 @@ class Compiled:
             factor = _triangular(data)
         self._first, self._offset, size = _layout(factor)
         self._tiles: FloatArray = kernels.pack(factor, self._first, self._offset, size)
+        # Triangles have no fewer values than products with their covariates; rows have.
+        products = self._p * (self._p + 1) // 2 + self._p * self._m
+        self._products: FloatArray = np.empty((0, 0, 0))
+        if products <= size:
+            place = (self._tiles, self._first, self._offset)
+            self._products = kernels.products(*place, self._p, self._m)
         # The M-step's last squared residuals are the next E-step's distances. One tuple, so
         # that threads that share this object replace it in one piece.
         self._latest: tuple[FloatArray | None, FloatArray] = (None, np.empty((0, 0, 0)))
@@ -51,7 +57,7 @@ class Compiled:
         by_class = np.ascontiguousarray(tau.T, dtype=float)
         p = self._p
         total = self._kernels.normal_equations(
-            self._tiles, self._first, self._offset, p, self._m, by_class
+            self._tiles, self._first, self._offset, p, self._m, self._products, by_class
         )
         return total[..., :p], total[..., p:]
 

@@ -61,35 +61,56 @@ def _dot(x, y):
 
 
 @njit(cache=True, nogil=True, fastmath=_SUMS)
-def normal_equations(tiles, first, offset, p, m, tau):
+def _multiply(tile, first, offset, p, q, own):
+    """Cross-products (pairs, TILE) of the covariates with what follows, row by row."""
+    own[:] = 0.0
+    for i in range(first.size):
+        for a in range(first[i], p):
+            x = tile[offset[i] + a]
+            pair = a * q - a * (a - 1) // 2 - a
+            for b in range(a, q):
+                y, product = tile[offset[i] + b], own[pair + b]
+                for u in range(TILE):
+                    product[u] += x[u] * y[u]
+
+
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def products(tiles, first, offset, p, m):
+    """(tiles, pairs, TILE) cross-products of the covariates with all columns, by unit."""
+    q = p + m
+    own = np.empty((tiles.shape[0], p * q - p * (p - 1) // 2, TILE))
+    for t in range(tiles.shape[0]):
+        _multiply(tiles[t], first, offset, p, q, own[t])
+    return own
+
+
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def normal_equations(tiles, first, offset, p, m, known, tau):
     """Weighted cross-products (K, p, p + m) of the covariates with all columns.
 
-    A unit's own cross-products are formed once per tile and then weighted for each class.
+    ``known`` are the `products`, or without tiles if they are to be formed, once per tile.
     """
     q, n_classes = p + m, tau.shape[0]
-    total = np.zeros((n_classes, p, q))
-    own = np.empty((p, q, TILE))
+    pairs = p * q - p * (p - 1) // 2
+    sums = np.zeros((n_classes, pairs))
+    formed = np.empty((pairs, TILE))
     weight = np.empty((n_classes, TILE))
     for t in range(tiles.shape[0]):
-        tile = tiles[t]
         _load(tau, t, weight)
-        for a in range(p):
-            own[a, a:] = 0.0
-        for i in range(first.size):
-            for a in range(first[i], p):
-                x = tile[offset[i] + a]
-                for b in range(a, q):
-                    y, product = tile[offset[i] + b], own[a, b]
-                    for u in range(TILE):
-                        product[u] += x[u] * y[u]
+        if known.shape[0] == 0:
+            _multiply(tiles[t], first, offset, p, q, formed)
+        own = known[t] if known.shape[0] > 0 else formed
         for k in range(n_classes):
-            for a in range(p):
-                for b in range(a, q):
-                    total[k, a, b] += _dot(weight[k], own[a, b])
+            _add_products(weight[k], own, pairs - 1, sums[k])
+    total = np.empty((n_classes, p, q))
     for k in range(n_classes):
+        pair = 0
         for a in range(p):
-            for b in range(a):
-                total[k, a, b] = total[k, b, a]
+            for b in range(a, q):
+                total[k, a, b] = sums[k, pair]
+                if b < p:
+                    total[k, b, a] = sums[k, pair]
+                pair += 1
     return total
 
 
@@ -176,7 +197,7 @@ def scatter(tiles, first, offset, beta, tau):
 
 @njit(cache=True, nogil=True, fastmath=_SUMS)
 def _add_products(weighted, rest, last, total):
-    """Add the products with residuals 0..last, four at a time to reuse what is loaded."""
+    """Add the sums of products with the rows 0..last, four at a time to share the load."""
     j = 0
     while j + 3 <= last:
         e0, e1, e2, e3 = rest[j], rest[j + 1], rest[j + 2], rest[j + 3]

@@ -28,7 +28,10 @@ def separate(gram: FloatArray, cross: FloatArray) -> FloatArray:
     SingularRegressionError
         If a class's coefficients are not identified.
     """
-    return np.stack([_solve(g, c) for g, c in zip(gram, cross, strict=True)])
+    coefficients = np.empty_like(cross, order="C")
+    for k, (g, c) in enumerate(zip(gram, cross, strict=True)):
+        coefficients[k] = _solve(g, c)
+    return coefficients
 
 
 def joint(

@@ -233,10 +233,11 @@ def standardise(
     scale = np.linalg.norm(triangle[p:, p:], axis=0) / np.sqrt(n)
     if spec.covariance == "spherical":
         scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
-    x = prepared.covariate_factor
-    outcomes = x @ pooled
-    np.subtract(prepared.outcome_factor, outcomes, out=outcomes)
+    rows = prepared.factor.reshape(-1, prepared.factor.shape[-1])
+    outcomes = rows[:, :p] @ pooled
+    np.subtract(rows[:, p:], outcomes, out=outcomes)
     outcomes /= scale
+    shape = prepared.factor.shape[:2]
     rounding = np.finfo(float).eps * prepared.raw_norm[p:] / np.sqrt(n) / scale
     concomitants, unmix = _whiten_concomitants(prepared)
     prior = None
@@ -244,8 +245,8 @@ def standardise(
         raw = resolve_priors(spec, prepared)
         prior = standard_prior(spec, raw, pooled, unwhiten, scale, is_common, unmix)
     return Standardised(
-        covariates=x @ unwhiten,
-        outcomes=outcomes,
+        covariates=(rows[:, :p] @ unwhiten).reshape(*shape, p),
+        outcomes=outcomes.reshape(*shape, -1),
         degrees_of_freedom=prepared.degrees_of_freedom.astype(float),
         pooled=pooled,
         unwhiten=unwhiten,
