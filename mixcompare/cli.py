@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from mixcompare.arguments import (
@@ -30,12 +28,12 @@ from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
 from mixcompare.prediction.command import predict_command
 from mixcompare.selection.command import select_command
+from mixcompare.study.command import Quick, register
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mixcompare.fit import Fit
-    from mixcompare.study.run import Finished
 
 app = typer.Typer(
     name="mixcompare",
@@ -58,10 +56,6 @@ _Output = Annotated[
         help="Folder of the report. Files of an earlier report in it are replaced, "
         "after everything has succeeded; other files stay.",
     ),
-]
-_Quick = Annotated[
-    bool,
-    typer.Option("--quick", help="Few starts and draws: shows that it runs, not what to conclude."),
 ]
 
 
@@ -95,21 +89,7 @@ def _root(
     pass
 
 
-@app.command(
-    epilog="Example: [cyan]mixcompare run studies/gapminder.toml --output /tmp/try --quick[/cyan]"
-)
-def run(
-    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")],
-    output: _Output = None,
-    quick: _Quick = False,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Root of the random numbers, for the study's own.")
-    ] = None,
-) -> None:
-    """Run a study: fit its EM and its PyMC method, compare them, write the report."""
-    from mixcompare.study.run import run_study
-
-    _print_finished(run_study(study, output, quick=quick, seed=seed))
+register(app)
 
 
 @app.command(
@@ -134,14 +114,16 @@ def compare(
     chains: Annotated[int | None, typer.Option(help="PyMC: number of chains.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
     output: _Output = None,
-    quick: _Quick = False,
+    quick: Quick = False,
 ) -> None:
     """Fit a table by EM and by PyMC, compare them, write the report.
 
     The report goes to reports/ and the data file's name unless --output says otherwise.
     """
     from mixcompare.spec import MixtureSpec
-    from mixcompare.study.run import Method, fit_and_report
+    from mixcompare.study.methods import Method
+    from mixcompare.study.run import fit_and_report
+    from mixcompare.study.show import print_finished
 
     spec = MixtureSpec(
         formula,
@@ -159,7 +141,7 @@ def compare(
         "pymc": Method("pymc", _given(draws=draws, tune=tune, chains=chains)),
     }
     folder = Path("reports", data.name.split(".")[0]) if output is None else output
-    _print_finished(
+    print_finished(
         fit_and_report(
             spec,
             data,
@@ -204,22 +186,10 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _console() -> Console:
-    # A pipe has no width; the 80 columns that rich assumes would fold every row.
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-
-
-def _print_finished(finished: Finished) -> None:
-    from mixcompare.comparison.verdicts import conclude
-
-    console = _console()
-    console.print(_as_table(finished.verdicts, "Verdicts"))
-    console.print(conclude(finished.verdicts), markup=False, soft_wrap=True)
-    console.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
-
-
 def _print_fit(fit: Fit) -> None:
-    console = _console()
+    from mixcompare.study.show import as_table, console, plain
+
+    out = console()
     spec = fit.spec
     extent = "one for all" if spec.covariance_by == "shared" else "one for each"
     at = "at the maximum" if fit.backend == "em" else "at the highest draw"
@@ -236,12 +206,12 @@ def _print_fit(fit: Fit) -> None:
     }
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
-        grid.add_row(name, _plain(value))
-    console.print(grid)
-    console.print(_as_table(fit.summary().reset_index(), "Parameters"))
+        grid.add_row(name, plain(value))
+    out.print(grid)
+    out.print(as_table(fit.summary().reset_index(), "Parameters"))
     optima = _optima(fit)
     if optima is not None:
-        console.print(_as_table(optima, "Distinct optima of EM"))
+        out.print(as_table(optima, "Distinct optima of EM"))
 
 
 def _withheld(fit: Fit) -> dict[str, str]:
@@ -260,21 +230,6 @@ def _optima(fit: Fit) -> pd.DataFrame | None:
 
     table = optima_table(fit).head(10)
     return table.assign(log_likelihood=table["log_likelihood"].map("{:.6f}".format))
-
-
-def _as_table(frame: pd.DataFrame, title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in frame.columns:
-        numeric = frame[column].dtype.kind in "iuf"
-        table.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(_plain(value) for value in row))
-    return table
-
-
-def _plain(value: object) -> str:
-    """Text of a value in which rich sees no markup, as it would in ``weights[1]``."""
-    return escape(f"{value:.5g}" if isinstance(value, float) else str(value))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -306,7 +307,7 @@ def build_tree(
         "seconds": seconds,
         "cautions": json.dumps(list(cautions)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": json.dumps(_versions()),
+        "versions": json.dumps(versions()),
     }
     return tree
 
@@ -322,6 +323,8 @@ def _plain_options(options: Any) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a fit's numbers depend on."""
     found = {"python": platform.python_version()}
     return found | {name: importlib.metadata.version(name) for name in _REPORTED_VERSIONS}

@@ -32,6 +32,19 @@ def adjusted_rand_index(first: NDArray[np.intp], second: NDArray[np.intp]) -> fl
     return 1.0 if largest == expected else float((together - expected) / (largest - expected))
 
 
+def brier_score(probabilities: FloatArray, classes: FloatArray) -> float:
+    """Mean squared distance of class probabilities from the classes (Brier 1950), 0 to 2.
+
+    Parameters
+    ----------
+    probabilities
+        (G, K).
+    classes
+        (G, K) indicators of the true classes, in the same order.
+    """
+    return float(((probabilities - classes) ** 2).sum(axis=1).mean())
+
+
 def total_variation(first: FloatArray, second: FloatArray) -> FloatArray:
     """(G,) total variation distances between class probabilities (G, K), in 0..1."""
     return np.asarray(0.5 * np.abs(first - second).sum(axis=1))

@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "summary",
         "simulate",
     ),
+    ("performance",),
     ("column_storage", "outcome"),
     ("storage",),
     ("fit",),

@@ -90,7 +90,7 @@ def test_bad_input_is_refused_in_a_paragraph(
 def test_bad_study_is_refused_in_a_paragraph(write_study: WriteStudy) -> None:
     path = write_study(("starts", "strats"))
     message = refused(mixcompare("run", path.name, cwd=path.parent))
-    assert "tiny.toml: [methods.em] has an unknown key 'strats'" in message
+    assert "tiny.toml: line 14: [methods.em] has an unknown key 'strats'" in message
     assert "allowed: backend, estimator, starts" in message
     assert sorted(p.name for p in path.parent.iterdir()) == ["tiny.csv", "tiny.toml"]
 

@@ -1,4 +1,4 @@
-"""What a run leaves in the output folder, with fits and report replaced by small fakes."""
+"""What a run on a real panel leaves in the output folder, with PyMC replaced by a stand-in."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import mixcompare as mc
 from mixcompare import DataError, OptionError
+from mixcompare.study import methods as study_methods
 from mixcompare.study import run as study_run
 from mixcompare.study.run import run_study
+from mixcompare.study.seeds import fit_seed
+from tests.stand_in_posterior import stand_in
 
 type WriteStudy = Callable[..., Path]
 type Calls = list[dict[str, Any]]
@@ -17,30 +21,28 @@ type Calls = list[dict[str, Any]]
 VERDICTS = pd.DataFrame({"section": ["all"], "verdict": ["agree"], "statement": ["They agree."]})
 
 
-class FakeFit:
-    def save(self, path: Path) -> None:
-        path.write_text("a fit")
+class FakeComparison:
+    verdicts = VERDICTS
+
+    def report(self, folder: Path, title: str | None) -> Path:
+        (folder / "tables").mkdir(exist_ok=True)
+        (folder / "tables" / "estimates.csv").write_text("a table")
+        (folder / "report.html").write_text("a report")
+        return folder / "report.html"
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Replace fits and comparison; returns the arguments of the fits that were asked for."""
+    """Replace MCMC and comparison; returns the arguments of the fits that were asked for."""
     seen: Calls = []
 
-    def fit(spec: object, data: object, **options: Any) -> FakeFit:
-        seen.append(options)
-        return FakeFit()
+    def fit(spec: mc.MixtureSpec, data: Any, backend: str, seed: int, **options: Any) -> mc.Fit:
+        seen.append({"backend": backend, "seed": seed, **options})
+        em = mc.fit(spec, data, starts=2, seed=1)
+        return em if backend == "em" else stand_in(em, draws=50)
 
-    def compare(
-        em: object, pymc: object, folder: Path, title: str | None
-    ) -> tuple[Path, pd.DataFrame]:
-        (folder / "report.html").write_text("a report")
-        (folder / "tables").mkdir()
-        (folder / "tables" / "estimates.csv").write_text("a table")
-        return folder / "report.html", VERDICTS
-
-    monkeypatch.setattr(study_run, "fit", fit)
-    monkeypatch.setattr(study_run, "_compare", compare)
+    monkeypatch.setattr(study_methods, "fit", fit)
+    monkeypatch.setattr(study_run, "_compare", lambda em, posterior: FakeComparison())
     return seen
 
 
@@ -48,7 +50,8 @@ def files(folder: Path) -> set[str]:
     return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
 
 
-WRITTEN = {"em.nc", "pymc.nc", "study.toml", "report.html", "tables/estimates.csv"}
+STORE = {"study.sqlite", ".study.sqlite.lock"}
+WRITTEN = {"em.nc", "pymc.nc", "study.toml", "report.html", "tables/estimates.csv"} | STORE
 
 
 def test_run_leaves_fits_report_and_study_file(
@@ -61,8 +64,14 @@ def test_run_leaves_fits_report_and_study_file(
     assert files(tmp_path / "new" / "deep") == WRITTEN
     assert (tmp_path / "new" / "deep" / "study.toml").read_text() == path.read_text()
     assert calls == [
-        {"backend": "em", "seed": 0, "starts": 5},
-        {"backend": "pymc", "seed": 0, "draws": 300, "tune": 300, "chains": 2},
+        {"backend": "em", "seed": fit_seed(0, "all", 0, "em"), "starts": 5},
+        {
+            "backend": "pymc",
+            "seed": fit_seed(0, "all", 0, "pymc"),
+            "draws": 300,
+            "tune": 300,
+            "chains": 2,
+        },
     ]
 
 
@@ -87,8 +96,9 @@ def test_quick_and_seed_replace_the_studys_values(
 ) -> None:
     run_study(write_study(), tmp_path / "out", quick=True, seed=9, progress=False)
     quick = study_run.QUICK
-    assert calls[0] == {"backend": "em", "seed": 9, "progress": False, **quick["em"]}
-    assert calls[1] == {"backend": "pymc", "seed": 9, "progress": False, **quick["pymc"]}
+    seeds = [fit_seed(9, "all", 0, name) for name in ("em", "pymc")]
+    assert calls[0] == {"backend": "em", "seed": seeds[0], "progress": False, **quick["em"]}
+    assert calls[1] == {"backend": "pymc", "seed": seeds[1], "progress": False, **quick["pymc"]}
 
 
 def test_earlier_report_is_replaced_and_other_files_stay(
@@ -104,24 +114,40 @@ def test_earlier_report_is_replaced_and_other_files_stay(
     assert (out / "notes.md").read_text() == "mine"
 
 
-def test_failure_leaves_the_earlier_report_as_it_was(
+def test_failure_leaves_the_earlier_report_and_the_finished_fits(
     write_study: WriteStudy, calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise DataError("too bad")
 
-    monkeypatch.setattr(study_run, "_compare", fail)
     path = write_study()
     out = tmp_path / "out"
     out.mkdir()
     (out / "report.html").write_text("an earlier report")
-    before = files(tmp_path)
-    with pytest.raises(DataError, match="too bad"):
-        run_study(path, out)
-    assert files(tmp_path) == before
-    with pytest.raises(DataError, match="too bad"):
-        run_study(path, tmp_path / "new" / "deep")
-    assert not (tmp_path / "new").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(study_run, "_compare", fail)
+        with pytest.raises(DataError, match="too bad"):
+            run_study(path, out)
+    assert (out / "report.html").read_text() == "an earlier report"
+    assert len(calls) == 2
+    run_study(path, out)
+    assert (out / "report.html").read_text() == "a report"
+    assert len(calls) == 2
+
+
+def test_method_that_fails_is_named_and_runs_again(
+    write_study: WriteStudy, calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DataError("no luck")
+
+    path = write_study()
+    with monkeypatch.context() as patch:
+        patch.setattr(study_methods, "fit", fail)
+        with pytest.raises(DataError, match="method em failed: DataError: no luck"):
+            run_study(path, tmp_path / "out")
+    run_study(path, tmp_path / "out")
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("output", ["tiny.csv", "tiny.csv/below", "tiny.csv/far/below"])
@@ -155,3 +181,14 @@ def test_missing_values_are_dropped_only_when_the_study_says_so(
     assert not calls
     run_study(write_study(("[model]", 'missing = "drop"\n[model]')), tmp_path / "out")
     assert len(calls) == 2
+
+
+def test_several_methods_on_a_real_panel_stand_side_by_side(
+    write_study: WriteStudy, tmp_path: Path
+) -> None:
+    more = '[methods.sandwich]\nbackend = "em"\nstandard_errors = "sandwich"\nstarts = 2\n'
+    path = write_study(("[methods.pymc]", f"{more}[methods.pymc]"))
+    report = run_study(path, tmp_path / "out", methods=["em", "sandwich"]).report
+    page = report.read_text()
+    assert "coefficients[2, x]" in page
+    assert {"em.nc", "sandwich.nc"} <= files(tmp_path / "out")

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from mixcompare import DataError, MixtureSpec, OptionError
-from mixcompare.study.run import run_study
-from mixcompare.study.schema import load_study
+from mixcompare.study.load import load_study
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -18,7 +17,7 @@ def test_tables_become_spec_data_and_methods(write_study: WriteStudy) -> None:
     study = load_study(write_study())
     assert study.spec == MixtureSpec("y ~ x", unit="unit", n_components=2)
     assert study.read_data().shape == (120, 3)
-    assert study.tables.methods["em"].options == {"starts": 5}
+    assert study.methods["em"].options == {"starts": 5}
     assert study.output == Path("reports/tiny")
     assert study.tables.run.seed == 0
 
@@ -99,9 +98,3 @@ def test_unreadable_data_file_is_named(write_study: WriteStudy) -> None:
     study = load_study(write_study(("tiny.csv", "none.csv")))
     with pytest.raises(DataError, match=r"none\.csv: there is no such file"):
         study.read_data()
-
-
-def test_running_needs_one_method_of_each_backend(write_study: WriteStudy) -> None:
-    path = write_study(("[methods.pymc]", '[methods.more]\nbackend = "em"\n[methods.pymc]'))
-    with pytest.raises(OptionError, match=r"exactly one .*'em'.*'pymc'.*em \(em\), more \(em\)"):
-        run_study(path)

@@ -113,28 +113,48 @@ def render(
     saved
         Names of the files beside the page that hold the two fits, if they are there.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    return (
+        environment()
+        .get_template("template.html")
+        .render(
+            title=title or wording.default_title(comparison),
+            style=style_sheet(),
+            conclusion=comparison.conclusion,
+            verdicts=_verdicts(comparison),
+            words=[*wording.data_in_words(comparison), *wording.model_in_words(comparison)],
+            formula=wording.model_formula(comparison),
+            spec=comparison.em.spec,
+            priors=tables.priors(comparison),
+            sections=_sections(comparison, figures),
+            thresholds=tables.thresholds(comparison),
+            record=record,
+            fits=_fits(record),
+            code_again=code_again(comparison),
+            code_reload=code_reload(saved),
+        )
     )
-    own = resources.files(__package__)
-    template = environment.from_string(own.joinpath("template.html").read_text("utf-8"))
-    return template.render(
-        title=title or wording.default_title(comparison),
-        style=Markup(own.joinpath("style.css").read_text("utf-8")),  # our own text
-        conclusion=comparison.conclusion,
-        verdicts=_verdicts(comparison),
-        words=[*wording.data_in_words(comparison), *wording.model_in_words(comparison)],
-        formula=wording.model_formula(comparison),
-        spec=comparison.em.spec,
-        priors=tables.priors(comparison),
-        sections=_sections(comparison, figures),
-        thresholds=tables.thresholds(comparison),
-        record=record,
-        fits=_fits(record),
-        code_again=code_again(comparison),
-        code_reload=code_reload(saved),
-        Markup=Markup,
+
+
+def environment() -> jinja2.Environment:
+    """The pages' templates, ``macros.html`` for tables and drawings among them."""
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    made.globals["Markup"] = Markup
+    return made
+
+
+def _template(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+def style_sheet() -> Markup:
+    """The pages' style sheet."""
+    return Markup(_template("style.css"))  # our own text
 
 
 def _verdicts(comparison: Comparison) -> list[Verdict]:

@@ -1,35 +1,37 @@
-"""From a study, or a table and a specification, to two fits and their report."""
+"""From a study to its store and its report; from a table to two fits and theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from mixcompare.backends import BACKENDS, build_options, fit
-from mixcompare.comparison import compare
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
+from mixcompare.backends import fit
+from mixcompare.comparison import Comparison, compare
+from mixcompare.errors import DataError
+from mixcompare.fit import Fit, load
 from mixcompare.panel import Missing, build_panel
 from mixcompare.spec import MixtureSpec
 from mixcompare.staging import staged
-from mixcompare.study.schema import Study, load_study
+from mixcompare.study.load import Study, load_study
+from mixcompare.study.methods import Method, allowed_options
+from mixcompare.study.plan import Plan, check_mechanisms, make_plan
+from mixcompare.study.pools import Here, LocalPool, Pool
+from mixcompare.study.progress import progress_bar
+from mixcompare.study.runner import run_tasks
+from mixcompare.study.signature import check_unchanged, signature
+from mixcompare.study.store import FAILURES, Store, only_runner, open_store
+from mixcompare.study.task import Job, Task, fit_file
 
 QUICK: Final[dict[str, dict[str, Any]]] = {
     "em": {"starts": 10},
     "pymc": {"draws": 300, "tune": 300, "chains": 2},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A backend with its options."""
-
-    backend: str
-    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,56 +42,205 @@ class Finished:
     ----------
     report
         The HTML report; everything else lies in the same folder.
+    store
+        The study's store; None if there is none.
     verdicts
-        The comparison's verdicts: columns section, verdict, reason, statement.
+        The comparison's verdicts (section, verdict, reason, statement) where the study
+        compares EM with PyMC on a real panel.
+    counts
+        Fits by method: done, converged, failed.
     """
 
     report: Path
-    verdicts: pd.DataFrame
+    store: Path | None = None
+    verdicts: pd.DataFrame | None = None
+    counts: pd.DataFrame | None = None
 
 
 def run_study(
-    path: str | Path,
+    study: str | Path | Study,
     output: str | Path | None = None,
     *,
+    methods: Sequence[str] | None = None,
+    workers: int | None = None,
+    pool: Pool | None = None,
     quick: bool = False,
     seed: int | None = None,
     progress: bool | None = None,
+    on_change: str = "error",
+    retry: bool = False,
 ) -> Finished:
-    """Run a study file: fit its EM and its PyMC method, compare them, write the report.
+    """Run a study's tasks that are not finished yet, then write its report.
 
     Parameters
     ----------
-    path
-        The study file.
+    study
+        The study, or its file.
     output
-        Folder of the report, in place of the study's own.
+        Folder of store and report, in place of the study's own.
+    methods
+        Names of those to run; None for all.
+    workers
+        Number of processes; 0 runs everything in this one. None: the study's own number, or as
+        many as there are cores. A real panel is fitted in this process unless it is given.
+    pool
+        Other workers, see `mixcompare.study.pools`.
     quick
-        Few starts and draws, to see whether a study runs at all.
+        Few starts, draws and replicates, to see whether a study runs at all.
     seed
         Root of the random numbers, in place of the study's own.
     progress
-        Whether the backends show their progress; None leaves it to them.
+        Whether progress is shown; None: on a terminal.
+    on_change
+        If the study, its data or a version has changed since tasks were finished:
+        ``"error"``, ``"keep"`` the finished ones, or ``"discard"`` them.
+    retry
+        Whether tasks that failed run again.
 
     Raises
     ------
     MixCompareError
         If the study, its data or the output folder cannot be used; then nothing is written.
     """
-    study = load_study(path)
-    methods = _pair(study)
-    return fit_and_report(
-        study.spec,
-        study.read_data(),
-        methods,
-        study.output if output is None else output,
-        seed=study.tables.run.seed if seed is None else seed,
-        missing=study.tables.data.missing,
-        quick=quick,
-        progress=progress,
-        title=study.tables.study.title or None,
-        study_text=study.text,
+    if not isinstance(study, Study):
+        study = load_study(study)
+    plan = make_plan(study, methods, quick=quick)
+    folder = study.output if output is None else Path(output)
+    path = folder / store_name(quick)
+    used = pool or _pool(study, workers)
+    try:
+        job = make_job(study, folder, used, quick=quick, seed=seed, progress=progress)
+        check_mechanisms(plan, job)
+        with open_store(path, create=True) as store, only_runner(path):
+            parts = signature(study, job.seed, QUICK if quick else {})
+            _prepare(store, plan, parts, on_change, retry=retry)
+            _run(store, plan, job, used, progress)
+            return _report(study, plan, job, store, folder)
+    finally:
+        used.close()
+
+
+def store_name(quick: bool) -> str:
+    """Name of the store in the study's folder."""
+    return "study-quick.sqlite" if quick else "study.sqlite"
+
+
+def make_job(
+    study: Study,
+    folder: Path,
+    pool: Pool,
+    *,
+    quick: bool = False,
+    seed: int | None = None,
+    progress: bool | None = None,
+) -> Job:
+    """The study as its workers need it.
+
+    Parameters
+    ----------
+    folder
+        Of the report.
+    pool
+        Where the tasks will run.
+    quick, seed, progress
+        See `run_study`.
+    """
+    keep = study.tables.run.keep_fits
+    fits = folder if study.is_real else folder / "fits"
+    return Job(
+        study,
+        study.tables.run.seed if seed is None else seed,
+        study.tables.run.seconds_per_fit,
+        fits.resolve() if keep or study.is_real else None,
+        pool.expendable,
+        {
+            backend: _own_options(study, backend, pool, quick, progress)
+            for backend in {method.backend for method in study.methods.values()}
+        },
     )
+
+
+def _own_options(
+    study: Study, backend: str, pool: Pool, quick: bool, progress: bool | None
+) -> dict[str, Any]:
+    allowed = allowed_options(backend)
+    options = dict(QUICK.get(backend, {})) if quick else {}
+    here = isinstance(pool, Here)
+    if "progress" in allowed and not (here and study.is_real and progress is None):
+        options["progress"] = bool(progress and here and study.is_real)
+    given = any("cores" in m.options for m in study.methods.values() if m.backend == backend)
+    if "cores" in allowed and not here and not given:
+        options["cores"] = 1  # the workers share the machine
+    return options
+
+
+def _pool(study: Study, workers: int | None) -> Pool:
+    chosen = study.tables.run.workers if workers is None else workers
+    if chosen is None:
+        chosen = 0 if study.is_real else os.cpu_count() or 1
+    return LocalPool(chosen) if chosen else Here()
+
+
+def _prepare(
+    store: Store, plan: Plan, parts: Mapping[str, str], on_change: str, *, retry: bool
+) -> None:
+    if on_change == "discard":
+        store.reset()
+        store.set("signature", "{}")
+    check_unchanged(store, parts, keep=on_change == "keep")
+    study = plan.study
+    store.set("name", study.name)
+    store.set("text", study.text)
+    store.plan([(s.label, s.factors) for s in study.scenarios], plan.tasks())
+    if retry or study.is_real:
+        store.reset(FAILURES)
+
+
+def _run(store: Store, plan: Plan, job: Job, pool: Pool, progress: bool | None) -> None:
+    tasks = store.tasks(plan.labels, plan.counts, unfinished=True)
+    if job.fits is not None:
+        job.fits.mkdir(parents=True, exist_ok=True)
+    wanted = sys.stderr.isatty() if progress is None else progress
+    shown = wanted and bool(tasks) and not plan.study.is_real
+    total = plan.n_fits
+    with progress_bar(total, total - len(tasks), show=shown) as advance:
+        run_tasks(job, tasks, pool, store, advance)
+
+
+def _report(study: Study, plan: Plan, job: Job, store: Store, folder: Path) -> Finished:
+    from mixcompare.study.measures import count_table
+    from mixcompare.study.page import write_study_report
+
+    tasks = store.frame("tasks")
+    counts = count_table(tasks, list(plan.counts))
+    if study.text:
+        with staged(folder, last="study.toml") as staging:
+            (staging / "study.toml").write_text(study.text, encoding="utf-8")
+    pair = _pair(study, plan)
+    if pair is None:
+        return Finished(write_study_report(study, store, folder), store.path, None, counts)
+    assert job.fits is not None
+    failed = tasks[tasks["outcome"].isin(FAILURES)]
+    for task in failed.itertuples():
+        raise DataError(f"method {task.method} failed: {task.message}")
+    em, posterior = (load(job.fits / fit_file(study, Task(0, 0, 0, name))) for name in pair)
+    comparison = _compare(em, posterior)
+    report = comparison.report(folder, title=study.tables.study.title or None)
+    return Finished(report, store.path, comparison.verdicts, counts)
+
+
+def _pair(study: Study, plan: Plan) -> tuple[str, str] | None:
+    """Names of the EM and the PyMC method, if they are all there is to a real panel's study."""
+    by_backend = {study.methods[name].backend: name for name in plan.counts}
+    alone = len(plan.counts) == 2 and plan.n_fits == 2
+    plain = not any(m.changes or m.within for m in study.methods.values())
+    if study.is_real and alone and plain and set(by_backend) == {"em", "pymc"}:
+        return by_backend["em"], by_backend["pymc"]
+    return None
+
+
+def _compare(em: Fit, posterior: Fit) -> Comparison:
+    return compare(em, posterior)
 
 
 def fit_and_report(
@@ -102,8 +253,6 @@ def fit_and_report(
     missing: Missing = "error",
     quick: bool = False,
     progress: bool | None = None,
-    title: str | None = None,
-    study_text: str | None = None,
 ) -> Finished:
     """Fit one specification by EM and by PyMC, compare, and write fits and report.
 
@@ -118,10 +267,6 @@ def fit_and_report(
         has succeeded; other files in it stay.
     quick, progress
         See `run_study`.
-    title
-        Title of the report.
-    study_text
-        Content of the study file, copied beside the report.
 
     Raises
     ------
@@ -129,6 +274,9 @@ def fit_and_report(
         If something cannot be used; then nothing is written.
     """
     options = {name: _options(method, quick, progress) for name, method in methods.items()}
+    for name, method in methods.items():
+        # Before any fit, or a slip in the second method would show after the first has run.
+        Method(method.backend, options[name]).check()
     panel = build_panel(spec, data, missing=missing)
     output = Path(output)
     with staged(output, last="report.html") as folder:
@@ -137,37 +285,14 @@ def fit_and_report(
             fitted = fit(spec, panel, backend=method.backend, seed=seed, **options[name])
             fitted.save(folder / f"{name}.nc")
             fits[method.backend] = fitted
-        if study_text is not None:
-            (folder / "study.toml").write_text(study_text, encoding="utf-8")
-        report, verdicts = _compare(fits["em"], fits["pymc"], folder, title)
-    return Finished(output / report.name, verdicts)
-
-
-def _pair(study: Study) -> dict[str, Method]:
-    methods = {
-        name: Method(table.backend, table.options) for name, table in study.tables.methods.items()
-    }
-    found = sorted(method.backend for method in methods.values())
-    if found != sorted(BACKENDS):
-        listing = ", ".join(f"{name} ({method.backend})" for name, method in methods.items())
-        raise OptionError(
-            f"{study.path}: [methods] must have exactly one method with backend 'em' and one "
-            f"with backend 'pymc', since the two are compared; it has {listing}."
-        )
-    return methods
+        comparison = _compare(fits["em"], fits["pymc"])
+        report = comparison.report(folder)
+    return Finished(output / report.name, None, comparison.verdicts)
 
 
 def _options(method: Method, quick: bool, progress: bool | None) -> dict[str, Any]:
-    options = {
+    return {
         **method.options,
         **(QUICK[method.backend] if quick else {}),
         **({} if progress is None else {"progress": progress}),
     }
-    # Before any fit, or a slip in the second method would show after the first has run.
-    build_options(method.backend, options)
-    return options
-
-
-def _compare(em: Fit, pymc: Fit, folder: Path, title: str | None) -> tuple[Path, pd.DataFrame]:
-    comparison = compare(em, pymc)
-    return comparison.report(folder, title=title), comparison.verdicts

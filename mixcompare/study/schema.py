@@ -1,32 +1,14 @@
-"""The study file: TOML tables, checked as a whole before anything is fitted."""
+"""The tables of a study file, checked as a whole before anything is fitted."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pandas as pd
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from mixcompare import datasets
-from mixcompare.backends import get_backend
-from mixcompare.errors import MixCompareError, OptionError
-from mixcompare.spec import MixtureSpec, Priors
 from mixcompare.suggest import did_you_mean
-from mixcompare.tables import read_table
 
 
 def _slug(value: str) -> str:
@@ -44,12 +26,52 @@ def _panel_name(value: str | None) -> str | None:
     return value
 
 
+def _weights(value: list[float]) -> list[float]:
+    if not value or min(value) <= 0 or abs(sum(value) - 1) > 1e-9:
+        raise ValueError(f"must be positive numbers that sum to 1, not to {sum(value):g}")
+    return value
+
+
+def _periods(value: Any) -> Any:
+    whole = [value] if isinstance(value, int) else value
+    if (
+        not isinstance(whole, list)
+        or len(whole) > 2
+        or not all(type(n) is int and n >= 1 for n in whole)
+        or whole != sorted(whole)
+    ):
+        raise ValueError("must be a whole number of rows, or [fewest, most] for unbalanced units")
+    return value
+
+
+def _loader(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[\w.]+:[\w.]+", value):
+        raise ValueError("must be 'package.module:function', a function that gives a table")
+    return value
+
+
 Slug = Annotated[str, AfterValidator(_slug)]
+Weights = Annotated[list[float], AfterValidator(_weights)]
+Periods = Annotated[Any, AfterValidator(_periods)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class _Table(BaseModel):
     # Strict, because a quoted number or a `true` for a count is a slip, not a choice.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _OpenTable(BaseModel):
+    """A table whose further keys somebody else checks."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    @property
+    def further(self) -> dict[str, Any]:
+        """The keys that are not declared."""
+        return dict(self.model_extra or {})
 
 
 class StudyTable(_Table):
@@ -66,57 +88,210 @@ class AimsTable(_Table):
 
 
 class DataTable(_Table):
-    """``[data]``: a panel by name or a file, relative to the study file."""
+    """``[data]``: a panel by name, a file relative to the study file, or a loader."""
 
     panel: Annotated[str | None, AfterValidator(_panel_name)] = None
     file: str | None = None
+    loader: Annotated[str | None, AfterValidator(_loader)] = None
     missing: Literal["error", "drop"] = "error"
+    resample: Literal["no", "units"] = "no"
 
     @model_validator(mode="after")
     def _one_source(self) -> DataTable:
-        if (self.panel is None) == (self.file is None):
+        if sum(source is not None for source in (self.panel, self.file, self.loader)) != 1:
             raise ValueError(
                 "must name exactly one source: panel, one of "
-                f"{', '.join(datasets.names())}, or file, the path of a CSV or Parquet file"
+                f"{', '.join(datasets.names())}, file, the path of a CSV or Parquet file, or "
+                "loader, a function of an installed package"
             )
         return self
 
 
-class ModelTable(_Table):
+class CovariateTable(_Table):
+    """``[simulate.covariates.NAME]``: the distribution of a covariate.
+
+    ``normal`` with mean and sd, of whose variance the share `between` lies between units;
+    ``uniform`` from low to high; ``bernoulli`` with its probability; ``time``: the row's
+    number within its cell, centred, times `scale`. ``level = "unit"`` gives every row of a
+    unit the same value.
+    """
+
+    distribution: Literal["normal", "uniform", "bernoulli", "time"]
+    mean: float = 0.0
+    sd: Positive = 1.0
+    between: Annotated[float, Field(ge=0, le=1)] = 0.0
+    low: float = 0.0
+    high: float = 1.0
+    probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    scale: float = 1.0
+    level: Literal["row", "unit"] = "row"
+
+
+class HeteroscedasticTable(_Table):
+    """``[simulate.heteroscedastic]``: sd times exp(strength z), z the covariate standardised.
+
+    Scaled so that the mean square of the factor over the rows is 1.
+    """
+
+    covariate: str
+    strength: float
+
+
+class CellEffectTable(_Table):
+    """``[simulate.cell_effect]``: normal with this sd, plus slope times the cell's mean.
+
+    The mean is that of `covariate`, so that the effect is correlated with it.
+    """
+
+    sd: Annotated[float, Field(ge=0)] = 0.0
+    covariate: str | None = None
+    slope: float = 0.0
+
+
+class SimulateTable(_Table):
+    """``[simulate]``: the data-generating mechanism and its true parameters.
+
+    Parameters
+    ----------
+    units, cells, periods
+        Number of units, cells in a unit and rows in a cell.
+    weights, coefficients, covariance
+        The truth. Coefficients by name of the design column, a value per class (a list per
+        class for several outcomes); covariance: a variance, a variance per class, a matrix,
+        or a matrix per class.
+    separation
+        Factor on the classes' coefficients' deviations from their weighted mean.
+    formula
+        The mechanism's, if it is not the model's; same outcomes.
+    errors, degrees_of_freedom
+        ``"t"`` errors are scaled to have the covariance stated.
+    autocorrelation
+        Of the errors within a cell from row to row, AR(1) with the variance stated.
+    missing_rows
+        Share of rows lost completely at random; every unit keeps one.
+    design
+        ``"given"``: the covariates of [data] as they are, ``"resampled"``: of units drawn from
+        them with replacement.
+    truth
+        ``"fit"``: the parameters are those of an EM fit to [data].
+    """
+
+    units: Count | None = None
+    cells: Count = 1
+    periods: Periods = 1
+    weights: Weights | None = None
+    coefficients: dict[str, list[Any]] = {}
+    covariance: Any = None
+    separation: Annotated[float, Field(ge=0)] = 1.0
+    covariates: dict[str, CovariateTable] = {}
+    formula: str | None = None
+    errors: Literal["normal", "t"] = "normal"
+    degrees_of_freedom: Annotated[float, Field(gt=2)] = 5.0
+    autocorrelation: Annotated[float, Field(gt=-1, lt=1)] = 0.0
+    heteroscedastic: HeteroscedasticTable | None = None
+    cell_effect: CellEffectTable | None = None
+    missing_rows: Share = 0.0
+    design: Literal["generated", "given", "resampled"] = "generated"
+    truth: Literal["given", "fit"] = "given"
+
+    @model_validator(mode="after")
+    def _complete(self) -> SimulateTable:
+        if self.design == "generated" and self.units is None:
+            raise ValueError("units is missing: say how many, or take the design from [data]")
+        stated = [self.weights is not None, bool(self.coefficients), self.covariance is not None]
+        if self.truth == "fit" and (any(stated) or self.design == "generated"):
+            raise ValueError(
+                "truth = 'fit' takes weights, coefficients and covariance from a fit to [data]: "
+                "leave them out, and set design to 'given' or 'resampled'"
+            )
+        if self.truth == "given" and not all(stated):
+            raise ValueError("needs weights, coefficients and covariance, the true parameters")
+        return self
+
+
+class GridTable(_Table):
+    """``[grid]``: factors by dotted key, as in ``"simulate.units"``.
+
+    ``[grid.crossed]`` has lists of levels, all combined; each ``[[grid.listed]]`` is one
+    combination; with both, every listed one is crossed with the rest.
+    """
+
+    crossed: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    listed: list[dict[str, Any]] = []
+
+
+class ModelTable(_OpenTable):
     """``[model]``: the arguments of `MixtureSpec`, which checks their values."""
 
     formula: str
     unit: str | None = None
-    absorb: Any = None
     n_components: int
-    covariance: str = "full"
-    covariance_by: str = "component"
-    priors: dict[str, Any] = {}
 
 
-class MethodTable(_Table):
-    """``[methods.NAME]``: a backend and its options, which the backend checks."""
+class BootstrapTable(_Table):
+    """``bootstrap`` of a method: standard errors and percentile intervals from replicates."""
 
-    model_config = ConfigDict(extra="allow")
+    replicates: Annotated[int, Field(ge=2)]
+    kind: Literal["units", "parametric"] = "units"
+
+
+class MethodTable(_OpenTable):
+    """``[methods.NAME]``: a backend, its options, and what it changes in the model.
+
+    Parameters
+    ----------
+    replicates
+        Number of replicates, in place of the run's.
+    transform
+        ``"within"``: subtract cell means and fit the rest as if nothing had been absorbed.
+    bootstrap
+        Intervals and standard errors by the bootstrap (EM).
+    choose_components
+        Numbers of classes of which the one with the smallest BIC is kept (EM).
+    """
 
     backend: str
+    replicates: Count | None = None
+    transform: Literal["none", "within"] = "none"
+    bootstrap: BootstrapTable | None = None
+    choose_components: Annotated[list[Count], Field(min_length=2)] | None = None
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """Everything but the backend's name."""
-        return dict(self.model_extra or {})
+
+class EstimandsTable(_Table):
+    """``[estimands]``: which parameters, and the null value that intervals are tested against.
+
+    A parameter is named by itself (``coefficients[1, x]``), its array (``weights``) or its
+    covariate (``x``); all by default.
+    """
+
+    parameters: list[str] = []
+    null: float = 0.0
 
 
 class RunTable(_Table):
     """``[run]``: how the methods are run."""
 
     seed: Annotated[int, Field(ge=0)] = 0
+    replicates: Count = 1
+    workers: Annotated[int, Field(ge=0)] | None = None
+    seconds_per_fit: Positive | None = None
+    keep_fits: bool = False
 
 
 class ReportTable(_Table):
-    """``[report]``: where the report goes, relative to the current folder."""
+    """``[report]``: where it goes, relative to the current folder, and what it shows.
+
+    Parameters
+    ----------
+    baseline
+        Method that the others are compared with; the first by default.
+    focus
+        Estimand of the plots that show one; the first by default.
+    """
 
     output: str | None = None
+    baseline: str | None = None
+    focus: str | None = None
 
 
 class StudyTables(_Table):
@@ -124,160 +299,24 @@ class StudyTables(_Table):
 
     study: StudyTable
     aims: AimsTable = AimsTable()
-    data: DataTable
+    data: DataTable | None = None
+    simulate: SimulateTable | None = None
     model: ModelTable
+    grid: GridTable = GridTable()
     methods: Annotated[dict[Slug, MethodTable], Field(min_length=1)]
+    estimands: EstimandsTable = EstimandsTable()
     run: RunTable = RunTable()
     report: ReportTable = ReportTable()
 
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """A study file that has been read and checked.
-
-    Attributes
-    ----------
-    path
-        The file.
-    text
-        Its content as it was read, for the copy beside the report.
-    tables
-        The checked tables.
-    spec
-        The model.
-    """
-
-    path: Path
-    text: str
-    tables: StudyTables
-    spec: MixtureSpec
-
-    @property
-    def output(self) -> Path:
-        """Folder of the report: ``[report] output``, or ``reports/`` and the study's name."""
-        given = self.tables.report.output
-        return Path("reports", self.tables.study.name) if given is None else Path(given)
-
-    def read_data(self) -> pd.DataFrame:
-        """Load the panel or read the file.
-
-        Raises
-        ------
-        DataError
-            If the file cannot be read or the panel's package is not installed.
-        """
-        source = self.tables.data
-        if source.panel is not None:
-            return datasets.load(source.panel)
-        return read_table(self.path.parent / str(source.file))
-
-
-def load_study(path: str | Path) -> Study:
-    """Read and check a study file.
-
-    Raises
-    ------
-    OptionError
-        If the file cannot be read, is not TOML, or holds an unknown key or a value that
-        is not allowed; the message names the file, the key, the value and what is allowed.
-    """
-    path = Path(path)
-    text, content = _read(path)
-    try:
-        tables = StudyTables.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(_explain(detail) for detail in error.errors())
-        raise OptionError(f"{path}: {problems}.") from error
-    spec = _spec(path, tables.model)
-    for name, method in tables.methods.items():
-        _check_method(path, name, method)
-    return Study(path, text, tables, spec)
-
-
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise OptionError(f"study file {path} cannot be read: {reason}.") from error
-    try:
-        return text, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"study file {path} is not valid TOML: {error}.") from error
-
-
-def _spec(path: Path, model: ModelTable) -> MixtureSpec:
-    allowed = [field.name for field in dataclasses.fields(Priors)]
-    _check_keys(path, "[model.priors]", model.priors, allowed)
-    try:
-        return MixtureSpec.from_dict(model.model_dump())
-    except MixCompareError as error:
-        raise OptionError(f"{path}: [model] {error}") from error
-
-
-def _check_method(path: Path, name: str, method: MethodTable) -> None:
-    table = f"[methods.{name}]"
-    try:
-        options_type = get_backend(method.backend).Options
-    except OptionError as error:
-        raise OptionError(f"{path}: {table} backend: {error}") from error
-    allowed = [field.name for field in dataclasses.fields(options_type)]
-    _check_keys(path, table, method.options, ["backend", *allowed])
-    try:
-        options_type(**method.options)
-    except (MixCompareError, TypeError) as error:
-        raise OptionError(f"{path}: {table} {error}") from error
-
-
-def _check_keys(path: Path, table: str, given: Iterable[str], allowed: list[str]) -> None:
-    unknown = [_unknown_key(table, key, allowed) for key in given if key not in allowed]
-    if unknown:
-        raise OptionError(f"{path}: {'; '.join(unknown)}.")
-
-
-def _unknown_key(table: str, key: str, allowed: list[str]) -> str:
-    where = f"{table} has an unknown key" if table else "unknown table"
-    return f"{where} {key!r}{did_you_mean(key, allowed)}; allowed: {', '.join(allowed)}"
-
-
-# Pydantic's words for these speak of Python's types, not of a file's.
-_REASONS = {
-    "model_type": "must be a table",
-    "dict_type": "must be a table",
-    "string_type": "must be text in quotes",
-    "int_type": "must be a whole number",
-}
-
-
-def _explain(detail: ErrorDetails) -> str:
-    """One of pydantic's complaints in the words of a study file."""
-    location = [str(part) for part in detail["loc"] if part != "[key]"]
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        return _unknown_key(_table(location[:-1]), location[-1], _allowed_keys(location[:-1]))
-    if kind == "missing":
-        return f"{_key(location)} is missing"
-    if kind == "too_short":
-        return "[methods] has no method; add a table [methods.NAME] with its backend"
-    reason = _REASONS.get(kind) or detail["msg"].removeprefix("Value error, ")
-    reason = reason.replace("Input should be", "must be")
-    scalar = isinstance(detail["input"], (str, int, float, bool))
-    value = f" = {detail['input']!r}" if scalar and location[-1] != detail["input"] else ""
-    return f"{_key(location)}{value}: {reason}"
-
-
-def _table(location: list[str]) -> str:
-    return f"[{'.'.join(location)}]" if location else ""
-
-
-def _key(location: list[str]) -> str:
-    """``[table] key``, or ``[table]`` for a whole table."""
-    is_table = len(location) == 1 or (len(location) == 2 and location[0] == "methods")
-    return _table(location) if is_table else f"{_table(location[:-1])} {location[-1]}"
-
-
-def _allowed_keys(location: list[str]) -> list[str]:
-    model: Any = StudyTables
-    for part in location:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields)
+    @model_validator(mode="after")
+    def _one_mechanism(self) -> StudyTables:
+        if self.data is None and self.simulate is None:
+            raise ValueError("needs a table [data] for a real panel, or [simulate]")
+        if self.simulate is None or self.simulate.design != "generated":
+            if self.data is None:
+                raise ValueError("[simulate] design needs a table [data] to take it from")
+            if self.simulate is not None and self.data.resample != "no":
+                raise ValueError("[data] resample and [simulate] exclude each other")
+        elif self.data is not None:
+            raise ValueError("[data] and [simulate] together need simulate.design to be set")
+        return self

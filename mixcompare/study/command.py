@@ -1,0 +1,174 @@
+"""``mixcompare run``, ``plan``, ``status``, ``rerun`` and ``export``: studies at the prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mixcompare.errors import OptionError
+
+if TYPE_CHECKING:
+    from mixcompare.study.load import Study
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Folder of the study's store and report, in place of its own.",
+    ),
+]
+Quick = Annotated[
+    bool,
+    typer.Option("--quick", help="Few starts and draws: shows that it runs, not what to conclude."),
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Root of the random numbers, for the study's own.")
+]
+
+
+def run_command(
+    study: StudyFile,
+    output: Output = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Names of the methods to run, separated by commas.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Number of processes; 0: none but this one.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, tcp://host:port.")
+    ] = None,
+    quick: Quick = False,
+    seed: Seed = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep finished tasks although the study has changed.")
+    ] = False,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Forget finished tasks and begin anew.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run tasks that failed again.")
+    ] = False,
+) -> None:
+    """Run what is not finished of a study, then write its report.
+
+    A run that was interrupted, however, goes on where it ended.
+    """
+    from mixcompare.study.pools import DaskPool
+    from mixcompare.study.run import run_study
+    from mixcompare.study.show import print_finished
+
+    if keep and discard:
+        raise OptionError("--keep and --discard exclude each other.")
+    finished = run_study(
+        study,
+        output,
+        methods=None if methods is None else [name.strip() for name in methods.split(",")],
+        workers=workers,
+        pool=None if scheduler is None else DaskPool(scheduler),
+        quick=quick,
+        seed=seed,
+        on_change="keep" if keep else "discard" if discard else "error",
+        retry=retry_failed,
+    )
+    print_finished(finished)
+
+
+def plan_command(
+    study: StudyFile,
+    pilot: Annotated[
+        bool, typer.Option(help="Time a fit of each method to estimate the whole.")
+    ] = True,
+    quick: Quick = False,
+) -> None:
+    """Show a study's scenarios, replicates and methods, and what they will take."""
+    from mixcompare.study.load import load_study
+    from mixcompare.study.plan import check_mechanisms, make_plan
+    from mixcompare.study.plan import pilot as time_fits
+    from mixcompare.study.pools import Here
+    from mixcompare.study.run import make_job
+    from mixcompare.study.show import print_plan
+
+    plan = make_plan(load_study(study), quick=quick)
+    job = make_job(plan.study, plan.study.output, Here(), quick=quick, progress=False)
+    check_mechanisms(plan, job)
+    print_plan(plan, time_fits(plan, job) if pilot else None)
+
+
+def status_command(study: StudyFile, output: Output = None, quick: Quick = False) -> None:
+    """Show how far a study is, also while it runs elsewhere."""
+    from mixcompare.study.show import print_status
+    from mixcompare.study.store import open_store
+
+    loaded, path = _store(study, output, quick)
+    with open_store(path, create=False) as store:
+        print_status(loaded.name, store)
+
+
+def rerun_command(
+    study: StudyFile,
+    task: Annotated[int, typer.Option(help="Number of the task, as 'status' lists failures.")],
+    save: Annotated[
+        Path | None, typer.Option(metavar="FIT.nc", help="Where the fit is to be saved.")
+    ] = None,
+    output: Output = None,
+    quick: Quick = False,
+    seed: Seed = None,
+) -> None:
+    """Repeat one fit of a study exactly, here, with its errors raised."""
+    from mixcompare.study.pools import Here
+    from mixcompare.study.run import make_job
+    from mixcompare.study.show import print_rerun
+    from mixcompare.study.store import open_store
+    from mixcompare.study.task import fit_task
+
+    loaded, path = _store(study, output, quick)
+    with open_store(path, create=False) as store:
+        chosen = store.task(task, [scenario.label for scenario in loaded.scenarios])
+        before = store.outcome(task)
+    job = make_job(loaded, path.parent, Here(), quick=quick, seed=seed, progress=False)
+    fitted, _, _ = fit_task(job, chosen)
+    if save is not None:
+        fitted.save(save)
+    print_rerun(loaded, job, chosen, fitted, before)
+
+
+def export_command(
+    study: StudyFile,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the tables.")],
+    output: Output = None,
+    quick: Quick = False,
+) -> None:
+    """Write a study's tables as Parquet and CSV, performance measures included."""
+    from mixcompare.study.export import export
+
+    loaded, path = _store(study, output, quick)
+    for name in export(loaded, path, directory):
+        typer.echo(name)
+
+
+def _store(study: Path, output: Path | None, quick: bool) -> tuple[Study, Path]:
+    from mixcompare.study.load import load_study
+    from mixcompare.study.run import store_name
+
+    loaded = load_study(study)
+    folder = loaded.output if output is None else output
+    return loaded, folder / store_name(quick)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    example = "studies/separation.toml"
+    for name, command, arguments in (
+        ("run", run_command, "studies/gapminder.toml --output /tmp/try --quick"),
+        ("plan", plan_command, example),
+        ("status", status_command, example),
+        ("rerun", rerun_command, f"{example} --task 17"),
+        ("export", export_command, f"{example} tables"),
+    ):
+        app.command(name, epilog=f"Example: [cyan]mixcompare {name} {arguments}[/cyan]")(command)

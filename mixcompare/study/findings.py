@@ -1,0 +1,71 @@
+"""Everything that a study's report is made of, read from its store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mixcompare.study.load import Study
+from mixcompare.study.measures import measure_tables
+from mixcompare.study.store import Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """What a report is made of.
+
+    Attributes
+    ----------
+    study
+        The study.
+    tasks, estimates
+        Rows of the store.
+    measures
+        Tables of `mixcompare.study.measures.measure_tables`.
+    methods
+        Names of those that have finished fits, in the study's order.
+    focus
+        The estimand of the plots that show one; None without estimates.
+    baseline
+        The method that others are compared with.
+    """
+
+    study: Study
+    tasks: pd.DataFrame
+    estimates: pd.DataFrame
+    measures: Mapping[str, pd.DataFrame]
+    methods: list[str]
+    focus: str | None
+    baseline: str
+
+
+def findings(study: Study, store: Store) -> Findings:
+    """Read a store.
+
+    Parameters
+    ----------
+    study
+        The study.
+    store
+        Its results, so far as they are.
+    """
+    tasks = store.frame("tasks")
+    labels = {scenario.label for scenario in study.scenarios}
+    tasks = tasks[tasks["scenario"].isin(labels) & tasks["method"].isin(list(study.methods))]
+    estimates = store.frame("estimates")
+    estimates = estimates[estimates["task"].isin(tasks["task"])]
+    finished = set(tasks.loc[tasks["outcome"].notna(), "method"])
+    methods = [name for name in study.methods if name in finished]
+    named = list(dict.fromkeys(estimates["estimand"]))
+    focus = study.tables.report.focus or _first_coefficient(named)
+    baseline = study.tables.report.baseline or next(iter(study.methods))
+    measures = measure_tables(study, store)
+    return Findings(study, tasks, estimates, measures, methods, focus, baseline)
+
+
+def _first_coefficient(names: list[str]) -> str | None:
+    """A slope rather than an intercept or a weight: what most studies are about."""
+    slopes = [n for n in names if n.startswith("coefficients") and "Intercept" not in n]
+    return next(iter(slopes or names), None)

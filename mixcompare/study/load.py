@@ -1,0 +1,323 @@
+"""From a study file, or the same tables in Python, to a checked study."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import importlib
+import itertools
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from mixcompare import datasets
+from mixcompare.errors import DataError, MixCompareError, OptionError
+from mixcompare.spec import MixtureSpec, Priors
+from mixcompare.study.explain import at_line, explain, unknown_keys
+from mixcompare.study.methods import SPEC_KEYS, Method, allowed_options, build_method
+from mixcompare.study.schema import DataTable, MethodTable, ModelTable, StudyTables
+from mixcompare.tables import read_table
+
+_GRID_ROOTS = ("simulate", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One combination of the grid's levels.
+
+    Attributes
+    ----------
+    label
+        ``units=50, separation=1``, or ``all`` without a grid; names it in the store.
+    factors
+        Level by factor.
+    tables
+        The study's tables with these levels.
+    spec
+        The model.
+    """
+
+    label: str
+    factors: Mapping[str, Any]
+    tables: StudyTables
+    spec: MixtureSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study that has been read and checked.
+
+    Attributes
+    ----------
+    path
+        The file; None for tables given in Python.
+    text
+        Its content as it was read, for the copy beside the report.
+    content
+        The tables as they were given.
+    tables
+        The checked tables.
+    spec
+        The model, without the grid's changes.
+    methods
+        By name, in the file's order.
+    scenarios
+        In the grid's order.
+    """
+
+    path: Path | None
+    text: str
+    content: Mapping[str, Any]
+    tables: StudyTables
+    spec: MixtureSpec
+    methods: Mapping[str, Method]
+    scenarios: tuple[Scenario, ...]
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.tables.study.name
+
+    @property
+    def output(self) -> Path:
+        """Folder of the report: ``[report] output``, or ``reports/`` and the study's name."""
+        given = self.tables.report.output
+        return Path("reports", self.name) if given is None else Path(given)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it fits a real panel as it is, so that there is no truth to compare with."""
+        data = self.tables.data
+        return self.tables.simulate is None and data is not None and data.resample == "no"
+
+    def read_data(self) -> pd.DataFrame:
+        """Load the panel, read the file or call the loader.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read or the panel's package is not installed.
+        """
+        assert self.tables.data is not None
+        return _read_data(self.tables.data, self.path)
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and check a study file.
+
+    Raises
+    ------
+    OptionError
+        If the file cannot be read, is not TOML, or holds an unknown key or a value that
+        is not allowed; the message names the file, the line, the key, the value and what is
+        allowed.
+    """
+    path = Path(path)
+    text, content = _read(path)
+    return build_study(content, path=path, text=text)
+
+
+def build_study(content: Mapping[str, Any], *, path: Path | None = None, text: str = "") -> Study:
+    """Check a study's tables, given as nested mappings as in a study file.
+
+    Parameters
+    ----------
+    content
+        Tables by name.
+    path, text
+        The file that they come from and its text, for messages.
+
+    Raises
+    ------
+    OptionError
+        As `load_study`.
+    """
+    source = _Source(str(path or "study"), text)
+    tables = source.validate(content)
+    spec = source.spec(tables.model)
+    methods = {name: source.method(name, table) for name, table in tables.methods.items()}
+    scenarios = _scenarios(source, content, tables, spec)
+    study = Study(path, text, content, tables, spec, methods, scenarios)
+    source.check_consistent(study)
+    return study
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a study comes from, for its errors."""
+
+    name: str
+    text: str
+
+    def fail(self, location: Sequence[str], message: str) -> OptionError:
+        return OptionError(f"{self.name}: {at_line(self.text, location, message)}")
+
+    def validate(self, content: Mapping[str, Any], where: str = "") -> StudyTables:
+        try:
+            return StudyTables.model_validate(content)
+        except ValidationError as error:
+            problems = [explain(detail, self.text, StudyTables) for detail in error.errors()]
+            model = content.get("model")
+            if isinstance(model, Mapping):
+                problems += unknown_keys(self.text, ["model"], model, SPEC_KEYS)
+            raise OptionError(f"{self.name}: {where}{'; '.join(problems)}.") from error
+
+    def check_keys(self, location: Sequence[str], given: Any, allowed: Sequence[str]) -> None:
+        problems = unknown_keys(self.text, location, given, allowed)
+        if problems:
+            raise OptionError(f"{self.name}: {'; '.join(problems)}.")
+
+    def spec(self, model: ModelTable) -> MixtureSpec:
+        self.check_keys(["model"], model.further, SPEC_KEYS)
+        priors = model.further.get("priors", {})
+        if isinstance(priors, Mapping):
+            self.check_keys(["model", "priors"], priors, [f.name for f in fields(Priors)])
+        try:
+            return MixtureSpec.from_dict(model.model_dump())
+        except MixCompareError as error:
+            raise self.fail(["model"], f"[model] {error}") from error
+
+    def method(self, name: str, table: MethodTable) -> Method:
+        place, key = ["methods", name], f"[methods.{name}]"
+        try:
+            options = allowed_options(table.backend)
+        except OptionError as error:
+            raise self.fail([*place, "backend"], f"{key} backend: {error}") from error
+        own = list(MethodTable.model_fields)
+        self.check_keys(place, table.further, [*own[:1], *options, *own[1:], *SPEC_KEYS])
+        boot = table.bootstrap
+        built = build_method(
+            table.backend,
+            table.further,
+            within=table.transform == "within",
+            bootstrap=None if boot is None else (boot.replicates, boot.kind),
+            choose=tuple(table.choose_components or ()),
+            replicates=table.replicates,
+        )
+        try:
+            built.check()
+        except (MixCompareError, TypeError) as error:
+            raise self.fail(place, f"{key} {error}") from error
+        return built
+
+    def check_consistent(self, study: Study) -> None:
+        for name, method in study.methods.items():
+            for scenario in study.scenarios:
+                try:
+                    method.spec(scenario.spec)
+                except MixCompareError as error:
+                    raise self.fail(["methods", name], f"[methods.{name}] {error}") from error
+        baseline = study.tables.report.baseline
+        if baseline is not None and baseline not in study.methods:
+            raise self.fail(
+                ["report", "baseline"],
+                f"[report] baseline = {baseline!r}: must be one of {', '.join(study.methods)}.",
+            )
+
+
+def _scenarios(
+    source: _Source, content: Mapping[str, Any], tables: StudyTables, spec: MixtureSpec
+) -> tuple[Scenario, ...]:
+    combinations = _combinations(tables)
+    if combinations == [{}]:
+        return (Scenario("all", {}, tables, spec),)
+    names = _factor_names(source, combinations)
+    found = []
+    for combination in combinations:
+        levels = {names[key]: value for key, value in combination.items()}
+        label = ", ".join(f"{name}={_level(value)}" for name, value in levels.items())
+        changed = copy.deepcopy(dict(content))
+        for key, value in combination.items():
+            _put(source, changed, key, value)
+        own = source.validate(changed, f"[grid] {label}: ")
+        found.append(Scenario(label, levels, own, source.spec(own.model)))
+    repeated = sorted({s.label for s in found if sum(o.label == s.label for o in found) > 1})
+    if repeated:
+        raise source.fail(["grid"], f"[grid] has {repeated[0]!r} more than once.")
+    return tuple(found)
+
+
+def _combinations(tables: StudyTables) -> list[dict[str, Any]]:
+    crossed = tables.grid.crossed
+    rest = [
+        dict(zip(crossed, levels, strict=True)) for levels in itertools.product(*crossed.values())
+    ]
+    return [{**listed, **levels} for listed in tables.grid.listed or [{}] for levels in rest]
+
+
+def _factor_names(source: _Source, combinations: list[dict[str, Any]]) -> dict[str, str]:
+    """Short names of the dotted keys: the last part, or all of it where that is not unique."""
+    keys = list(dict.fromkeys(itertools.chain.from_iterable(combinations)))
+    for key in keys:
+        root = key.split(".", maxsplit=1)[0]
+        if "." not in key or root not in _GRID_ROOTS:
+            raise source.fail(
+                ["grid"],
+                f"[grid] has the factor {key!r}; allowed are keys of [simulate] and [model], "
+                "such as 'simulate.units' or 'model.n_components'.",
+            )
+    last = [key.rsplit(".", maxsplit=1)[-1] for key in keys]
+    return {
+        key: short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)
+    }
+
+
+def _put(source: _Source, content: dict[str, Any], key: str, value: Any) -> None:
+    *tables, name = key.split(".")
+    place = content
+    for table in tables:
+        place = place.setdefault(table, {})
+        if not isinstance(place, dict):
+            raise source.fail(["grid"], f"[grid] factor {key!r}: {table!r} is not a table.")
+    place[name] = value
+
+
+def _level(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, int, float)):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise OptionError(f"study file {path} cannot be read: {reason}.") from error
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OptionError(f"study file {path} is not valid TOML: {error}.") from error
+
+
+def _read_data(source: DataTable, path: Path | None) -> pd.DataFrame:
+    if source.panel is not None:
+        return datasets.load(source.panel)
+    if source.file is not None:
+        folder = Path() if path is None else path.parent
+        return read_table(folder / source.file)
+    module, function = str(source.loader).split(":")
+    try:
+        loader: Any = importlib.import_module(module)
+        for name in function.split("."):
+            loader = getattr(loader, name)
+        return read_table(loader())
+    except (ImportError, AttributeError, TypeError) as error:
+        raise DataError(f"the loader {source.loader!r} cannot be used: {error}.") from error
+
+
+def fingerprint(frame: pd.DataFrame) -> str:
+    """SHA-256 of a table's columns, types and values."""
+    digest = hashlib.sha256()
+    for name in frame.columns:
+        digest.update(f"{name}:{frame[name].dtype}".encode())
+        digest.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,181 @@
+"""Where tasks run: in this process, in a pool of local ones, on Dask, or any executor."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from typing import Any, Protocol
+
+from mixcompare.errors import OptionError
+from mixcompare.study.limits import pinned_environment, start_worker
+
+
+class Pool(Protocol):
+    """Workers that run functions and may die.
+
+    Attributes
+    ----------
+    size
+        How many functions run at a time.
+    deaths
+        Exceptions of a future whose worker died.
+    expendable
+        Whether a worker may end its process to end a fit.
+    """
+
+    size: int
+    deaths: tuple[type[BaseException], ...]
+    expendable: bool
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Start a function on a free worker."""
+
+    def renew(self) -> None:
+        """Make the pool usable after a worker died."""
+
+    def close(self) -> None:
+        """End the workers without waiting for what they do."""
+
+
+class Here:
+    """No workers: every function runs at once, in this process."""
+
+    size = 1
+    deaths: tuple[type[BaseException], ...] = ()
+    expendable = False
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Run it."""
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments))
+        return future
+
+    def renew(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class LocalPool:
+    """Processes of this machine, one thread each.
+
+    They are spawned: forked processes would inherit the locks of threads that they lack.
+
+    Parameters
+    ----------
+    size
+        How many.
+    """
+
+    deaths: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    expendable = True
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._executor = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.size, mp_context=context, initializer=start_worker)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Start a function; workers are spawned as needed."""
+        with pinned_environment():
+            return self._executor.submit(function, *arguments)
+
+    def renew(self) -> None:
+        """Replace a broken pool."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor = self._start()
+
+    def close(self) -> None:
+        """End the processes."""
+        processes = list((getattr(self._executor, "_processes", None) or {}).values())
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+class ExecutorPool:
+    """Any executor: of Dask, MPI, ...
+
+    Parameters
+    ----------
+    executor
+        Stays its owner's to shut down.
+    size
+        How many functions it runs at a time.
+    deaths
+        Its exceptions for a worker that died.
+    """
+
+    expendable = False
+
+    def __init__(
+        self,
+        executor: Executor,
+        size: int,
+        deaths: tuple[type[BaseException], ...] = (BrokenExecutor,),
+    ) -> None:
+        self.size = size
+        self.deaths = deaths
+        self._executor = executor
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Hand the function to the executor."""
+        return self._executor.submit(function, *arguments)
+
+    def renew(self) -> None:
+        """The executor's owner replaces its workers."""
+
+    def close(self) -> None:
+        """The executor is its owner's."""
+
+
+class DaskPool(ExecutorPool):
+    """The workers of a Dask cluster.
+
+    Workers should run one thread each (``dask worker --nthreads 1``), with their nannies, which
+    replace a worker that died.
+
+    Parameters
+    ----------
+    address
+        Of the scheduler, ``tcp://host:port``.
+
+    Raises
+    ------
+    OptionError
+        If distributed is not installed, or there is no scheduler or no worker.
+    """
+
+    expendable = True
+
+    def __init__(self, address: str) -> None:
+        try:
+            from distributed import Client, KilledWorker
+        except ImportError as error:
+            raise OptionError(
+                "--scheduler needs the package distributed: pip install 'mixcompare[cluster]'."
+            ) from error
+        try:
+            self._client = Client(address, timeout=10)
+            self._client.wait_for_workers(1, timeout=30)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise OptionError(f"no Dask cluster at {address}: {error}") from error
+        size = sum(self._client.ncores().values())
+        super().__init__(self._client.get_executor(), size, (KilledWorker,))
+
+    def renew(self) -> None:
+        """Count the workers that there are now."""
+        self._client.wait_for_workers(1)
+        self.size = sum(self._client.ncores().values())
+
+    def close(self) -> None:
+        """Give back what is not finished, and leave the cluster."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._client.close()

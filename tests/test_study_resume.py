@@ -1,0 +1,158 @@
+"""A study that is killed goes on where it was, and ends with the same numbers."""
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mixcompare import OptionError
+from mixcompare.study.load import build_study
+from mixcompare.study.run import run_study
+from mixcompare.study.store import only_runner, open_store
+from tests.study_cases import content, results, toml
+
+TABLES = content(run__replicates=30, grid__crossed={"simulate.separation": [0.6, 0.8, 1.0]})
+
+
+def command(folder: Path, workers: int) -> list[str]:
+    return [
+        sys.executable, "-m", "mixcompare.cli", "run", str(folder / "study.toml"),
+        "--output", str(folder / "out"), "--workers", str(workers),
+    ]  # fmt: skip
+
+
+def finished(store: Path) -> int:
+    if not store.exists():
+        return 0
+    connection = sqlite3.connect(store)
+    try:
+        query = "SELECT count(*) FROM tasks WHERE outcome IS NOT NULL"
+        return int(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:  # killed before the tables were made
+        return 0
+    finally:
+        connection.close()
+
+
+def killed_and_resumed(tmp_path: Path, kills: int, workers: int) -> list[int]:
+    """Numbers of finished tasks after each kill."""
+    (tmp_path / "study.toml").write_text(toml(TABLES))
+    store = tmp_path / "out" / "study.sqlite"
+    rng = random.Random(7)
+    counts = []
+    for _ in range(kills):
+        process = subprocess.Popen(
+            command(tmp_path, workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        before = finished(store)
+        deadline = time.monotonic() + 60
+        while finished(store) <= before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 0.15))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        counts.append(finished(store))
+    subprocess.run(command(tmp_path, workers), check=True, capture_output=True)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("kills", "workers"),
+    [
+        (3, 0),
+        pytest.param(20, 0, marks=pytest.mark.slow),
+        pytest.param(4, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_study_ends_like_one_that_was_not(tmp_path: Path, kills: int, workers: int) -> None:
+    counts = killed_and_resumed(tmp_path, kills, workers)
+    assert counts == sorted(counts)
+    assert 0 < counts[0] < counts[-1] < 180
+    run_study(build_study(TABLES), tmp_path / "whole", workers=0)
+    whole = results(tmp_path / "whole" / "study.sqlite")
+    assert results(tmp_path / "out" / "study.sqlite") == whole
+    assert len(whole["tasks"]) == 180
+
+
+def test_finished_study_runs_nothing_again(tmp_path: Path) -> None:
+    study = build_study(content())
+    run_study(study, tmp_path)
+    with open_store(tmp_path / "study.sqlite", create=False) as store:
+        before = store.frame("tasks")
+    run_study(study, tmp_path)
+    with open_store(tmp_path / "study.sqlite", create=False) as store:
+        assert store.frame("tasks").equals(before)
+
+
+def test_more_replicates_methods_and_scenarios_leave_finished_tasks_alone(tmp_path: Path) -> None:
+    run_study(build_study(content()), tmp_path / "grown")
+    larger = content(
+        run__replicates=4,
+        grid__crossed={"simulate.separation": [1.0, 0.7, 0.5]},
+        methods__plain={"backend": "em", "starts": 1, "acceleration": "none"},
+    )
+    run_study(build_study(larger), tmp_path / "grown")
+    run_study(build_study(larger), tmp_path / "new")
+    stores = [tmp_path / name / "study.sqlite" for name in ("grown", "new")]
+    frames = []
+    for path in stores:
+        with open_store(path, create=False) as store:
+            frame = store.frame("estimates").drop(columns="task")
+            frames.append(frame.sort_values(["scenario", "replicate", "method", "estimand"]))
+    assert frames[0].reset_index(drop=True).equals(frames[1].reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"run__seed": 5}, r"changed since are \[run\] seed\."),
+        ({"methods__one": {"backend": "em", "starts": 2}}, r"\[methods.one\]"),
+        ({"simulate__units": 31}, r"scenario separation=0.7, scenario separation=1\.0|=1\."),
+        ({"estimands": {"parameters": ["x"]}}, r"\[estimands\]"),
+    ],
+)
+def test_changed_study_is_refused_and_named(
+    tmp_path: Path, changes: dict[str, object], expected: str
+) -> None:
+    run_study(build_study(content()), tmp_path)
+    before = results(tmp_path / "study.sqlite")
+    changed = build_study(content(**changes))
+    with pytest.raises(OptionError, match=f"{expected}.*--keep.*--discard") as caught:
+        run_study(changed, tmp_path)
+    assert "study.sqlite" in str(caught.value)
+    assert results(tmp_path / "study.sqlite") == before
+    run_study(changed, tmp_path, on_change="keep")
+    assert results(tmp_path / "study.sqlite") == before
+    run_study(changed, tmp_path, on_change="discard")
+    assert results(tmp_path / "study.sqlite") != before
+
+
+def test_changed_data_and_versions_are_refused(
+    tmp_path: Path, tiny_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = content()
+    del tables["simulate"], tables["grid"]
+    tables["data"] = {"file": str(tiny_csv), "resample": "units"}
+    run_study(build_study(tables), tmp_path / "out")
+    monkeypatch.setattr("mixcompare.study.signature.versions", lambda: {"numpy": "0.1"})
+    with pytest.raises(OptionError, match=r"versions \(.*numpy .* -> 0\.1"):
+        run_study(build_study(tables), tmp_path / "out")
+    monkeypatch.undo()
+    tiny_csv.write_text(tiny_csv.read_text().replace(",0,", ",7,", 1) + "25,0.1,0.2\n")
+    with pytest.raises(OptionError, match="changed since are the data"):
+        run_study(build_study(tables), tmp_path / "out")
+
+
+def test_two_runs_of_one_study_are_refused(tmp_path: Path) -> None:
+    study = build_study(content())
+    tmp_path.joinpath("out").mkdir()
+    with (
+        only_runner(tmp_path / "out" / "study.sqlite"),
+        pytest.raises(OptionError, match="run by another process"),
+    ):
+        run_study(study, tmp_path / "out")
