@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -128,6 +129,8 @@ def _common_terms(spec: MixtureSpec) -> tuple[Term, ...]:
     return () if spec.common is None else one_sided_terms(spec.common, intercept=False)
 
 
+# Parsing takes as long as evaluating; a study builds thousands of panels of one formula.
+@lru_cache(maxsize=64)
 def sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
     """Outcome terms and covariate terms, common ones among them or after them."""
     formula = Formula(spec.formula)

@@ -27,7 +27,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,16 @@ _REPORTED_VERSIONS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a fit's columns are called, see `mixcompare.parameters.Named`."""
+
+    covariate_names: tuple[str, ...]
+    outcome_names: tuple[str, ...]
+    common_names: tuple[str, ...]
+    concomitant_names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fit:
     """One fitted model; everything it knows is in its `tree`."""
@@ -77,7 +87,7 @@ class Fit:
     @property
     def spec(self) -> MixtureSpec:
         """The specification that was fitted."""
-        return MixtureSpec.from_dict(json.loads(self.tree.attrs["spec"]))
+        return _read_spec(self.tree.attrs["spec"])
 
     @property
     def status(self) -> str:
@@ -140,22 +150,23 @@ class Fit:
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
+        names = self._names
         return self.spec.n_parameters(
-            len(self.covariate_names),
-            len(self.outcome_names),
-            n_common=len(self.common_names),
-            n_concomitants=max(len(self.concomitant_names), 1),
+            len(names.covariate_names),
+            len(names.outcome_names),
+            n_common=len(names.common_names),
+            n_concomitants=max(len(names.concomitant_names), 1),
         )
 
     @property
     def covariate_names(self) -> tuple[str, ...]:
         """Names of the design columns."""
-        return tuple(map(str, self.tree["panel"]["covariate"].to_numpy()))
+        return _texts(self.tree["panel"].dataset["covariate"])
 
     @property
     def outcome_names(self) -> tuple[str, ...]:
         """Names of the outcomes."""
-        return tuple(map(str, self.tree["panel"]["outcome"].to_numpy()))
+        return _texts(self.tree["panel"].dataset["outcome"])
 
     @property
     def common_names(self) -> tuple[str, ...]:
@@ -165,12 +176,22 @@ class Fit:
     @property
     def concomitant_names(self) -> tuple[str, ...]:
         """Unit covariates of the class membership."""
-        return tuple(map(str, self.tree["panel"]["concomitant"].to_numpy()))
+        return _texts(self.tree["panel"].dataset["concomitant"])
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The scalars that tables report, in order."""
-        return reported_parameters(self.spec, self)
+        return _reported(self.spec, self._names)
+
+    @property
+    def _names(self) -> _Names:
+        panel = self.tree["panel"].dataset
+        return _Names(
+            covariate_names=_texts(panel["covariate"]),
+            outcome_names=_texts(panel["outcome"]),
+            common_names=tuple(json.loads(panel.attrs["common"])),
+            concomitant_names=_texts(panel["concomitant"]),
+        )
 
     @property
     def panel(self) -> Panel:
@@ -223,6 +244,21 @@ class Fit:
     def _repr_html_(self) -> str:
         head = repr(self).removeprefix("<mixcompare.").removesuffix(">")
         return f"<p><b>{head}</b></p>{self.summary().to_html(float_format='{:.4g}'.format)}"
+
+
+def _texts(array: xr.DataArray) -> tuple[str, ...]:
+    return tuple(map(str, array.to_numpy()))
+
+
+@lru_cache(maxsize=64)
+def _reported(spec: MixtureSpec, names: _Names) -> tuple[Parameter, ...]:
+    return reported_parameters(spec, names)
+
+
+@lru_cache(maxsize=64)
+def _read_spec(text: str) -> MixtureSpec:
+    # Checking a specification parses its formulas, and a fit is asked for it many times.
+    return MixtureSpec.from_dict(json.loads(text))
 
 
 def load(path: str | Path) -> Fit:

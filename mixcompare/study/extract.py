@@ -45,9 +45,10 @@ def estimates(fit: Fit, data: DataSet, wanted: Sequence[str]) -> list[Estimate]:
         permutation = match_components(fit.responsibilities.to_numpy(), data.classes)
     if permutation is None:
         return []
-    values, errors, lower, upper = _values(fit)
+    parameters = fit.parameters
+    values, errors, lower, upper = _values(fit, parameters)
     rows = []
-    for parameter, place in renamed(fit.spec, fit, permutation):
+    for parameter, place in renamed(parameters, permutation):
         if is_wanted(parameter, wanted, covariates):
             truth = float("nan")
             if data.truth is not None:
@@ -65,9 +66,10 @@ def is_wanted(parameter: Parameter, wanted: Sequence[str], covariates: Sequence[
     return not wanted or any(name in names for name in wanted)
 
 
-def _values(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _values(
+    fit: Fit, parameters: Sequence[Parameter]
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Estimate, standard error and interval of every reported parameter, as the fit labels them."""
-    parameters = fit.parameters
     if "posterior" in fit.tree.children:
         draws = flatten(fit.aligned_posterior(), parameters).reshape(-1, len(parameters))
         return draws.mean(axis=0), draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)

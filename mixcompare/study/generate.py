@@ -135,6 +135,13 @@ def _mechanism_spec(scenario: Scenario, table: SimulateTable) -> MixtureSpec:
     return spec if table.formula is None else replace(spec, formula=table.formula)
 
 
+# Parsing formulas would take a good part of the time that a small fit takes.
+@lru_cache(maxsize=64)
+def _required(spec: MixtureSpec) -> list[str]:
+    return required_columns(spec)
+
+
+@lru_cache(maxsize=64)
 def _n_outcomes(spec: MixtureSpec) -> int:
     return len(list(Formula(spec.formula).lhs))
 
@@ -143,7 +150,7 @@ def _with_placeholders(
     frame: pd.DataFrame, spec: MixtureSpec, table: SimulateTable
 ) -> pd.DataFrame:
     """Ones where the formula reads outcomes, which are simulated on the formula's scale."""
-    absent = [name for name in required_columns(spec) if name not in frame.columns]
+    absent = [name for name in _required(spec) if name not in frame.columns]
     right = spec.formula.split("~", maxsplit=1)[-1]
     unknown = [n for n in absent if re.search(rf"(?<![\w.]){re.escape(n)}(?!\w)", right)]
     if unknown and table.design == "generated":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from mixcompare.backends import BACKENDS, build_options, fit, get_backend
+from mixcompare.backends import build_options, fit, get_backend
 from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray, IntArray, Panel
@@ -49,7 +51,9 @@ class Method:
 
     def spec(self, base: MixtureSpec) -> MixtureSpec:
         """The study's model with this method's changes."""
-        return MixtureSpec.from_dict({**base.to_dict(), **self.changes})
+        if not self.changes:
+            return base
+        return _changed(base, json.dumps(dict(self.changes)))
 
     def check(self) -> None:
         """Refuse what the backend cannot do.
@@ -63,6 +67,11 @@ class Method:
         for name, wanted in (("bootstrap", self.bootstrap), ("choose_components", self.choose)):
             if wanted and self.backend != "em":
                 raise OptionError(f"{name} needs backend = 'em', not {self.backend!r}.")
+
+
+@lru_cache(maxsize=256)
+def _changed(base: MixtureSpec, changes: str) -> MixtureSpec:
+    return MixtureSpec.from_dict({**base.to_dict(), **json.loads(changes)})
 
 
 def allowed_options(backend: str) -> list[str]:
@@ -121,7 +130,9 @@ def fit_method(
 
 def bic(fitted: Fit) -> float:
     """Bayesian information criterion, ``-2 l + P log G``: units are what is independent."""
-    return -2 * fitted.log_likelihood + fitted.n_parameters * float(np.log(fitted.panel.n_units))
+    return -2 * fitted.log_likelihood + fitted.n_parameters * float(
+        np.log(fitted.responsibilities.sizes["unit"])
+    )
 
 
 def within(spec: MixtureSpec, panel: Panel) -> tuple[MixtureSpec, Panel]:
@@ -151,8 +162,3 @@ def _centred(values: FloatArray, cell: IntArray) -> FloatArray:
     counts = np.bincount(cell)
     sums = np.stack([np.bincount(cell, column) for column in values.T], axis=1)
     return np.asarray(values - (sums / counts[:, None])[cell])
-
-
-def backends() -> tuple[str, ...]:
-    """Names of the backends."""
-    return tuple(BACKENDS)

@@ -9,8 +9,7 @@ import numpy as np
 
 from mixcompare import labels
 from mixcompare.panel import FloatArray, IntArray
-from mixcompare.parameters import Named, Parameter, reported_parameters
-from mixcompare.spec import MixtureSpec
+from mixcompare.parameters import Parameter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,19 +74,18 @@ def match_components(responsibilities: FloatArray, reference: FloatArray) -> Int
     return labels.align_to_reference(responsibilities, reference)
 
 
-def renamed(spec: MixtureSpec, named: Named, permutation: IntArray) -> list[tuple[Parameter, int]]:
+def renamed(parameters: Sequence[Parameter], permutation: IntArray) -> list[tuple[Parameter, int]]:
     """The truth's parameters, each with the place of its estimate in the fit's list.
 
     Log-odds of membership are left out: they change with the class that they are against.
 
     Parameters
     ----------
-    spec, named
+    parameters
         Of the fit.
     permutation
         From `match_components`.
     """
-    parameters = reported_parameters(spec, named)
     place = {(p.variable, p.positions): i for i, p in enumerate(parameters)}
     return [
         (p, place[(p.variable, _moved(p, permutation))])
