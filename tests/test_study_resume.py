@@ -73,7 +73,7 @@ def test_killed_study_ends_like_one_that_was_not(tmp_path: Path, kills: int, wor
     counts = killed_and_resumed(tmp_path, kills, workers)
     assert counts == sorted(counts)
     assert 0 < counts[0] < counts[-1] < 180
-    run_study(build_study(TABLES), tmp_path / "whole", workers=0)
+    run_study(build_study(TABLES), tmp_path / "whole", workers=0, report=False)
     whole = results(tmp_path / "whole" / "study.sqlite")
     assert results(tmp_path / "out" / "study.sqlite") == whole
     assert len(whole["tasks"]) == 180
@@ -81,23 +81,23 @@ def test_killed_study_ends_like_one_that_was_not(tmp_path: Path, kills: int, wor
 
 def test_finished_study_runs_nothing_again(tmp_path: Path) -> None:
     study = build_study(content())
-    run_study(study, tmp_path)
+    run_study(study, tmp_path, report=False)
     with open_store(tmp_path / "study.sqlite", create=False) as store:
         before = store.frame("tasks")
-    run_study(study, tmp_path)
+    run_study(study, tmp_path, report=False)
     with open_store(tmp_path / "study.sqlite", create=False) as store:
         assert store.frame("tasks").equals(before)
 
 
 def test_more_replicates_methods_and_scenarios_leave_finished_tasks_alone(tmp_path: Path) -> None:
-    run_study(build_study(content()), tmp_path / "grown")
+    run_study(build_study(content()), tmp_path / "grown", report=False)
     larger = content(
         run__replicates=4,
         grid__crossed={"simulate.separation": [1.0, 0.7, 0.5]},
         methods__plain={"backend": "em", "starts": 1, "acceleration": "none"},
     )
-    run_study(build_study(larger), tmp_path / "grown")
-    run_study(build_study(larger), tmp_path / "new")
+    run_study(build_study(larger), tmp_path / "grown", report=False)
+    run_study(build_study(larger), tmp_path / "new", report=False)
     stores = [tmp_path / name / "study.sqlite" for name in ("grown", "new")]
     frames = []
     for path in stores:
@@ -119,16 +119,16 @@ def test_more_replicates_methods_and_scenarios_leave_finished_tasks_alone(tmp_pa
 def test_changed_study_is_refused_and_named(
     tmp_path: Path, changes: dict[str, object], expected: str
 ) -> None:
-    run_study(build_study(content()), tmp_path)
+    run_study(build_study(content()), tmp_path, report=False)
     before = results(tmp_path / "study.sqlite")
     changed = build_study(content(**changes))
     with pytest.raises(OptionError, match=f"{expected}.*--keep.*--discard") as caught:
-        run_study(changed, tmp_path)
+        run_study(changed, tmp_path, report=False)
     assert "study.sqlite" in str(caught.value)
     assert results(tmp_path / "study.sqlite") == before
-    run_study(changed, tmp_path, on_change="keep")
+    run_study(changed, tmp_path, on_change="keep", report=False)
     assert results(tmp_path / "study.sqlite") == before
-    run_study(changed, tmp_path, on_change="discard")
+    run_study(changed, tmp_path, on_change="discard", report=False)
     assert results(tmp_path / "study.sqlite") != before
 
 
@@ -138,14 +138,14 @@ def test_changed_data_and_versions_are_refused(
     tables = content()
     del tables["simulate"], tables["grid"]
     tables["data"] = {"file": str(tiny_csv), "resample": "units"}
-    run_study(build_study(tables), tmp_path / "out")
+    run_study(build_study(tables), tmp_path / "out", report=False)
     monkeypatch.setattr("mixcompare.study.signature.versions", lambda: {"numpy": "0.1"})
     with pytest.raises(OptionError, match=r"versions \(.*numpy .* -> 0\.1"):
-        run_study(build_study(tables), tmp_path / "out")
+        run_study(build_study(tables), tmp_path / "out", report=False)
     monkeypatch.undo()
     tiny_csv.write_text(tiny_csv.read_text().replace(",0,", ",7,", 1) + "25,0.1,0.2\n")
     with pytest.raises(OptionError, match="changed since are the data"):
-        run_study(build_study(tables), tmp_path / "out")
+        run_study(build_study(tables), tmp_path / "out", report=False)
 
 
 def test_two_runs_of_one_study_are_refused(tmp_path: Path) -> None:
@@ -155,4 +155,4 @@ def test_two_runs_of_one_study_are_refused(tmp_path: Path) -> None:
         only_runner(tmp_path / "out" / "study.sqlite"),
         pytest.raises(OptionError, match="run by another process"),
     ):
-        run_study(study, tmp_path / "out")
+        run_study(study, tmp_path / "out", report=False)

@@ -189,6 +189,7 @@ def test_several_methods_on_a_real_panel_stand_side_by_side(
     more = '[methods.sandwich]\nbackend = "em"\nstandard_errors = "sandwich"\nstarts = 2\n'
     path = write_study(("[methods.pymc]", f"{more}[methods.pymc]"))
     report = run_study(path, tmp_path / "out", methods=["em", "sandwich"]).report
+    assert report is not None
     page = report.read_text()
     assert "coefficients[2, x]" in page
     assert {"em.nc", "sandwich.nc"} <= files(tmp_path / "out")

@@ -1,12 +1,18 @@
 """Study files: what is accepted, and what an error says."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mixcompare import DataError, MixtureSpec, OptionError
-from mixcompare.study.load import load_study
+from mixcompare.study.load import build_study, load_study
+from mixcompare.study.plan import check_mechanisms, make_plan
+from mixcompare.study.pools import Here
+from mixcompare.study.run import make_job
+from tests.study_cases import content, toml
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -79,6 +85,89 @@ def test_error_names_file_key_value_and_what_is_allowed(
         load_study(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"simulate__unts": 3}, r"line \d+: \[simulate\] has an unknown key 'unts' \(did you mean"),
+        ({"simulate__weights": [0.6, 0.6]}, r"line \d+: \[simulate\] weights: .*not to 1\.2"),
+        ({"simulate__periods": [6, 3]}, r"\[simulate\] periods: must be a whole number of rows"),
+        ({"simulate__errors": "cauchy"}, r"errors = 'cauchy': must be 'normal' or 't'"),
+        ({"simulate__covariates": {"x": {"distribution": "normal", "sd": -1.0}}},
+         r"\[simulate\.covariates\.x\] sd = -1\.0: must be greater than 0"),
+        ({"simulate__covariates": {"x": {"distribution": "normal", "std": 1.0}}},
+         r"\[simulate\.covariates\.x\] has an unknown key 'std'.*allowed: distribution, mean, sd"),
+        ({"simulate__design": "given"}, r"needs a table \[data\]"),
+        ({"simulate__truth": "fit"}, r"\[simulate\]: truth = 'fit' takes"),
+        ({"grid__crossed": {"run.seed": [1, 2]}}, r"factor 'run\.seed'; allowed are keys of"),
+        ({"grid__crossed": {"simulate.units": [10, -1]}}, r"units=-1: .*\[simulate\] units = -1"),
+        ({"grid__crossed": {"simulate.units": [10, 10]}}, r"has 'units=10' more than once"),
+        ({"methods__one": {"backend": "em", "bootstrap": {"replicates": 1}}},
+         r"\[methods\.one\.bootstrap\] replicates = 1: must be greater than or equal to 2"),
+        ({"methods__one": {"backend": "pymc", "bootstrap": {"replicates": 10}}},
+         r"\[methods\.one\] bootstrap needs backend = 'em', not 'pymc'"),
+        ({"methods__one": {"backend": "em", "n_components": 0}}, r"\[methods\.one\] n_components"),
+        ({"report__baseline": "nobody"}, r"baseline = 'nobody': must be one of one, five"),
+        ({"run__seconds_per_fit": 0.0}, r"seconds_per_fit = 0\.0: must be greater than 0"),
+    ],
+)  # fmt: skip
+def test_error_in_a_simulation_names_line_key_value_and_what_is_allowed(
+    tmp_path: Path, changes: dict[str, Any], expected: str
+) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(toml(content(**changes)))
+    with pytest.raises(OptionError, match=expected) as caught:
+        load_study(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_line_of_an_error_is_that_of_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(toml(content(simulate__weights=[0.5, 0.6])))
+    with pytest.raises(OptionError) as caught:
+        load_study(path)
+    found = re.search(r"line (\d+): \[simulate\] weights", str(caught.value))
+    assert found is not None
+    assert path.read_text().splitlines()[int(found[1]) - 1].startswith("weights =")
+
+
+def test_grid_is_crossed_and_listed() -> None:
+    grid = {
+        "crossed": {"simulate.units": [20, 40], "model.n_components": [1, 2]},
+        "listed": [{"simulate.errors": "t"}, {"simulate.missing_rows": 0.1}],
+    }
+    study = build_study(content(grid=grid))
+    assert [s.label for s in study.scenarios][:3] == [
+        "errors=t, units=20, n_components=1",
+        "errors=t, units=20, n_components=2",
+        "errors=t, units=40, n_components=1",
+    ]
+    assert len(study.scenarios) == 8
+    last = study.scenarios[-1]
+    assert last.tables.simulate is not None
+    assert (last.tables.simulate.units, last.tables.simulate.missing_rows) == (40, 0.1)
+    assert last.spec.n_components == 2
+
+
+@pytest.mark.parametrize("name", ["separation", "fixed_effects", "standard_errors"])
+def test_shipped_simulation_studies_are_valid_and_make_their_data(name: str) -> None:
+    study = load_study(REPOSITORY / "studies" / f"{name}.toml")
+    plan = make_plan(study)
+    check_mechanisms(plan, make_job(study, Path("nowhere"), Here()))
+    assert plan.n_fits >= 5000
+
+
+def test_loader_of_an_installed_package_is_called() -> None:
+    tables = content(data={"loader": "mixcompare.datasets:_gapminder"})
+    del tables["simulate"], tables["grid"]
+    assert len(build_study(tables).read_data()) == 1704
+    tables["data"] = {"loader": "mixcompare.datasets:nothing"}
+    with pytest.raises(
+        DataError, match=r"the loader 'mixcompare\.datasets:nothing' cannot be used"
+    ):
+        build_study(tables).read_data()
 
 
 def test_all_slips_are_named_at_once(write_study: WriteStudy) -> None:

@@ -26,6 +26,9 @@ Quick = Annotated[
     bool,
     typer.Option("--quick", help="Few starts and draws: shows that it runs, not what to conclude."),
 ]
+Methods = Annotated[
+    str | None, typer.Option(help="Names of the methods, separated by commas; all by default.")
+]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Root of the random numbers, for the study's own.")
 ]
@@ -34,9 +37,7 @@ Seed = Annotated[
 def run_command(
     study: StudyFile,
     output: Output = None,
-    methods: Annotated[
-        str | None, typer.Option(help="Names of the methods to run, separated by commas.")
-    ] = None,
+    methods: Methods = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Number of processes; 0: none but this one.")
     ] = None,
@@ -54,6 +55,7 @@ def run_command(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run tasks that failed again.")
     ] = False,
+    report: Annotated[bool, typer.Option(help="Whether the report is written.")] = True,
 ) -> None:
     """Run what is not finished of a study, then write its report.
 
@@ -68,19 +70,21 @@ def run_command(
     finished = run_study(
         study,
         output,
-        methods=None if methods is None else [name.strip() for name in methods.split(",")],
+        methods=_names(methods),
         workers=workers,
         pool=None if scheduler is None else DaskPool(scheduler),
         quick=quick,
         seed=seed,
         on_change="keep" if keep else "discard" if discard else "error",
         retry=retry_failed,
+        report=report,
     )
     print_finished(finished)
 
 
 def plan_command(
     study: StudyFile,
+    methods: Methods = None,
     pilot: Annotated[
         bool, typer.Option(help="Time a fit of each method to estimate the whole.")
     ] = True,
@@ -94,7 +98,7 @@ def plan_command(
     from mixcompare.study.run import make_job
     from mixcompare.study.show import print_plan
 
-    plan = make_plan(load_study(study), quick=quick)
+    plan = make_plan(load_study(study), _names(methods), quick=quick)
     job = make_job(plan.study, plan.study.output, Here(), quick=quick, progress=False)
     check_mechanisms(plan, job)
     print_plan(plan, time_fits(plan, job) if pilot else None)
@@ -150,6 +154,10 @@ def export_command(
     loaded, path = _store(study, output, quick)
     for name in export(loaded, path, directory):
         typer.echo(name)
+
+
+def _names(methods: str | None) -> list[str] | None:
+    return None if methods is None else [name.strip() for name in methods.split(",")]
 
 
 def _store(study: Path, output: Path | None, quick: bool) -> tuple[Study, Path]:

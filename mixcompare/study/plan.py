@@ -174,7 +174,8 @@ def replicates_for_coverage(half_width: float, coverage: float = LEVEL) -> int:
     half_width
         The standard error wanted, e.g. 0.01 for one percentage point.
     """
-    return int(np.ceil(coverage * (1 - coverage) / half_width**2))
+    # Rounded first, because 0.95 * 0.05 is not exactly 0.0475.
+    return int(np.ceil(round(coverage * (1 - coverage) / half_width**2, 6)))
 
 
 def with_replicates(study: Study, replicates: int) -> Study:

@@ -146,6 +146,8 @@ class DaskPool(ExecutorPool):
     ----------
     address
         Of the scheduler, ``tcp://host:port``.
+    workers
+        How many are waited for.
 
     Raises
     ------
@@ -155,7 +157,7 @@ class DaskPool(ExecutorPool):
 
     expendable = True
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, workers: int = 1) -> None:
         try:
             from distributed import Client, KilledWorker
         except ImportError as error:
@@ -164,7 +166,7 @@ class DaskPool(ExecutorPool):
             ) from error
         try:
             self._client = Client(address, timeout=10)
-            self._client.wait_for_workers(1, timeout=30)
+            self._client.wait_for_workers(workers, timeout=60)
         except (OSError, TimeoutError, ValueError) as error:
             raise OptionError(f"no Dask cluster at {address}: {error}") from error
         size = sum(self._client.ncores().values())
@@ -177,5 +179,5 @@ class DaskPool(ExecutorPool):
 
     def close(self) -> None:
         """Give back what is not finished, and leave the cluster."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False)
         self._client.close()

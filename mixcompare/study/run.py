@@ -19,6 +19,7 @@ from mixcompare.panel import Missing, build_panel
 from mixcompare.spec import MixtureSpec
 from mixcompare.staging import staged
 from mixcompare.study.load import Study, load_study
+from mixcompare.study.measures import count_table
 from mixcompare.study.methods import Method, allowed_options
 from mixcompare.study.plan import Plan, check_mechanisms, make_plan
 from mixcompare.study.pools import Here, LocalPool, Pool
@@ -41,7 +42,7 @@ class Finished:
     Attributes
     ----------
     report
-        The HTML report; everything else lies in the same folder.
+        The HTML report; everything else lies in the same folder. None if it was not asked for.
     store
         The study's store; None if there is none.
     verdicts
@@ -51,7 +52,7 @@ class Finished:
         Fits by method: done, converged, failed.
     """
 
-    report: Path
+    report: Path | None
     store: Path | None = None
     verdicts: pd.DataFrame | None = None
     counts: pd.DataFrame | None = None
@@ -69,6 +70,7 @@ def run_study(
     progress: bool | None = None,
     on_change: str = "error",
     retry: bool = False,
+    report: bool = True,
 ) -> Finished:
     """Run a study's tasks that are not finished yet, then write its report.
 
@@ -96,6 +98,8 @@ def run_study(
         ``"error"``, ``"keep"`` the finished ones, or ``"discard"`` them.
     retry
         Whether tasks that failed run again.
+    report
+        Whether the report is written.
 
     Raises
     ------
@@ -115,7 +119,10 @@ def run_study(
             parts = signature(study, job.seed, QUICK if quick else {})
             _prepare(store, plan, parts, on_change, retry=retry)
             _run(store, plan, job, used, progress)
-            return _report(study, plan, job, store, folder)
+            counts = count_table(store.frame("tasks"), list(plan.counts))
+            if not report:
+                return Finished(None, path, None, counts)
+            return _report(study, plan, job, store, folder, counts)
     finally:
         used.close()
 
@@ -207,12 +214,11 @@ def _run(store: Store, plan: Plan, job: Job, pool: Pool, progress: bool | None) 
         run_tasks(job, tasks, pool, store, advance)
 
 
-def _report(study: Study, plan: Plan, job: Job, store: Store, folder: Path) -> Finished:
-    from mixcompare.study.measures import count_table
-    from mixcompare.study.page import write_study_report
+def _report(
+    study: Study, plan: Plan, job: Job, store: Store, folder: Path, counts: pd.DataFrame
+) -> Finished:
+    from mixcompare.study.page import write_study_report  # matplotlib is slow to import
 
-    tasks = store.frame("tasks")
-    counts = count_table(tasks, list(plan.counts))
     if study.text:
         with staged(folder, last="study.toml") as staging:
             (staging / "study.toml").write_text(study.text, encoding="utf-8")
@@ -220,8 +226,8 @@ def _report(study: Study, plan: Plan, job: Job, store: Store, folder: Path) -> F
     if pair is None:
         return Finished(write_study_report(study, store, folder), store.path, None, counts)
     assert job.fits is not None
-    failed = tasks[tasks["outcome"].isin(FAILURES)]
-    for task in failed.itertuples():
+    tasks = store.frame("tasks")
+    for task in tasks[tasks["outcome"].isin(FAILURES)].itertuples():
         raise DataError(f"method {task.method} failed: {task.message}")
     em, posterior = (load(job.fits / fit_file(study, Task(0, 0, 0, name))) for name in pair)
     comparison = _compare(em, posterior)

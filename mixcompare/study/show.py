@@ -56,7 +56,8 @@ def print_finished(finished: Finished) -> None:
         out.print(conclude(finished.verdicts), markup=False, soft_wrap=True)
     elif finished.counts is not None:
         out.print(as_table(finished.counts, "Fits"))
-    out.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
+    if finished.report is not None:
+        out.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
 
 
 def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:

@@ -1,0 +1,266 @@
+"""Data-generating mechanisms have the moments that they state; estimates get the truth's labels."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcompare as mc
+from mixcompare import DataError
+from mixcompare.panel import FloatArray
+from mixcompare.study.covariates import resample_units
+from mixcompare.study.extract import criteria, diagnostics, estimates
+from mixcompare.study.generate import DataSet, generate
+from mixcompare.study.load import build_study
+from mixcompare.study.methods import Method, fit_method, within
+from mixcompare.study.seeds import data_stream
+from tests.stand_in_posterior import stand_in
+from tests.study_cases import content
+
+
+def made(tables: dict[str, Any], replicate: int = 0) -> DataSet:
+    study = build_study(tables)
+    scenario = study.scenarios[0]
+    return generate(scenario, study.read_data, data_stream(1, scenario.label, replicate))
+
+
+def simulated(**changes: Any) -> dict[str, Any]:
+    """One class unless changed, so that residuals are known."""
+    own = {
+        "simulate__weights": [1.0],
+        "simulate__covariance": 4.0,
+        "simulate__coefficients": {"Intercept": [2.0], "x": [1.0]},
+        "simulate__units": 4000,
+        "simulate__periods": 5,
+        "model__n_components": 1,
+    }
+    tables = content(**{**own, **changes})
+    del tables["grid"]
+    return tables
+
+
+def residuals(data: DataSet) -> FloatArray:
+    assert data.outcomes is not None
+    return np.asarray(data.outcomes[:, 0] - 2 - data.frame["x"].to_numpy())
+
+
+def test_units_rows_and_classes_are_as_stated() -> None:
+    data = made(content(simulate__units=3000))
+    frame = data.frame
+    rows = frame.groupby("unit").size()
+    assert len(rows) == 3000
+    assert set(rows) == {3, 4, 5, 6}
+    assert data.classes is not None
+    assert data.classes.mean(axis=0) == pytest.approx([0.6, 0.4], abs=0.03)
+    assert frame["x"].std() == pytest.approx(1, abs=0.03)
+
+
+def test_outcomes_follow_class_and_separation() -> None:
+    data = made(content(simulate__units=3000))  # the first scenario: separation 0.7
+    assert data.truth is not None
+    # Means of the classes' coefficients are 1.2 and 0.2; deviations shrink to 0.7 of them.
+    expected = [[1.2 - 0.7 * 1.2, 0.2 + 0.7 * 0.8], [1.2 + 0.7 * 1.8, 0.2 - 0.7 * 1.2]]
+    np.testing.assert_allclose(data.truth.coefficients[..., 0], expected, rtol=1e-12)
+    assert data.outcomes is not None
+    assert data.classes is not None
+    panel = data.panel(mc.MixtureSpec("y ~ x", unit="unit", n_components=2))
+    for k in range(2):
+        own = data.classes[panel.unit, k] == 1
+        found, *_ = np.linalg.lstsq(panel.covariates[own], panel.outcomes[own, 0])
+        np.testing.assert_allclose(found, expected[k], atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("changes", "autocorrelation", "kurtosis"),
+    [
+        ({}, 0.0, 3.0),
+        ({"simulate__autocorrelation": 0.6}, 0.6, 3.0),
+        ({"simulate__errors": "t", "simulate__degrees_of_freedom": 9.0}, 0.0, 3 + 6 / 5),
+    ],
+)
+def test_errors_have_the_stated_law(
+    changes: dict[str, Any], autocorrelation: float, kurtosis: float
+) -> None:
+    e = residuals(made(simulated(**changes)))
+    assert e.mean() == pytest.approx(0, abs=0.1)
+    assert e.var() == pytest.approx(4, rel=0.06)
+    series = e.reshape(4000, 5)
+    neighbours = np.mean(series[:, 1:] * series[:, :-1]) / e.var()
+    assert neighbours == pytest.approx(autocorrelation, abs=0.04)
+    assert series[:, 0].var() == pytest.approx(4, rel=0.1)
+    assert np.mean((e / e.std()) ** 4) == pytest.approx(kurtosis, abs=0.5)
+
+
+def test_heteroscedastic_errors_grow_with_the_covariate() -> None:
+    tables = simulated(simulate__heteroscedastic={"covariate": "x", "strength": 0.5})
+    data = made(tables)
+    e, x = residuals(data), data.frame["x"].to_numpy()
+    assert e.var() == pytest.approx(4, rel=0.08)
+    slope = np.polyfit(x, np.log(np.abs(e)), 1)[0]
+    assert slope == pytest.approx(0.5, abs=0.05)
+
+
+def test_lost_rows_leave_every_unit_one() -> None:
+    whole, fewer = made(simulated()), made(simulated(simulate__missing_rows=0.6))
+    assert len(fewer.frame) / len(whole.frame) == pytest.approx(0.4, abs=0.02)
+    assert fewer.frame["unit"].nunique() == 4000
+
+
+def test_cell_effects_follow_the_covariate_and_leave_no_trace_in_absorbed_fits() -> None:
+    effect = {"sd": 1.0, "covariate": "x", "slope": 3.0}
+    tables = simulated(
+        simulate__cells=2, simulate__cell_effect=effect, simulate__coefficients={"x": [1.0]},
+        model__absorb="cell",
+    )  # fmt: skip
+    data = made(tables)
+    assert data.outcomes is not None
+    by_cell = data.frame.assign(e=data.outcomes[:, 0] - data.frame["x"]).groupby("cell")
+    means = by_cell[["x", "e"]].mean()
+    assert np.polyfit(means["x"], means["e"], 1)[0] == pytest.approx(3, abs=0.1)
+    spec = mc.MixtureSpec("y ~ x", unit="unit", absorb="cell", n_components=1)
+    fitted = mc.fit(spec, data.panel(spec), starts=1)
+    assert fitted.coefficients.item() == pytest.approx(1, abs=0.05)
+    assert fitted.covariance.item() == pytest.approx(4, rel=0.05)
+
+
+def test_within_transformation_counts_all_rows() -> None:
+    tables = simulated(
+        simulate__coefficients={"x": [1.0]}, model__absorb="cell", simulate__periods=4
+    )
+    data = made(tables)
+    spec = mc.MixtureSpec("y ~ x", unit="unit", absorb="cell", n_components=1)
+    fits = [
+        fit_method(Method("em", {"starts": 1}, within=w), spec, data.panel(spec), 0, {})
+        for w in (False, True)
+    ]
+    ratio = fits[1].covariance.item() / fits[0].covariance.item()
+    assert ratio == pytest.approx(3 / 4, rel=1e-9)
+    assert fits[1].coefficients.item() == pytest.approx(fits[0].coefficients.item(), rel=1e-9)
+    plain = mc.MixtureSpec("y ~ 0 + x", unit="unit", n_components=1)
+    with pytest.raises(DataError, match="needs a model with absorb"):
+        within(plain, data.panel(plain))
+
+
+def test_resampled_units_keep_their_rows_together() -> None:
+    frame = pd.DataFrame({"u": list("aabbbc"), "c": [0, 1, 0, 0, 1, 0], "y": np.arange(6.0)})
+    spec = mc.MixtureSpec("y ~ 1", unit="u", absorb=("u", "c"), n_components=1)
+    drawn, chosen = resample_units(frame, spec, 50, np.random.default_rng(1))
+    assert drawn["u"].nunique() == 50
+    for copy, source in enumerate(chosen):
+        own = drawn.loc[drawn["u"] == copy, "y"].tolist()
+        assert own == frame.loc[frame["u"] == "abc"[source], "y"].tolist()
+
+
+def test_bootstrap_study_has_the_whole_panels_fit_for_truth(tiny_csv: Any) -> None:
+    tables = content(data={"file": str(tiny_csv), "resample": "units"})
+    del tables["simulate"], tables["grid"]
+    data = made(tables)
+    spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2)
+    whole = mc.fit(spec, tiny_csv, starts=50)
+    assert data.truth is not None
+    np.testing.assert_allclose(data.truth.weights, whole.weights)
+    fitted = mc.fit(spec, data.panel(spec), starts=5)
+    found = {row.estimand: row for row in estimates(fitted, data, [])}
+    for name, row in found.items():
+        assert abs(row.estimate - row.truth) < 8 * row.standard_error, name
+
+
+def test_real_design_with_parameters_of_a_fit(tiny_csv: Any) -> None:
+    tables = content(
+        data={"file": str(tiny_csv)}, simulate={"design": "resampled", "truth": "fit", "units": 60}
+    )
+    del tables["grid"]
+    data = made(tables)
+    assert data.frame["unit"].nunique() == 60
+    assert data.outcomes is not None
+    assert set(data.frame["x"]) <= set(pd.read_csv(tiny_csv)["x"])
+    assert not np.any(np.isin(data.outcomes, data.frame["y"]))
+
+
+def two_classes() -> tuple[mc.Fit, DataSet]:
+    tables = content(simulate__units=60, simulate__weights=[0.3, 0.7])
+    del tables["grid"]
+    data = made(tables)
+    spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2)
+    return mc.fit(spec, data.panel(spec), starts=5), data
+
+
+def test_estimates_get_the_labels_of_the_truth() -> None:
+    fitted, data = two_classes()
+    # The fit numbers its classes by weight, so its first is the truth's second.
+    assert fitted.weights.to_numpy()[0] > 0.5
+    found = {row.estimand: row for row in estimates(fitted, data, [])}
+    assert found["weights[1]"].truth == 0.3
+    assert found["weights[1]"].estimate == fitted.weights.to_numpy()[1]
+    summary = fitted.summary()
+    for name, row in found.items():
+        other = name.replace("[1", "[0").replace("[2", "[1").replace("[0", "[2")
+        assert row[2:] == pytest.approx(summary.loc[other, ["estimate", "se", "lower", "upper"]])
+        assert abs(row.estimate - row.truth) < 5 * row.standard_error, name
+
+
+def test_posteriors_get_the_labels_of_the_truth() -> None:
+    fitted, data = two_classes()
+    posterior = stand_in(fitted, switch_every=10)
+    em, own = (estimates(f, data, ["x"]) for f in (fitted, posterior))
+    assert [row.estimand for row in own] == ["coefficients[1, x]", "coefficients[2, x]"]
+    for a, b in zip(em, own, strict=True):
+        assert b.estimate == pytest.approx(a.estimate, abs=0.3 * a.standard_error)
+        assert b.standard_error == pytest.approx(a.standard_error, rel=0.3)
+    assert diagnostics(posterior)["labellings"] == 2
+
+
+def test_fit_with_other_classes_has_criteria_but_no_estimates() -> None:
+    _, data = two_classes()
+    spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=1)
+    fitted = mc.fit(spec, data.panel(spec), starts=1)
+    assert estimates(fitted, data, []) == []
+    found = criteria(fitted, data)
+    assert found["components_recovered"] == 0
+    assert "brier_score" not in found
+
+
+def test_number_of_classes_is_chosen_by_bic() -> None:
+    _, data = two_classes()
+    spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=1)
+    chosen = fit_method(
+        Method("em", {"starts": 3}, choose=(1, 2, 3)), spec, data.panel(spec), 0, {}
+    )
+    assert chosen.spec.n_components == 2
+    assert criteria(chosen, data)["components_recovered"] == 1
+
+
+def test_omitted_and_superfluous_effects() -> None:
+    tables = simulated(
+        simulate__formula="y ~ x + z",
+        simulate__coefficients={"Intercept": [2.0], "x": [1.0], "z": [0.5]},
+        simulate__units=300,
+    )
+    tables["simulate"]["covariates"] |= {
+        "z": {"distribution": "uniform", "low": -1.0, "high": 1.0},
+        "w": {"distribution": "bernoulli", "probability": 0.3, "level": "unit"},
+    }
+    data = made(tables)
+    spec = mc.MixtureSpec("y ~ x + w", unit="unit", n_components=1)
+    fitted = mc.fit(spec, data.panel(spec), starts=1)
+    truths = {row.estimand: row.truth for row in estimates(fitted, data, [])}
+    assert truths["coefficients[1, x]"] == 1
+    assert truths["coefficients[1, w]"] == 0
+    assert data.frame.groupby("unit")["w"].nunique().max() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"simulate__coefficients": {"x": [1.0]}}, "must have Intercept, x.*it has x"),
+        ({"simulate__coefficients": {"Intercept": [0.0, 1.0], "x": [1.0]}}, "must have shape"),
+        ({"simulate__covariance": [1.0, 2.0]}, "covariance must be a variance, 1 variances"),
+        ({"simulate__covariance": -1.0}, "must be positive definite"),
+        ({"simulate__formula": "y ~ x + z"}, r"'z' .*without a distribution.*covariates\.z"),
+        ({"simulate__heteroscedastic": {"covariate": "xx", "strength": 1.0}}, "'xx'.*did you mean"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_named(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        made(simulated(**{"simulate__units": 20, **changes}))
