@@ -111,7 +111,7 @@ def status_command(study: StudyFile, output: Output = None, quick: Quick = False
 
     loaded, path = _store(study, output, quick)
     with open_store(path, create=False) as store:
-        print_status(loaded.name, store)
+        print_status(loaded, store)
 
 
 def rerun_command(

@@ -34,7 +34,8 @@ def drawings(found: Findings) -> dict[str, Drawing]:
     if factors:
         made.append(against_factor(shown, factors, methods, _AGAINST, f"estimating {focus}"))
         made += _of_fits(found)
-    if len(factors) >= _LOOP_FROM:
+    several = len({name for own in factors.values() for name in own}) > 1
+    if several and len(factors) >= _LOOP_FROM:
         made += [nested_loop(shown, factors, methods, focus, m) for m in ("mse", "coverage")]
     made.append(zip_plot(found.estimates, methods, focus, _worst(shown)))
     made += _pairs(found, methods, focus)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mixcompare.study.load import Study
-from mixcompare.study.measures import measure_tables
+from mixcompare.study.measures import measure_tables, planned_tasks
 from mixcompare.study.store import Store
 
 
@@ -51,9 +51,7 @@ def findings(study: Study, store: Store) -> Findings:
     store
         Its results, so far as they are.
     """
-    tasks = store.frame("tasks")
-    labels = {scenario.label for scenario in study.scenarios}
-    tasks = tasks[tasks["scenario"].isin(labels) & tasks["method"].isin(list(study.methods))]
+    tasks = planned_tasks(study, store)
     estimates = store.frame("estimates")
     estimates = estimates[estimates["task"].isin(tasks["task"])]
     finished = set(tasks.loc[tasks["outcome"].notna(), "method"])

@@ -25,9 +25,10 @@ def measure_tables(study: Study, store: Store) -> dict[str, pd.DataFrame]:
     value, error (Monte Carlo standard error), n. ``fits``: the same without estimand, means of
     criteria, diagnostics and seconds over replicates. ``counts``: fits by scenario and method.
     """
-    tasks = store.frame("tasks")
-    rows = store.frame("estimates")
-    numbers = pd.concat([store.frame("criteria"), store.frame("diagnostics"), _seconds(tasks)])
+    tasks = planned_tasks(study, store)
+    frames = (store.frame(name) for name in ("estimates", "criteria", "diagnostics"))
+    rows, *others = (frame[frame["task"].isin(tasks["task"])] for frame in frames)
+    numbers = pd.concat([*others, _seconds(tasks)])
     numbers = pd.concat([numbers, _best_optimum(study, numbers)])
     baseline = study.tables.report.baseline or next(iter(study.methods))
     return {
@@ -35,6 +36,18 @@ def measure_tables(study: Study, store: Store) -> dict[str, pd.DataFrame]:
         "fits": _fits(numbers),
         "counts": count_table(tasks, list(study.methods), by_scenario=True),
     }
+
+
+def planned_tasks(study: Study, store: Store) -> pd.DataFrame:
+    """Those tasks of a store that the study has as it is now, finished or not."""
+    tasks = store.frame("tasks")
+    counts = {
+        name: method.replicates or study.tables.run.replicates
+        for name, method in study.methods.items()
+    }
+    labels = {scenario.label for scenario in study.scenarios}
+    wanted = tasks["replicate"] < tasks["method"].map(counts)
+    return tasks[wanted & tasks["scenario"].isin(labels)]
 
 
 def count_table(

@@ -125,7 +125,7 @@ def against_factor(
     """
     factor = main_factor(factors)
     panels = _panels(factors, factor)
-    size = (min(3.1 * len(panels) + 0.8, 12.5), 2.3 * len(measures) + 0.7)
+    size = (min(max(3.1 * len(panels) + 0.8, 6.4), 12.5), 2.3 * len(measures) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(measures), len(panels), squeeze=False, sharey="row", sharex=True)
     style = method_style(methods)

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mixcompare.comparison.verdicts import conclude
+from mixcompare.study.measures import planned_tasks
 from mixcompare.study.plan import Plan, plan_table, replicates_for_coverage
 from mixcompare.study.seeds import fit_seed
 from mixcompare.study.store import FAILURES, Store
@@ -83,10 +84,10 @@ def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:
     )
 
 
-def print_status(name: str, store: Store) -> None:
+def print_status(study: Study, store: Store) -> None:
     """Counts, rate, time left, and the first failures."""
     out = console()
-    tasks = store.frame("tasks")
+    tasks = planned_tasks(study, store)
     done = tasks["outcome"].notna()
     failed = tasks[tasks["outcome"].isin(FAILURES)]
     table = (
@@ -105,7 +106,7 @@ def print_status(name: str, store: Store) -> None:
         )
         .reset_index()
     )
-    out.print(as_table(table, f"{name}: {int(done.sum())} of {len(tasks)} fits"))
+    out.print(as_table(table, f"{study.name}: {int(done.sum())} of {len(tasks)} fits"))
     out.print(_pace(tasks[done], int((~done).sum())), markup=False)
     for task in failed.head(_LISTED_FAILURES).itertuples():
         out.print(

@@ -115,7 +115,7 @@ class Store:
         *,
         unfinished: bool,
     ) -> list[Task]:
-        """Tasks of a plan, ordered by scenario, replicate and method.
+        """Tasks of a plan, ordered by replicate, scenario and method: half a study is balanced.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class Store:
             for task, scenario, replicate, method in rows
             if scenario in place and replicate < counts.get(method, 0)
         ]
-        return sorted(found, key=lambda t: (t.scenario, t.replicate, order[t.method]))
+        return sorted(found, key=lambda t: (t.replicate, t.scenario, order[t.method]))
 
     def task(self, number: int, labels: Sequence[str]) -> Task:
         """One task.

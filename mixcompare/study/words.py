@@ -21,6 +21,12 @@ def mechanism(study: Study) -> list[str]:
         + (f", effects of {':'.join(spec.absorb)} absorbed" if spec.absorb else "")
         + "."
     ]
+    varied = list(dict.fromkeys(name for s in study.scenarios for name in s.factors))
+    if varied:
+        words.append(
+            f"The scenarios differ in {', '.join(varied)}; what follows has the file's own values of "
+            "these, which every scenario replaces."
+        )
     if table is None:
         assert data is not None
         how = (
