@@ -208,7 +208,7 @@ def test_posteriors_get_the_labels_of_the_truth() -> None:
     for a, b in zip(em, own, strict=True):
         assert b.estimate == pytest.approx(a.estimate, abs=0.3 * a.standard_error)
         assert b.standard_error == pytest.approx(a.standard_error, rel=0.3)
-    assert diagnostics(posterior)["labellings"] == 2
+    assert diagnostics(posterior, data)["labellings"] == 2
 
 
 def test_fit_with_other_classes_has_criteria_but_no_estimates() -> None:

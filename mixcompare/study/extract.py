@@ -12,6 +12,7 @@ from mixcompare.fit import Fit
 from mixcompare.metrics import adjusted_rand_index, brier_score, relative_entropy
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import Parameter, flatten
+from mixcompare.study.calibration import ranks
 from mixcompare.study.generate import DataSet
 from mixcompare.study.methods import bic
 from mixcompare.study.truth import match_components, renamed
@@ -107,10 +108,16 @@ def criteria(fit: Fit, data: DataSet) -> dict[str, float]:
     return found
 
 
-def diagnostics(fit: Fit) -> dict[str, float]:
-    """How the fit was reached: starts and iterations of EM, convergence of the chains."""
+def diagnostics(fit: Fit, data: DataSet) -> dict[str, float]:
+    """How the fit was reached: starts and iterations of EM, convergence of the chains.
+
+    Posteriors of data whose truth was drawn from the prior have their ranks, too.
+    """
     if "posterior" in fit.tree.children:
-        return _chains(fit)
+        found = _chains(fit)
+        if data.from_prior and data.truth is not None:
+            found |= ranks(fit, data.truth)
+        return found
     starts = fit.tree["starts"]
     optimum = starts["optimum"].to_numpy()
     return {

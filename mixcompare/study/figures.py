@@ -8,6 +8,7 @@ import pandas as pd
 
 from mixcompare.report.rendering import Drawing
 from mixcompare.study.findings import Findings
+from mixcompare.study.plots_calibration import rank_histograms
 from mixcompare.study.plots_performance import against_factor, lollipop, nested_loop
 from mixcompare.study.plots_replicates import bland_altman, paired_differences, zip_plot
 from mixcompare.summary import LEVEL
@@ -30,7 +31,9 @@ def drawings(found: Findings) -> dict[str, Drawing]:
         return {}
     methods = [m for m in found.methods if m in set(shown["method"])]
     factors = {s.label: s.factors for s in found.study.scenarios if s.factors}
-    made = [lollipop(shown, methods, focus, _LOLLIPOPS)]
+    ranked = [m for m in methods if m in set(found.ranks["method"])]
+    made = [rank_histograms(found.ranks, ranked)] if ranked else []
+    made.append(lollipop(shown, methods, focus, _LOLLIPOPS))
     if factors:
         made.append(against_factor(shown, factors, methods, _AGAINST, f"estimating {focus}"))
         made += _of_fits(found)

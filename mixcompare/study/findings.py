@@ -20,8 +20,8 @@ class Findings:
     ----------
     study
         The study.
-    tasks, estimates
-        Rows of the store.
+    tasks, estimates, ranks
+        Rows of the store; ranks of the truth among the draws, where it was drawn from the prior.
     measures
         Tables of `mixcompare.study.measures.measure_tables`.
     methods
@@ -35,6 +35,7 @@ class Findings:
     study: Study
     tasks: pd.DataFrame
     estimates: pd.DataFrame
+    ranks: pd.DataFrame
     measures: Mapping[str, pd.DataFrame]
     methods: list[str]
     focus: str | None
@@ -60,7 +61,9 @@ def findings(study: Study, store: Store) -> Findings:
     focus = study.tables.report.focus or _first_coefficient(named)
     baseline = study.tables.report.baseline or next(iter(study.methods))
     measures = measure_tables(study, store)
-    return Findings(study, tasks, estimates, measures, methods, focus, baseline)
+    numbers = store.frame("diagnostics")
+    ranked = numbers["name"].str.startswith("rank_") & numbers["task"].isin(tasks["task"])
+    return Findings(study, tasks, estimates, numbers[ranked], measures, methods, focus, baseline)
 
 
 def _first_coefficient(names: list[str]) -> str | None:

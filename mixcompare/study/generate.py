@@ -17,6 +17,7 @@ from mixcompare.design import required_columns
 from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray, IntArray, Missing, Panel, build_panel, design_source
 from mixcompare.spec import MixtureSpec
+from mixcompare.study.calibration import draw_from_prior
 from mixcompare.study.covariates import CELL, TIME, generate_design, lose_rows, resample_units
 from mixcompare.study.load import Scenario
 from mixcompare.study.schema import SimulateTable
@@ -43,6 +44,8 @@ class DataSet:
         (G, K) true classes of the units, hard or soft; None for a real panel.
     missing
         As in `mixcompare.panel.build_panel`.
+    from_prior
+        Whether the truth was drawn from the model's prior.
     """
 
     frame: pd.DataFrame
@@ -50,6 +53,7 @@ class DataSet:
     truth: Truth | None
     classes: FloatArray | None
     missing: Missing = "error"
+    from_prior: bool = False
     _panels: dict[Any, Panel] = field(default_factory=dict)
 
     def panel(self, spec: MixtureSpec) -> Panel:
@@ -121,13 +125,28 @@ def _simulate(
     noise = _noise(table, whole, spec, _n_outcomes(spec), rng)[keep]
     frame = with_outcomes[keep].reset_index(drop=True)
     panel = build_panel(spec, frame)
-    truth = _reference(scenario, read)[0] if table.truth == "fit" else _given(table, panel)
+    truth = _truth(scenario, table, read, panel, rng)
     classes = rng.choice(len(truth.weights), size=panel.n_units, p=truth.weights)
     outcomes = _outcomes(table, panel, truth, classes, noise, frame)
     effects = _cell_effects(table, frame, rng)
     hard = np.eye(len(truth.weights))[classes]
     own = {design_source(spec): replace(panel, outcomes=(outcomes + effects)[panel.row])}
-    return DataSet(frame, outcomes + effects, truth, hard, missing, own)
+    drawn = table.truth == "prior"
+    return DataSet(frame, outcomes + effects, truth, hard, missing, drawn, own)
+
+
+def _truth(
+    scenario: Scenario,
+    table: SimulateTable,
+    read: Callable[[], pd.DataFrame],
+    panel: Panel,
+    rng: np.random.Generator,
+) -> Truth:
+    if table.truth == "fit":
+        return _reference(scenario, read)[0]
+    if table.truth == "prior":
+        return draw_from_prior(_mechanism_spec(scenario, table), panel, rng)
+    return _given(table, panel)
 
 
 def _mechanism_spec(scenario: Scenario, table: SimulateTable) -> MixtureSpec:

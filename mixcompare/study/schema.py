@@ -173,7 +173,8 @@ class SimulateTable(_Table):
         ``"given"``: the covariates of [data] as they are, ``"resampled"``: of units drawn from
         them with replacement.
     truth
-        ``"fit"``: the parameters are those of an EM fit to [data].
+        ``"fit"``: the parameters are those of an EM fit to [data]; ``"prior"``: drawn from the
+        model's prior in every replicate, for simulation-based calibration.
     """
 
     units: Count | None = None
@@ -192,7 +193,7 @@ class SimulateTable(_Table):
     cell_effect: CellEffectTable | None = None
     missing_rows: Share = 0.0
     design: Literal["generated", "given", "resampled"] = "generated"
-    truth: Literal["given", "fit"] = "given"
+    truth: Literal["given", "fit", "prior"] = "given"
 
     @model_validator(mode="after")
     def _complete(self) -> SimulateTable:
@@ -204,6 +205,8 @@ class SimulateTable(_Table):
                 "truth = 'fit' takes weights, coefficients and covariance from a fit to [data]: "
                 "leave them out, and set design to 'given' or 'resampled'"
             )
+        if self.truth == "prior" and any(stated):
+            raise ValueError("truth = 'prior' draws weights, coefficients and covariance itself")
         if self.truth == "given" and not all(stated):
             raise ValueError("needs weights, coefficients and covariance, the true parameters")
         return self

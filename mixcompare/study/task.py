@@ -146,7 +146,7 @@ def run_task(job: Job, task: Task) -> Result:
                 *_where(),
                 tuple(estimates(fitted, data, wanted)),
                 criteria(fitted, data),
-                diagnostics(fitted),
+                diagnostics(fitted, data),
             )
     except FitTimeoutError:
         seconds = time.perf_counter() - began

@@ -24,8 +24,8 @@ def mechanism(study: Study) -> list[str]:
     varied = list(dict.fromkeys(name for s in study.scenarios for name in s.factors))
     if varied:
         words.append(
-            f"The scenarios differ in {', '.join(varied)}; what follows has the file's own values of "
-            "these, which every scenario replaces."
+            f"The scenarios differ in {', '.join(varied)}; what follows has the file's own values "
+            "of these, which every scenario replaces."
         )
     if table is None:
         assert data is not None
@@ -92,6 +92,8 @@ def _errors(table: SimulateTable) -> list[str]:
 
 def _population(table: SimulateTable) -> list[str]:
     formula = f" The mechanism's own formula is {table.formula!r}." if table.formula else ""
+    if table.truth == "prior":
+        return [f"True parameters: drawn from the model's prior in every replicate.{formula}"]
     if table.truth == "fit":
         return [f"True parameters: those of EM's fit to the panel.{formula}"]
     coefficients = ", ".join(f"{name} {values}" for name, values in table.coefficients.items())

@@ -1,0 +1,147 @@
+"""Simulation-based calibration: truths drawn from the prior, and their ranks among the draws.
+
+If the parameters come from the prior and the data from the parameters, then the truth's rank
+among independent posterior draws is uniform, whatever the model (Talts, Betancourt, Simpson,
+Vehtari & Gelman 2018, theorem 1). Only quantities that no renumbering of the classes changes are
+ranked, since aligning draws to the truth would use what the posterior does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Final
+
+import numpy as np
+from scipy.stats import invwishart
+
+from mixcompare.backends.em import unit_log_likelihood
+from mixcompare.compress import compress
+from mixcompare.errors import SpecificationError
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.priors import ResolvedPriors, resolve_priors
+from mixcompare.spec import MixtureSpec
+from mixcompare.study.truth import Truth
+
+# Ranks go from 0 to this: so many draws are kept, far enough apart.
+DRAWS: Final = 99
+
+
+def draw_from_prior(spec: MixtureSpec, panel: Panel, rng: np.random.Generator) -> Truth:
+    """Parameters from the specification's prior.
+
+    Parameters
+    ----------
+    spec
+        Its priors must not depend on the data: every one is given.
+    panel
+        The design.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior is scaled to the data, or the model has membership covariates.
+    """
+    if spec.membership is not None:
+        raise SpecificationError("truth = 'prior' does not draw membership coefficients.")
+    priors = _fixed_priors(spec, panel)
+    k, m = spec.n_components, len(panel.outcome_names)
+    mean, sd = priors.coefficient_mean, priors.coefficient_sd
+    coefficients = mean + sd * rng.normal(size=(k, *mean.shape))
+    shared = [i for i, name in enumerate(panel.covariate_names) if name in panel.common_names]
+    coefficients[:, shared] = coefficients[:1, shared]
+    covariance = np.stack([_covariance(spec, priors, m, rng) for _ in range(k)])
+    if spec.covariance_by == "shared":
+        covariance[:] = covariance[0]
+    weights = rng.dirichlet(np.full(k, priors.concentration))
+    return Truth(weights, coefficients, covariance, panel.covariate_names, panel.outcome_names)
+
+
+def _fixed_priors(spec: MixtureSpec, panel: Panel) -> ResolvedPriors:
+    """The priors, the same for two different sets of outcomes."""
+    noise = np.random.default_rng(0).normal(size=panel.outcomes.shape)
+    first, second = (
+        resolve_priors(spec, compress(replace(panel, outcomes=shift + scale * noise)))
+        for shift, scale in ((0.0, 1.0), (3.0, 10.0))
+    )
+    depends = [
+        field.name
+        for field in fields(ResolvedPriors)
+        if not np.array_equal(
+            np.asarray(getattr(first, field.name), dtype=object),
+            np.asarray(getattr(second, field.name), dtype=object),
+        )
+    ]
+    if depends:
+        raise SpecificationError(
+            f"truth = 'prior' needs priors that do not depend on the data, and {depends[0]} does "
+            "by default: give coefficient_mean, coefficient_sd, covariance_df and covariance_scale "
+            "in [model.priors]."
+        )
+    return first
+
+
+def _covariance(
+    spec: MixtureSpec, priors: ResolvedPriors, m: int, rng: np.random.Generator
+) -> FloatArray:
+    df, scale = priors.covariance_df, priors.covariance_scale
+    if spec.covariance == "full":
+        drawn = invwishart.rvs(df, scale, random_state=rng)
+        return np.asarray(drawn, dtype=np.float64).reshape(m, m)
+    # An inverse-gamma variate is the scale over a gamma variate.
+    if spec.covariance == "diagonal":
+        return np.diag(np.diag(scale) / 2 / rng.gamma(df / 2, size=m))
+    return np.eye(m) * (np.diag(scale).mean() / 2 / rng.gamma(df / 2))
+
+
+def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
+    """Ranks of the truth among the draws, 0 to `DRAWS`, of what has no labels.
+
+    Parameters
+    ----------
+    fit
+        A posterior of the mechanism's own model.
+    truth
+        What the data were made with.
+
+    Returns
+    -------
+    ``rank_log_likelihood``, ``rank_largest_weight``, and ``rank_mean[NAME]``: of each
+    coefficient's and each variance's mean over the population.
+    """
+    posterior = fit.tree["posterior"].to_dataset()
+    arrays = {
+        name: _thinned(posterior[name].to_numpy())
+        for name in ("weights", "coefficients", "covariance")
+    }
+    drawn = summaries(fit, **arrays)
+    own = summaries(fit, truth.weights[None], truth.coefficients[None], truth.covariance[None])
+    draws = _thinned(fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy())
+    at_truth = unit_log_likelihood(
+        fit.spec, compress(fit.panel), truth.weights, truth.coefficients, truth.covariance
+    ).sum()
+    found = {f"rank_{name}": float((drawn[name] < own[name][0]).sum()) for name in drawn}
+    if fit.spec.n_components == 1:
+        found.pop("rank_largest_weight")
+    return {"rank_log_likelihood": float((draws < at_truth).sum()), **found}
+
+
+def _thinned(values: FloatArray) -> FloatArray:
+    """`DRAWS` of the draws (C, S, ...), spread evenly over all chains."""
+    merged = values.reshape(-1, *values.shape[2:])
+    return np.asarray(merged[np.linspace(0, len(merged) - 1, DRAWS).astype(np.intp)])
+
+
+def summaries(
+    fit: Fit, weights: FloatArray, coefficients: FloatArray, covariance: FloatArray
+) -> dict[str, FloatArray]:
+    """Functions of the parameters that no renumbering changes, (S,) each."""
+    found = {"largest_weight": weights.max(axis=-1)}
+    outcomes = fit.outcome_names
+    for j, outcome in enumerate(outcomes):
+        for i, name in enumerate(fit.covariate_names):
+            label = name if len(outcomes) == 1 else f"{name}, {outcome}"
+            found[f"mean[{label}]"] = (weights * coefficients[..., i, j]).sum(axis=-1)
+        label = "variance" if len(outcomes) == 1 else f"variance, {outcome}"
+        found[f"mean[{label}]"] = (weights * covariance[..., j, j]).sum(axis=-1)
+    return found
