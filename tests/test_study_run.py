@@ -42,7 +42,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         return em if backend == "em" else stand_in(em, draws=50)
 
     monkeypatch.setattr(study_methods, "fit", fit)
-    monkeypatch.setattr(study_run, "_compare", lambda em, posterior: FakeComparison())
+    monkeypatch.setattr(study_run, "_compare", lambda *fits: FakeComparison())
     return seen
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mixcompare import criteria
 from mixcompare.backends import build_options, fit, get_backend
 from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit
@@ -129,10 +130,9 @@ def fit_method(
 
 
 def bic(fitted: Fit) -> float:
-    """Bayesian information criterion, ``-2 l + P log G``: units are what is independent."""
-    return -2 * fitted.log_likelihood + fitted.n_parameters * float(
-        np.log(fitted.responsibilities.sizes["unit"])
-    )
+    """Bayesian information criterion with the number of units, which are what is independent."""
+    units = fitted.responsibilities.sizes["unit"]
+    return criteria.bic(fitted.log_likelihood, fitted.n_parameters, units)
 
 
 def within(spec: MixtureSpec, panel: Panel) -> tuple[MixtureSpec, Panel]:

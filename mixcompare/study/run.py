@@ -222,31 +222,32 @@ def _report(
     if study.text:
         with staged(folder, last="study.toml") as staging:
             (staging / "study.toml").write_text(study.text, encoding="utf-8")
-    pair = _pair(study, plan)
-    if pair is None:
+    names = _comparable(study, plan)
+    if not names:
         return Finished(write_study_report(study, store, folder), store.path, None, counts)
     assert job.fits is not None
     tasks = store.frame("tasks")
     for task in tasks[tasks["outcome"].isin(FAILURES)].itertuples():
         raise DataError(f"method {task.method} failed: {task.message}")
-    em, posterior = (load(job.fits / fit_file(study, Task(0, 0, 0, name))) for name in pair)
-    comparison = _compare(em, posterior)
+    fits = [load(job.fits / fit_file(study, Task(0, 0, 0, name))) for name in names]
+    comparison = _compare(*fits)
     report = comparison.report(folder, title=study.tables.study.title or None)
     return Finished(report, store.path, comparison.verdicts, counts)
 
 
-def _pair(study: Study, plan: Plan) -> tuple[str, str] | None:
-    """Names of the EM and the PyMC method, if they are all there is to a real panel's study."""
-    by_backend = {study.methods[name].backend: name for name in plan.counts}
-    alone = len(plan.counts) == 2 and plan.n_fits == 2
-    plain = not any(m.changes or m.within for m in study.methods.values())
-    if study.is_real and alone and plain and set(by_backend) == {"em", "pymc"}:
-        return by_backend["em"], by_backend["pymc"]
-    return None
+def _comparable(study: Study, plan: Plan) -> list[str]:
+    """Names of the methods, if `mixcompare.compare` can compare all there is; else none."""
+    methods = {name: study.methods[name] for name in plan.counts}
+    single = study.is_real and plan.n_fits == len(methods)
+    plain = not any(m.changes or m.within or m.choose for m in methods.values())
+    kinds = [m.options.get("estimator", "ml") for m in methods.values() if m.backend == "em"]
+    posteriors = len(methods) - len(kinds)
+    fits = kinds.count("ml") == 1 and kinds.count("map") <= 1 and posteriors >= 1
+    return list(methods) if single and plain and fits else []
 
 
-def _compare(em: Fit, posterior: Fit) -> Comparison:
-    return compare(em, posterior)
+def _compare(*fits: Fit) -> Comparison:
+    return compare(*fits)
 
 
 def fit_and_report(
