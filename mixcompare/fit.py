@@ -10,8 +10,10 @@ Groups that every fit has
 EM adds
     ``standard_errors``, ``starts`` (start, ...) and ``history`` (iteration, ...).
 PyMC adds
-    ``posterior`` (chain, draw, ...) as sampled, with exchangeable labels; ``sample_stats``;
-    ``log_likelihood`` with outcomes (chain, draw, unit); ``membership`` with responsibilities
+    ``posterior`` (chain, draw, ...) as sampled, with exchangeable labels; ``sample_stats``, with
+    log_posterior (chain, draw), the log-density of the parameters themselves;
+    ``log_likelihood`` with outcomes (chain, draw, unit), times the unit's weight; ``log_prior``
+    (chain, draw) by parameter array, without Jacobians; ``membership`` with responsibilities
     (chain, draw, unit, component) as sampled; ``alignment`` with permutation (chain, draw,
     component) that aligns the draws to one another.
 

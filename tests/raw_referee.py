@@ -1,8 +1,8 @@
 """A referee for likelihoods: the raw rows, class by class, with SciPy's normal density.
 
 It knows nothing of compression, whitening or backends. Absorbed effects are removed as
-the design says: the rows of a cell are multiplied by an orthonormal basis of everything
-orthogonal to a constant, which leaves one contrast less than there are rows.
+the design says: a unit's rows are multiplied by an orthonormal basis of everything
+orthogonal to the dummies of its cells, which leaves one contrast less per cell.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ type FloatArray = NDArray[np.float64]
 
 
 def raw_unit_log_likelihood(
-    panel: Panel, weights: FloatArray, coefficients: FloatArray, covariance: FloatArray
+    panel: Panel,
+    weights: FloatArray,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+    membership_coefficients: FloatArray | None = None,
 ) -> FloatArray:
-    """(G,) log-likelihoods of the units from the panel's own rows.
+    """(G,) log-likelihoods of the units from the panel's own rows, times their weights.
 
     Parameters
     ----------
@@ -30,13 +34,21 @@ def raw_unit_log_likelihood(
         Rows in original units.
     weights, coefficients, covariance
         (K,), (K, p, m), (K, m, m).
+    membership_coefficients
+        (K, c) log-odds, in place of the weights.
     """
-    return np.array(
-        [
-            _unit(panel, np.flatnonzero(panel.unit == g), weights, coefficients, covariance)
-            for g in range(panel.n_units)
-        ]
-    )
+    probabilities = np.broadcast_to(weights, (panel.n_units, len(weights)))
+    if membership_coefficients is not None:
+        assert panel.concomitants is not None
+        odds = np.exp(panel.concomitants @ membership_coefficients.T)
+        probabilities = odds / odds.sum(axis=1, keepdims=True)
+    counts = np.ones(panel.n_units) if panel.unit_weights is None else panel.unit_weights
+    rows = [np.flatnonzero(panel.unit == g) for g in range(panel.n_units)]
+    by_unit = [
+        _unit(panel, own, at, coefficients, covariance)
+        for own, at in zip(rows, probabilities, strict=True)
+    ]
+    return np.asarray(counts * np.array(by_unit))
 
 
 def _unit(
@@ -64,11 +76,8 @@ def _contrasts(panel: Panel, rows: NDArray[np.intp], residuals: FloatArray) -> F
     if panel.cell is None:
         return residuals
     cell = panel.cell[rows]
-    blocks = [
-        null_space(np.ones((1, np.sum(cell == c)))).T @ residuals[cell == c]
-        for c in np.unique(cell)
-    ]
-    return np.concatenate(blocks)
+    dummies = (cell[:, None] == np.unique(cell)).astype(float)
+    return np.asarray(null_space(dummies.T).T @ residuals)
 
 
 def random_parameters(

@@ -72,6 +72,8 @@ def growth(units: int = 24, rows: int = 5, seed: int = 1) -> pd.DataFrame:
             "a & <b>": np.where(rng.random(len(t)) < 0.5, "p<q", "r&s"),
             "y": np.where(second, 3 + t, -t) + noise[0],
             "w": np.where(second, -1.0, 2.0) + noise[1],
+            "age": 30.0 + (7 * unit) % 11,
+            "count": np.array([0.5, 1.0, 2.0])[unit % 3],
         }
     )
 

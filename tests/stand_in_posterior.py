@@ -18,7 +18,7 @@ from mixcompare.backends.em.standardise import Parameters, standardise
 from mixcompare.backends.em.steps import e_step
 from mixcompare.backends.pymc.options import Options
 from mixcompare.compress import compress
-from mixcompare.fit import build_tree, coordinates, parameter_dataset
+from mixcompare.fit import build_tree, coordinates, parameter_dataset, permute_posterior
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten, unflatten, variables
@@ -123,16 +123,14 @@ def _groups(
     sample = {"chain": np.arange(chains), "draw": np.arange(draws)}
     pivot = responsibilities.reshape(-1, *responsibilities.shape[2:])[0]
     permutation = labels.align_draws(responsibilities, pivot)
-    own = {n: labels.permute(a, permutation, 2).mean((0, 1)) for n, a in arrays.items()}
-    own["responsibilities"] = labels.permute(responsibilities, permutation, -1).mean((0, 1))
-    order = labels.by_weight(own["weights"])
-    estimate = {n: a[:, order] if n == "responsibilities" else a[order] for n, a in own.items()}
-    if "membership_coefficients" in estimate:
-        estimate["membership_coefficients"] -= estimate["membership_coefficients"][:1]
+    mean = labels.permute(arrays["weights"], permutation, axis=-1).mean((0, 1))
+    permutation = labels.compose(permutation, labels.by_weight(mean))
     total = log_likelihood.sum(axis=-1)
     dims = ("chain", "draw")
+    posterior = parameter_dataset(coords, dims, **arrays).assign_coords(sample)
+    aligned = labels.permute(responsibilities, permutation, axis=-1)
     return {
-        "posterior": parameter_dataset(coords | sample, dims, **arrays).assign_coords(sample),
+        "posterior": posterior,
         "sample_stats": xr.Dataset(
             {"diverging": (dims, np.zeros((chains, draws), dtype=bool)), "lp": (dims, total)},
             coords=sample,
@@ -145,8 +143,10 @@ def _groups(
             coords, dims, responsibilities=responsibilities
         ).assign_coords(sample),
         "alignment": xr.Dataset(
-            {"permutation": ((*dims, "component"), labels.compose(permutation, order))},
+            {"permutation": ((*dims, "component"), permutation)},
             coords=sample | {"component": coords["component"]},
         ),
-        "estimate": parameter_dataset(coords, (), **estimate),
+        "estimate": permute_posterior(posterior, permutation)
+        .mean(dims)
+        .merge(parameter_dataset(coords, responsibilities=aligned.mean((0, 1)))),
     }

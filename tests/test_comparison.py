@@ -11,6 +11,7 @@ import mixcompare as mc
 from mixcompare.comparison.estimates import predicted_shift
 from mixcompare.compress import compress
 from mixcompare.metrics import adjusted_rand_index, relative_entropy, total_variation
+from mixcompare.parameters import flatten
 from mixcompare.priors import resolve_priors
 from tests.em_cases import simulate
 from tests.stand_in_posterior import stand_in
@@ -198,6 +199,44 @@ def test_predicted_shift_is_a_newton_step_of_the_log_prior(em: mc.Fit) -> None:
     expected = covariance @ moved_by
     errors = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose(predicted_shift(em, priors) / errors, expected / errors, atol=1e-5)
+
+
+PARTS = replace(SPEC, common="~ x2", membership="~ income", unit_weights="count")
+
+
+@pytest.fixture(scope="module")
+def with_parts(table: pd.DataFrame) -> mc.Fit:
+    return mc.fit(PARTS, table, starts=12, seed=1)
+
+
+def test_predicted_shift_leads_to_the_mode_of_the_posterior(table: pd.DataFrame) -> None:
+    """EM finds that mode exactly; a common coefficient and the membership are pulled once."""
+    priors = mc.Priors(
+        membership_sd=0.3, coefficient_mean={"x2": 0.01}, coefficient_sd={"x2": 0.02}
+    )
+    fits = [
+        mc.fit(replace(PARTS, priors=priors), table, starts=12, seed=1, estimator=estimator)
+        for estimator in ("ml", "map")
+    ]
+    ml, mode = (flatten(f.tree["estimate"].to_dataset(), f.parameters) for f in fits)
+    shift = predicted_shift(fits[0], resolve_priors(fits[0].spec, compress(fits[0].panel)))
+    errors = np.sqrt(np.diag(fits[0].tree["standard_errors"]["parameter_covariance"].to_numpy()))
+    moved = (mode - ml) / errors
+    names = [p.name for p in fits[0].parameters]
+    assert abs(moved[names.index("coefficients[x2]")]) > 0.1
+    assert abs(moved[names.index("membership[2, income]")]) > 0.1
+    np.testing.assert_allclose(shift / errors, moved, atol=0.1 * np.abs(moved).max())
+
+
+def test_common_coefficients_membership_and_weights(with_parts: mc.Fit) -> None:
+    comparison = mc.compare(with_parts, stand_in(with_parts, switch_every=50, seed=1))
+    assert list(comparison.verdicts["verdict"]) == ["agree"] * 7
+    assert {"coefficients[x2]", "membership[2, income]"} <= set(comparison.estimates.index)
+    counted = with_parts.panel.unit_weights
+    assert counted is not None
+    note = str(comparison.likelihoods.loc["BIC, n = units", "note"])
+    assert f"n = {counted.sum():g}, counted by their weights" in note
+    assert set(comparison.priors["parameter"]) >= {"membership[Intercept]", "membership[income]"}
 
 
 def test_predicted_shift_is_exact_for_ridge_regression() -> None:

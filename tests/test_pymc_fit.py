@@ -15,6 +15,7 @@ from scipy.stats import invwishart
 import mixcompare as mc
 from mixcompare.backends.pymc import build_model, unit_log_likelihood
 from mixcompare.backends.pymc.evaluate import evaluate
+from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.compress import compress
 from mixcompare.parameters import flatten
 from mixcompare.summary import convergence
@@ -52,6 +53,10 @@ def test_groups_dims_and_coordinates(fit: mc.Fit) -> None:
         ("posterior", "covariance"): (*sample, "component", "outcome", "outcome_bis"),
         ("log_likelihood", "outcomes"): (*sample, "unit"),
         ("membership", "responsibilities"): (*sample, "unit", "component"),
+        ("log_prior", "weights"): sample,
+        ("log_prior", "coefficients"): sample,
+        ("log_prior", "covariance"): sample,
+        ("sample_stats", "log_posterior"): sample,
         ("alignment", "permutation"): (*sample, "component"),
         ("sample_stats", "lp"): sample,
         ("sample_stats", "diverging"): sample,
@@ -97,6 +102,17 @@ def test_draws_agree_with_the_models_own_likelihood(fit: mc.Fit) -> None:
     np.testing.assert_allclose(tau.sum("component"), 1, rtol=1e-12)
 
 
+def test_power_scaling_reads_the_prior_and_the_likelihood(fit: mc.Fit) -> None:
+    import arviz as az
+
+    for group in ("prior", "likelihood"):
+        sensitivity = az.psense(fit.tree, group=group, var_names=["coefficients"])
+        assert np.isfinite(sensitivity["coefficients"].to_numpy()).all()
+    prior = sum(fit.tree["log_prior"].to_dataset().data_vars.values())
+    total = prior + fit.tree["log_likelihood"]["outcomes"].sum("unit")
+    np.testing.assert_allclose(fit.tree["sample_stats"]["log_posterior"], total, rtol=1e-12)
+
+
 def test_same_seed_same_draws_and_another_seed_others(fit: mc.Fit, table: pd.DataFrame) -> None:
     again = mc.fit(SPEC, table, backend="pymc", seed=1, **SMALL)
     other = mc.fit(SPEC, table, backend="pymc", seed=2, **SMALL)
@@ -133,22 +149,31 @@ def test_pymc_sampler_agrees(fit: mc.Fit, table: pd.DataFrame) -> None:
 def test_original_units_agree_with_the_models_deterministics(table: pd.DataFrame) -> None:
     """Draws are converted by NumPy, the model's Deterministics by PyTensor."""
     wide = table.assign(y2=np.sin(np.arange(len(table))) + table["y"], y3=table["x"] ** 2)
-    spec = mc.MixtureSpec("y + y2 + y3 ~ x", unit="unit", n_components=2, covariance_by="shared")
-    mixture = build_model(spec, compress(mc.build_panel(spec, wide)))
+    wide["age"] = wide["unit"].str[1:].astype(float)
+    spec = mc.MixtureSpec(
+        "y + y2 + y3 ~ x",
+        unit="unit",
+        n_components=3,
+        covariance_by="shared",
+        common="~ x",
+        membership="~ age",
+    )
+    prepared = compress(mc.build_panel(spec, wide))
+    model = build_model(spec, prepared)
     rng = np.random.default_rng(0)
     free = {
-        "weights": rng.dirichlet([2, 2], size=3),
-        "deviations": rng.normal(size=(3, 2, 6)),
+        "membership": rng.normal(size=(3, 2, 2)),
+        "common_deviations": rng.normal(size=(3, 3)),
+        "deviations": rng.normal(size=(3, 3, 3)),
         "precision_squares": rng.chisquare(4, size=(3, 1, 3)),
         "precision_below": rng.normal(size=(3, 1, 3)),
     }
-    variables = {name: value for name, value in free.items() if name != "weights"}
-    found = evaluate(mixture, free["weights"], variables)
+    found = evaluate(build_mixture(spec, prepared), free, 3).parameters
     for i in range(3):
-        values = {mixture.model[name]: value[i] for name, value in free.items()}
-        for name in ("coefficients", "covariance"):
-            expected = mixture.model[name].eval(values, on_unused_input="ignore", mode=PYTHON)
-            np.testing.assert_allclose(getattr(found, name)[i], expected, rtol=1e-10)
+        values = {model[name]: value[i] for name, value in free.items()}
+        for name, draws in found.items():
+            expected = model[name].eval(values, on_unused_input="ignore", mode=PYTHON)
+            np.testing.assert_allclose(draws[i], expected, rtol=1e-10)
 
 
 def test_one_class_is_bayesian_regression() -> None:

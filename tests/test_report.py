@@ -141,6 +141,17 @@ CASES: dict[str, Callable[[], tuple[mc.MixtureSpec, pd.DataFrame]]] = {
     ),
     "mixture, one outcome": lambda: (mc.MixtureSpec("y ~ 1", n_components=3), growth()),
     "regressions of single rows": lambda: (mc.MixtureSpec("y ~ t", n_components=2), growth()),
+    "common, membership, weights": lambda: (
+        mc.MixtureSpec(
+            "y ~ t + x",
+            unit="unit",
+            common="~ x",
+            membership="~ age",
+            unit_weights="count",
+            n_components=2,
+        ),
+        growth(),
+    ),
     "many units": lambda: (
         mc.MixtureSpec("w ~ t", unit="unit", n_components=2),
         growth(units=1500, rows=2),
@@ -158,6 +169,12 @@ def test_every_kind_of_model(case: str, tmp_path: Path) -> None:
         assert "The 20 units that differ most, of 1,500" in parsed.text
     if case.startswith("absorbed"):
         assert "less its cell's mean" in " ".join(parsed.text.split())
+    if case == "common, membership, weights":
+        words = " ".join(parsed.text.split())
+        assert "Coefficients of x are common to all classes" in words
+        assert "depends on the unit covariates of ~ age" in words
+        assert "Each unit counts by its weight count, 0.5 to 2" in words
+        assert "common='~ x', membership='~ age', unit_weights='count'" in words
     if case == "several variables":
         assert "a & <b>" in parsed.text
 

@@ -56,8 +56,8 @@ def predicted_shift(em: Fit, priors: ResolvedPriors) -> FloatArray:
     """Move that the prior alone should cause: ``(I + L)^-1 grad log p(theta)``.
 
     One Newton step from the maximum of the likelihood to the mode of the posterior, with
-    I the observed information and L the curvature of the log-prior of weights and
-    coefficients (that of covariances, which need not be positive, is left out), all at
+    I the observed information and L the curvature of the log-prior of weights, membership
+    and coefficients (that of covariances, which need not be positive, is left out), all at
     EM's estimate (Gelman et al. 2013, section 4.1).
 
     Returns
@@ -75,39 +75,61 @@ def predicted_shift(em: Fit, priors: ResolvedPriors) -> FloatArray:
     # V (1 + L V)^-1 is the same as (I + L)^-1 and lets V be singular, as weights make it.
     size = np.where(error > 0, error, 1.0)
     correlation = inverse / np.outer(size, size)
-    bent = _log_prior_curvature(priors, em) * size**2
-    step = np.linalg.solve(np.eye(len(size)) + bent[:, None] * correlation, size * slope)
+    bent = _log_prior_curvature(priors, em) * np.outer(size, size)
+    step = np.linalg.solve(np.eye(len(size)) + bent @ correlation, size * slope)
     return np.asarray(size * (correlation @ step))
 
 
 def _log_prior_curvature(priors: ResolvedPriors, em: Fit) -> FloatArray:
-    """(P,) minus the second derivatives, never negative."""
+    """(P, P) minus the second derivatives, never negative."""
+    parameters = em.parameters
     by_element = {
-        "weights": (priors.concentration - 1) / em.weights.to_numpy() ** 2,
+        "weights": _weights_slope(em, priors) / em.weights.to_numpy(),
+        "membership_coefficients": np.zeros((em.spec.n_components, len(em.concomitant_names))),
         "coefficients": np.broadcast_to(1 / priors.coefficient_sd**2, em.coefficients.shape),
         "covariance": np.zeros(em.covariance.shape),
     }
-    return np.array([max(by_element[p.variable][p.position], 0.0) for p in em.parameters])
+    diagonal = [max(by_element[p.variable][p.position], 0.0) for p in parameters]
+    curvature = np.diag(diagonal)
+    if priors.membership_precision is not None:
+        own = [i for i, p in enumerate(parameters) if p.variable == "membership_coefficients"]
+        k = em.spec.n_components
+        # Coefficients less their mean over the classes, of which the first's are zero.
+        centred = (np.eye(k) - 1 / k)[1:, 1:]
+        curvature[np.ix_(own, own)] = np.kron(centred, priors.membership_precision)
+    return curvature
 
 
 def _log_prior_gradient(
     spec: MixtureSpec, priors: ResolvedPriors, em: Fit
 ) -> dict[str, FloatArray]:
-    """Derivatives by every element of the arrays; a shared covariance counts once."""
-    weights, b, sigma = (
-        getattr(em, name).to_numpy() for name in ("weights", "coefficients", "covariance")
-    )
+    """Derivatives by every element of the arrays; what classes share counts once."""
+    b, sigma = em.coefficients.to_numpy(), em.covariance.to_numpy()
     if spec.covariance == "full":
         covariance = _inverse_wishart_gradient(priors, sigma)
     else:
         covariance = _inverse_gamma_gradient(spec, priors, sigma)
     if spec.covariance_by == "shared":
         covariance[1:] = 0.0
-    return {
-        "weights": (priors.concentration - 1) / weights,
-        "coefficients": (priors.coefficient_mean - b) / priors.coefficient_sd**2,
+    coefficients = (priors.coefficient_mean - b) / priors.coefficient_sd**2
+    coefficients[1:, np.isin(em.covariate_names, em.common_names)] = 0.0
+    gradient = {
+        "weights": _weights_slope(em, priors),
+        "coefficients": coefficients,
         "covariance": covariance,
     }
+    if priors.membership_precision is not None:
+        odds = em.tree["estimate"]["membership_coefficients"].to_numpy()
+        centred = odds - odds.mean(axis=0)
+        gradient["membership_coefficients"] = -centred @ priors.membership_precision
+    return gradient
+
+
+def _weights_slope(em: Fit, priors: ResolvedPriors) -> FloatArray:
+    """Derivative by the weights, which have no prior of their own beside unit covariates."""
+    if priors.membership_precision is not None:
+        return np.zeros(em.spec.n_components)
+    return np.asarray((priors.concentration - 1) / em.weights.to_numpy())
 
 
 def _inverse_wishart_gradient(priors: ResolvedPriors, sigma: FloatArray) -> FloatArray:

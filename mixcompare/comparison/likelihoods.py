@@ -146,8 +146,8 @@ def loo_by_unit(posterior_fit: Fit) -> dict[str, float]:
 
 def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> pd.DataFrame:
     """Quantity, value and note; AIC and BIC by their usual formulae (Schwarz 1978)."""
-    d, rows = em.n_parameters, prepared.total_degrees_of_freedom
-    units = prepared.total_units
+    d, units, rows = em.n_parameters, prepared.total_units, prepared.total_degrees_of_freedom
+    weighted = ", counted by their weights" if prepared.unit_weights is not None else ""
     maximum, mean = scores.em_maximum, float(scores.by_draw.mean())
     lines = [
         ("EM maximum", maximum, em.message),
@@ -164,11 +164,11 @@ def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> 
         ),
         ("free parameters d", d, ""),
         ("AIC", aic(maximum, d), "at EM's maximum"),
-        ("BIC, n = units", bic(maximum, d, units), f"n = {units:g}; the default here"),
+        ("BIC, n = units", bic(maximum, d, units), f"n = {units:g}{weighted}; the default here"),
         (
             "BIC, n = rows",
             bic(maximum, d, rows),
-            f"n = {rows:g} rows{' less absorbed cells' if prepared.absorbed else ''}",
+            f"n = {rows:g} rows{' less absorbed cells' if prepared.absorbed else ''}{weighted}",
         ),
         ("PSIS-LOO elpd", scores.loo["elpd"], f"by unit; standard error {scores.loo['se']:.2f}"),
         (

@@ -286,13 +286,16 @@ def judge_likelihoods(e: Evidence) -> Verdict:
 
 def _misfit(e: Evidence, d: int) -> str:
     """Agreement of two backends is no evidence that their common model fits."""
-    effective = e.scores.loo["p"]
-    if not effective > e.thresholds.misfit * d:
+    effective, counts = e.scores.loo["p"], e.em.panel.unit_weights
+    # A unit of weight w is left out whole, which counts like w units at once.
+    expected = d if counts is None else d * float(np.sum(counts**2) / np.sum(counts))
+    if not effective > e.thresholds.misfit * expected:
         return ""
     return (
-        f" Both may be wrong together: PSIS-LOO counts {effective:.0f} effective parameters for "
-        f"{d} free ones, so the model fits the units poorly and intervals are likely too short; "
-        "EM's sandwich errors (standard_errors='sandwich') allow for dependence within units."
+        f" Both may be wrong together: PSIS-LOO counts {effective:.0f} effective parameters where "
+        f"{expected:.0f} are expected, so the model fits the units poorly and intervals are likely "
+        "too short; EM's sandwich errors (standard_errors='sandwich') allow for dependence within "
+        "units."
     )
 
 

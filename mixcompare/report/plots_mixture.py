@@ -35,9 +35,15 @@ def _moments(comparison: Comparison, backend: str) -> tuple[FloatArray, FloatArr
         taus = comparison.posterior_responsibilities
         coefficients = comparison.aligned["coefficients"].mean(("chain", "draw"))
         covariance = comparison.aligned["covariance"].mean(("chain", "draw"))
-    n_rows = np.bincount(panel.unit, minlength=panel.n_units)
+    n_rows = np.bincount(panel.unit, weights=_row_weights(panel), minlength=panel.n_units)
     share = n_rows @ taus.to_numpy() / n_rows.sum()
     return share, coefficients.to_numpy()[:, 0] * panel.covariates[0, 0], covariance.to_numpy()
+
+
+def _row_weights(panel: Panel) -> FloatArray:
+    """(N,) how often each row counts."""
+    weights = panel.unit_weights
+    return np.ones(panel.n_rows) if weights is None else weights[panel.unit]
 
 
 def _densities(comparison: Comparison, panel: Panel) -> Drawing:
@@ -48,7 +54,9 @@ def _densities(comparison: Comparison, panel: Panel) -> Drawing:
     x = np.linspace(y.min() - margin, y.max() + margin, 400)
     figure = Figure(figsize=(8.2, 4.6), layout="constrained")
     ax = figure.subplots()
-    ax.hist(y, bins=bins, density=True, color=GRID, edgecolor=MUTED, lw=0.4)
+    ax.hist(
+        y, bins=bins, weights=_row_weights(panel), density=True, color=GRID, edgecolor=MUTED, lw=0.4
+    )
     for backend in ("em", "pymc"):
         share, mean, covariance = _moments(comparison, backend)
         parts = share[:, None] * norm.pdf(x, mean[:, :1], np.sqrt(covariance[:, :1, 0]))

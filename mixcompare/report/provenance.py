@@ -100,7 +100,8 @@ def code_reload(saved: tuple[str, ...]) -> str:
 
 
 def _spec_code(spec: MixtureSpec) -> str:
-    options: dict[str, Any] = {"unit": spec.unit, "absorb": spec.absorb}
+    optional = ("unit", "absorb", "common", "membership", "unit_weights")
+    options: dict[str, Any] = {name: getattr(spec, name) for name in optional}
     given = {name: value for name, value in options.items() if value is not None}
     given["n_components"] = spec.n_components
     if spec.covariance != "full":

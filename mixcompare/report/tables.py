@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mixcompare.comparison import Comparison
@@ -210,16 +211,21 @@ def class_sizes(comparison: Comparison) -> Table:
     """Weights, expected units and units assigned, by class and backend."""
     em = comparison.em.responsibilities.to_numpy()
     posterior = comparison.posterior_responsibilities.to_numpy()
+    counts = comparison.em.panel.unit_weights
+    weighted = "" if counts is None else " times the unit's weight"
+    expected = [
+        np.ones(len(em)) @ tau if counts is None else counts @ tau for tau in (em, posterior)
+    ]
     k = range(1, em.shape[1] + 1)
     assigned = [[int((tau.argmax(axis=1) + 1 == c).sum()) for c in k] for tau in (em, posterior)]
     return table(
         "class-sizes",
-        "Class sizes: expected units (sum of class probabilities) and units assigned to their "
-        "most probable class",
+        f"Class sizes: expected units (sum of class probabilities{weighted}) and units assigned "
+        "to their most probable class",
         [
             (Column("class", numeric=False), k, str),
-            (Column("EM, expected"), em.sum(axis=0), fixed(1)),
-            (Column("posterior, expected"), posterior.sum(axis=0), fixed(1)),
+            (Column("EM, expected"), expected[0], fixed(1)),
+            (Column("posterior, expected"), expected[1], fixed(1)),
             (Column("EM, assigned"), assigned[0], count),
             (Column("posterior, assigned"), assigned[1], count),
         ],

@@ -33,6 +33,19 @@ def model_in_words(comparison: Comparison) -> list[str]:
         if k > 1
         else f"One normal {what} of {outcomes}, a mixture with a single class."
     ]
+    if em.common_names and k > 1:
+        sentences.append(f"Coefficients of {_listing(em.common_names)} are common to all classes.")
+    if em.concomitant_names and k > 1:
+        sentences.append(
+            f"The probability of each class depends on the unit covariates of "
+            f"{spec.membership} by a multinomial logit; weights are its averages over the units."
+        )
+    if panel.unit_weights is not None:
+        low, high, total = (getattr(panel.unit_weights, f)() for f in ("min", "max", "sum"))
+        sentences.append(
+            f"Each unit counts by its weight {spec.unit_weights}, {low:g} to {high:g}, "
+            f"{total:g} in all."
+        )
     if panel.cell is not None:
         sentences.append(
             f"A fixed effect of each {' \N{MULTIPLICATION SIGN} '.join(spec.absorb or ())} "
@@ -79,29 +92,35 @@ def model_formula(comparison: Comparison) -> list[Markup]:
     em = comparison.em
     spec, k, m = em.spec, em.spec.n_components, len(em.outcome_names)
     row = Markup("<i>gr</i>") if spec.unit else Markup("<i>g</i>")
-    classes = Markup(
-        "P(<i>z<sub>g</sub></i> = <i>k</i>) = π<sub><i>k</i></sub>, &nbsp; <i>k</i> = 1, …, {}"
-    ).format(k)
+    probability = "π<sub><i>k</i></sub>"
+    if em.concomitant_names:
+        score = "exp(<b>w</b><sub><i>g</i></sub>&prime; &alpha;<sub><i>{0}</i></sub>)"
+        probability = f"{score.format('k')} / Σ<sub><i>l</i></sub> {score.format('l')}"
+    classes = Markup("P(<i>z<sub>g</sub></i> = <i>k</i>) = {}, &nbsp; <i>k</i> = 1, …, {}").format(
+        Markup(probability), k
+    )
     effect = Markup(" + &gamma;<sub><i>c</i>({})</sub>").format(row)
     rows = Markup("{}<sub>{}</sub>{} ~ Normal{}({}{}, {})").format(
         Markup("<b>y</b>" if m > 1 else "<i>y</i>"),
         row,
         Markup(" | <i>z<sub>g</sub></i> = <i>k</i>") if k > 1 else "",
         Markup("<sub>{}</sub>").format(m) if m > 1 else "",
-        _mean(m > 1, row),
+        _mean(comparison, row),
         effect if em.panel.cell is not None else "",
         _covariance(spec, m > 1),
     )
     return [*([classes] if k > 1 else []), rows, _terms(comparison, m > 1)]
 
 
-def _mean(several: bool, row: Markup) -> Markup:
-    coefficients = (
-        Markup("B<sub><i>k</i></sub>&prime; ")
-        if several
-        else Markup("β<sub><i>k</i></sub>&prime; ")
-    )
-    return coefficients + Markup("<b>x</b><sub>{}</sub>").format(row)
+def _mean(comparison: Comparison, row: Markup) -> Markup:
+    em = comparison.em
+    letter = "B" if len(em.outcome_names) > 1 else "β"
+    own = Markup("{}<sub><i>k</i></sub>&prime; <b>x</b><sub>{}</sub>").format(letter, row)
+    common = Markup("{}&prime; <b>v</b><sub>{}</sub>").format(letter, row)
+    if not em.common_names:
+        return own
+    every = len(em.common_names) == len(em.covariate_names)
+    return common if every else own + Markup(" + ") + common
 
 
 def _covariance(spec: MixtureSpec, several: bool) -> Markup:
@@ -117,13 +136,22 @@ def _covariance(spec: MixtureSpec, several: bool) -> Markup:
 
 def _terms(comparison: Comparison, several: bool) -> Markup:
     em = comparison.em
-    names = em.covariate_names
-    shown = Markup(", ").join(Markup("<code>{}</code>").format(n) for n in names[:_MOST_TERMS])
-    more = f", … ({len(names)} in all)" if len(names) > _MOST_TERMS else ""
-    outcomes = Markup(", ").join(Markup("<code>{}</code>").format(n) for n in em.outcome_names)
-    return Markup("{} = ({}); <b>x</b> = ({}{})").format(
-        Markup("<b>y</b>" if several else "<i>y</i>"), outcomes, shown, more
+    own = tuple(name for name in em.covariate_names if name not in em.common_names)
+    vectors = (("x", own), ("v", em.common_names), ("w", em.concomitant_names))
+    lists = [
+        Markup("<b>{}</b> = ({})").format(letter, _names(names))
+        for letter, names in vectors
+        if names
+    ]
+    outcomes = Markup("<b>y</b>" if several else "<i>y</i>")
+    return Markup("; ").join(
+        [Markup("{} = ({})").format(outcomes, _names(em.outcome_names)), *lists]
     )
+
+
+def _names(names: tuple[str, ...]) -> Markup:
+    shown = Markup(", ").join(Markup("<code>{}</code>").format(n) for n in names[:_MOST_TERMS])
+    return shown + (f", … ({len(names)} in all)" if len(names) > _MOST_TERMS else "")
 
 
 def _listing(names: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.backends.pymc.evaluate import unit_log_likelihood
+from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.model import build_model
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.prediction import class_log_density
@@ -39,8 +40,8 @@ def run(
     Returns
     -------
     Outcome
-        Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``membership``,
-        ``alignment`` and ``estimate``, see `mixcompare.fit`.
+        Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
+        ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fit`.
     """
-    mixture = build_model(spec, prepared)
+    mixture = build_mixture(spec, prepared)
     return build_outcome(spec, prepared, mixture, sample(mixture, options, seed))

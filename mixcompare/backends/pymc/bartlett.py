@@ -51,36 +51,23 @@ class BartlettPrior:
         """How often each chi-squared variable stands on the diagonal of A."""
         return self.n_outcomes // len(self.degrees_of_freedom)
 
-    def whitener(self, squares: Any, below: Any) -> Any:
-        """M as a PyTensor expression.
-
-        Parameters
-        ----------
-        squares
-            (C, c) squared diagonal elements of A for C covariances.
-        below
-            (C, n_below) elements of A below its diagonal, row by row.
-
-        Returns
-        -------
-        (C, m, m) lower triangular M.
-        """
+    @property
+    def maps(self) -> tuple[FloatArray, FloatArray]:
+        """(c, m m) and (n_below, m m) by which the elements of A make vec(M), row by row."""
         m = self.n_outcomes
-        # vec(L A) = (L kron I) vec(A) row by row, so constants carry L and the places.
+        # vec(L A) = (L kron I) vec(A)
         placed = np.kron(self.factor, np.eye(m)).T
         diagonal = np.eye(m * m)[:: m + 1]
         if self.multiplicity > 1:
             diagonal = diagonal.sum(axis=0, keepdims=True)
-        flat = pt.sqrt(squares) @ (diagonal @ placed)
-        if self.n_below:
-            rows, columns = np.tril_indices(m, -1)
-            flat = flat + below @ (np.eye(m * m)[rows * m + columns] @ placed)
-        return flat.reshape((-1, m, m))
+        rows, columns = np.tril_indices(m, -1)
+        below = np.eye(m * m)[(rows * m + columns)[: self.n_below]]
+        return diagonal @ placed, below @ placed
 
-    def log_determinant(self, squares: Any) -> Any:
-        """log|Sigma| (C,) as a PyTensor expression, see `whitener`."""
-        constant = -2.0 * float(np.log(np.diag(self.factor)).sum())
-        return constant - self.multiplicity * pt.log(squares).sum(axis=-1)
+    @property
+    def log_determinant_constant(self) -> float:
+        """log|Psi|, which log|Sigma| has beside the logarithms of the squares."""
+        return -2.0 * float(np.log(np.diag(self.factor)).sum())
 
     def from_covariance(self, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Squares (C, c) and elements below (C, n_below) of covariances (C, m, m)."""
@@ -91,6 +78,33 @@ class BartlettPrior:
         rows, columns = np.tril_indices(m, -1)
         below = a[:, rows, columns][:, : self.n_below]
         return squares[:, : len(self.degrees_of_freedom)], below
+
+
+def whitener(squares: Any, below: Any, maps: tuple[Any, Any], n_outcomes: int) -> Any:
+    """M as a PyTensor expression.
+
+    Parameters
+    ----------
+    squares
+        (C, c) squared diagonal elements of A for C covariances.
+    below
+        (C, n_below) elements of A below its diagonal, row by row; None if there are none.
+    maps
+        See `BartlettPrior.maps`.
+
+    Returns
+    -------
+    (C, m, m) lower triangular M.
+    """
+    flat = pt.sqrt(squares) @ maps[0]
+    if below is not None:
+        flat = flat + below @ maps[1]
+    return flat.reshape((-1, n_outcomes, n_outcomes))
+
+
+def log_determinant(squares: Any, constant: Any, n_outcomes: int, n_squares: int) -> Any:
+    """log|Sigma| (C,) as a PyTensor expression, see `whitener`."""
+    return constant - (n_outcomes // n_squares) * pt.log(squares).sum(axis=-1)
 
 
 def bartlett_prior(

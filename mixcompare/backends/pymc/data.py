@@ -10,6 +10,9 @@ both linear and exact, so that the posterior is that of the original coordinates
 the sampler and floating point see numbers near one, also with a calendar year beside
 its square or an outcome far from zero. ``T`` whitens the rows together with the prior,
 whose precision enters as p more rows: where data say little the prior conditions.
+
+``T`` is upper triangular once covariates with common coefficients come last, so that the
+last rows of ``D`` alone make the common coefficients: these rows are common too.
 """
 
 from __future__ import annotations
@@ -37,10 +40,14 @@ class StandardPanel:
         (G, r, m) W.
     degrees_of_freedom
         (G,) rows that the unit's density counts.
+    unit_weights
+        (G,) how often the unit counts.
     centre
         (p, m) pooled coefficients B0 in original units.
     directions
-        (p, p) T.
+        (p, p) T; rows as the covariates, columns with the common ones last.
+    order
+        (p,) the covariates with common ones last: ``directions[order]`` is triangular.
     scale
         (m, m) lower triangular C; diagonal for a diagonal covariance and a multiple of
         the identity for a spherical one, so that the structure survives the change.
@@ -48,9 +55,11 @@ class StandardPanel:
 
     covariates: FloatArray
     outcomes: FloatArray
-    degrees_of_freedom: IntArray
+    degrees_of_freedom: FloatArray
+    unit_weights: FloatArray
     centre: FloatArray
     directions: FloatArray
+    order: IntArray
     scale: FloatArray
 
     @property
@@ -60,8 +69,13 @@ class StandardPanel:
 
     def deviations(self, coefficients: FloatArray) -> FloatArray:
         """Deviations D (..., p, m) of coefficients (..., p, m) in original units."""
-        whitened = np.linalg.solve(self.directions, coefficients - self.centre)
-        return np.asarray(whitened @ np.linalg.inv(self.scale).T)
+        moved = (coefficients - self.centre)[..., self.order, :]
+        p, m = self.centre.shape
+        # Back substitution, so that equal common rows give equal rows.
+        columns = np.moveaxis(moved, -2, 0).reshape(p, -1)
+        whitened = solve_triangular(self.directions[self.order], columns)
+        own = np.moveaxis(whitened.reshape(p, *moved.shape[:-2], m), 0, -2)
+        return np.asarray(own @ np.linalg.inv(self.scale).T)
 
     def coefficients(self, deviations: FloatArray) -> FloatArray:
         """Coefficients (..., p, m) in original units of deviations D."""
@@ -88,23 +102,45 @@ def standardise(
         Structure that C has to keep.
     """
     n_units, n_rows, _ = prepared.factor.shape
-    x = prepared.covariate_factor.reshape(n_units * n_rows, -1)
-    y = prepared.outcome_factor.reshape(n_units * n_rows, -1)
+    x, y = np.split(prepared.pooled_rows, [prepared.n_covariates], axis=1)
     total = prepared.total_degrees_of_freedom
     centre, residual = _pooled_fit(x, y)
     scale = _outcome_scale(residual, total, covariance)
     variance = np.sum(residual**2, axis=0) / total
     prior_rows = np.diag(np.sqrt(np.mean(variance / priors.coefficient_sd**2, axis=1)))
-    z, directions = _whiten(x, prior_rows, total)
+    common = np.isin(prepared.covariate_names, prepared.common_names)
+    order = np.argsort(common, kind="stable")
+    z, triangle = whiten(x[:, order], prior_rows[:, order], total)
+    directions = np.zeros_like(triangle)
+    directions[order] = triangle
     w = solve_triangular(scale, residual.T, lower=True).T
+    # Pooled rows are those of the weighted panel; a unit's own density knows no weight.
+    root = np.sqrt(prepared.replicated)[:, None, None]
     return StandardPanel(
-        covariates=z.reshape(n_units, n_rows, -1),
-        outcomes=w.reshape(n_units, n_rows, -1),
-        degrees_of_freedom=prepared.degrees_of_freedom,
+        covariates=z.reshape(n_units, n_rows, -1) / root,
+        outcomes=w.reshape(n_units, n_rows, -1) / root,
+        degrees_of_freedom=prepared.degrees_of_freedom.astype(float),
+        unit_weights=prepared.replicated,
         centre=centre,
         directions=directions,
+        order=order,
         scale=scale,
     )
+
+
+def whiten(x: FloatArray, prior_rows: FloatArray, total: float) -> tuple[FloatArray, FloatArray]:
+    """Z and an upper triangular T such that ``Z = x @ T``, columns of [x; prior_rows] T orthogonal.
+
+    Parameters
+    ----------
+    total
+        Squared length that these columns are to have.
+    """
+    rows = np.concatenate([x, prior_rows])
+    norm = np.linalg.norm(rows, axis=0)
+    q, triangle = np.linalg.qr(rows / norm)
+    inverse = solve_triangular(triangle, np.eye(len(norm)))
+    return q[: len(x)] * np.sqrt(total), inverse * np.sqrt(total) / norm[:, None]
 
 
 def _pooled_fit(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -128,12 +164,3 @@ def _outcome_scale(residual: FloatArray, total: float, covariance: Covariance) -
         return np.diag(sd)
     triangle = np.linalg.qr(residual / sd, mode="r")
     return np.asarray((triangle * sd).T / np.sqrt(total))
-
-
-def _whiten(x: FloatArray, prior_rows: FloatArray, total: float) -> tuple[FloatArray, FloatArray]:
-    """Z and T such that ``Z = x @ T`` and the columns of [x; prior_rows] T are orthogonal."""
-    rows = np.concatenate([x, prior_rows])
-    norm = np.linalg.norm(rows, axis=0)
-    q, triangle = np.linalg.qr(rows / norm)
-    inverse = solve_triangular(triangle, np.eye(len(norm)))
-    return q[: len(x)] * np.sqrt(total), inverse * np.sqrt(total) / norm[:, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -11,9 +12,13 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
+from pytensor.graph.replace import clone_replace
 
+from mixcompare.backends.pymc import bartlett
 from mixcompare.backends.pymc.likelihood import class_log_density
-from mixcompare.backends.pymc.model import Mixture, build_model
+from mixcompare.backends.pymc.mixture import Mixture, build_mixture
+from mixcompare.backends.pymc.model import template
+from mixcompare.backends.pymc.structure import Structure
 from mixcompare.compress import PreparedPanel
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
@@ -30,88 +35,131 @@ class Evaluation:
 
     Attributes
     ----------
-    coefficients, covariance
-        (S, K, p, m) and (S, K, m, m).
+    parameters
+        Arrays named in `mixcompare.parameters.VARIABLES`, (S, K, ...).
     log_likelihood
-        (S, G) log-likelihood of every unit.
+        (S, G) log-likelihood of every unit, times its weight.
     responsibilities
         (S, G, K) class probabilities of the units.
     """
 
-    coefficients: FloatArray
-    covariance: FloatArray
+    parameters: dict[str, FloatArray]
     log_likelihood: FloatArray
     responsibilities: FloatArray
 
 
-def evaluate(
-    mixture: Mixture, weights: FloatArray, variables: Mapping[str, FloatArray]
-) -> Evaluation:
+def evaluate(mixture: Mixture, variables: Mapping[str, FloatArray], n_draws: int) -> Evaluation:
     """Evaluate draws.
 
     Parameters
     ----------
     mixture
         The model.
-    weights
-        (S, K).
     variables
-        The model's other free variables by name, (S, ...) each.
+        Its free variables by name, (S, ...) each.
+    n_draws
+        S.
     """
-    function = _joint_function(mixture)
     n_units, n_rows, m = mixture.panel.outcomes.shape
-    batch = max(1, _BATCH_VALUES // (n_units * n_rows * m * mixture.n_components))
+    k = mixture.structure.n_components
+    size = max(1, _BATCH_VALUES // (n_units * n_rows * m * k))
+    batches = [slice(i, min(i + size, n_draws)) for i in range(0, n_draws, size)]
     parts = [
-        function(weights[i : i + batch], *(value[i : i + batch] for value in variables.values()))
-        for i in range(0, len(weights), batch)
+        _batch(mixture, {name: value[own] for name, value in variables.items()}, own)
+        for own in batches
     ]
-    joint, whitener = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    log_likelihood, responsibilities, weights = (
+        np.concatenate(arrays) for arrays in zip(*parts, strict=True)
+    )
+    parameters = {"weights": weights}
+    if mixture.membership is not None:
+        parameters["membership_coefficients"] = mixture.membership.coefficients(
+            _contrasts(mixture, variables, n_draws)
+        )
+    parameters["coefficients"] = mixture.panel.coefficients(mixture.deviations(variables))
+    parameters["covariance"] = mixture.covariance(variables)
+    return Evaluation(parameters, log_likelihood, responsibilities)
+
+
+def _batch(
+    mixture: Mixture, variables: Mapping[str, FloatArray], own: slice
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Log-likelihoods (B, G), responsibilities (B, G, K) and weights (B, K)."""
+    panel, k = mixture.panel, mixture.structure.n_components
+    n_draws = own.stop - own.start
+    given_class = _class_function(mixture.structure)(
+        *_function_inputs(mixture), *_draws_as_classes(mixture, variables)
+    )
+    probabilities, weights = _class_probabilities(mixture, variables, n_draws)
+    joint = given_class.reshape(-1, n_draws, k).swapaxes(0, 1) + probabilities
     top = joint.max(axis=-1, keepdims=True)
     relative = np.exp(joint - top)
     total = relative.sum(axis=-1, keepdims=True)
-    p = len(mixture.panel.directions)
-    deviations = variables["deviations"].reshape(*weights.shape, p, m)
-    return Evaluation(
-        coefficients=mixture.panel.coefficients(deviations),
-        covariance=_covariance(mixture, whitener),
-        log_likelihood=(np.log(total) + top)[..., 0],
-        responsibilities=relative / total,
-    )
+    log_likelihood = panel.unit_weights * (np.log(total) + top)[..., 0]
+    return log_likelihood, relative / total, weights
 
 
-def _joint_function(mixture: Mixture) -> Callable[..., tuple[FloatArray, FloatArray]]:
-    """Compile ``log pi_k + l_gk`` (S, G, K) and the whiteners (S, K, m, m) of S draws."""
-    panel, k = mixture.panel, mixture.n_components
-    n_units, _, m = panel.outcomes.shape
-    weights = pt.matrix("weights")
-    inputs = {rv.name: pt.tensor3(rv.name) for rv in mixture.model.free_RVs if rv.name != "weights"}
-    # Draws are laid out as further classes, so that the model's own expressions serve.
-    flat = {name: value.reshape((-1, value.shape[-1])) for name, value in inputs.items()}
-    whitener, log_determinant = mixture.covariance_terms(
-        flat["precision_squares"], flat.get("precision_below")
-    )
-    repeats = 1 if mixture.n_covariances == k else k
-    whitener = pt.repeat(whitener, repeats, axis=0)
-    log_determinant = pt.repeat(log_determinant, repeats, axis=0)
+def _class_probabilities(
+    mixture: Mixture, variables: Mapping[str, FloatArray], n_draws: int
+) -> tuple[FloatArray, FloatArray]:
+    """Log class probabilities (B, 1 or G, K) and weights (B, K)."""
+    if mixture.membership is None:
+        weights = variables.get("weights", np.ones((n_draws, 1)))
+        with np.errstate(divide="ignore"):
+            return np.log(weights)[:, None, :], weights
+    contrasts = _contrasts(mixture, variables, n_draws)
+    log_probabilities = mixture.membership.log_probabilities(contrasts)
+    share = mixture.panel.unit_weights / mixture.panel.unit_weights.sum()
+    return log_probabilities, np.einsum("g,sgk->sk", share, np.exp(log_probabilities))
+
+
+def _contrasts(mixture: Mixture, variables: Mapping[str, FloatArray], n_draws: int) -> FloatArray:
+    empty = np.zeros((n_draws, 0, mixture.structure.n_concomitants))
+    return variables.get("membership", empty)
+
+
+def _draws_as_classes(mixture: Mixture, variables: Mapping[str, FloatArray]) -> list[FloatArray]:
+    """Draws laid out as further classes, so that the model's own expressions serve."""
+    s = mixture.structure
+    repeats = s.n_components // s.n_covariances
+    squares = np.repeat(variables["precision_squares"], repeats, axis=1)
+    deviations = mixture.deviations(variables).reshape(-1, s.n_covariates, s.n_outcomes)
+    laid: list[FloatArray] = [deviations, squares.reshape(-1, s.n_squares)]
+    if s.n_below:
+        below = np.repeat(variables["precision_below"], repeats, axis=1)
+        laid.append(below.reshape(-1, s.n_below))
+    return laid
+
+
+def _function_inputs(mixture: Mixture) -> list[FloatArray]:
+    inputs = mixture.inputs()
+    names = ["observed", "covariates", "degrees_of_freedom", "log_determinant_constant"]
+    names += ["squares_map", *(["below_map"] if mixture.structure.n_below else [])]
+    return [inputs[name] for name in names]
+
+
+@cache
+def _class_function(structure: Structure) -> Callable[..., FloatArray]:
+    """Compile l_gk (G, C) of the model's expressions, see `class_log_density`."""
+    m, has_below = structure.n_outcomes, bool(structure.n_below)
+    outcomes, covariates = pt.tensor3("outcomes"), pt.tensor3("covariates")
+    degrees_of_freedom, constant = pt.vector("degrees_of_freedom"), pt.scalar("constant")
+    squares_map, below_map = pt.matrix("squares_map"), pt.matrix("below_map")
+    deviations, squares = pt.tensor3("deviations"), pt.matrix("squares")
+    below = pt.matrix("below")
     given_class = class_log_density(
-        pt.as_tensor(panel.outcomes),
-        pt.as_tensor(panel.covariates),
-        pt.as_tensor(panel.degrees_of_freedom.astype(float)),
-        flat["deviations"].reshape((-1, len(panel.directions), m)),
-        whitener,
-        log_determinant,
+        outcomes,
+        covariates,
+        degrees_of_freedom,
+        deviations,
+        bartlett.whitener(squares, below if has_below else None, (squares_map, below_map), m),
+        bartlett.log_determinant(squares, constant, m, structure.n_squares),
     )
-    joint = given_class.reshape((n_units, -1, k)).transpose((1, 0, 2))
-    joint = joint + pt.log(weights)[:, None, :]
-    function: Callable[..., Any] = pytensor.function(
-        [weights, *inputs.values()], [joint, whitener.reshape((-1, k, m, m))], mode=_MODE
-    )
+    inputs = [outcomes, covariates, degrees_of_freedom, constant, squares_map]
+    inputs += [below_map] if has_below else []
+    inputs += [deviations, squares, *([below] if has_below else [])]
+    function: Callable[..., Any] = pytensor.function(inputs, given_class, mode=_MODE)
     return function
-
-
-def _covariance(mixture: Mixture, whitener: FloatArray) -> FloatArray:
-    half = mixture.panel.scale @ np.linalg.inv(whitener).swapaxes(-1, -2)
-    return np.asarray(half @ half.swapaxes(-1, -2))
 
 
 def unit_log_likelihood(
@@ -120,8 +168,9 @@ def unit_log_likelihood(
     weights: FloatArray,
     coefficients: FloatArray,
     covariance: FloatArray,
+    membership_coefficients: FloatArray | None = None,
 ) -> FloatArray:
-    """Log-likelihood of every unit by the model's own observed variable.
+    """Log-likelihood of every unit by the model's own observed variable, times its weight.
 
     Parameters
     ----------
@@ -129,6 +178,8 @@ def unit_log_likelihood(
         The model and its data.
     weights, coefficients, covariance
         (K,), (K, p, m) and (K, m, m) in original units; a weight may be zero.
+    membership_coefficients
+        (K, c) log-odds by unit covariate, beside which weights play no part.
 
     Returns
     -------
@@ -137,43 +188,28 @@ def unit_log_likelihood(
     Raises
     ------
     ValueError
-        If the covariances do not have the structure of the specification.
+        If the parameters do not have the structure of the specification.
     """
-    mixture = build_model(spec, prepared)
-    values = _free_values(mixture, weights, coefficients, covariance)
-    model = mixture.model
+    mixture = build_mixture(spec, prepared)
+    free = mixture.free_values(weights, coefficients, covariance, membership_coefficients)
+    function = _outcomes_function(mixture.structure)
+    with np.errstate(divide="ignore"):
+        return np.asarray(function(*free.values(), *mixture.inputs().values()))
+
+
+@cache
+def _outcomes_function(structure: Structure) -> Callable[..., FloatArray]:
+    """Compile the log-density of the model's observed variable, its data as inputs."""
+    model = template(structure)
     outcomes = model["outcomes"]
     log_density = pm.logp(outcomes, model.rvs_to_values[outcomes], warn_rvs=False)
     # Free variables as inputs: a point on the simplex's edge has no unconstrained image.
-    function = pytensor.function([model[name] for name in values], log_density, mode=_MODE)
-    with np.errstate(divide="ignore"):
-        return np.asarray(function(*values.values()))
-
-
-def _free_values(
-    mixture: Mixture, weights: FloatArray, coefficients: FloatArray, covariance: FloatArray
-) -> dict[str, FloatArray]:
-    """The model's free variables at parameters in original units."""
-    panel, k = mixture.panel, mixture.n_components
-    standard = panel.standard_covariance(covariance[: mixture.n_covariances])
-    squares, below = mixture.bartlett.from_covariance(standard)
-    values = {
-        "weights": np.asarray(weights, dtype=float),
-        "deviations": panel.deviations(coefficients).reshape(k, -1),
-        "precision_squares": squares,
-        "precision_below": below,
-    }
-    _check_structure(mixture, squares, below, covariance)
-    free = {rv.name for rv in mixture.model.free_RVs}
-    return {name: value for name, value in values.items() if name in free}
-
-
-def _check_structure(
-    mixture: Mixture, squares: FloatArray, below: FloatArray, covariance: FloatArray
-) -> None:
-    whitener = mixture.bartlett.whitener(pt.as_tensor(squares), pt.as_tensor(below))
-    implied = _covariance(mixture, whitener.eval(mode=_MODE))
-    sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    gap = np.abs(implied - covariance) / (sd[:, :, None] * sd[:, None, :])
-    if gap.max() > 1e-6:
-        raise ValueError("covariance does not have the structure of the specification.")
+    names = (*structure.shapes, *structure.input_shapes)
+    inputs = {model[name]: model[name].type(name) for name in names}
+    function: Callable[..., Any] = pytensor.function(
+        list(inputs.values()),
+        clone_replace(log_density, inputs),
+        mode=_MODE,
+        on_unused_input="ignore",
+    )
+    return function

@@ -58,19 +58,27 @@ def class_log_density(
 
 def unit_log_density(
     outcomes: Any,
-    degrees_of_freedom: Any,
     covariates: Any,
-    weights: Any,
+    degrees_of_freedom: Any,
+    unit_weights: Any,
+    log_probabilities: Any,
     deviations: Any,
     whitener: Any,
     log_determinant: Any,
 ) -> Any:
-    """Log density of every unit's rows, marginal over its class: the log-likelihood (G,).
+    """Log density of every unit's rows, marginal over its class, times its weight (G,).
 
     PyTensor's "stabilize" rewrites, which every mode that samples applies, subtract the
     largest term before it is exponentiated; evaluate with them.
+
+    Parameters
+    ----------
+    unit_weights
+        (G,) how often the unit counts.
+    log_probabilities
+        (K,) or (G, K) of the classes. For the others see `class_log_density`.
     """
     given_class = class_log_density(
         outcomes, covariates, degrees_of_freedom, deviations, whitener, log_determinant
     )
-    return pt.logsumexp(pt.log(weights) + given_class, axis=-1)
+    return unit_weights * pt.logsumexp(log_probabilities + given_class, axis=-1)

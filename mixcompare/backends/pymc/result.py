@@ -8,7 +8,8 @@ import xarray as xr
 from mixcompare import labels
 from mixcompare.backends.pymc.diagnosis import diagnose
 from mixcompare.backends.pymc.evaluate import Evaluation, evaluate
-from mixcompare.backends.pymc.model import Mixture
+from mixcompare.backends.pymc.mixture import Mixture
+from mixcompare.backends.pymc.prior import log_prior
 from mixcompare.backends.pymc.sampling import Draws
 from mixcompare.compress import PreparedPanel
 from mixcompare.fit import coordinates, parameter_dataset, permute_posterior
@@ -35,15 +36,13 @@ def build_outcome(
     draws
         What the sampler gave.
     """
-    sample_shape = draws.weights.shape[:2]
-    evaluation = evaluate(
-        mixture,
-        _merged(draws.weights),
-        {name: _merged(value) for name, value in draws.variables.items()},
-    )
-    groups = _groups(spec, prepared, draws, evaluation)
+    sample_shape = draws.stats["lp"].shape
+    variables = {name: _merged(value) for name, value in draws.variables.items()}
+    evaluation = evaluate(mixture, variables, int(np.prod(sample_shape)))
+    prior = log_prior(mixture, variables, evaluation.parameters)
+    groups = _groups(spec, prepared, draws, evaluation, prior)
     tau = groups["membership"]["responsibilities"].to_numpy()
-    permutation = _align(draws, tau)
+    permutation = _align(groups, tau)
     aligned = permute_posterior(groups["posterior"], permutation)
     coords = coordinates(spec, prepared)
     groups["alignment"] = xr.Dataset(
@@ -66,32 +65,49 @@ def build_outcome(
 
 
 def _groups(
-    spec: MixtureSpec, prepared: PreparedPanel, draws: Draws, evaluation: Evaluation
+    spec: MixtureSpec,
+    prepared: PreparedPanel,
+    draws: Draws,
+    evaluation: Evaluation,
+    prior: dict[str, FloatArray],
 ) -> dict[str, xr.Dataset]:
     """Everything that is known before alignment."""
-    shape = draws.weights.shape[:2]
-    coords = {**coordinates(spec, prepared), **_sample_coords(shape)}
-    arrays = {
-        name: getattr(evaluation, name).reshape(*shape, *getattr(evaluation, name).shape[1:])
-        for name in ("coefficients", "covariance", "responsibilities", "log_likelihood")
-    }
-    tau, log_likelihood = arrays.pop("responsibilities"), arrays.pop("log_likelihood")
+    shape = draws.stats["lp"].shape
+    sample = _sample_coords(shape)
+    coords = {**coordinates(spec, prepared), **sample}
+
+    def by_draw(array: FloatArray) -> FloatArray:
+        return array.reshape(*shape, *array.shape[1:])
+
+    log_likelihood = by_draw(evaluation.log_likelihood)
+    log_prior = {name: by_draw(value) for name, value in prior.items()}
+    parameters = {name: by_draw(array) for name, array in evaluation.parameters.items()}
+    log_posterior = log_likelihood.sum(axis=-1) + sum(log_prior.values())
     return {
-        "posterior": parameter_dataset(coords, _SAMPLE, weights=draws.weights, **arrays),
-        "sample_stats": draws.stats.assign_coords(_sample_coords(shape)),
+        "posterior": parameter_dataset(coords, _SAMPLE, **parameters),
+        "sample_stats": draws.stats.assign_coords(sample).assign(
+            log_posterior=(_SAMPLE, log_posterior)
+        ),
         "log_likelihood": xr.Dataset(
             {"outcomes": ((*_SAMPLE, "unit"), log_likelihood)},
-            coords={**_sample_coords(shape), "unit": coords["unit"]},
+            coords={**sample, "unit": coords["unit"]},
         ),
-        "membership": parameter_dataset(coords, _SAMPLE, responsibilities=tau),
+        "log_prior": xr.Dataset(
+            {name: (_SAMPLE, value) for name, value in log_prior.items()}, coords=sample
+        ),
+        "membership": parameter_dataset(
+            coords, _SAMPLE, responsibilities=by_draw(evaluation.responsibilities)
+        ),
     }
 
 
-def _align(draws: Draws, responsibilities: FloatArray) -> IntArray:
+def _align(groups: dict[str, xr.Dataset], responsibilities: FloatArray) -> IntArray:
     """Permutations (C, S, K) that align all draws, numbered by the mean weights."""
-    best = np.unravel_index(int(np.argmax(draws.stats["lp"].to_numpy())), draws.weights.shape[:2])
+    lp = groups["sample_stats"]["lp"].to_numpy()
+    weights = groups["posterior"]["weights"].to_numpy()
+    best = np.unravel_index(int(np.argmax(lp)), lp.shape)
     permutation = labels.align_draws(responsibilities, responsibilities[best])
-    mean = labels.permute(draws.weights, permutation, axis=-1).mean(axis=(0, 1))
+    mean = labels.permute(weights, permutation, axis=-1).mean(axis=(0, 1))
     return labels.compose(permutation, labels.by_weight(mean))
 
 

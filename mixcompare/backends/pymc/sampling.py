@@ -1,25 +1,22 @@
-"""Draws from the posterior of the mixture's free variables.
-
-Chains start at the pooled fit, the same for every class, plus noise from U(-1, 1) on every
-unconstrained coordinate: weights on the simplex transform's scale, deviations in
-pooled residual standard deviations of a whitened direction, precisions on the log
-scale around the pooled residual covariance. That is wide beside the posterior of any
-class, and no start knows of EM.
-"""
+"""Draws from the posterior of the mixture's free variables."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from mixcompare.backends.pymc.model import Mixture
+from mixcompare.backends.pymc.mixture import Mixture
+from mixcompare.backends.pymc.model import model_of, template
 from mixcompare.backends.pymc.options import Options
+from mixcompare.backends.pymc.starts import Start, overdispersed
+from mixcompare.backends.pymc.structure import Structure
 from mixcompare.panel import FloatArray
 
 # nutpie's statistics under the names that PyMC and ArviZ give them.
@@ -48,16 +45,13 @@ class Draws:
 
     Attributes
     ----------
-    weights
-        (C, S, K).
     variables
-        The model's other free variables by name, (C, S, ...) each.
+        The model's free variables by name, (C, S, ...) each.
     stats
         Sampler statistics with dims (chain, draw); ``lp`` is the log posterior density
         of the unconstrained coordinates in which the sampler moves.
     """
 
-    weights: FloatArray
     variables: Mapping[str, FloatArray]
     stats: xr.Dataset
 
@@ -76,11 +70,10 @@ def sample(mixture: Mixture, options: Options, seed: np.random.SeedSequence) -> 
     """
     run = {"nutpie": _nutpie, "pymc": _pymc}[options.sampler]
     progress = sys.stderr.isatty() if options.progress is None else options.progress
-    tree = run(mixture, options, int(seed.generate_state(1)[0]), progress)
+    start = overdispersed(mixture)
+    tree = run(mixture, options, start, seed, progress)
     posterior = tree["posterior"].to_dataset()
-    names = [rv.name for rv in mixture.model.free_RVs]
-    free = {name: posterior[name].to_numpy() for name in names}
-    one = np.ones((options.chains, options.draws, 1))
+    free = {name: posterior[name].to_numpy() for name in mixture.structure.shapes}
     stats = (
         tree["sample_stats"]
         .to_dataset()
@@ -88,15 +81,31 @@ def sample(mixture: Mixture, options: Options, seed: np.random.SeedSequence) -> 
     )
     kept = stats[[name for name in _KEPT_STATS if name in stats]]
     kept.attrs = {}
-    return Draws(free.pop("weights", one), free, kept)
+    return Draws(free, kept)
 
 
-def _nutpie(mixture: Mixture, options: Options, seed: int, progress: bool) -> Any:
+@cache
+def _compiled(structure: Structure) -> Any:
+    """Nutpie's program for every model of a structure; it is given the data later."""
     import nutpie
 
     # Only the free variables: expanding covariances would compile for a minute.
-    names = [rv.name for rv in mixture.model.free_RVs]
-    compiled = nutpie.compile_pymc_model(mixture.model, var_names=names)
+    names = list(structure.shapes)
+    return nutpie.compile_pymc_model(template(structure), var_names=names, freeze_model=False)
+
+
+def _nutpie(
+    mixture: Mixture, options: Options, start: Start, seed: np.random.SeedSequence, progress: bool
+) -> Any:
+    import nutpie
+
+    program = _compiled(mixture.structure)
+    inputs = mixture.inputs()
+    read = {variable.name for variable in program.shared_var_keys}
+    compiled = replace(
+        program.with_data(**{name: inputs[name] for name in inputs if name in read}),
+        initial_point_func=lambda chain_seed: _flat(start, np.random.default_rng(chain_seed)),
+    )
     # Chains are threads, so BLAS must not start its own.
     with threadpool_limits(1):
         sampler = nutpie.sample(
@@ -105,7 +114,7 @@ def _nutpie(mixture: Mixture, options: Options, seed: int, progress: bool) -> An
             tune=options.tune,
             chains=options.chains,
             cores=options.cores,
-            seed=seed,
+            seed=int(seed.generate_state(1)[0]),
             target_accept=options.target_accept,
             progress_bar=progress,
             save_warmup=False,
@@ -119,20 +128,33 @@ def _nutpie(mixture: Mixture, options: Options, seed: int, progress: bool) -> An
             raise
 
 
-def _pymc(mixture: Mixture, options: Options, seed: int, progress: bool) -> Any:
+def _flat(start: Start, rng: np.random.Generator) -> FloatArray:
+    return np.concatenate([value.ravel() for value in start(rng).values()])
+
+
+def _pymc(
+    mixture: Mixture, options: Options, start: Start, seed: np.random.SeedSequence, progress: bool
+) -> Any:
     import pymc as pm
 
+    model = model_of(mixture.structure, mixture.inputs())
+    names = {rv.name: model.rvs_to_values[rv].name for rv in model.free_RVs}
+    starts = [
+        {names[name]: value for name, value in start(np.random.default_rng(own)).items()}
+        for own in seed.spawn(options.chains)
+    ]
     return pm.sample(
-        model=mixture.model,
+        model=model,
         draws=options.draws,
         tune=options.tune,
         chains=options.chains,
         cores=options.cores or 1,
-        random_seed=seed,
+        random_seed=int(seed.generate_state(1)[0]),
         target_accept=options.target_accept,
-        init="jitter+adapt_diag",
+        init="adapt_diag",
+        initvals=starts,
         nuts_sampler="pymc",
-        var_names=[rv.name for rv in mixture.model.free_RVs],
+        var_names=list(mixture.structure.shapes),
         progressbar=progress,
         quiet=not progress,
         compute_convergence_checks=False,

@@ -1,0 +1,34 @@
+"""PyMC's transforms of the model's free variables, on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mixcompare.panel import FloatArray
+
+
+def unconstrained(values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Coordinates in which samplers move, of free variables (..., shape).
+
+    Weights become logarithms less their mean, without the last; squares logarithms.
+    """
+    result = dict(values)
+    if "weights" in result:
+        logarithm = np.log(result["weights"])
+        result["weights"] = (logarithm - logarithm.mean(axis=-1, keepdims=True))[..., :-1]
+    result["precision_squares"] = np.log(result["precision_squares"])
+    return result
+
+
+def constrained(values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """The inverse of `unconstrained`."""
+    result = dict(values)
+    if "weights" in result:
+        free = result["weights"]
+        logarithm = np.concatenate([free, -free.sum(axis=-1, keepdims=True)], axis=-1)
+        share = np.exp(logarithm - logarithm.max(axis=-1, keepdims=True))
+        result["weights"] = share / share.sum(axis=-1, keepdims=True)
+    result["precision_squares"] = np.exp(result["precision_squares"])
+    return result
