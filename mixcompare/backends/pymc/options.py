@@ -17,8 +17,10 @@ _FEWEST_DRAWS = 10
 class Options:
     """How the posterior is sampled.
 
-    A model's first fit on a machine compiles for up to a minute and a half, later ones for
-    some seconds: numba keeps what it compiled on disk, whatever the data.
+    With nutpie a process compiles a model's structure once (numbers of classes, covariates
+    and outcomes, covariance, common coefficients, membership), for up to a minute and a
+    half the first time on a machine; data, their sizes and priors' numbers are then exchanged.
+    PyMC's own sampler compiles for some seconds in every fit.
 
     Parameters
     ----------
