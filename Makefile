@@ -62,13 +62,14 @@ $(STAMP): .requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Without the optional samplers, which are large and which no test needs.
 # uv resolves for every platform at once, which pip cannot; it lives only as long as the recipe.
 lock:
 	@$(FIND_PYTHON); \
 	tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	"$$python" -m venv "$$tools" && \
 	"$$tools/bin/python" -m pip install --quiet --disable-pip-version-check uv && \
-	"$$tools/bin/python" -m uv pip compile pyproject.toml --all-extras --group dev --universal \
+	"$$tools/bin/python" -m uv pip compile pyproject.toml --extra panels --group dev --universal \
 		--python-version 3.12 --generate-hashes --no-header --no-annotate --upgrade --quiet \
 		-o .requirements.lock
 

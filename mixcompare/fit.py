@@ -22,6 +22,7 @@ Components are numbered 1..K from the largest weight of the estimate to the smal
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -60,6 +61,10 @@ _REPORTED_VERSIONS = (
     "pymc",
     "pytensor",
     "nutpie",
+    "numpyro",
+    "blackjax",
+    "jax",
+    "pymc-extras",
     "arviz",
     "xarray",
 )
@@ -365,4 +370,7 @@ def _plain_options(options: Any) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a fit's numbers depend on."""
     found = {"python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in _REPORTED_VERSIONS}
+    for name in _REPORTED_VERSIONS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # optional ones
+            found[name] = importlib.metadata.version(name)
+    return found

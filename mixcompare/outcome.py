@@ -17,8 +17,8 @@ class Outcome:
     groups
         Group name to dataset; ``estimate`` is always there.
     status
-        ``"converged"``, ``"iteration limit"``, ``"ascent violated"`` (EM) or
-        ``"not converged"`` (MCMC).
+        ``"converged"``, ``"iteration limit"``, ``"ascent violated"`` (EM), ``"not converged"``
+        (MCMC) or ``"approximate"`` (draws from an approximation of the posterior).
     message
         The status in a sentence, with its evidence.
     """

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from mixcompare.backends.pymc import Options
-from mixcompare.backends.pymc.diagnosis import diagnose
+from mixcompare.backends.pymc.diagnosis import diagnose, occupancy, remarks
 from mixcompare.errors import OptionError
 
 
@@ -22,6 +23,7 @@ from mixcompare.errors import OptionError
         ("chains", 0),
         ("cores", 0),
         ("sampler", "stan"),
+        ("init", "nearby"),
         ("target_accept", 1.0),
         ("target_accept", "high"),
         ("progress", "yes"),
@@ -32,6 +34,20 @@ def test_an_option_out_of_range_names_itself_and_its_value(name: str, value: Any
         Options(**{name: value})
     assert name in str(raised.value)
     assert repr(value) in str(raised.value)
+
+
+def test_a_start_and_its_kind_go_together() -> None:
+    for wrong in ({"init": "em"}, {"initial": {"weights": [1.0]}}):
+        with pytest.raises(OptionError, match="init='em' needs initial="):
+            Options(**wrong)
+
+
+def test_a_sampler_that_is_not_installed_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=r"needs the package numpyro.*'mixcompare\[jax\]'"):
+        Options(sampler="numpyro")
 
 
 def independent(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -61,7 +77,31 @@ def test_chains_in_different_modes_are_told_by_the_log_likelihood() -> None:
     status, message = diagnose(["a"], aligned, log_likelihood, np.zeros((4, 500)))
     assert status == "not converged"
     assert "different modes" in message
-    assert "-150" in message or "-149.9" in message
+    assert "chains 1, 2, 4 at -100.1; chain 3 at -149.9" in message
+
+
+def test_chains_are_counted_by_mode_best_first() -> None:
+    level = np.array([50.0, 100.0, 51.0, 0.0, 99.5])
+    modes = occupancy(independent((5, 200)) + level[:, None])
+    assert [members.tolist() for members in modes] == [[1, 4], [0, 2], [3]]
+
+
+def test_one_chain_cannot_be_judged() -> None:
+    status, message = diagnose(
+        ["a"], independent((1, 500, 1)), independent((1, 500)), np.zeros((1, 500))
+    )
+    assert status == "not converged"
+    assert "needs two chains" in message
+
+
+def test_starts_at_an_estimate_and_the_evidence_are_told() -> None:
+    stats = xr.Dataset({"log_marginal_likelihood": ("chain", np.array([-10.0, -12.0]))})
+    text = remarks(Options(init="em", initial={"weights": [1.0]}), stats)
+    assert "init='em'" in text
+    # The mean of the two likelihoods, not of their logarithms.
+    assert f"Log marginal likelihood {np.log((np.exp(-10) + np.exp(-12)) / 2):.2f}" in text
+    assert "-12.00 to -10.00" in text
+    assert remarks(Options(), xr.Dataset()) == ""
 
 
 def test_a_parameter_that_never_varies_does_not_count() -> None:

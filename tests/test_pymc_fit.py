@@ -173,6 +173,50 @@ def test_pymc_sampler_agrees(fit: mc.Fit, table: pd.DataFrame) -> None:
     )
 
 
+def test_sequential_monte_carlo_agrees_and_gives_the_evidence(
+    fit: mc.Fit, table: pd.DataFrame
+) -> None:
+    own = mc.fit(SPEC, table, backend="pymc", seed=3, sampler="smc", draws=1000, chains=2)
+    summary, expected = own.summary(), fit.summary()
+    assert (np.abs(summary["mean"] - expected["mean"]) < 0.5 * expected["sd"]).all()
+    evidence = own.tree["sample_stats"]["log_marginal_likelihood"]
+    assert evidence.dims == ("chain",)
+    assert (np.abs(evidence - evidence.mean()) < 3).all()
+    assert evidence.max() < own.log_likelihood
+    assert "Log marginal likelihood" in own.message
+
+
+def test_an_approximation_says_so(fit: mc.Fit, table: pd.DataFrame) -> None:
+    own = mc.fit(SPEC, table, backend="pymc", seed=3, sampler="advi", draws=300)
+    assert own.status == "approximate"
+    summary, expected = own.summary(), fit.summary()
+    assert (np.abs(summary["mean"] - expected["mean"]) < expected["sd"]).all()
+    comparison = mc.compare(mc.fit(SPEC, table, starts=5), own)
+    verdicts = comparison.verdicts.set_index("section")
+    assert verdicts.loc["MCMC convergence", "reason"] == "draws from an approximation"
+    assert verdicts.loc["estimates", "verdict"] != "agree"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("k", "by", "evidence"),
+    [(2, "shared", -239.75), (3, "shared", -226.80), (2, "component", -232.89)],
+)
+def test_known_evidence_of_the_galaxies(k: int, by: Any, evidence: float) -> None:
+    priors = mc.Priors(
+        concentration=1.0,
+        coefficient_mean=20.0,
+        coefficient_sd=10.0,
+        covariance_df=6.0,
+        covariance_scale=40.0,
+    )
+    spec = mc.MixtureSpec("velocity ~ 1", n_components=k, covariance_by=by, priors=priors)
+    data = Path(__file__).parent / "reference" / "galaxies.csv"
+    fit = mc.fit(spec, data, backend="pymc", seed=1, sampler="smc", draws=2000, chains=4)
+    found = fit.tree["sample_stats"]["log_marginal_likelihood"].to_numpy()
+    assert np.abs(found.mean() - evidence) < 0.3
+
+
 def test_original_units_agree_with_the_models_deterministics(table: pd.DataFrame) -> None:
     """Draws are converted by NumPy, the model's Deterministics by PyTensor."""
     wide = table.assign(y2=np.sin(np.arange(len(table))) + table["y"], y3=table["x"] ** 2)

@@ -188,6 +188,7 @@ def compare(*fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100)
         invariant=invariant,
         divergences=int(other.tree["sample_stats"]["diverging"].sum()),
         thresholds=thresholds,
+        approximate=other.status == "approximate",
     )
     return Comparison(
         em=em,

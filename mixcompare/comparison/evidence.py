@@ -15,6 +15,16 @@ from mixcompare.fit import Fit
 from mixcompare.labels import Switching
 from mixcompare.panel import FloatArray
 
+WORSE_OPTIMUM = "EM stopped at a worse optimum"
+UNBOUNDED = "unbounded likelihood near a draw"
+MODES = "chains in different modes"
+SEVERAL = "several modes"
+UNVISITED = "no draw belongs to EM's mode"
+NOT_CONVERGED = "not converged"
+APPROXIMATE = "draws from an approximation"
+PRIOR = "prior pull"
+SKEWED = "skewed posterior"
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -87,6 +97,7 @@ class Evidence:
     invariant: dict[str, float]
     divergences: int
     thresholds: Thresholds
+    approximate: bool = False
 
     @property
     def worse_optimum(self) -> bool:
@@ -112,6 +123,13 @@ class Evidence:
     @property
     def converged(self) -> bool:
         """Whether every aligned parameter meets the R-hat and ESS thresholds."""
+        if self.approximate:
+            return False
         worst = np.nanmax([self.estimates["r_hat"].max(), *self.invariant.values()])
         enough = self.estimates["ess_bulk"].min() >= self.thresholds.ess
         return bool(worst <= self.thresholds.r_hat and enough and not self.divergences)
+
+    @property
+    def unconverged(self) -> str:
+        """Why draws that have not converged cannot be relied on."""
+        return APPROXIMATE if self.approximate else NOT_CONVERGED

@@ -19,17 +19,19 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from mixcompare.comparison.evidence import Evidence
+from mixcompare.comparison.evidence import (
+    APPROXIMATE,
+    MODES,
+    NOT_CONVERGED,
+    PRIOR,
+    SEVERAL,
+    SKEWED,
+    UNBOUNDED,
+    UNVISITED,
+    WORSE_OPTIMUM,
+    Evidence,
+)
 from mixcompare.comparison.several import side_by_side
-
-WORSE_OPTIMUM = "EM stopped at a worse optimum"
-UNBOUNDED = "unbounded likelihood near a draw"
-MODES = "chains in different modes"
-SEVERAL = "several modes"
-UNVISITED = "no draw belongs to EM's mode"
-NOT_CONVERGED = "not converged"
-PRIOR = "prior pull"
-SKEWED = "skewed posterior"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,13 @@ def judge_optimum(e: Evidence) -> Verdict:
 
 def judge_convergence(e: Evidence) -> Verdict:
     """Chains must agree with one another before they can be compared with anything."""
+    if e.approximate:
+        return Verdict(
+            "MCMC convergence",
+            "caution",
+            APPROXIMATE,
+            "The draws are from an approximation of the posterior; nothing shows how good it is.",
+        )
     r_hat, ess = float(e.estimates["r_hat"].max()), float(e.estimates["ess_bulk"].min())
     invariant = ", ".join(f"{name} {value:.3f}" for name, value in e.invariant.items())
     found = (
@@ -178,9 +187,9 @@ def judge_estimates(e: Evidence) -> Verdict:
     )
     if beyond == 0:
         verdict = "agree" if e.converged else "caution"
-        return Verdict("estimates", verdict, "" if e.converged else NOT_CONVERGED, found)
+        return Verdict("estimates", verdict, "" if e.converged else e.unconverged, found)
     reason, because = _likely_reason(e)
-    verdict = "caution" if reason == NOT_CONVERGED else "differ"
+    verdict = "caution" if reason == e.unconverged else "differ"
     return Verdict("estimates", verdict, reason, f"{found} {because}")
 
 
@@ -192,6 +201,8 @@ def _likely_reason(e: Evidence) -> tuple[str, str]:
         return MODES, "The chains have not mixed, so that their mean describes no mode."
     if e.unvisited:
         return UNVISITED, "No draw climbs to EM's estimate, so the backends describe other modes."
+    if e.approximate:
+        return APPROXIMATE, "An approximation of the posterior cannot settle a difference."
     if not e.converged:
         return NOT_CONVERGED, "The chains have not converged, so the difference may be noise."
     if e.several_modes:
@@ -280,7 +291,7 @@ def judge_likelihoods(e: Evidence) -> Verdict:
     if abs(off) <= e.thresholds.mean_log_likelihood:
         return Verdict("likelihoods", "agree", "", found)
     reason, _ = _likely_reason(e)
-    verdict = "caution" if reason == NOT_CONVERGED else "differ"
+    verdict = "caution" if reason == e.unconverged else "differ"
     return Verdict("likelihoods", verdict, reason, found)
 
 

@@ -1,4 +1,4 @@
-"""The posterior by MCMC: PyMC's model language, nutpie's or PyMC's NUTS."""
+"""The posterior by MCMC: PyMC's model language and the samplers that understand it."""
 
 from __future__ import annotations
 
@@ -44,4 +44,4 @@ def run(
         ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fit`.
     """
     mixture = build_mixture(spec, prepared)
-    return build_outcome(spec, prepared, mixture, sample(mixture, options, seed))
+    return build_outcome(spec, prepared, mixture, sample(mixture, options, seed), options)

@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import xarray as xr
+from scipy.special import logsumexp
 
-from mixcompare.panel import FloatArray
+from mixcompare.backends.pymc.options import Options
+from mixcompare.panel import FloatArray, IntArray
 from mixcompare.summary import convergence
 
 R_HAT_LIMIT: Final = 1.01
@@ -46,6 +49,8 @@ def diagnose(
     measures = convergence(np.concatenate([aligned, log_likelihood[..., None]], axis=-1))
     r_hat, ess = measures["r_hat"], measures["ess_bulk"]
     labels = [*names, "the log-likelihood"]
+    if np.isnan(r_hat).all():
+        return "not converged", f"{chains} chain of {draws} draws: R-hat needs two chains."
     worst, scarce = int(np.nanargmax(r_hat)), int(np.nanargmin(ess))
     divergent = int(diverging.sum())
     evidence = (
@@ -73,8 +78,60 @@ def _missed(r_hat: float, ess: float, wanted: int, divergent: int) -> str:
 def _modes(r_hat: float, log_likelihood: FloatArray) -> str:
     if not r_hat > _MODES_APART:
         return ""
-    means = ", ".join(f"{value:.1f}" for value in log_likelihood.mean(axis=1))
+    levels = "; ".join(
+        f"{_chains(members)} at {log_likelihood[members].mean():.1f}"
+        for members in occupancy(log_likelihood)
+    )
     return (
         f" The chains sit in different modes: the log-likelihood, which does not depend on "
-        f"labels, has R-hat {r_hat:.2f} and means {means} by chain."
+        f"labels, has R-hat {r_hat:.2f} and means by chain: {levels}. No relabelling can undo this."
     )
+
+
+def occupancy(log_likelihood: FloatArray) -> list[IntArray]:
+    """Chains by mode, the highest log-likelihood first.
+
+    Chains are told apart where successive means differ by more than the draws of a chain
+    spread (twice their mean standard deviation).
+
+    Parameters
+    ----------
+    log_likelihood
+        (C, S) summed over units.
+    """
+    means = log_likelihood.mean(axis=1)
+    order = np.argsort(-means, kind="stable")
+    gaps = -np.diff(means[order])
+    apart = np.flatnonzero(gaps > 2 * log_likelihood.std(axis=1).mean())
+    return [np.sort(members) for members in np.split(order, apart + 1)]
+
+
+def _chains(members: IntArray) -> str:
+    numbers = ", ".join(str(c + 1) for c in members)
+    return f"chain{'s' if len(members) > 1 else ''} {numbers}"
+
+
+def approximation(sampler: str, draws: int) -> str:
+    """What there is to say of draws that are not the posterior's."""
+    return (
+        f"{draws} draws from {sampler}'s approximation of the posterior, a cheap look: it may miss "
+        "modes and understate spread, and nothing here can tell. Sample with a NUTS sampler before "
+        "relying on it."
+    )
+
+
+def remarks(options: Options, stats: xr.Dataset) -> str:
+    """What else a reader has to know of a run."""
+    notes = []
+    if options.init == "em":
+        notes.append(
+            " Chains started near given parameters (init='em'), so they are no evidence that these "
+            "were found independently."
+        )
+    if "log_marginal_likelihood" in stats:
+        evidence = stats["log_marginal_likelihood"].to_numpy()
+        notes.append(
+            f" Log marginal likelihood {logsumexp(evidence) - np.log(len(evidence)):.2f} "
+            f"(by chain {evidence.min():.2f} to {evidence.max():.2f})."
+        )
+    return "".join(notes)

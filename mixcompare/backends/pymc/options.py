@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from mixcompare.errors import OptionError
 
-Sampler = Literal["nutpie", "pymc"]
+Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax", "smc", "pathfinder", "advi"]
+Init = Literal["overdispersed", "prior", "em"]
+
+# What each sampler needs beside PyMC, and the extra of this package that installs it.
+EXTRAS: Final = {
+    "numpyro": ("numpyro", "jax"),
+    "blackjax": ("blackjax", "jax"),
+    "pathfinder": ("pymc_extras", "pathfinder"),
+}
+# Draws of these are from an approximation, a cheap look at the posterior.
+APPROXIMATIONS: Final = ("pathfinder", "advi")
 
 # Fewer draws give no R-hat and no effective sample size.
 _FEWEST_DRAWS = 10
@@ -20,23 +31,36 @@ class Options:
     With nutpie a process compiles a model's structure once (numbers of classes, covariates
     and outcomes, covariance, common coefficients, membership), for up to a minute and a
     half the first time on a machine; data, their sizes and priors' numbers are then exchanged.
-    PyMC's own sampler compiles for some seconds in every fit.
+    The other samplers compile for some seconds in every fit.
 
     Parameters
     ----------
     draws, tune
-        Kept draws and adaptation steps of each chain.
+        Kept draws and adaptation steps of each chain. Sequential Monte Carlo and the
+        approximations have no adaptation steps.
     chains
-        Number of chains.
+        Number of chains; for ``"smc"`` independent runs of ``draws`` particles. The
+        approximations give one.
     cores
         Chains that run at a time. None: as many as there are cores for nutpie, whose
-        chains are threads; one for PyMC's own sampler, whose chains would be processes
+        chains are threads; one for PyMC's own samplers, whose chains would be processes
         that import the calling script again.
     sampler
-        ``"nutpie"`` (Rust, compiled with numba) or ``"pymc"``, PyMC's own NUTS.
+        The No-U-Turn sampler of ``"nutpie"`` (Rust, compiled with numba), ``"pymc"``,
+        ``"numpyro"`` or ``"blackjax"`` (both JAX); ``"smc"``, sequential Monte Carlo from the
+        prior to the posterior, which can cross between modes and gives the log marginal
+        likelihood; or a cheap look, ``"pathfinder"`` (Zhang et al. 2022) or mean-field
+        ``"advi"`` (Kucukelbir et al. 2017), whose fits have the status ``"approximate"``.
+    init
+        Where chains start: ``"overdispersed"`` about the pooled fit, ``"prior"`` draws, or
+        ``"em"`` near `initial`, which the fit's message then says. Sequential Monte Carlo
+        always starts from the prior.
+    initial
+        For ``init="em"``: a `Fit`, or a mapping with ``weights``, ``coefficients``,
+        ``covariance`` and, with membership covariates, ``membership_coefficients``.
     target_accept
-        Acceptance rate that the step size is adapted to; above the usual 0.8 because
-        components that hold little data have curved posteriors.
+        Acceptance rate that the step size of the No-U-Turn samplers is adapted to; above
+        the usual 0.8 because components that hold little data have curved posteriors.
     progress
         Whether a progress bar is shown; None: when standard error is a terminal.
 
@@ -51,6 +75,8 @@ class Options:
     chains: int = 4
     cores: int | None = None
     sampler: Sampler = "nutpie"
+    init: Init = "overdispersed"
+    initial: Any = None
     target_accept: float = 0.9
     progress: bool | None = None
 
@@ -59,13 +85,29 @@ class Options:
             _whole_number(name, getattr(self, name), lowest)
         if self.cores is not None:
             _whole_number("cores", self.cores, 1)
-        if self.sampler not in get_args(Sampler):
+        for name, allowed in (("sampler", get_args(Sampler)), ("init", get_args(Init))):
+            if getattr(self, name) not in allowed:
+                raise OptionError(
+                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}."
+                )
+        _installed(self.sampler)
+        if (self.init == "em") != (self.initial is not None):
             raise OptionError(
-                f"sampler must be one of {', '.join(get_args(Sampler))}, not {self.sampler!r}."
+                "init='em' needs initial=, a fit or its parameters, and nothing else takes it: "
+                f"init is {self.init!r} and initial {'not ' * (self.initial is None)}given."
             )
         _rate("target_accept", self.target_accept)
         if self.progress not in (None, True, False):
             raise OptionError(f"progress must be true, false or None, not {self.progress!r}.")
+
+
+def _installed(sampler: str) -> None:
+    package, extra = EXTRAS.get(sampler, ("pymc", ""))
+    if importlib.util.find_spec(package) is None:
+        raise OptionError(
+            f"sampler={sampler!r} needs the package {package}, which is not installed: pip install "
+            f"'mixcompare[{extra}]', or take sampler='nutpie'."
+        )
 
 
 def _whole_number(name: str, value: object, lowest: int) -> None:

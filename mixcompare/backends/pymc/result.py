@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 
 from mixcompare import labels
-from mixcompare.backends.pymc.diagnosis import diagnose
+from mixcompare.backends.pymc.diagnosis import approximation, diagnose, remarks
 from mixcompare.backends.pymc.evaluate import Evaluation, evaluate
 from mixcompare.backends.pymc.mixture import Mixture
+from mixcompare.backends.pymc.options import APPROXIMATIONS, Options
 from mixcompare.backends.pymc.prior import log_prior
 from mixcompare.backends.pymc.sampling import Draws
 from mixcompare.compress import PreparedPanel
@@ -23,7 +24,7 @@ _SAMPLE = ("chain", "draw")
 
 
 def build_outcome(
-    spec: MixtureSpec, prepared: PreparedPanel, mixture: Mixture, draws: Draws
+    spec: MixtureSpec, prepared: PreparedPanel, mixture: Mixture, draws: Draws, options: Options
 ) -> Outcome:
     """Evaluate, align and judge the draws.
 
@@ -35,8 +36,10 @@ def build_outcome(
         Its model.
     draws
         What the sampler gave.
+    options
+        How it was run.
     """
-    sample_shape = draws.stats["lp"].shape
+    sample_shape = draws.shape
     variables = {name: _merged(value) for name, value in draws.variables.items()}
     evaluation = evaluate(mixture, variables, int(np.prod(sample_shape)))
     prior = log_prior(mixture, variables, evaluation.parameters)
@@ -54,14 +57,27 @@ def build_outcome(
             coords, responsibilities=labels.permute(tau, permutation, axis=-1).mean(axis=(0, 1))
         )
     )
+    status, message = _judge(spec, prepared, groups, aligned, draws, options)
+    return Outcome(groups, status, message + remarks(options, draws.stats))
+
+
+def _judge(
+    spec: MixtureSpec,
+    prepared: PreparedPanel,
+    groups: dict[str, xr.Dataset],
+    aligned: xr.Dataset,
+    draws: Draws,
+    options: Options,
+) -> tuple[str, str]:
+    if options.sampler in APPROXIMATIONS:
+        return "approximate", approximation(options.sampler, draws.shape[1])
     parameters = reported_parameters(spec, prepared)
-    status, message = diagnose(
+    return diagnose(
         [parameter.name for parameter in parameters],
         flatten(aligned, parameters),
         groups["log_likelihood"]["outcomes"].sum("unit").to_numpy(),
         draws.stats["diverging"].to_numpy(),
     )
-    return Outcome(groups, status, message)
 
 
 def _groups(
@@ -72,7 +88,7 @@ def _groups(
     prior: dict[str, FloatArray],
 ) -> dict[str, xr.Dataset]:
     """Everything that is known before alignment."""
-    shape = draws.stats["lp"].shape
+    shape = draws.shape
     sample = _sample_coords(shape)
     coords = {**coordinates(spec, prepared), **sample}
 
@@ -103,9 +119,9 @@ def _groups(
 
 def _align(groups: dict[str, xr.Dataset], responsibilities: FloatArray) -> IntArray:
     """Permutations (C, S, K) that align all draws, numbered by the mean weights."""
-    lp = groups["sample_stats"]["lp"].to_numpy()
+    log_posterior = groups["sample_stats"]["log_posterior"].to_numpy()
     weights = groups["posterior"]["weights"].to_numpy()
-    best = np.unravel_index(int(np.argmax(lp)), lp.shape)
+    best = np.unravel_index(int(np.argmax(log_posterior)), log_posterior.shape)
     permutation = labels.align_draws(responsibilities, responsibilities[best])
     mean = labels.permute(weights, permutation, axis=-1).mean(axis=(0, 1))
     return labels.compose(permutation, labels.by_weight(mean))
