@@ -22,6 +22,8 @@ from mixcompare.spec import MixtureSpec, Priors
 
 if TYPE_CHECKING:
     from mixcompare.auditing import Audit, TraceError, audit
+    from mixcompare.checking.posterior_predictive import PredictiveCheck, posterior_predictive
+    from mixcompare.checking.prior_predictive import PriorPredictive, prior_predictive
     from mixcompare.delta import delta_method
     from mixcompare.prediction import predict, prediction_table, predictive_draws
     from mixcompare.resampling import bootstrap
@@ -38,6 +40,8 @@ __all__ = [
     "MixtureSpec",
     "OptionError",
     "Panel",
+    "PredictiveCheck",
+    "PriorPredictive",
     "Priors",
     "Selection",
     "SpecificationError",
@@ -51,23 +55,29 @@ __all__ = [
     "describe_priors",
     "fit",
     "load",
+    "posterior_predictive",
     "predict",
     "prediction_table",
     "predictive_draws",
+    "prior_predictive",
     "select",
 ]
 
 # Imported when first used: few sessions need them and all would pay for them.
 _LAZY = {
     "Audit": "mixcompare.auditing",
+    "PredictiveCheck": "mixcompare.checking.posterior_predictive",
+    "PriorPredictive": "mixcompare.checking.prior_predictive",
     "Selection": "mixcompare.selection",
     "TraceError": "mixcompare.auditing",
     "audit": "mixcompare.auditing",
     "bootstrap": "mixcompare.resampling",
     "delta_method": "mixcompare.delta",
+    "posterior_predictive": "mixcompare.checking.posterior_predictive",
     "predict": "mixcompare.prediction",
     "prediction_table": "mixcompare.prediction",
     "predictive_draws": "mixcompare.prediction",
+    "prior_predictive": "mixcompare.checking.prior_predictive",
     "select": "mixcompare.selection",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import SpecificationError
 from mixcompare.panel import FloatArray, build_panel
-from mixcompare.prior_spec import ByCovariate
+from mixcompare.prior_spec import ByCovariate, Priors
 from mixcompare.spec import MixtureSpec
 
 # Means this many sds from zero tie the priors of intercept and slope to one another.
@@ -76,6 +76,34 @@ def resolve_priors(spec: MixtureSpec, prepared: PreparedPanel) -> ResolvedPriors
         covariance_df=float(m + 2) if degrees is None else degrees,
         covariance_scale=_covariance_scale(spec, prepared),
     )
+
+
+def explicit_priors(spec: MixtureSpec, prepared: PreparedPanel) -> MixtureSpec:
+    """The specification with its priors as numbers, so that other data do not move them.
+
+    Defaults are scaled to the data; a fit to other data, such as those without one unit or
+    simulated ones, would have another prior. Only that of membership covariates remains
+    scaled, to the units' covariates.
+    """
+    priors = resolve_priors(spec, prepared)
+    return replace(
+        spec,
+        priors=Priors(
+            concentration=priors.concentration,
+            coefficient_mean=_named(priors.coefficient_mean, prepared),
+            coefficient_sd=_named(priors.coefficient_sd, prepared),
+            membership_sd=spec.priors.membership_sd,
+            covariance_df=priors.covariance_df,
+            covariance_scale=tuple(tuple(map(float, row)) for row in priors.covariance_scale),
+        ),
+    )
+
+
+def _named(values: FloatArray, prepared: PreparedPanel) -> dict[str, dict[str, float]]:
+    return {
+        covariate: dict(zip(prepared.outcome_names, map(float, row), strict=True))
+        for covariate, row in zip(prepared.covariate_names, values, strict=True)
+    }
 
 
 def describe_priors(spec: MixtureSpec, data: Any) -> pd.DataFrame:

@@ -48,15 +48,39 @@ def simulate(
             f"for {k} classes the panel needs coefficients of shape {(k, p, m)} and covariances of "
             f"shape {(k, m, m)}, not {coefficients.shape} and {covariance.shape}."
         )
-    classes = _classes(panel, weights, membership_coefficients, rng)
+    classes = _classes(panel, weights, membership_coefficients, rng).astype(np.intp)
+    outcomes = draw_outcomes(panel, classes, coefficients, covariance, rng)
+    return replace(panel, outcomes=outcomes), classes
+
+
+def draw_outcomes(
+    panel: Panel,
+    classes: IntArray,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draw every row given its unit's class.
+
+    Parameters
+    ----------
+    classes
+        (G,) classes of the units, counted from 0.
+    coefficients, covariance
+        (K, p, m) and (K, m, m), in the data's units.
+
+    Returns
+    -------
+    (N, m) outcomes, without effects of absorbed cells.
+    """
     noise = rng.normal(size=panel.outcomes.shape)
     outcomes = np.empty_like(panel.outcomes)
     by_row = classes[panel.unit]
-    for c in range(k):
+    for c in range(len(coefficients)):
         own = by_row == c
         root = np.linalg.cholesky(covariance[c])
         outcomes[own] = panel.covariates[own] @ coefficients[c] + noise[own] @ root.T
-    return replace(panel, outcomes=outcomes), classes.astype(np.intp)
+    return outcomes
 
 
 def _classes(

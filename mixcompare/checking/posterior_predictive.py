@@ -1,0 +1,230 @@
+"""Does the model reproduce what it was fitted to? Posterior predictive checks by class.
+
+For a sample of the posterior's draws every unit's class is drawn from its responsibilities,
+and the unit's rows are drawn again given that class. A statistic by class then depends on
+the draw for observed and replicated outcomes alike, and their comparison draw by draw is the
+posterior predictive check of a discrepancy (Gelman, Meng & Stern 1996). Its p-values are
+conservative, for the data were used twice: near 0 or 1 they mean misfit, elsewhere little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixcompare import labels
+from mixcompare.checking.discrepancies import (
+    STATISTICS,
+    Layout,
+    layout,
+    statistics,
+    tail_probability,
+)
+from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit, permute_posterior
+from mixcompare.labels import IntArray
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.simulate import draw_outcomes
+
+# A p-value nearer than this to 0 or 1 is a misfit.
+TAIL: Final = 0.005
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replicate:
+    """One draw's replication.
+
+    Attributes
+    ----------
+    classes
+        (G,) classes of the units, counted from 0.
+    expected, outcomes
+        (N, m) means of the rows given the class, and replicated rows.
+    """
+
+    classes: IntArray
+    expected: FloatArray
+    outcomes: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictiveCheck:
+    """What `posterior_predictive` finds.
+
+    Attributes
+    ----------
+    table
+        One row per class, outcome and statistic: observed (mean over draws), replicated
+        (mean), lower and upper (95 % of the replicated), p (share of draws whose
+        replicated statistic is the larger) and misfit (p beyond `TAIL`).
+    sentence
+        The table in short.
+    tree
+        Groups ``posterior_predictive`` with outcomes (chain, draw, row, outcome) and classes
+        (chain, draw, unit), counted from 1, and ``observed_data``, as ArviZ expects them; rows
+        as in the panel. Only the first draws where all would not fit in memory.
+    """
+
+    table: pd.DataFrame
+    sentence: str
+    tree: xr.DataTree
+
+    def __repr__(self) -> str:
+        return f"<mixcompare.PredictiveCheck {self.sentence}>"
+
+
+def posterior_predictive(
+    fit: Fit, *, draws: int = 400, seed: int = 0, permutation: IntArray | None = None
+) -> PredictiveCheck:
+    """Check a posterior by data replicated from it.
+
+    Parameters
+    ----------
+    fit
+        A fit with a posterior.
+    draws
+        How many of the posterior's draws are used, evenly spaced.
+    seed
+        Root of the random numbers.
+    permutation
+        (chain, draw, K) that align the draws; by default the fit's own.
+
+    Returns
+    -------
+    PredictiveCheck
+        Cell effects that are absorbed are not part of the model: outcomes are then
+        replicated without and compared less their cells' means. Unit weights play no part:
+        every unit counts once.
+
+    Raises
+    ------
+    OptionError
+        If the fit has no posterior or draws is not positive.
+    """
+    if "posterior" not in fit.tree.children:
+        raise OptionError(f"posterior_predictive needs a posterior, not a fit by {fit.backend!r}.")
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
+        raise OptionError(f"draws must be a whole number, at least 1, not {draws!r}.")
+    if permutation is None:
+        permutation = fit.tree["alignment"]["permutation"].to_numpy()
+    panel = fit.panel
+    rows = layout(panel)
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    observed: list[FloatArray] = []
+    replicated: list[FloatArray] = []
+    kept: list[Replicate] = []
+    most = max(1, KEPT_VALUES // panel.outcomes.size)
+    for replicate in replicates(fit, permutation, draws, rng):
+        pair = _pair(rows, replicate, fit.spec.n_components)
+        observed.append(pair[0])
+        replicated.append(pair[1])
+        if len(kept) < most:
+            kept.append(replicate)
+    table = _table(np.array(observed), np.array(replicated), fit)
+    return PredictiveCheck(table, _sentence(table), _tree(panel, kept))
+
+
+def replicates(
+    fit: Fit, permutation: IntArray, draws: int, rng: np.random.Generator
+) -> Iterator[Replicate]:
+    """Replicate a fit's data from evenly spaced draws of its posterior, labels aligned."""
+    posterior = permute_posterior(fit.tree["posterior"].to_dataset(), permutation)
+    drawn = fit.tree["membership"]["responsibilities"].to_numpy()
+    chains, length = permutation.shape[:2]
+    panel = fit.panel
+    chosen = np.unique(np.linspace(0, chains * length - 1, draws).astype(np.intp))
+    coefficients, covariance = (
+        posterior[name].to_numpy().reshape(chains * length, *posterior[name].shape[2:])
+        for name in ("coefficients", "covariance")
+    )
+    for s in chosen:
+        at = divmod(int(s), length)
+        tau = labels.permute(drawn[at], permutation[at], axis=-1)
+        classes = (tau.cumsum(axis=1) < rng.random((len(tau), 1))).sum(axis=1)
+        classes = np.minimum(classes, tau.shape[1] - 1).astype(np.intp)
+        yield Replicate(
+            classes,
+            _expected(panel, classes, coefficients[s]),
+            draw_outcomes(panel, classes, coefficients[s], covariance[s], rng),
+        )
+
+
+def _expected(panel: Panel, classes: IntArray, coefficients: FloatArray) -> FloatArray:
+    by_class = np.stack([panel.covariates @ b for b in coefficients])
+    return np.asarray(by_class[classes[panel.unit], np.arange(panel.n_rows)])
+
+
+def _pair(rows: Layout, replicate: Replicate, k: int) -> tuple[FloatArray, FloatArray]:
+    """Statistics of observed and replicated outcomes by class, all classes together last."""
+    both = []
+    for outcomes in (rows.panel.outcomes, replicate.outcomes):
+        values = rows.within(outcomes)
+        residuals = rows.within(outcomes - replicate.expected)
+        by_class = statistics(rows, values, residuals, replicate.classes, k)
+        together = statistics(rows, values, residuals, np.zeros_like(replicate.classes), 1)
+        both.append(np.concatenate([by_class, together], axis=1))
+    return both[0], both[1]
+
+
+def _table(observed: FloatArray, replicated: FloatArray, fit: Fit) -> pd.DataFrame:
+    p = tail_probability(observed, replicated)
+    k = fit.spec.n_components
+    lines: list[dict[str, Any]] = []
+    for c, name in enumerate([*(str(i + 1) for i in range(k)), "all"]):
+        for j, outcome in enumerate(fit.outcome_names):
+            for i, statistic in enumerate(STATISTICS):
+                if not np.isfinite(p[i, c, j]):
+                    continue
+                values = replicated[:, i, c, j]
+                lower, upper = np.nanquantile(values, [0.025, 0.975])
+                lines.append(
+                    {
+                        "class": name,
+                        "outcome": outcome,
+                        "statistic": statistic,
+                        "observed": np.nanmean(observed[:, i, c, j]),
+                        "replicated": np.nanmean(values),
+                        "lower": lower,
+                        "upper": upper,
+                        "p": p[i, c, j],
+                        "misfit": bool(min(p[i, c, j], 1 - p[i, c, j]) < TAIL),
+                    }
+                )
+    return pd.DataFrame(lines)
+
+
+def _sentence(table: pd.DataFrame) -> str:
+    misfits = table[table["misfit"]]
+    if misfits.empty:
+        return (
+            f"None of {len(table)} statistics by class tells replicated from observed data "
+            f"(posterior predictive p below {TAIL:g} or above {1 - TAIL:g})."
+        )
+    listed = [
+        f"{line['statistic']} of {line['outcome']} in "
+        f"{'all classes together' if line['class'] == 'all' else 'class ' + line['class']} is "
+        f"{line['observed']:.4g}, replicated {line['replicated']:.4g}"
+        for line in misfits.head(3).to_dict("records")
+    ]
+    more = f"; and {len(misfits) - 3} more" if len(misfits) > 3 else ""
+    return (
+        f"{len(misfits)} of {len(table)} statistics tell replicated from observed data: "
+        f"{'; '.join(listed)}{more}. By chance alone up to {2 * TAIL * len(table):.2g} would."
+    )
+
+
+def _tree(panel: Panel, kept: list[Replicate]) -> xr.DataTree:
+    tree = predictive_tree("posterior_predictive", panel, [r.outcomes for r in kept])
+    classes = np.stack([replicate.classes + 1 for replicate in kept])[None]
+    tree["posterior_predictive"] = tree["posterior_predictive"].assign(
+        classes=xr.DataArray(
+            classes, dims=("chain", "draw", "unit"), coords={"unit": panel.unit_labels}
+        )
+    )
+    return tree

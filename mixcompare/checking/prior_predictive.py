@@ -1,0 +1,198 @@
+"""Could the model, before it saw them, have produced the data? Prior predictive checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixcompare.checking.discrepancies import Layout, layout, tail_probability, unit_means
+from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
+from mixcompare.compress import compress
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit, coordinates, parameter_dataset
+from mixcompare.panel import FloatArray, Missing, Panel, build_panel
+from mixcompare.prior_draws import draw_priors
+from mixcompare.simulate import simulate
+from mixcompare.spec import MixtureSpec
+
+# Statistics outside this central share of the prior predictive are a surprise.
+CENTRAL: Final = 0.99
+# A prior whose data spread this many times wider than the observed says nearly nothing.
+WIDE: Final = 10.0
+_SPREADS: Final = ("sd", "sd between units")
+STATISTICS: Final = ("mean", "sd", "minimum", "maximum", "sd between units")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriorPredictive:
+    """What `prior_predictive` finds.
+
+    Attributes
+    ----------
+    table
+        One row per outcome and statistic: observed, median, lower and upper (95 % of
+        the prior predictive), p (share of draws above the observed) and surprise: the
+        observed lies outside the central `CENTRAL`, and not because it spreads less than
+        the prior's data, which only shows a wide prior.
+    sentence
+        Whether the data are plausible under the prior, in words.
+    tree
+        Groups ``prior`` (chain, draw, ...) with parameters named as in a posterior,
+        ``prior_predictive`` with outcomes (chain, draw, row, outcome) and ``observed_data``.
+        Only the first draws' outcomes where all would not fit in memory.
+    """
+
+    table: pd.DataFrame
+    sentence: str
+    tree: xr.DataTree
+
+    @property
+    def plausible(self) -> bool:
+        """Whether no statistic of the data is a surprise under the prior."""
+        return not bool(self.table["surprise"].any())
+
+    def attach(self, fit: Fit) -> Fit:
+        """A fit that holds the groups ``prior`` and ``prior_predictive`` too, as ArviZ expects."""
+        tree = fit.tree.copy()
+        for name in ("prior", "prior_predictive", "observed_data"):
+            tree[name] = self.tree[name].copy()
+        return Fit(tree)
+
+    def __repr__(self) -> str:
+        return f"<mixcompare.PriorPredictive {self.sentence}>"
+
+
+def prior_predictive(
+    spec: MixtureSpec,
+    data: Any,
+    *,
+    draws: int = 500,
+    seed: int = 0,
+    missing: Missing = "error",
+) -> PriorPredictive:
+    """Draw parameters from the prior and outcomes for the design of the data.
+
+    Parameters
+    ----------
+    spec
+        The model and its priors. Defaults are scaled to the data, so that these are
+        plausible nearly always; the check is of priors that somebody has chosen.
+    data, missing
+        As for `mixcompare.fit`.
+    draws
+        Number of draws.
+    seed
+        Root of the random numbers.
+
+    Returns
+    -------
+    PriorPredictive
+        Outcomes are without effects of absorbed cells, and statistics of outcomes are less
+        their cells' means. Unit weights play no part: every unit counts once.
+
+    Raises
+    ------
+    OptionError
+        If draws is not positive.
+    MixCompareError
+        If the data do not suit the specification.
+    """
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
+        raise OptionError(f"draws must be a whole number, at least 1, not {draws!r}.")
+    panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
+    prepared = compress(panel)
+    parameter_seed, outcome_seed = np.random.SeedSequence(seed).spawn(2)
+    parameters = draw_priors(spec, prepared, draws, np.random.default_rng(parameter_seed))
+    rows = layout(panel)
+    found: list[FloatArray] = []
+    kept: list[FloatArray] = []
+    for outcomes in _outcomes(panel, parameters, np.random.default_rng(outcome_seed)):
+        found.append(_statistics(rows, outcomes))
+        if len(kept) * outcomes.size < KEPT_VALUES:
+            kept.append(outcomes)
+    table = _table(panel, _statistics(rows, panel.outcomes), np.stack(found))
+    sample = {"chain": np.zeros(1, dtype=int), "draw": np.arange(draws)}
+    coords = {**coordinates(spec, prepared), **sample}
+    arrays = {name: values[None] for name, values in parameters.items()}
+    tree = predictive_tree("prior_predictive", panel, kept)
+    tree["prior"] = xr.DataTree(parameter_dataset(coords, ("chain", "draw"), **arrays))
+    return PriorPredictive(table, _sentence(table, panel, draws), tree)
+
+
+def _outcomes(
+    panel: Panel, parameters: dict[str, FloatArray], rng: np.random.Generator
+) -> Iterator[FloatArray]:
+    """Outcomes (N, m) of each draw."""
+    odds = parameters.get("membership_coefficients")
+    weights, b, sigma = (parameters[n] for n in ("weights", "coefficients", "covariance"))
+    for s in range(len(weights)):
+        own = None if odds is None else odds[s]
+        yield simulate(panel, weights[s], b[s], sigma[s], rng, own)[0].outcomes
+
+
+def _statistics(rows: Layout, outcomes: FloatArray) -> FloatArray:
+    """(len(STATISTICS), m); NaN where a statistic says nothing of the panel."""
+    values, panel = rows.within(outcomes), rows.panel
+    between = unit_means(panel, values).std(axis=0)
+    absorbed = rows.counts is not None
+    nothing = np.full(values.shape[1], np.nan)
+    return np.stack(
+        [
+            nothing if absorbed else values.mean(axis=0),
+            values.std(axis=0),
+            values.min(axis=0),
+            values.max(axis=0),
+            nothing if absorbed or panel.n_units == panel.n_rows else between,
+        ]
+    )
+
+
+def _table(panel: Panel, observed: FloatArray, drawn: FloatArray) -> pd.DataFrame:
+    p = tail_probability(np.broadcast_to(observed, drawn.shape), drawn)
+    lines: list[dict[str, Any]] = []
+    for j, outcome in enumerate(panel.outcome_names):
+        for i, statistic in enumerate(STATISTICS):
+            if np.isfinite(p[i, j]):
+                lower, median, upper = np.quantile(drawn[:, i, j], [0.025, 0.5, 0.975])
+                tail = p[i, j] if statistic in _SPREADS else min(p[i, j], 1 - p[i, j])
+                lines.append(
+                    {
+                        "outcome": outcome,
+                        "statistic": statistic,
+                        "observed": observed[i, j],
+                        "median": median,
+                        "lower": lower,
+                        "upper": upper,
+                        "p": p[i, j],
+                        "surprise": bool(tail < (1 - CENTRAL) / 2),
+                    }
+                )
+    return pd.DataFrame(lines)
+
+
+def _sentence(table: pd.DataFrame, panel: Panel, draws: int) -> str:
+    surprises = table[table["surprise"]]
+    if len(surprises):
+        listed = "; ".join(
+            f"{line['statistic']} of {line['outcome']} is {line['observed']:.4g} where 95 % of the "
+            f"prior's data have {line['lower']:.4g} to {line['upper']:.4g}"
+            for line in surprises.head(3).to_dict("records")
+        )
+        return f"The data are not plausible under the prior: {listed}."
+    plausible = (
+        f"The data are plausible under the prior: none of {len(table)} statistics of "
+        f"{', '.join(panel.outcome_names)} lies beyond the central {CENTRAL:.0%} of {draws} draws."
+    )
+    spread = table[table["statistic"] == "sd"]
+    ratio = float((spread["median"] / spread["observed"]).max())
+    if ratio > WIDE:
+        return (
+            f"{plausible} The prior is wide: its data typically spread {ratio:.3g} times as far as "
+            "the observed."
+        )
+    return plausible

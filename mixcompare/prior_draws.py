@@ -1,0 +1,96 @@
+"""Draws from a specification's priors, in the data's own units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcompare.compress import PreparedPanel
+from mixcompare.panel import FloatArray
+from mixcompare.priors import ResolvedPriors, resolve_priors
+from mixcompare.spec import MixtureSpec
+
+
+def draw_priors(
+    spec: MixtureSpec, prepared: PreparedPanel, draws: int, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Draw every parameter from its prior.
+
+    Parameters
+    ----------
+    spec, prepared
+        The model and the panel that default priors are scaled to.
+    draws
+        S.
+
+    Returns
+    -------
+    Arrays named in `mixcompare.parameters.VARIABLES`: weights (S, K), coefficients
+    (S, K, p, m), covariance (S, K, m, m) and, with membership covariates,
+    membership_coefficients (S, K, c) against the first class, beside which weights are average
+    class probabilities. What classes share is repeated.
+    """
+    priors = resolve_priors(spec, prepared)
+    drawn = _class_probabilities(spec, prepared, priors, draws, rng)
+    drawn["coefficients"] = _coefficients(spec, prepared, priors, draws, rng)
+    drawn["covariance"] = _covariances(spec, priors, draws, rng)
+    return drawn
+
+
+def _class_probabilities(
+    spec: MixtureSpec,
+    prepared: PreparedPanel,
+    priors: ResolvedPriors,
+    draws: int,
+    rng: np.random.Generator,
+) -> dict[str, FloatArray]:
+    k = spec.n_components
+    if priors.membership_precision is None:
+        return {"weights": rng.dirichlet(np.full(k, priors.concentration), size=draws)}
+    assert prepared.concomitants is not None
+    standard = rng.normal(size=(draws, k, len(priors.membership_precision)))
+    standard -= standard.mean(axis=1, keepdims=True)
+    # L' a is standard normal where P = L L'.
+    root = np.linalg.cholesky(priors.membership_precision)
+    odds = np.linalg.solve(root.T, standard.swapaxes(-1, -2)).swapaxes(-1, -2)
+    scores = np.einsum("gc,skc->sgk", prepared.concomitants, odds)
+    relative = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    probabilities = relative / relative.sum(axis=-1, keepdims=True)
+    share = prepared.replicated / prepared.total_units
+    return {
+        "weights": np.einsum("g,sgk->sk", share, probabilities),
+        "membership_coefficients": odds - odds[:, :1],
+    }
+
+
+def _coefficients(
+    spec: MixtureSpec,
+    prepared: PreparedPanel,
+    priors: ResolvedPriors,
+    draws: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    shape = (draws, spec.n_components, *priors.coefficient_mean.shape)
+    values = rng.normal(priors.coefficient_mean, priors.coefficient_sd, size=shape)
+    common = np.isin(prepared.covariate_names, prepared.common_names)
+    values[:, :, common] = values[:, :1, common]
+    return values
+
+
+def _covariances(
+    spec: MixtureSpec, priors: ResolvedPriors, draws: int, rng: np.random.Generator
+) -> FloatArray:
+    from scipy.stats import invgamma, invwishart  # slow to import, needed by few
+
+    k, m = spec.n_components, len(priors.covariance_scale)
+    distinct = k if spec.covariance_by == "component" else 1
+    n, nu = draws * distinct, priors.covariance_df
+    if spec.covariance == "full":
+        law = invwishart(nu, priors.covariance_scale)
+        matrices = np.asarray(law.rvs(size=n, random_state=rng)).reshape(n, m, m)
+    else:
+        scale = np.diag(priors.covariance_scale) / 2
+        one = spec.covariance == "spherical"
+        variances = invgamma(nu / 2).rvs(size=(n, 1 if one else m), random_state=rng)
+        matrices = (variances * (scale.mean() if one else scale))[:, :, None] * np.eye(m)
+    by_class = matrices.reshape(draws, distinct, m, m)
+    return np.repeat(by_class, k // distinct, axis=1)

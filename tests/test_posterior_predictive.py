@@ -1,0 +1,127 @@
+"""Replicated data by class: the statistics by hand, and faults that must show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixcompare as mc
+from mixcompare.checking.discrepancies import layout, statistics, tail_probability
+from mixcompare.checking.posterior_predictive import posterior_predictive
+from mixcompare.panel import Panel
+from tests.stand_in_posterior import stand_in
+
+SPEC = mc.MixtureSpec("y ~ x", unit="unit", n_components=2)
+
+
+def table(noise: np.ndarray) -> pd.DataFrame:
+    """Two classes of 30 units of 8 rows with the given (60, 8) noise."""
+    unit = np.repeat(np.arange(60), 8)
+    x = np.tile(np.linspace(-1, 1, 8), 60)
+    means = np.where(unit < 24, 6 + 2 * x, -6 - x)
+    return pd.DataFrame({"unit": unit, "x": x, "y": means + noise.ravel()})
+
+
+def check(noise: np.ndarray, spec: mc.MixtureSpec = SPEC) -> pd.DataFrame:
+    em = mc.fit(spec, table(noise), starts=4, seed=1, progress=False)
+    fit = stand_in(em, draws=200, chains=2, switch_every=20, seed=3)
+    return posterior_predictive(fit, draws=400, seed=4).table
+
+
+def misfits(frame: pd.DataFrame) -> set[tuple[str, str]]:
+    chosen = frame[frame["misfit"]]
+    return set(zip(chosen["class"], chosen["statistic"], strict=True))
+
+
+def test_data_from_the_model_show_no_misfit() -> None:
+    noise = np.random.default_rng(0).normal(size=(60, 8))
+    frame = check(noise)
+    assert misfits(frame) == set()
+    assert len(frame) == 3 * 5  # two classes and all, five statistics
+    own = frame[(frame["class"] == "1") & (frame["statistic"] == "mean")].iloc[0]
+    observed = table(noise)["y"].to_numpy()[np.repeat(np.arange(60), 8) >= 24]
+    assert own["observed"] == pytest.approx(observed.mean())
+    assert own["lower"] < own["observed"] < own["upper"]
+
+
+def test_autocorrelation_within_units_is_found() -> None:
+    rng = np.random.default_rng(2)
+    noise = rng.normal(size=(60, 8))
+    for t in range(1, 8):
+        noise[:24, t] = 0.8 * noise[:24, t - 1] + 0.6 * noise[:24, t]
+    found = misfits(check(noise))
+    assert ("2", "lag-1 autocorrelation") in found
+    assert ("1", "lag-1 autocorrelation") not in found
+
+
+def test_levels_of_units_and_heavy_tails_are_found() -> None:
+    rng = np.random.default_rng(3)
+    levels = rng.normal(size=(60, 8)) + rng.normal(size=(60, 1))
+    assert {("1", "sd between units"), ("all", "sd between units")} <= misfits(check(levels))
+    tails = rng.normal(size=(60, 8))
+    tails[40, 3] += 12
+    assert ("1", "maximum") in misfits(check(tails))
+
+
+def test_absorbed_effects_are_left_out() -> None:
+    rng = np.random.default_rng(4)
+    spec = mc.MixtureSpec("y ~ x", unit="unit", absorb="unit", n_components=2)
+    noise = rng.normal(size=(60, 8)) + 100 * rng.normal(size=(60, 1))
+    frame = check(noise, spec)
+    assert misfits(frame) == set()
+    assert "sd between units" not in set(frame["statistic"])
+
+
+def test_statistics_by_hand() -> None:
+    # Two units in the first class; the third alone in the second. Rows are out of order.
+    outcomes = np.array([[1.0], [3.0], [2.0], [5.0], [7.0], [10.0]])
+    panel = Panel(
+        outcomes=outcomes,
+        covariates=np.ones((6, 1)),
+        unit=np.array([0, 0, 0, 1, 1, 2]),
+        unit_labels=np.arange(3),
+        cell=None,
+        row=np.array([2, 0, 1, 3, 4, 5]),
+        outcome_names=("y",),
+        covariate_names=("Intercept",),
+        variables={},
+    )
+    residuals = outcomes - 4.0
+    classes = np.array([0, 0, 1])
+    found = statistics(layout(panel), outcomes, residuals, classes, 2)[:, :, 0]
+    own = outcomes[:5, 0]
+    # In the table's order the first unit's residuals are -1, -2, -3.
+    first, second = np.array([-1.0, -2.0, 1.0]), np.array([-2.0, -3.0, 3.0])
+    correlation = first @ second / np.sqrt(first @ first * (second @ second))
+    expected = [own.mean(), own.std(ddof=1), 7.0, correlation, np.std([-2.0, 2.0], ddof=1)]
+    np.testing.assert_allclose(found[:, 0], expected)
+    np.testing.assert_allclose(found[:, 1], [10.0, np.nan, 10.0, np.nan, np.nan])
+
+
+def test_tail_probability_counts_ties_by_half_and_skips_what_is_missing() -> None:
+    observed = np.array([1.0, 1.0, 1.0, np.nan])
+    replicated = np.array([2.0, 1.0, 0.0, 5.0])
+    assert tail_probability(observed, replicated) == pytest.approx(0.5)
+    assert np.isnan(tail_probability(np.array([np.nan]), np.array([1.0])))
+
+
+def test_groups_and_plots_are_arvizs() -> None:
+    import arviz as az
+
+    noise = np.random.default_rng(1).normal(size=(60, 8))
+    em = mc.fit(SPEC, table(noise), starts=4, seed=1, progress=False)
+    tree = posterior_predictive(stand_in(em, draws=30, chains=2), draws=40, seed=1).tree
+    assert tree["posterior_predictive"]["outcomes"].dims == ("chain", "draw", "row", "outcome")
+    assert tree["posterior_predictive"]["classes"].dims == ("chain", "draw", "unit")
+    assert set(np.unique(tree["posterior_predictive"]["classes"])) == {1, 2}
+    az.plot_ppc_dist(tree, var_names="outcomes", num_samples=40, backend="none")
+
+
+def test_em_has_no_posterior_to_check() -> None:
+    noise = np.random.default_rng(1).normal(size=(60, 8))
+    em = mc.fit(SPEC, table(noise), starts=4, seed=1, progress=False)
+    with pytest.raises(mc.OptionError, match="posterior"):
+        posterior_predictive(em)
+    with pytest.raises(mc.OptionError, match="draws"):
+        posterior_predictive(stand_in(em, draws=20, chains=1), draws=0)
