@@ -22,6 +22,7 @@ from mixcompare.fit import build_tree, coordinates, parameter_dataset, permute_p
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten, unflatten, variables
+from tests.prior_density import log_prior_by_array
 
 
 def stand_in(
@@ -76,6 +77,11 @@ def stand_in(
             for name in arrays:
                 arrays[name][c, d] = getattr(at, name)
     groups = _groups(spec, coordinates(spec, prepared), arrays, responsibilities, log_likelihood)
+    sample = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    densities = log_prior_by_array(spec, prepared, arrays)
+    groups["log_prior"] = xr.Dataset(
+        {name: (("chain", "draw"), values) for name, values in densities.items()}, coords=sample
+    )
     outcome = Outcome(groups, "converged", "made for a test, not sampled")
     options = Options(draws=draws, chains=chains)
     return mc.Fit(build_tree(spec, panel, outcome, "pymc", seed, options, 1.5))
