@@ -22,6 +22,7 @@ CONFLICT: Final = "prior-data conflict"
 STRONG: Final = "strong prior"
 # Of the sensitivity, the size above which Kallioinen et al. (section 3.2) call it noteworthy.
 THRESHOLD: Final = 0.05
+_FEWEST_DRAWS: Final = 100
 _SAMPLE: Final = ("chain", "draw")
 
 
@@ -48,21 +49,25 @@ def prior_sensitivity(
     doubling of the power), one column ``prior of ...`` for each array of parameters whose prior
     alone was scaled, source (the array whose prior matters most, where the parameter is
     flagged) and diagnosis (``"prior-data conflict"``, ``"strong prior"`` or empty). NaN for
-    a parameter that never varies.
+    a parameter that never varies, and for all where there are too few draws for the tail of
+    the importance weights.
     """
     draws = flatten(fit.aligned_posterior() if aligned is None else aligned, fit.parameters)
     varies = np.ptp(draws, axis=(0, 1)) > 0
+    if draws.shape[0] * draws.shape[1] < _FEWEST_DRAWS:
+        varies[:] = False
     tree = _tree(fit, draws[..., varies])
     parts = [str(name) for name in tree["log_prior"].data_vars]
-    columns = {
-        "prior": _scale(tree, "prior", None),
-        "likelihood": _scale(tree, "likelihood", None),
-        **{f"prior of {name}": _scale(tree, "prior", name) for name in parts},
+    scaled = {
+        "prior": ("prior", None),
+        "likelihood": ("likelihood", None),
+        **{f"prior of {name}": ("prior", name) for name in parts},
     }
     names = [p.name for p in fit.parameters]
-    table = pd.DataFrame(np.nan, index=pd.Index(names, name="parameter"), columns=list(columns))
-    for name, values in columns.items():
-        table.loc[varies, name] = values
+    table = pd.DataFrame(np.nan, index=pd.Index(names, name="parameter"), columns=list(scaled))
+    if varies.any():
+        for column, (group, name) in scaled.items():
+            table.loc[varies, column] = _scale(tree, group, name)
     flagged = table["prior"] >= threshold
     by_part = table[[f"prior of {name}" for name in parts]].fillna(0.0).to_numpy()
     source = np.array(parts, dtype=object)[by_part.argmax(axis=1)]
@@ -101,6 +106,8 @@ def _scale(tree: xr.DataTree, group: str, name: str | None) -> FloatArray:
 
 def sensitivity_sentence(table: pd.DataFrame) -> str:
     """The table of `prior_sensitivity` in short."""
+    if not table["prior"].notna().any():
+        return "There are too few draws to measure how the posterior depends on the prior."
     flagged = table[table["diagnosis"] != ""]
     if flagged.empty:
         return (

@@ -11,6 +11,10 @@ import xarray as xr
 from mixcompare import labels
 from mixcompare.backends.em.climbing import Climber
 from mixcompare.backends.em.options import Options
+from mixcompare.checking.leave_one_out import LeaveOneOut
+from mixcompare.checking.posterior_predictive import PredictiveCheck
+from mixcompare.checking.prior_predictive import PriorPredictive
+from mixcompare.comparison.checks import check_model
 from mixcompare.comparison.estimates import estimates_table, predicted_shift
 from mixcompare.comparison.evidence import Evidence, Thresholds
 from mixcompare.comparison.labelling import algorithms_table, label_draws
@@ -69,6 +73,12 @@ class Comparison:
         Tables: EM's optima, priors, all fits in short and their estimates beside one another.
     ordered_by
         What the ordering constraint among the algorithms sorts.
+    sensitivity
+        Table: what of every parameter is the prior's doing.
+    loo
+        Leave-one-unit-out cross-validation of the posterior.
+    prior_check, predictive_check
+        Data drawn from the prior and from the posterior, held against those observed.
     verdicts
         section, verdict, reason, statement, by the rules of `mixcompare.comparison.verdicts`.
     thresholds
@@ -96,6 +106,10 @@ class Comparison:
     priors: pd.DataFrame
     fits: pd.DataFrame
     side_by_side: pd.DataFrame
+    sensitivity: pd.DataFrame
+    loo: LeaveOneOut
+    prior_check: PriorPredictive
+    predictive_check: PredictiveCheck
     verdicts: pd.DataFrame
     thresholds: Thresholds
     restart: Fit | None
@@ -130,7 +144,9 @@ class Comparison:
         return f"<p><b>{self.conclusion}</b></p>{self.verdicts.to_html(index=False)}"
 
 
-def compare(*fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100) -> Comparison:
+def compare(
+    *fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100, refit: int = 0
+) -> Comparison:
     """Compare an EM fit with posteriors of the same model on the same data.
 
     Parameters
@@ -145,6 +161,9 @@ def compare(*fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100)
     climbs
         From how many evenly spaced draws EM is run, to find the modes they belong to; at least
         one of each chain.
+    refit
+        If importance weights fail for at most so many units in cross-validation, the posterior
+        is sampled again without each of them, see `mixcompare.checking.leave_one_out`.
 
     Raises
     ------
@@ -169,6 +188,7 @@ def compare(*fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100)
     modes = find_modes(em, climber, drawn, climbs)
     scores = score_likelihoods(em, other, prepared, thresholds.excess, modes.highest)
     labelling = label_draws(em, other, aligned, climber.unit_summaries, modes)
+    checks = check_model(other, permutation, aligned, thresholds.sensitivity, refit)
     invariants = invariants_table(scores.by_draw, raw["weights"].to_numpy(), drawn)
     invariant = invariant_r_hat(invariants)
     estimates = estimates_table(em, raw, aligned)
@@ -181,6 +201,7 @@ def compare(*fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100)
         shift=_shift(arranged, prepared),
         arranged=arranged,
         scores=scores,
+        checks=checks,
         agreement=agreement,
         optima=optima,
         moved=moved,
@@ -199,7 +220,7 @@ def compare(*fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100)
         posterior_responsibilities=em.responsibilities.copy(data=mean),
         climbed=modes,
         estimates=estimates,
-        likelihoods=likelihoods_table(em, scores, prepared),
+        likelihoods=likelihoods_table(em, scores, checks.loo, prepared),
         agreement=agreement,
         membership=membership_table(
             em.panel.unit_labels, reference, mean, labelling.instability, labelling.classes
@@ -212,6 +233,10 @@ def compare(*fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100)
         priors=prior_table(em.spec, prepared),
         fits=fits_table(arranged, estimates["posterior_sd"].to_numpy()),
         side_by_side=side_by_side(arranged),
+        sensitivity=checks.sensitivity,
+        loo=checks.loo,
+        prior_check=checks.prior,
+        predictive_check=checks.posterior,
         verdicts=judge(evidence),
         thresholds=thresholds,
         restart=scores.restart,

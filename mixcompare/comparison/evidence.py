@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 import pandas as pd
 
+from mixcompare.checking.sensitivity import THRESHOLD
+from mixcompare.comparison.checks import Checks
 from mixcompare.comparison.likelihoods import Likelihoods
 from mixcompare.comparison.modes import Modes
 from mixcompare.comparison.several import Arranged
@@ -24,6 +26,7 @@ NOT_CONVERGED = "not converged"
 APPROXIMATE = "draws from an approximation"
 PRIOR = "prior pull"
 SKEWED = "skewed posterior"
+UNLIKE = "data unlike the model's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,11 @@ class Thresholds:
         Bulk effective sample size of every parameter.
     difference
         Posterior mean less EM's estimate, in posterior sds.
+    sensitivity
+        Power-scaling sensitivity from which a parameter depends on the prior (Kallioinen,
+        Paananen, Buerkner & Vehtari 2024, section 3.2).
+    misfits
+        Share of the posterior predictive checks that may fail.
     mean_log_likelihood
         Distance of the draws' mean log-likelihood from its expectation, the maximum
         less d/2, in units of its spread sqrt(d/2).
@@ -65,6 +73,8 @@ class Thresholds:
     other_modes: float = 0.05
     ess: float = 400.0
     difference: float = 0.5
+    sensitivity: float = THRESHOLD
+    misfits: float = 0.1
     mean_log_likelihood: float = 2.0
     misfit: float = 2.0
     same_class: float = 0.95
@@ -90,6 +100,7 @@ class Evidence:
     shift: FloatArray
     arranged: Arranged
     scores: Likelihoods
+    checks: Checks
     agreement: pd.DataFrame
     optima: pd.DataFrame
     moved: Switching

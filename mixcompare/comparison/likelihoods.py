@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from mixcompare.backends import fit, get_backend
+from mixcompare.checking.leave_one_out import HIGH_PARETO_K, LeaveOneOut
 from mixcompare.comparison.modes import Mode
 from mixcompare.compress import PreparedPanel
 from mixcompare.criteria import aic, bic
@@ -18,9 +17,6 @@ from mixcompare.errors import DegenerateFitError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import variables
-
-HIGH_PARETO_K = 0.7
-_FEWEST_FOR_LOO = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +36,6 @@ class Likelihoods:
         mode that draws climb to if that does; None if neither does, or EM collapsed.
     collapsed
         Whether EM started from what beats its maximum ended degenerate.
-    loo
-        elpd, se, p, units with Pareto k above 0.7, and units scored.
     """
 
     em_maximum: float
@@ -51,7 +45,6 @@ class Likelihoods:
     by_draw: FloatArray
     restart: Fit | None
     collapsed: bool
-    loo: dict[str, float]
 
     @property
     def identity_error(self) -> float:
@@ -102,7 +95,6 @@ def score_likelihoods(
         by_draw=by_draw,
         restart=restart,
         collapsed=higher is not None and restart is None,
-        loo=loo_by_unit(posterior_fit),
     )
 
 
@@ -114,37 +106,9 @@ def _restarted(em: Fit, initial: Mapping[str, FloatArray]) -> Fit | None:
         return None
 
 
-def loo_by_unit(posterior_fit: Fit) -> dict[str, float]:
-    """PSIS leave-one-unit-out cross-validation (Vehtari, Gelman & Gabry 2017).
-
-    NaN where there are too few draws for the tail of the importance weights.
-    """
-    import arviz as az  # slow to import, needed by few
-
-    log_likelihood = posterior_fit.tree["log_likelihood"].to_dataset()["outcomes"]
-    moving = (log_likelihood.std(("chain", "draw")) > 0).to_numpy()
-    if log_likelihood.sizes["chain"] * log_likelihood.sizes["draw"] < _FEWEST_FOR_LOO:
-        return dict.fromkeys(("elpd", "se", "p", "high_k"), np.nan) | {"units": float(moving.sum())}
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": posterior_fit.tree["posterior"].to_dataset(),
-            "log_likelihood": log_likelihood.isel(unit=moving).to_dataset(name="outcomes"),
-        }
-    )
-    with warnings.catch_warnings():
-        # High Pareto k is reported as a row of the table instead.
-        warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
-        result = az.loo(tree, var_name="outcomes", pointwise=True)
-    return {
-        "elpd": float(result.elpd),
-        "se": float(result.se),
-        "p": float(result.p),
-        "high_k": float((result.pareto_k > HIGH_PARETO_K).sum()),
-        "units": float(moving.sum()),
-    }
-
-
-def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> pd.DataFrame:
+def likelihoods_table(
+    em: Fit, scores: Likelihoods, loo: LeaveOneOut, prepared: PreparedPanel
+) -> pd.DataFrame:
     """Quantity, value and note; AIC and BIC by their usual formulae (Schwarz 1978)."""
     d, units, rows = em.n_parameters, prepared.total_units, prepared.total_degrees_of_freedom
     weighted = ", counted by their weights" if prepared.unit_weights is not None else ""
@@ -170,16 +134,17 @@ def likelihoods_table(em: Fit, scores: Likelihoods, prepared: PreparedPanel) -> 
             bic(maximum, d, rows),
             f"n = {rows:g} rows{' less absorbed cells' if prepared.absorbed else ''}{weighted}",
         ),
-        ("PSIS-LOO elpd", scores.loo["elpd"], f"by unit; standard error {scores.loo['se']:.2f}"),
+        ("PSIS-LOO elpd", loo.elpd, f"by unit; standard error {loo.se:.2f}"),
         (
             "PSIS-LOO p",
-            scores.loo["p"],
+            loo.p,
             f"effective number of parameters; well above d = {d} signals misfit",
         ),
         (
             f"units with Pareto k > {HIGH_PARETO_K}",
-            scores.loo["high_k"],
-            f"of {scores.loo['units']:.0f}; where there are any, elpd is unreliable",
+            len(loo.high),
+            f"of {len(loo.units)}; {loo.unresolved} not refitted: where there are any, elpd is "
+            "unreliable",
         ),
     ]
     if scores.restart is not None:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
+from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison.evidence import (
     APPROXIMATE,
     MODES,
@@ -27,6 +28,7 @@ from mixcompare.comparison.evidence import (
     SEVERAL,
     SKEWED,
     UNBOUNDED,
+    UNLIKE,
     UNVISITED,
     WORSE_OPTIMUM,
     Evidence,
@@ -211,7 +213,8 @@ def _likely_reason(e: Evidence) -> tuple[str, str]:
             "commonest, and the posterior's mean lies between them."
         )
     if np.isnan(e.shift).any():
-        return "unknown", "EM has no standard errors, so the prior's pull cannot be predicted."
+        without = "EM has no standard errors, so the prior's pull cannot be predicted."
+        return _traced(e) or ("unknown", without)
     moves = "moves" if e.arranged.mode is not None else "should move"
     moved, left = _pull(e)
     if moved > e.thresholds.difference and left <= 0.5 * float(
@@ -222,9 +225,24 @@ def _likely_reason(e: Evidence) -> tuple[str, str]:
             f"explain is at most {left:.3g} sds. If that is not wanted, weaken the prior or centre "
             "covariates that lie far from zero."
         )
-    return SKEWED, (
+    # Where the mode is known, the pull is measured and there is nothing left to trace.
+    traced = _traced(e) if e.arranged.mode is None else None
+    return traced or (
+        SKEWED,
         f"The prior {moves} parameters by at most {moved:.3g} sds, which leaves up to "
-        f"{left:.3g} sds: the posterior's mean is not near its mode."
+        f"{left:.3g} sds: the posterior's mean is not near its mode.",
+    )
+
+
+def _traced(e: Evidence) -> tuple[str, str] | None:
+    """The prior as reason, if the parameter that differs most moves when it is power-scaled."""
+    worst = str(e.estimates["difference"].abs().idxmax())
+    line = e.checks.sensitivity.T[worst]
+    if not line["diagnosis"]:
+        return None
+    return PRIOR, (
+        f"Power-scaling traces the largest difference to the prior of {line['source']} "
+        f"({line['diagnosis']})."
     )
 
 
@@ -279,6 +297,15 @@ def judge_other_posteriors(e: Evidence) -> Verdict:
     return Verdict(section, "differ", "samplers disagree", found)
 
 
+def judge_prior(e: Evidence) -> Verdict:
+    """The posterior should not move with the prior, or EM, which has none, must differ."""
+    found = sensitivity_sentence(e.checks.sensitivity)
+    flagged = e.checks.sensitivity["diagnosis"].loc[lambda diagnosis: diagnosis != ""]
+    if flagged.empty:
+        return Verdict("prior sensitivity", "agree", "", found)
+    return Verdict("prior sensitivity", "caution", str(flagged.mode().iloc[0]), found)
+
+
 def judge_likelihoods(e: Evidence) -> Verdict:
     """Draws should lie about d/2 below the maximum, where a posterior is near normal."""
     d = e.em.n_parameters
@@ -297,7 +324,7 @@ def judge_likelihoods(e: Evidence) -> Verdict:
 
 def _misfit(e: Evidence, d: int) -> str:
     """Agreement of two backends is no evidence that their common model fits."""
-    effective, counts = e.scores.loo["p"], e.em.panel.unit_weights
+    effective, counts = e.checks.loo.p, e.em.panel.unit_weights
     # A unit of weight w is left out whole, which counts like w units at once.
     expected = d if counts is None else d * float(np.sum(counts**2) / np.sum(counts))
     if not effective > e.thresholds.misfit * expected:
@@ -308,6 +335,14 @@ def _misfit(e: Evidence, d: int) -> str:
         "too short; EM's sandwich errors (standard_errors='sandwich') allow for dependence within "
         "units."
     )
+
+
+def judge_fit(e: Evidence) -> Verdict:
+    """Two backends that agree on a model may both describe data that it cannot produce."""
+    check = e.checks.posterior
+    if float(check.table["misfit"].mean()) <= e.thresholds.misfits:
+        return Verdict("model fit", "agree", "", check.sentence)
+    return Verdict("model fit", "caution", UNLIKE, check.sentence)
 
 
 def judge_membership(e: Evidence) -> Verdict:
@@ -348,7 +383,9 @@ _RULES: tuple[Callable[[Evidence], Verdict], ...] = (
     judge_convergence,
     judge_modes,
     judge_estimates,
+    judge_prior,
     judge_likelihoods,
+    judge_fit,
     judge_membership,
     judge_switching,
 )

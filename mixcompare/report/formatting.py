@@ -117,9 +117,10 @@ def table(
     return Table(name, caption, tuple(c for c, _, _ in listed), tuple(zip(*cells, strict=True)))
 
 
-def interval(frame: pd.DataFrame, prefix: str) -> list[str]:
-    """Texts ``[lower, upper]`` of two columns."""
-    pairs = zip(frame[f"{prefix}_lower"], frame[f"{prefix}_upper"], strict=True)
+def interval(frame: pd.DataFrame, prefix: str = "") -> list[str]:
+    """Texts ``[lower, upper]`` of two columns, with a prefix and ``_`` before their names."""
+    start = f"{prefix}_" if prefix else ""
+    pairs = zip(frame[f"{start}lower"], frame[f"{start}upper"], strict=True)
     return [
         MISSING if math.isnan(low) else f"[{significant(low)}, {significant(high)}]"
         for low, high in pairs

@@ -11,10 +11,12 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import Comparison
-from mixcompare.report import tables, wording
+from mixcompare.report import tables, tables_checks, wording
 from mixcompare.report.formatting import Table, duration
 from mixcompare.report.palette import style
+from mixcompare.report.plots_checks import prior_data, replicated
 from mixcompare.report.plots_data import class_means
 from mixcompare.report.plots_em import ascent
 from mixcompare.report.plots_membership import responsibilities
@@ -34,6 +36,8 @@ _PLACES: Final = (
     ("identity", "likelihoods"),
     ("optimum", "optima"),
     ("modes", "modes"),
+    ("prior", "prior"),
+    ("model fit", "fit"),
     ("starts", "optima"),
     ("convergence", "convergence"),
     ("estimates", "estimates"),
@@ -78,6 +82,8 @@ def drawings(comparison: Comparison) -> dict[str, Drawing]:
         permutations,
         ranks,
         ascent,
+        prior_data,
+        replicated,
     )
     with style():
         made = [make(comparison) for make in makers if _shows_something(make, comparison)]
@@ -211,9 +217,30 @@ def _sections(comparison: Comparison, figures: dict[str, Drawing]) -> list[Secti
             (
                 "All constants are in, so the values compare across backends and with other "
                 "packages. No draw can beat the maximum unless EM missed it.",
+                f"Cross-validation leaves out one unit at a time. {comparison.loo.sentence}",
             ),
             (),
-            (tables.quantities("likelihoods", "Likelihoods", comparison.likelihoods),),
+            (
+                tables.quantities("likelihoods", "Likelihoods", comparison.likelihoods),
+                tables_checks.left_out(comparison),
+            ),
+        ),
+        Section(
+            "prior",
+            "What the prior does",
+            (comparison.prior_check.sentence, sensitivity_sentence(comparison.sensitivity)),
+            chosen("prior-data"),
+            (tables_checks.prior_check(comparison), tables_checks.sensitivity(comparison)),
+        ),
+        Section(
+            "fit",
+            "Does the model produce such data?",
+            (
+                "Agreement of two backends is no evidence that their common model fits. "
+                + comparison.predictive_check.sentence,
+            ),
+            chosen("replicated"),
+            (tables_checks.predictive_check(comparison),),
         ),
         Section(
             "membership",

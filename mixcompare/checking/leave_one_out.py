@@ -1,0 +1,229 @@
+"""How well is each unit predicted from the others? Leave-one-unit-out cross-validation.
+
+A unit's whole series is left out at a time. Importance weights, their tail smoothed, stand in
+for the posterior without it (Vehtari, Gelman & Gabry 2017; Vehtari et al. 2024); where the
+tail's shape k is above 0.7 they fail, and the remedy is to sample that posterior itself.
+
+A unit of weight w counts as w units with the same rows: they are left out together, and what
+is scored is their joint density, with each of the w copies' classes independent.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import logsumexp
+
+from mixcompare.backends import build_options, get_backend
+from mixcompare.compress import PreparedPanel, compress
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray
+from mixcompare.priors import explicit_priors
+from mixcompare.spec import MixtureSpec
+
+HIGH_PARETO_K: Final = 0.7
+REFIT: Final = "exact refit"
+_FEWEST_DRAWS: Final = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeaveOneOut:
+    """What `leave_one_out` finds.
+
+    Attributes
+    ----------
+    units
+        One row per unit whose density varies: elpd (expected log predictive density), p
+        (its share of the effective number of parameters), pareto_k, weight and remedy
+        (``"exact refit"``, that with the sampler's status where it did not converge, or
+        empty); those with the largest k first.
+    """
+
+    units: pd.DataFrame
+
+    @property
+    def elpd(self) -> float:
+        """Sum over units; NaN where there were too few draws."""
+        return float(self.units["elpd"].sum(skipna=False))
+
+    @property
+    def se(self) -> float:
+        """Standard error of `elpd` by the units' spread."""
+        return float(np.sqrt(len(self.units)) * self.units["elpd"].std(ddof=0))
+
+    @property
+    def p(self) -> float:
+        """Effective number of parameters."""
+        return float(self.units["p"].sum(skipna=False))
+
+    @property
+    def high(self) -> pd.DataFrame:
+        """Units with Pareto k above 0.7."""
+        return self.units[self.units["pareto_k"] > HIGH_PARETO_K]
+
+    @property
+    def unresolved(self) -> int:
+        """Units with a high Pareto k that were not refitted."""
+        return int((self.high["remedy"] == "").sum())
+
+    @property
+    def sentence(self) -> str:
+        """How far the result can be trusted."""
+        high, refitted = len(self.high), len(self.high) - self.unresolved
+        if not high:
+            return f"No unit has a Pareto k above {HIGH_PARETO_K:g}: importance weights suffice."
+        units = "1 unit has" if high == 1 else f"{high} units have"
+        done = f"{refitted} of them refitted exactly" if refitted else "none of them refitted"
+        rest = "" if not self.unresolved else "; elpd is unreliable until they are (refit=...)"
+        return f"{units} a Pareto k above {HIGH_PARETO_K:g}, {done}{rest}."
+
+    def __repr__(self) -> str:
+        return f"<mixcompare.LeaveOneOut elpd {self.elpd:.2f} (se {self.se:.2f}); {self.sentence}>"
+
+
+def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
+    """Cross-validate a posterior unit by unit.
+
+    Parameters
+    ----------
+    fit
+        A fit with a posterior.
+    refit
+        If at most so many units have a Pareto k above 0.7, the posterior without each of
+        them is sampled with the fit's own options; if more have, none is, since then the
+        model rather than the method is in doubt.
+    seed
+        Root of the refits' random numbers.
+
+    Returns
+    -------
+    LeaveOneOut
+        The priors stay those of the whole data: a refit does not scale them again.
+
+    Raises
+    ------
+    OptionError
+        If the fit has no posterior or refit is negative.
+    """
+    if "log_likelihood" not in fit.tree.children:
+        raise OptionError(f"leave_one_out needs a posterior, not a fit by {fit.backend!r}.")
+    if isinstance(refit, bool) or not isinstance(refit, int) or refit < 0:
+        raise OptionError(f"refit must be a whole number that is not negative, not {refit!r}.")
+    units = _importance_sampled(fit)
+    high = np.flatnonzero(units["pareto_k"].to_numpy() > HIGH_PARETO_K)
+    if 0 < len(high) <= refit:
+        position = {label: i for i, label in enumerate(fit.panel.unit_labels.tolist())}
+        for row, own in zip(high, np.random.SeedSequence(seed).spawn(len(high)), strict=True):
+            label = units.index.tolist()[row]
+            elpd, status = _refitted(fit, position[label], own)
+            units.loc[label, "p"] += units.loc[label, "elpd"] - elpd
+            units.loc[label, "elpd"] = elpd
+            units.loc[label, "remedy"] = REFIT if status == "converged" else f"{REFIT}, {status}"
+    return LeaveOneOut(units.sort_values("pareto_k", ascending=False, kind="stable"))
+
+
+def _importance_sampled(fit: Fit) -> pd.DataFrame:
+    import arviz as az  # slow to import, needed by few
+
+    log_likelihood = fit.tree["log_likelihood"].to_dataset()["outcomes"]
+    # A unit without rows left after absorption has a constant density and no say.
+    moving = (log_likelihood.std(("chain", "draw")) > 0).to_numpy()
+    chosen = log_likelihood.isel(unit=moving)
+    weights = fit.panel.unit_weights
+    table = pd.DataFrame(
+        {
+            "elpd": np.nan,
+            "p": np.nan,
+            "pareto_k": np.nan,
+            "weight": 1.0 if weights is None else weights[moving],
+            "remedy": "",
+        },
+        index=pd.Index(fit.panel.unit_labels[moving], name="unit"),
+    )
+    n_draws = chosen.sizes["chain"] * chosen.sizes["draw"]
+    if n_draws < _FEWEST_DRAWS or not moving.any():
+        return table
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": fit.tree["posterior"].to_dataset(),
+            "log_likelihood": chosen.to_dataset(name="outcomes"),
+        }
+    )
+    with warnings.catch_warnings():
+        # High Pareto k is a column of the table instead.
+        warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
+        result = az.loo(tree, var_name="outcomes", pointwise=True)
+    table["elpd"] = result.elpd_i.to_numpy()
+    lpd = logsumexp(chosen.to_numpy(), axis=(0, 1)) - np.log(n_draws)
+    table["p"] = lpd - table["elpd"]
+    table["pareto_k"] = result.pareto_k.to_numpy()
+    return table
+
+
+def _refitted(fit: Fit, unit: int, seed: np.random.SeedSequence) -> tuple[float, str]:
+    """Exact elpd of a unit and the status of the fit without it."""
+    prepared = compress(fit.panel)
+    spec = explicit_priors(fit.spec, prepared)
+    backend = get_backend(fit.backend)
+    options = build_options(fit.backend, {**fit.options, "progress": False})
+    training = without_unit(prepared, unit)
+    outcome = backend.run(spec, training, options, seed)
+    draws = {
+        str(name): values.to_numpy().reshape(-1, *values.shape[2:])
+        for name, values in outcome.groups["posterior"].data_vars.items()
+    }
+    log_density = _unit_log_density(spec, training, only_unit(prepared, unit), draws)
+    weighted = prepared.replicated[unit] * log_density
+    return float(logsumexp(weighted) - np.log(len(weighted))), outcome.status
+
+
+def without_unit(prepared: PreparedPanel, unit: int) -> PreparedPanel:
+    """The panel with a unit that has no rows: its density is 1, and nothing else changes.
+
+    Shapes and the membership covariates' scales stay, so that the same compiled model serves
+    and the prior does not move.
+    """
+    others = np.arange(prepared.n_units) != unit
+    return replace(
+        prepared,
+        factor=prepared.factor * others[:, None, None],
+        n_rows=prepared.n_rows * others,
+        degrees_of_freedom=prepared.degrees_of_freedom * others,
+    )
+
+
+def only_unit(prepared: PreparedPanel, unit: int) -> PreparedPanel:
+    """The panel's one unit, scales as in the panel."""
+    own = slice(unit, unit + 1)
+    weights, concomitants = prepared.unit_weights, prepared.concomitants
+    return replace(
+        prepared,
+        factor=prepared.factor[own],
+        n_rows=prepared.n_rows[own],
+        degrees_of_freedom=prepared.degrees_of_freedom[own],
+        unit_labels=prepared.unit_labels[own],
+        unit_weights=None if weights is None else weights[own],
+        concomitants=None if concomitants is None else concomitants[own],
+    )
+
+
+def _unit_log_density(
+    spec: MixtureSpec, training: PreparedPanel, own: PreparedPanel, draws: dict[str, FloatArray]
+) -> FloatArray:
+    """(S,) log-densities of one unit's rows, marginal over its class."""
+    given_class = get_backend("pymc").class_log_density(
+        spec, training, own, draws["coefficients"], draws["covariance"]
+    )[:, 0]
+    if own.concomitants is None:
+        with np.errstate(divide="ignore"):
+            log_probability = np.log(draws["weights"])
+    else:
+        scores = draws["membership_coefficients"] @ own.concomitants[0]
+        log_probability = scores - logsumexp(scores, axis=1, keepdims=True)
+    return np.asarray(logsumexp(log_probability + given_class, axis=1))

@@ -1,0 +1,273 @@
+"""Simulation-based calibration: does the posterior know what it does not know?
+
+Parameters are drawn from the prior, outcomes for the panel's design from them, and the
+posterior is sampled; the truth's rank among the draws must be uniform, for every quantity
+of parameters and data (Talts et al. 2018; Modrak et al. 2023, who show that the likelihood
+is one of the most telling quantities). Quantities that do not depend on labels need nothing
+more. Labelled parameters are aligned first, the truth by the same rule as the draws: to the
+class probabilities that the posterior gives the units, a function of the data alone but for
+Monte Carlo error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import logsumexp
+
+from mixcompare import labels
+from mixcompare.backends import fit as fit_model
+from mixcompare.backends import get_backend
+from mixcompare.calibration import Uniformity, holm, rank, uniformity
+from mixcompare.compress import PreparedPanel, compress
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit, coordinates, parameter_dataset, permute_posterior
+from mixcompare.panel import FloatArray, Panel, build_panel
+from mixcompare.parameters import flatten, reported_parameters
+from mixcompare.prior_draws import draw_priors
+from mixcompare.priors import explicit_priors
+from mixcompare.simulate import simulate
+from mixcompare.spec import MixtureSpec
+from mixcompare.summary import convergence
+
+# Uniform ranks, all quantities together, look at least this surprising with this probability.
+SIGNIFICANT: Final = 0.05
+_FEWEST_REPLICATES: Final = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What `calibrate` finds.
+
+    Attributes
+    ----------
+    ranks
+        (replicate, quantity) numbers from 0 to `largest`.
+    largest
+        Number of draws among which the truth was ranked.
+    replicates
+        One row per replicate: status of its fit, ess (bulk effective draws of the
+        log-likelihood), r_hat of the log-likelihood and seconds.
+    seed
+        Root of the random numbers.
+    """
+
+    ranks: pd.DataFrame
+    largest: int
+    replicates: pd.DataFrame
+    seed: int
+
+    def uniformity(self) -> Uniformity:
+        """Distribution of the ranks within its simultaneous band."""
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed).spawn(3)[2])
+        return uniformity(self.ranks.to_numpy(), self.largest, rng)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per quantity: how its ranks are distributed.
+
+        Columns mean (of rank over `largest`; 0.5 is expected), z (of that mean), p and
+        p_adjusted (Holm) of uniformity, and outside (whether it leaves its 95 % band).
+        """
+        scaled = self.ranks.to_numpy() / self.largest
+        n, levels = len(scaled), self.largest + 1
+        spread = np.sqrt((levels + 1) / (levels - 1) / 12)
+        p = self.uniformity().p
+        return pd.DataFrame(
+            {
+                "mean": scaled.mean(axis=0),
+                "z": (scaled.mean(axis=0) - 0.5) / spread * np.sqrt(n),
+                "p": p,
+                "p_adjusted": holm(p),
+                "outside": p < 0.05,
+            },
+            index=pd.Index(self.ranks.columns, name="quantity"),
+        )
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        table = self.table
+        worst = str(table["p_adjusted"].idxmin())
+        least = float(table["p_adjusted"].min())
+        outside = int(table["outside"].sum())
+        found = (
+            f"{len(self.ranks)} replicates, {len(table)} quantities: {outside} leave their own "
+            f"95 % band; the smallest adjusted p is {least:.3g} ({worst})."
+        )
+        verdict = "not uniform" if least < SIGNIFICANT else "uniform as far as can be told"
+        return f"Ranks are {verdict}. {found}"
+
+    def __repr__(self) -> str:
+        return f"<mixcompare.Calibration {self.sentence}>"
+
+
+def calibrate(
+    spec: MixtureSpec,
+    data: Any,
+    *,
+    replicates: int = 200,
+    ranked: int = 99,
+    seed: int = 0,
+    after_each: Callable[[int], None] | None = None,
+    **options: Any,
+) -> Calibration:
+    """Calibrate the PyMC backend over a specification's prior.
+
+    Parameters
+    ----------
+    spec
+        The model; its priors, resolved once on the data given, are the law of the truths.
+    data
+        The design: units, cells and covariates. Its outcomes only scale default priors.
+    replicates
+        How many data sets are simulated and fitted.
+    ranked
+        Among how many draws the truth is ranked: evenly spaced ones, which should be few
+        enough to be nearly independent.
+    seed
+        Root of the random numbers.
+    after_each
+        Called with the number of replicates that are done.
+    **options
+        Of the PyMC backend.
+
+    Raises
+    ------
+    OptionError
+        If there are fewer than 20 replicates, fewer draws than are to be ranked among, or
+        the specification has unit weights, which no simulation has made.
+    """
+    if replicates < _FEWEST_REPLICATES:
+        raise OptionError(f"replicates must be at least {_FEWEST_REPLICATES}, not {replicates}.")
+    if spec.unit_weights is not None:
+        raise OptionError("calibrate cannot simulate unit_weights: leave them out.")
+    panel = data if isinstance(data, Panel) else build_panel(spec, data)
+    prepared = compress(panel)
+    fixed = explicit_priors(spec, prepared)
+    prior_seed, replicate_seed, _ = np.random.SeedSequence(seed).spawn(3)
+    truths = draw_priors(fixed, prepared, replicates, np.random.default_rng(prior_seed))
+    ranks, records = [], []
+    for i, own in enumerate(replicate_seed.spawn(replicates)):
+        truth = {name: values[i] for name, values in truths.items()}
+        found, record = _replicate(fixed, panel, truth, ranked, own, options)
+        ranks.append(found)
+        records.append(record)
+        if after_each is not None:
+            after_each(i + 1)
+    frame = pd.DataFrame(ranks).rename_axis("replicate")
+    return Calibration(frame, ranked, pd.DataFrame(records).rename_axis("replicate"), seed)
+
+
+def _replicate(
+    spec: MixtureSpec,
+    design: Panel,
+    truth: Mapping[str, FloatArray],
+    ranked: int,
+    seed: np.random.SeedSequence,
+    options: Mapping[str, Any],
+) -> tuple[dict[str, int], dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    panel, _ = simulate(
+        design,
+        truth["weights"],
+        truth["coefficients"],
+        truth["covariance"],
+        rng,
+        truth.get("membership_coefficients"),
+    )
+    fit = fit_model(
+        spec, panel, backend="pymc", seed=int(rng.integers(2**31)), **{"progress": False, **options}
+    )
+    prepared = compress(panel)
+    true_values = _true_quantities(fit, prepared, truth)
+    drawn = _drawn_quantities(fit)
+    names = list(true_values)
+    values = np.stack([drawn[name].ravel() for name in names], axis=-1)
+    if len(values) < ranked:
+        raise OptionError(f"{len(values)} draws are fewer than the {ranked} to be ranked among.")
+    kept = values[np.linspace(0, len(values) - 1, ranked).astype(int)]
+    found = rank(np.array([true_values[name] for name in names]), kept, rng)
+    total = drawn["log-likelihood"][..., None]
+    measures = convergence(total)
+    record = {
+        "status": fit.status,
+        "ess": float(measures["ess_bulk"][0]),
+        "r_hat": float(measures["r_hat"][0]),
+        "seconds": fit.seconds,
+    }
+    return dict(zip(names, map(int, found), strict=True)), record
+
+
+def _true_quantities(
+    fit: Fit, prepared: PreparedPanel, truth: Mapping[str, FloatArray]
+) -> dict[str, float]:
+    joint = _joint(fit.spec, prepared, truth)
+    log_likelihood = logsumexp(joint, axis=-1)
+    tau = np.exp(joint - log_likelihood[:, None])
+    coords = coordinates(fit.spec, prepared)
+    dataset = parameter_dataset(coords, (), **dict(truth)).expand_dims(("chain", "draw"))
+    found = _quantities(fit, dataset, tau[None, None], log_likelihood.sum()[None, None])
+    return {name: float(value[0, 0]) for name, value in found.items()}
+
+
+def _joint(
+    spec: MixtureSpec, prepared: PreparedPanel, truth: Mapping[str, FloatArray]
+) -> FloatArray:
+    """(G, K) log of class probability times density of the unit's rows given the class."""
+    given_class = get_backend("pymc").class_log_density(
+        spec, prepared, prepared, truth["coefficients"][None], truth["covariance"][None]
+    )[0]
+    if prepared.concomitants is None:
+        return np.asarray(given_class + np.log(truth["weights"]))
+    scores = prepared.concomitants @ truth["membership_coefficients"].T
+    return np.asarray(given_class + scores - logsumexp(scores, axis=1, keepdims=True))
+
+
+def _drawn_quantities(fit: Fit) -> dict[str, FloatArray]:
+    return _quantities(
+        fit,
+        fit.tree["posterior"].to_dataset(),
+        fit.tree["membership"]["responsibilities"].to_numpy(),
+        fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy(),
+    )
+
+
+def _quantities(
+    fit: Fit, parameters: xr.Dataset, tau: FloatArray, log_likelihood: FloatArray
+) -> dict[str, FloatArray]:
+    """Quantities (chain, draw) of draws, or of the truth as if it were one draw."""
+    named = reported_parameters(fit.spec, fit)
+    permutation = labels.align_to_reference(tau, fit.responsibilities.to_numpy())
+    aligned = flatten(permute_posterior(parameters, permutation), named)
+    by_name = {p.name: aligned[..., i] for i, p in enumerate(named)}
+    units = tau.shape[-2]
+    together = (tau.sum(axis=-2) ** 2).sum(axis=-1) - (tau**2).sum(axis=(-2, -1))
+    return {
+        "log-likelihood": log_likelihood,
+        "pairs of units in one class": together / (units * (units - 1)),
+        **_ordered(fit, parameters),
+        **{f"aligned {name}": values for name, values in by_name.items()},
+    }
+
+
+def _ordered(fit: Fit, parameters: xr.Dataset) -> dict[str, FloatArray]:
+    """Smallest and largest over the classes of every parameter that the classes have."""
+    named = reported_parameters(fit.spec, fit)
+    values = flatten(parameters, named)
+    groups: dict[str, list[int]] = {}
+    for i, parameter in enumerate(named):
+        if parameter.component is not None and parameter.variable != "membership_coefficients":
+            without = parameter.name.replace(f"[{parameter.component}", "[", 1)
+            groups.setdefault(without, []).append(i)
+    found = {}
+    for name, members in groups.items():
+        short = name.replace("[, ", "[").replace("[]", "")
+        found[f"smallest {short}"] = values[..., members].min(axis=-1)
+        found[f"largest {short}"] = values[..., members].max(axis=-1)
+    return found
