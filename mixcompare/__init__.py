@@ -22,8 +22,11 @@ from mixcompare.spec import MixtureSpec, Priors
 
 if TYPE_CHECKING:
     from mixcompare.auditing import Audit, TraceError, audit
+    from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
     from mixcompare.checking.posterior_predictive import PredictiveCheck, posterior_predictive
     from mixcompare.checking.prior_predictive import PriorPredictive, prior_predictive
+    from mixcompare.checking.sensitivity import prior_sensitivity
+    from mixcompare.checking.simulation_based import Calibration, calibrate
     from mixcompare.delta import delta_method
     from mixcompare.prediction import predict, prediction_table, predictive_draws
     from mixcompare.resampling import bootstrap
@@ -31,11 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Audit",
+    "Calibration",
     "Comparison",
     "DataError",
     "DataWarning",
     "DegenerateFitError",
     "Fit",
+    "LeaveOneOut",
     "MixCompareError",
     "MixtureSpec",
     "OptionError",
@@ -50,34 +55,42 @@ __all__ = [
     "audit",
     "bootstrap",
     "build_panel",
+    "calibrate",
     "compare",
     "delta_method",
     "describe_priors",
     "fit",
+    "leave_one_out",
     "load",
     "posterior_predictive",
     "predict",
     "prediction_table",
     "predictive_draws",
     "prior_predictive",
+    "prior_sensitivity",
     "select",
 ]
 
 # Imported when first used: few sessions need them and all would pay for them.
 _LAZY = {
     "Audit": "mixcompare.auditing",
+    "Calibration": "mixcompare.checking.simulation_based",
+    "LeaveOneOut": "mixcompare.checking.leave_one_out",
     "PredictiveCheck": "mixcompare.checking.posterior_predictive",
     "PriorPredictive": "mixcompare.checking.prior_predictive",
     "Selection": "mixcompare.selection",
     "TraceError": "mixcompare.auditing",
     "audit": "mixcompare.auditing",
     "bootstrap": "mixcompare.resampling",
+    "calibrate": "mixcompare.checking.simulation_based",
     "delta_method": "mixcompare.delta",
+    "leave_one_out": "mixcompare.checking.leave_one_out",
     "posterior_predictive": "mixcompare.checking.posterior_predictive",
     "predict": "mixcompare.prediction",
     "prediction_table": "mixcompare.prediction",
     "predictive_draws": "mixcompare.prediction",
     "prior_predictive": "mixcompare.checking.prior_predictive",
+    "prior_sensitivity": "mixcompare.checking.sensitivity",
     "select": "mixcompare.selection",
 }
 

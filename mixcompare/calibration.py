@@ -41,7 +41,7 @@ class Uniformity:
 
 
 def rank(truth: FloatArray, draws: FloatArray, rng: np.random.Generator) -> IntArray:
-    """Ranks of true values among draws; ties, as of a quantity that is constant, at random.
+    """Ranks of true values among draws; ties to rounding, as of a constant, at random.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def rank(truth: FloatArray, draws: FloatArray, rng: np.random.Generator) -> IntA
     -------
     (Q,) numbers from 0 to L.
     """
-    below, equal = (draws < truth).sum(axis=0), (draws == truth).sum(axis=0)
+    same = np.isclose(draws, truth, rtol=1e-12, atol=0)
+    below, equal = ((draws < truth) & ~same).sum(axis=0), same.sum(axis=0)
     return np.asarray(below + rng.integers(0, equal + 1), dtype=np.intp)
 
 

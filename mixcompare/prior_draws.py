@@ -44,6 +44,13 @@ def _class_probabilities(
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
     k = spec.n_components
+    if k == 1:
+        one = {"weights": np.ones((draws, 1))}
+        if prepared.concomitants is None:
+            return one
+        return one | {
+            "membership_coefficients": np.zeros((draws, 1, prepared.concomitants.shape[1]))
+        }
     if priors.membership_precision is None:
         return {"weights": rng.dirichlet(np.full(k, priors.concentration), size=draws)}
     assert prepared.concomitants is not None

@@ -26,6 +26,7 @@ from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 from mixcompare.priors import explicit_priors
 from mixcompare.spec import MixtureSpec
+from mixcompare.summary import convergence
 
 HIGH_PARETO_K: Final = 0.7
 REFIT: Final = "exact refit"
@@ -40,9 +41,10 @@ class LeaveOneOut:
     ----------
     units
         One row per unit whose density varies: elpd (expected log predictive density), p
-        (its share of the effective number of parameters), pareto_k, weight and remedy
+        (its share of the effective number of parameters), pareto_k, weight, remedy
         (``"exact refit"``, that with the sampler's status where it did not converge, or
-        empty); those with the largest k first.
+        empty) and mcse (Monte Carlo standard error of a refit's elpd); those with the
+        largest k first.
     """
 
     units: pd.DataFrame
@@ -121,9 +123,9 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
         position = {label: i for i, label in enumerate(fit.panel.unit_labels.tolist())}
         for row, own in zip(high, np.random.SeedSequence(seed).spawn(len(high)), strict=True):
             label = units.index.tolist()[row]
-            elpd, status = _refitted(fit, position[label], own)
+            elpd, error, status = _refitted(fit, position[label], own)
             units.loc[label, "p"] += units.loc[label, "elpd"] - elpd
-            units.loc[label, "elpd"] = elpd
+            units.loc[label, ["elpd", "mcse"]] = elpd, error
             units.loc[label, "remedy"] = REFIT if status == "converged" else f"{REFIT}, {status}"
     return LeaveOneOut(units.sort_values("pareto_k", ascending=False, kind="stable"))
 
@@ -143,6 +145,7 @@ def _importance_sampled(fit: Fit) -> pd.DataFrame:
             "pareto_k": np.nan,
             "weight": 1.0 if weights is None else weights[moving],
             "remedy": "",
+            "mcse": np.nan,
         },
         index=pd.Index(fit.panel.unit_labels[moving], name="unit"),
     )
@@ -166,21 +169,26 @@ def _importance_sampled(fit: Fit) -> pd.DataFrame:
     return table
 
 
-def _refitted(fit: Fit, unit: int, seed: np.random.SeedSequence) -> tuple[float, str]:
-    """Exact elpd of a unit and the status of the fit without it."""
+def _refitted(fit: Fit, unit: int, seed: np.random.SeedSequence) -> tuple[float, float, str]:
+    """A unit's elpd by the posterior without it, its Monte Carlo error and that fit's status."""
     prepared = compress(fit.panel)
     spec = explicit_priors(fit.spec, prepared)
     backend = get_backend(fit.backend)
     options = build_options(fit.backend, {**fit.options, "progress": False})
     training = without_unit(prepared, unit)
     outcome = backend.run(spec, training, options, seed)
+    posterior = outcome.groups["posterior"]
     draws = {
         str(name): values.to_numpy().reshape(-1, *values.shape[2:])
-        for name, values in outcome.groups["posterior"].data_vars.items()
+        for name, values in posterior.data_vars.items()
     }
     log_density = _unit_log_density(spec, training, only_unit(prepared, unit), draws)
     weighted = prepared.replicated[unit] * log_density
-    return float(logsumexp(weighted) - np.log(len(weighted))), outcome.status
+    relative = np.exp(weighted - weighted.max())
+    by_draw = relative.reshape(posterior.sizes["chain"], posterior.sizes["draw"], 1)
+    error = float(convergence(by_draw)["mcse_mean"][0] / relative.mean())
+    elpd = float(logsumexp(weighted) - np.log(len(weighted)))
+    return elpd, error, outcome.status
 
 
 def without_unit(prepared: PreparedPanel, unit: int) -> PreparedPanel:

@@ -185,8 +185,8 @@ def _replicate(
         spec, panel, backend="pymc", seed=int(rng.integers(2**31)), **{"progress": False, **options}
     )
     prepared = compress(panel)
-    true_values = _true_quantities(fit, prepared, truth)
-    drawn = _drawn_quantities(fit)
+    true_values = true_quantities(fit, prepared, truth)
+    drawn = drawn_quantities(fit)
     names = list(true_values)
     values = np.stack([drawn[name].ravel() for name in names], axis=-1)
     if len(values) < ranked:
@@ -204,9 +204,10 @@ def _replicate(
     return dict(zip(names, map(int, found), strict=True)), record
 
 
-def _true_quantities(
+def true_quantities(
     fit: Fit, prepared: PreparedPanel, truth: Mapping[str, FloatArray]
 ) -> dict[str, float]:
+    """Quantities that the ranks are of, of parameters (K, ...) by name."""
     joint = _joint(fit.spec, prepared, truth)
     log_likelihood = logsumexp(joint, axis=-1)
     tau = np.exp(joint - log_likelihood[:, None])
@@ -229,7 +230,8 @@ def _joint(
     return np.asarray(given_class + scores - logsumexp(scores, axis=1, keepdims=True))
 
 
-def _drawn_quantities(fit: Fit) -> dict[str, FloatArray]:
+def drawn_quantities(fit: Fit) -> dict[str, FloatArray]:
+    """The same quantities (chain, draw) of a posterior's draws."""
     return _quantities(
         fit,
         fit.tree["posterior"].to_dataset(),
