@@ -26,11 +26,15 @@ TABLES = {
     "algorithms",
     "estimates",
     "invariants",
+    "left_out",
     "likelihoods",
     "membership",
     "modes",
     "optima",
+    "predictive_check",
+    "prior_check",
     "priors",
+    "sensitivity",
     "starts",
     "switching",
     "thresholds",
@@ -76,7 +80,9 @@ def test_files(report: Path) -> None:
         "em-log-likelihood",
         "forest",
         "permutations",
+        "prior-data",
         "ranks",
+        "replicated",
         "responsibilities",
         "traces",
     }
@@ -88,7 +94,7 @@ def test_page_stands_alone_and_escapes(report: Path) -> None:
     assert "<script>" not in report.read_text("utf-8")
     for section in ("summary", "model", "estimates", "membership", "optima", "reproduction"):
         assert section in parsed.ids
-    assert parsed.tags.count("figure") == 8
+    assert parsed.tags.count("figure") == 10
 
 
 def test_tables_are_the_comparisons(comparison: mc.Comparison, report: Path) -> None:
@@ -335,3 +341,15 @@ def test_in_a_browser(comparison: mc.Comparison, report: Path, tmp_path: Path) -
     pixels = image.imread(shot)
     assert pixels.shape[:2] == (2000, 1300)
     assert pixels[..., :3].std() > 0.02
+
+
+def test_checks_have_their_sections(comparison: mc.Comparison, report: Path) -> None:
+    parsed = Page(report.read_text("utf-8"))
+    for sentence in (
+        comparison.prior_check.sentence,
+        comparison.predictive_check.sentence,
+        comparison.loo.sentence,
+    ):
+        assert sentence in parsed.text
+    places = {f"#{name}" for name in ("prior", "fit", "likelihoods")}
+    assert places <= set(parsed.links)
