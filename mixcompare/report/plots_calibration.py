@@ -25,7 +25,7 @@ def plot_calibration(calibration: Calibration) -> Figure:
     )
     rows = -(-len(names) // _COLUMNS)
     with style():
-        figure = Figure(figsize=(10.5, 1.75 * rows + 0.5), layout="constrained", facecolor=SURFACE)
+        figure = Figure(figsize=(10.5, 1.9 * rows + 0.5), layout="constrained", facecolor=SURFACE)
         axes = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
         for ax in axes.flat[len(names) :]:
             ax.set_visible(False)
@@ -33,7 +33,7 @@ def plot_calibration(calibration: Calibration) -> Figure:
             ax.fill_between(x, lower, upper, step="post", color=MUTED, alpha=0.3, lw=0)
             line = np.concatenate([[0.0], values - found.points, [0.0]])
             ax.step(x, line, where="post", color=_OUTSIDE if p < 0.05 else BACKENDS["pymc"], lw=1.1)
-            ax.set_title(f"{name}, p = {p:.2g}", fontsize=8)
+            ax.set_title(f"{name}\np = {p:.2g}", fontsize=7.5, fontweight="normal")
         figure.supxlabel("rank of the truth among the draws, as a fraction", fontsize=9)
         figure.supylabel("share of ranks up to it, less the fraction", fontsize=9)
         figure.suptitle(f"{len(calibration.ranks)} replicates, 95 % simultaneous bands")
