@@ -23,7 +23,7 @@ from mixcompare.factorise import Kernels, factorise
 from mixcompare.panel import FloatArray, IntArray, Panel
 
 # Passes over the rows are made in parts that stay in the cache.
-_ROWS_AT_A_TIME = 4096
+_ROWS_AT_A_TIME = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)

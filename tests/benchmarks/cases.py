@@ -65,7 +65,7 @@ def side_by_side(repeats: int, *actions: Callable[[], object]) -> list[float]:
     return [min(times) for times in zip(*each, strict=True)]
 
 
-def best(action: Callable[[], object], at_most: int = 50, seconds: float = 3.0) -> float:
+def best(action: Callable[[], object], at_most: int = 1000, seconds: float = 3.0) -> float:
     """Least CPU seconds of up to so many calls, two at least, within so many seconds."""
     times = [cpu(action), cpu(action)]
     while len(times) < at_most and sum(times) < seconds:

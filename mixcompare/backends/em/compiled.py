@@ -37,9 +37,11 @@ class Compiled:
         self._kernels: ModuleType = kernels
         _, _, self._p, self._m = data.shape
         self._nu = data.degrees_of_freedom
-        factor = np.concatenate([data.covariates, data.outcomes], axis=2)
-        if np.any(np.tril(factor.any(axis=0), -1)):
-            factor = _triangular(data)
+        # Short units are rows still, and a triangle has half the work.
+        rows = np.tril(data.covariates.any(axis=0), -1).any()
+        factor = (
+            _triangular(data) if rows else np.concatenate([data.covariates, data.outcomes], axis=2)
+        )
         self._first, self._offset, size = _layout(factor)
         self._tiles: FloatArray = kernels.pack(factor, self._first, self._offset, size)
         # Triangles have no fewer values than products with their covariates; rows have.
@@ -147,7 +149,7 @@ def numpy_seconds(data: Standardised, n_components: int, starts: int) -> float:
 
 
 def _triangular(data: Standardised) -> FloatArray:
-    """(G, r, p + m) triangles of short units, which are rows still, for half the work."""
+    """(G, r, p + m) triangles of units that are rows."""
     from mixcompare.triangles import triangles
 
     units, r, p, m = data.shape

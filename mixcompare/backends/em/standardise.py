@@ -263,8 +263,8 @@ def standardise(
 
 def _triangle(rows: FloatArray, columns: IntArray) -> FloatArray:
     """Triangular factor of some columns, a few rows at a time so that all are not copied."""
-    triangle = np.empty((0, len(columns)))
-    for i in range(0, len(rows), _ROWS_AT_A_TIME):
+    triangle = np.linalg.qr(rows[:_ROWS_AT_A_TIME, columns], mode="r")
+    for i in range(_ROWS_AT_A_TIME, len(rows), _ROWS_AT_A_TIME):
         part = rows[i : i + _ROWS_AT_A_TIME, columns]
         triangle = np.linalg.qr(np.concatenate([triangle, part]), mode="r")
     return triangle
