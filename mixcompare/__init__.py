@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mixcompare.auditing import Audit, TraceError, audit
     from mixcompare.delta import delta_method
     from mixcompare.prediction import predict, prediction_table, predictive_draws
+    from mixcompare.reproduction import Origin, Reproduced, reproduce
     from mixcompare.resampling import bootstrap
     from mixcompare.selection import Selection, select
 
@@ -37,8 +38,10 @@ __all__ = [
     "MixCompareError",
     "MixtureSpec",
     "OptionError",
+    "Origin",
     "Panel",
     "Priors",
+    "Reproduced",
     "Selection",
     "SpecificationError",
     "Thresholds",
@@ -54,6 +57,7 @@ __all__ = [
     "predict",
     "prediction_table",
     "predictive_draws",
+    "reproduce",
     "select",
 ]
 
@@ -61,6 +65,8 @@ __all__ = [
 _LAZY = {
     "Audit": "mixcompare.auditing",
     "Selection": "mixcompare.selection",
+    "Origin": "mixcompare.reproduction",
+    "Reproduced": "mixcompare.reproduction",
     "TraceError": "mixcompare.auditing",
     "audit": "mixcompare.auditing",
     "bootstrap": "mixcompare.resampling",
@@ -69,6 +75,7 @@ _LAZY = {
     "prediction_table": "mixcompare.prediction",
     "predictive_draws": "mixcompare.prediction",
     "select": "mixcompare.selection",
+    "reproduce": "mixcompare.reproduction",
 }
 
 

@@ -29,6 +29,7 @@ from mixcompare.arguments import (
 from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
 from mixcompare.prediction.command import predict_command
+from mixcompare.reproduction.command import reproduce_command
 from mixcompare.selection.command import select_command
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def compare(
 
     The report goes to reports/ and the data file's name unless --output says otherwise.
     """
+    from mixcompare.reproduction.origin import Origin
     from mixcompare.spec import MixtureSpec
     from mixcompare.study.run import Method, fit_and_report
 
@@ -168,6 +170,7 @@ def compare(
             seed=seed,
             missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
             quick=quick,
+            origin=Origin(file=data.name),
         )
     )
 
@@ -198,6 +201,9 @@ app.command(
     "select",
     epilog="Example: [cyan]mixcompare select panel.csv --formula 'y ~ x' --unit id --to 6[/cyan]",
 )(select_command)
+app.command(
+    "reproduce", epilog="Example: [cyan]mixcompare reproduce reports/gapminder/report.html[/cyan]"
+)(reproduce_command)
 
 
 def _given(**options: Any) -> dict[str, Any]:

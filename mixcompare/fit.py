@@ -57,6 +57,7 @@ _REPORTED_VERSIONS = (
     "pymc",
     "pytensor",
     "nutpie",
+    "numba",
     "arviz",
     "xarray",
 )
@@ -102,6 +103,17 @@ class Fit:
     def cautions(self) -> tuple[str, ...]:
         """What should be known about the data, such as near-collinear covariates."""
         return tuple(json.loads(self.tree.attrs["cautions"]))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of Python and of the libraries that made the fit."""
+        versions: dict[str, str] = json.loads(self.tree.attrs["versions"])
+        return versions
+
+    @property
+    def machine(self) -> str:
+        """Kind of processor that made the fit."""
+        return str(self.tree.attrs["machine"])
 
     @property
     def options(self) -> dict[str, Any]:
@@ -307,6 +319,7 @@ def build_tree(
         "cautions": json.dumps(list(cautions)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(_versions()),
+        "machine": _machine(),
     }
     return tree
 
@@ -325,3 +338,9 @@ def _plain_options(options: Any) -> dict[str, Any]:
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     return found | {name: importlib.metadata.version(name) for name in _REPORTED_VERSIONS}
+
+
+def _machine() -> str:
+    """Kind of processor: compiled code, and with it the last bits of numbers, depends on it."""
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    return " ".join((platform.system(), platform.machine(), *extensions.get("found", ())))

@@ -47,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("resampling", "prediction"),
     ("selection",),
     ("compare", "comparison"),
+    ("reproduction",),
     ("report",),
     ("auditing",),
     ("study",),

@@ -16,25 +16,43 @@ from matplotlib import image, pyplot
 
 import mixcompare as mc
 from mixcompare import staging
-from mixcompare.report import formatting, page, rendering, write
+from mixcompare.report import formatting, rendering, sections, write
 from mixcompare.report.palette import class_color, style
-from mixcompare.report.rendering import Drawing
 from tests.report_page import Page, check, comparison_of, growth
 
-TABLES = {
+SHOWN = {
     "agreement",
     "algorithms",
+    "barg",
+    "class-sizes",
+    "convergence",
     "estimates",
+    "grolts",
     "invariants",
     "likelihoods",
     "membership",
     "modes",
     "optima",
     "priors",
-    "starts",
+    "sampler",
+    "statuses",
     "switching",
     "thresholds",
+    "variables",
     "verdicts",
+}
+FIGURES = {
+    "class-means",
+    "class-paths",
+    "co-clustering",
+    "em-log-likelihood",
+    "em-weights",
+    "forest",
+    "optima-map",
+    "permutations",
+    "ranks",
+    "responsibilities",
+    "traces",
 }
 
 
@@ -50,12 +68,12 @@ def report(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def figures(comparison: mc.Comparison) -> dict[str, Drawing]:
-    return page.drawings(comparison)
+def figures(comparison: mc.Comparison) -> sections.Figures:
+    return sections.drawings(comparison)
 
 
 @pytest.fixture
-def drawn_before(figures: dict[str, Drawing], monkeypatch: pytest.MonkeyPatch) -> None:
+def drawn_before(figures: sections.Figures, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports of `comparison` take figures that exist, for tests that look at other things."""
     monkeypatch.setattr(write, "drawings", lambda comparison: figures)
 
@@ -69,26 +87,44 @@ def test_files(report: Path) -> None:
         "tables",
         "figures",
     }
-    assert {p.stem for p in (folder / "tables").glob("*.csv")} == TABLES
-    assert {p.stem for p in (folder / "figures").glob("*.svg")} == {
-        "class-means",
-        "co-clustering",
-        "em-log-likelihood",
-        "forest",
-        "permutations",
-        "ranks",
-        "responsibilities",
-        "traces",
-    }
+
+    def stems(kind: str, suffix: str) -> set[str]:
+        return {p.stem for p in (folder / kind).glob(f"*.{suffix}")}
+
+    assert stems("tables", "csv") == SHOWN | {"starts"}
+    assert stems("tables", "md") == stems("tables", "tex") == SHOWN
+    assert stems("figures", "svg") == stems("figures", "pdf") == FIGURES
+    for path in (folder / "figures").glob("*.pdf"):
+        assert path.read_bytes().startswith(b"%PDF")
 
 
 def test_page_stands_alone_and_escapes(report: Path) -> None:
     parsed = check(report)
     assert "<script>alert(1)</script>" in parsed.text
-    assert "<script>" not in report.read_text("utf-8")
-    for section in ("summary", "model", "estimates", "membership", "optima", "reproduction"):
-        assert section in parsed.ids
-    assert parsed.tags.count("figure") == 8
+    assert "<script>alert" not in report.read_text("utf-8")
+    order = [i for i in parsed.ids if i in parsed.sections]
+    assert order == [
+        "summary",
+        "model",
+        "classes",
+        "estimates",
+        "likelihoods",
+        "membership",
+        "switching",
+        "modes",
+        "sampler",
+        "optima",
+        "checklists",
+        "reproduction",
+    ]
+    contents = [link[1:] for link in parsed.links if link[1:] in parsed.sections]
+    assert contents[1 : len(order) + 1] == order  # after the link that skips to the summary
+    assert parsed.tags.count("figure") == len(FIGURES)
+
+
+def test_every_verdict_leads_to_its_evidence(comparison: mc.Comparison) -> None:
+    for section in comparison.verdicts["section"]:
+        assert sections.place_of_verdict(section) is not None, section
 
 
 def test_tables_are_the_comparisons(comparison: mc.Comparison, report: Path) -> None:
@@ -112,7 +148,7 @@ def test_provenance(comparison: mc.Comparison, report: Path) -> None:
 
 def test_no_figure_stays_open_and_settings_are_kept(comparison: mc.Comparison) -> None:
     before = dict(pyplot.rcParams)
-    page.drawings(comparison)
+    sections.drawings(comparison)
     assert pyplot.get_fignums() == []
     assert dict(pyplot.rcParams) == before
 
@@ -135,6 +171,10 @@ CASES: dict[str, Callable[[], tuple[mc.MixtureSpec, pd.DataFrame]]] = {
         mc.MixtureSpec("y ~ t", unit="unit", absorb="unit", n_components=2),
         growth(),
     ),
+    "mixture, three outcomes": lambda: (
+        mc.MixtureSpec("y + w + x ~ 1", n_components=2, covariance="spherical"),
+        growth(),
+    ),
     "mixture, two outcomes": lambda: (
         mc.MixtureSpec("y + w ~ 1", n_components=2, covariance="diagonal"),
         growth(),
@@ -149,7 +189,8 @@ CASES: dict[str, Callable[[], tuple[mc.MixtureSpec, pd.DataFrame]]] = {
 
 
 @pytest.mark.parametrize("case", list(CASES))
-def test_every_kind_of_model(case: str, tmp_path: Path) -> None:
+def test_every_kind_of_model(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "_pdf", lambda figure: b"")  # another test writes them
     draws = 15 if case == "many units" else 30
     report = comparison_of(*CASES[case](), draws=draws).report(tmp_path)
     parsed = check(report)

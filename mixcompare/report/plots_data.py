@@ -28,14 +28,14 @@ def class_means(comparison: Comparison) -> Drawing:
     panel = comparison.em.panel
     if panel.covariates.shape[1] == 1 and np.ptp(panel.covariates) == 0:
         return gaussian_mixture(comparison)
-    variable = _only_variable(panel)
+    variable = only_variable(panel)
     if variable is not None:
         return _curves(comparison, panel, variable)
     return _fitted_against_observed(comparison, panel)
 
 
-def _only_variable(panel: Panel) -> str | None:
-    """The one numeric variable that determines every covariate, if there is one."""
+def only_variable(panel: Panel) -> str | None:
+    """Name of the one numeric variable that determines every covariate, if there is one."""
     if len(panel.variables) != 1:
         return None
     name, values = next(iter(panel.variables.items()))
@@ -54,27 +54,28 @@ def demeaned(panel: Panel, values: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Grid:
-    """Distinct values of the variable and the covariates there, less what is absorbed."""
+class CurveGrid:
+    """Distinct values of the variable (V,) and covariates (V, p) there, less what is absorbed."""
 
     x: FloatArray
     covariates: FloatArray
 
 
-def _grid(panel: Panel, variable: str) -> _Grid:
+def curve_grid(panel: Panel, variable: str) -> CurveGrid:
+    """Where mean curves are drawn: the variable's distinct values."""
     values = panel.variables[variable]
     x, first = np.unique(values, return_index=True)
     covariates = panel.covariates[first]
     if panel.cell is not None:
         covariates = covariates - panel.covariates.mean(axis=0)
-    return _Grid(x, covariates)
+    return CurveGrid(x, covariates)
 
 
 def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
     outcomes = demeaned(panel, panel.outcomes)
     em_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)
     shown = _thinned_units(panel.n_units)
-    grid = _grid(panel, variable)
+    grid = curve_grid(panel, variable)
     m = len(panel.outcome_names)
     columns = min(m, 2)
     rows = -(-m // columns)
@@ -135,7 +136,7 @@ def _paths(
         ax.plot(*points.T, "o", color=color, ms=size, alpha=alpha, rasterized=True)
 
 
-def _class_curves(ax: Axes, comparison: Comparison, grid: _Grid, outcome: int) -> None:
+def _class_curves(ax: Axes, comparison: Comparison, grid: CurveGrid, outcome: int) -> None:
     em = comparison.em.coefficients.to_numpy()[:, :, outcome]
     draws = comparison.aligned["coefficients"].to_numpy()[..., outcome]
     draws = draws.reshape(-1, *draws.shape[2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -10,20 +11,26 @@ import numpy as np
 
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
-from mixcompare.spec import MixtureSpec, Priors
+from mixcompare.reproduction.numbers import draws_digest, numbers, to_records
+from mixcompare.reproduction.origin import Origin
+from mixcompare.spec import MixtureSpec
 
+_NO_ORIGIN = Origin()
 FITS = {"em": "em.nc", "pymc": "pymc.nc"}
 
 
-def provenance(comparison: Comparison) -> dict[str, Any]:
-    """Specification, data, and the options, seeds, versions and times of each fit."""
+def provenance(comparison: Comparison, origin: Origin = _NO_ORIGIN) -> dict[str, Any]:
+    """Specification, data, options, seeds, versions and times of each fit, and its numbers."""
     em = comparison.em
     panel = em.panel
     per_unit = np.bincount(panel.unit, minlength=panel.n_units)
     record: dict[str, Any] = {
         "specification": em.spec.to_dict(),
         "specification_sha256": em.spec.content_hash,
+        "study": origin.study,
         "data": {
+            "panel": origin.panel,
+            "file": origin.file,
             "fingerprint_sha256": em.fingerprint,
             "rows": panel.n_rows,
             "units": panel.n_units,
@@ -39,6 +46,9 @@ def provenance(comparison: Comparison) -> dict[str, Any]:
         },
         "fits": {fit.backend: _fit(fit) for fit in (em, comparison.posterior_fit)},
         "thresholds": dict(comparison.thresholds.table().itertuples(index=False)),
+        "verdicts": dict(comparison.verdicts[["section", "verdict"]].itertuples(index=False)),
+        "numbers": to_records(numbers(comparison)),
+        "draws_sha256": draws_digest(comparison.posterior_fit),
         "report_created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if comparison.restart is not None:
@@ -55,7 +65,8 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "options": fit.options,
         "seconds": fit.seconds,
         "created": str(fit.tree.attrs["created"]),
-        "versions": json.loads(fit.tree.attrs["versions"]),
+        "versions": fit.versions,
+        "machine": fit.machine,
     }
 
 
@@ -100,16 +111,18 @@ def code_reload(saved: tuple[str, ...]) -> str:
 
 
 def _spec_code(spec: MixtureSpec) -> str:
-    options: dict[str, Any] = {"unit": spec.unit, "absorb": spec.absorb}
-    given = {name: value for name, value in options.items() if value is not None}
-    given["n_components"] = spec.n_components
-    if spec.covariance != "full":
-        given["covariance"] = spec.covariance
-    if spec.covariance_by != "component":
-        given["covariance_by"] = spec.covariance_by
-    if spec.priors != Priors():
-        given["priors"] = spec.to_dict()["priors"]
+    plain = spec.to_dict()
+    given = {
+        field.name: plain[field.name] if field.name == "priors" else getattr(spec, field.name)
+        for field in dataclasses.fields(spec)
+        if field.name != "formula" and getattr(spec, field.name) != _default(field)
+    }
     return f"mc.MixtureSpec({spec.formula!r}, {_arguments(given)})"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def _fit_code(name: str, fit: Fit) -> str:

@@ -14,6 +14,7 @@ from mixcompare.comparison import compare
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import Missing, build_panel
+from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec
 from mixcompare.staging import staged
 from mixcompare.study.schema import Study, load_study
@@ -88,7 +89,8 @@ def run_study(
         quick=quick,
         progress=progress,
         title=study.tables.study.title or None,
-        study_text=study.text,
+        origin=study.origin,
+        answers=study.tables.checklist,
     )
 
 
@@ -103,7 +105,8 @@ def fit_and_report(
     quick: bool = False,
     progress: bool | None = None,
     title: str | None = None,
-    study_text: str | None = None,
+    origin: Origin | None = None,
+    answers: Mapping[str, str] | None = None,
 ) -> Finished:
     """Fit one specification by EM and by PyMC, compare, and write fits and report.
 
@@ -118,10 +121,8 @@ def fit_and_report(
         has succeeded; other files in it stay.
     quick, progress
         See `run_study`.
-    title
-        Title of the report.
-    study_text
-        Content of the study file, copied beside the report.
+    title, origin, answers
+        See `mixcompare.report.write_report`; the study file is copied beside the report.
 
     Raises
     ------
@@ -137,10 +138,11 @@ def fit_and_report(
             fitted = fit(spec, panel, backend=method.backend, seed=seed, **options[name])
             fitted.save(folder / f"{name}.nc")
             fits[method.backend] = fitted
-        if study_text is not None:
-            (folder / "study.toml").write_text(study_text, encoding="utf-8")
-        report, verdicts = _compare(fits["em"], fits["pymc"], folder, title)
-    return Finished(output / report.name, verdicts)
+        if origin is not None and origin.study:
+            (folder / "study.toml").write_text(origin.study, encoding="utf-8")
+        comparison = compare(fits["em"], fits["pymc"])
+        report = comparison.report(folder, title=title, origin=origin, answers=answers)
+    return Finished(output / report.name, comparison.verdicts)
 
 
 def _pair(study: Study) -> dict[str, Method]:
@@ -166,8 +168,3 @@ def _options(method: Method, quick: bool, progress: bool | None) -> dict[str, An
     # Before any fit, or a slip in the second method would show after the first has run.
     build_options(method.backend, options)
     return options
-
-
-def _compare(em: Fit, pymc: Fit, folder: Path, title: str | None) -> tuple[Path, pd.DataFrame]:
-    comparison = compare(em, pymc)
-    return comparison.report(folder, title=title), comparison.verdicts

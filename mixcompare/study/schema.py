@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 from mixcompare import datasets
 from mixcompare.backends import get_backend
 from mixcompare.errors import MixCompareError, OptionError
+from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec, Priors
 from mixcompare.suggest import did_you_mean
 from mixcompare.tables import read_table
@@ -129,6 +130,7 @@ class StudyTables(_Table):
     methods: Annotated[dict[Slug, MethodTable], Field(min_length=1)]
     run: RunTable = RunTable()
     report: ReportTable = ReportTable()
+    checklist: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,12 @@ class Study:
         """Folder of the report: ``[report] output``, or ``reports/`` and the study's name."""
         given = self.tables.report.output
         return Path("reports", self.tables.study.name) if given is None else Path(given)
+
+    @property
+    def origin(self) -> Origin:
+        """What its report carries, so that it can be made again."""
+        source = self.tables.data
+        return Origin(self.text, source.panel, source.file and Path(source.file).name)
 
     def read_data(self) -> pd.DataFrame:
         """Load the panel or read the file.
