@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import image, pyplot
+from matplotlib import pyplot
 
 import mixcompare as mc
 from mixcompare import staging
@@ -315,47 +313,3 @@ def test_large_drawings_become_pictures(monkeypatch: pytest.MonkeyPatch) -> None
         drawing = rendering.draw(figure, "name", "title", "caption", 'alt "text"')
     assert drawing.markup.startswith('<img alt="alt &quot;text&quot;" src="data:image/png;base64,')
     assert drawing.svg.startswith("<?xml")
-
-
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--hide-scrollbars",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--window-size=1300,2000",
-)
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium was found")
-def test_in_a_browser(comparison: mc.Comparison, report: Path, tmp_path: Path) -> None:
-    def open_page(action: str, profile: str) -> subprocess.CompletedProcess[str]:
-        assert BROWSER is not None
-        command = [
-            BROWSER,
-            *FLAGS,
-            f"--user-data-dir={tmp_path / profile}",
-            action,
-            report.as_uri(),
-        ]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-
-    shot = tmp_path / "page.png"
-    runs = [open_page("--dump-dom", "dom"), open_page(f"--screenshot={shot}", "shot")]
-    for done in runs:
-        assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    seen = Page(runs[0].stdout)
-    assert "y ~ t + I(t**2), 2 classes" in seen.text
-    for statement in comparison.verdicts["statement"]:
-        assert statement in seen.text
-    pixels = image.imread(shot)
-    assert pixels.shape[:2] == (2000, 1300)
-    assert pixels[..., :3].std() > 0.02

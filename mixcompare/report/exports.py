@@ -20,6 +20,9 @@ _SYMBOLS: Final = {
     "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
     MISSING: "--",
 }
+# A column with a longer text is a paragraph of this share of a line.
+_LONG: Final = 45
+_PARAGRAPH: Final = 0.3
 _POWER = re.compile(" \N{MULTIPLICATION SIGN} 10([\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _DIGITS = str.maketrans("\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -57,7 +60,7 @@ def latex(table: Table) -> str:
     styler = frame.style.format(escape="latex").format_index(escape="latex", axis="columns")
     text: str = styler.hide(axis="index").to_latex(
         environment="longtable",
-        column_format="".join("r" if column.numeric else "l" for column in table.columns),
+        column_format="".join(_format(frame[c.label], c.numeric) for c in table.columns),
         hrules=True,
         label=f"tab:{table.name}",
         caption=_escaped(table.caption),
@@ -66,6 +69,13 @@ def latex(table: Table) -> str:
     for symbol, command in _SYMBOLS.items():
         text = text.replace(symbol, command)
     return f"% needs \\usepackage{{booktabs, longtable}}\n{text}"
+
+
+def _format(texts: pd.Series[str], numeric: bool) -> str:
+    """Of a LaTeX column; long texts are paragraphs."""
+    if numeric:
+        return "r"
+    return rf"p{{{_PARAGRAPH}\linewidth}}" if texts.str.len().max() > _LONG else "l"
 
 
 def _escaped(text: str) -> str:

@@ -63,6 +63,11 @@ def count(value: Any) -> str:
     return _signed(f"{number:,.0f}") if math.isfinite(number) else _not_finite(number)
 
 
+def counted(value: Any, noun: str) -> str:
+    """Whole number with its noun, ``1 row`` or ``2 rows``."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def percent(value: Any) -> str:
     """Share as a percentage with one decimal."""
     return f"{fixed(1)(100 * float(value))} %"

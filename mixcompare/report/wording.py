@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mixcompare.comparison import Comparison
-from mixcompare.report.formatting import count, significant
+from mixcompare.report.formatting import count, counted, significant
 from mixcompare.spec import MixtureSpec
 
 _MOST_TERMS = 12
@@ -87,8 +87,9 @@ def data_in_words(comparison: Comparison) -> list[str]:
     columns = ", ".join(f"{column}: {count(n)}" for column, n in dropped.by_column)
     return [
         *sentences,
-        f"{count(dropped.rows)} rows with missing values were dropped ({columns}), and with them "
-        f"{count(dropped.units)} whole units.",
+        f"{counted(dropped.rows, 'row')} with missing values "
+        f"{'was' if dropped.rows == 1 else 'were'} dropped ({columns}), and with them "
+        f"{counted(dropped.units, 'whole unit')}.",
     ]
 
 

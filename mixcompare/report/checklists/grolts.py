@@ -16,7 +16,7 @@ from mixcompare.report.checklists.answers import (
     automatic,
     not_applicable,
 )
-from mixcompare.report.formatting import count, significant
+from mixcompare.report.formatting import counted, significant
 from mixcompare.report.plots_data import only_variable
 
 _ONE_ROW_UNITS = "Every row is a unit of its own: there are no trajectories."
@@ -61,7 +61,7 @@ def missing_mechanism(facts: Facts) -> Answer:
         return not_applicable("No value is missing and all units have the same number of rows.")
     if not panel.dropped.rows:
         return author("No value is missing, but units have different numbers of rows: say why.")
-    return author(f"{count(panel.dropped.rows)} rows had missing values: say why.", "model")
+    return author(f"{counted(panel.dropped.rows, 'row')} had missing values: say why.", "model")
 
 
 def missing_handled(facts: Facts) -> Answer:
@@ -70,8 +70,9 @@ def missing_handled(facts: Facts) -> Answer:
     if not dropped.rows:
         return automatic("No row was dropped; a missing value would have been an error.", "model")
     return automatic(
-        f"{count(dropped.rows)} rows with missing values were dropped, and with them "
-        f"{count(dropped.units)} whole units.",
+        f"{counted(dropped.rows, 'row')} with missing values "
+        f"{'was' if dropped.rows == 1 else 'were'} dropped, and with them "
+        f"{counted(dropped.units, 'whole unit')}.",
         "model",
     )
 
