@@ -30,10 +30,8 @@ def test_markdown() -> None:
     lines = markdown(example()).splitlines()
     assert lines[0] == "Costs in $ & shares in %."
     assert lines[2:4] == [r"| name\_1 | value | interval | place |", "| --- | ---: | ---: | --- |"]
-    assert (
-        lines[4]
-        == "| a\\|b | \N{MINUS SIGN}1.250 \N{MULTIPLICATION SIGN} 10⁻⁷ | [\N{MINUS SIGN}1.500, 2.000] |  |"
-    )
+    minus, times = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+    assert lines[4] == rf"| a\|b | {minus}1.250 {times} 10⁻⁷ | [{minus}1.500, 2.000] |  |"
     assert lines[5] == "| x & \\<y\\>\\_z | \N{EN DASH} | \N{EN DASH} | here |"
 
 
