@@ -89,7 +89,7 @@ def test_files(report: Path) -> None:
     def stems(kind: str, suffix: str) -> set[str]:
         return {p.stem for p in (folder / kind).glob(f"*.{suffix}")}
 
-    assert stems("tables", "csv") == SHOWN | {"starts"}
+    assert stems("tables", "csv") == SHOWN | {"fits", "side-by-side", "starts"}
     assert stems("tables", "md") == stems("tables", "tex") == SHOWN
     assert stems("figures", "svg") == stems("figures", "pdf") == FIGURES
     for path in (folder / "figures").glob("*.pdf"):
@@ -215,7 +215,7 @@ def test_withheld_standard_errors(comparison: mc.Comparison, tmp_path: Path) -> 
 def test_a_draw_that_beats_em_is_shown(comparison: mc.Comparison, tmp_path: Path) -> None:
     beaten = dataclasses.replace(comparison, restart=comparison.em)
     record = json.loads((beaten.report(tmp_path).parent / "provenance.json").read_text("utf-8"))
-    assert "em restarted from the highest draw" in record["fits"]
+    assert record["restart"]["status"] == "converged"
 
 
 @pytest.mark.usefixtures("drawn_before")

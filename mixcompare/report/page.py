@@ -143,6 +143,9 @@ def _verdicts(comparison: Comparison) -> list[Verdict]:
 
 
 def _fits(record: dict[str, Any]) -> list[dict[str, Any]]:
+    fits = dict(record["fits"])
+    if record["restart"] is not None:
+        fits["em restarted from the highest draw"] = record["restart"]
     return [
         {
             "name": name,
@@ -154,5 +157,5 @@ def _fits(record: dict[str, Any]) -> list[dict[str, Any]]:
             "options": json.dumps(fit["options"]),
             "versions": ", ".join(f"{k} {v}" for k, v in fit["versions"].items()),
         }
-        for name, fit in record["fits"].items()
+        for name, fit in fits.items()
     ]

@@ -11,7 +11,12 @@ import numpy as np
 
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
-from mixcompare.reproduction.numbers import draws_digest, numbers, to_records
+from mixcompare.reproduction.numbers import (
+    draws_digest,
+    numbers,
+    recorded_fits,
+    to_records,
+)
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec
 
@@ -24,7 +29,7 @@ def provenance(comparison: Comparison, origin: Origin = _NO_ORIGIN) -> dict[str,
     em = comparison.em
     panel = em.panel
     per_unit = np.bincount(panel.unit, minlength=panel.n_units)
-    record: dict[str, Any] = {
+    return {
         "specification": em.spec.to_dict(),
         "specification_sha256": em.spec.content_hash,
         "study": origin.study,
@@ -44,20 +49,19 @@ def provenance(comparison: Comparison, origin: Origin = _NO_ORIGIN) -> dict[str,
                 "missing_by_column": dict(panel.dropped.by_column),
             },
         },
-        "fits": {fit.backend: _fit(fit) for fit in (em, comparison.posterior_fit)},
+        "fits": {name: _fit(fit) for name, fit in recorded_fits(comparison).items()},
         "thresholds": dict(comparison.thresholds.table().itertuples(index=False)),
         "verdicts": dict(comparison.verdicts[["section", "verdict"]].itertuples(index=False)),
         "numbers": to_records(numbers(comparison)),
         "draws_sha256": draws_digest(comparison.posterior_fit),
+        "restart": None if comparison.restart is None else _fit(comparison.restart),
         "report_created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    if comparison.restart is not None:
-        record["fits"]["em restarted from the highest draw"] = _fit(comparison.restart)
-    return record
 
 
 def _fit(fit: Fit) -> dict[str, Any]:
     return {
+        "backend": fit.backend,
         "status": fit.status,
         "message": fit.message,
         "log_likelihood": fit.log_likelihood,
@@ -88,15 +92,16 @@ def _plain(value: Any) -> Any:
 
 
 def code_again(comparison: Comparison) -> str:
-    """Python that repeats both fits and the comparison."""
-    em, other = comparison.em, comparison.posterior_fit
+    """Python that repeats the fits and the comparison."""
+    named = recorded_fits(comparison)
+    fits = {f"fit_{i}" if i > 2 else name: fit for i, (name, fit) in enumerate(named.items(), 1)}
     lines = [
         "import mixcompare as mc",
         "",
-        f"spec = {_spec_code(em.spec)}",
+        f"spec = {_spec_code(comparison.em.spec)}",
         "data = ...  # the table, or the path of its CSV or Parquet file",
-        *(_fit_code(name, fit) for name, fit in (("em", em), ("posterior", other))),
-        "comparison = mc.compare(em, posterior)",
+        *(_fit_code(name, fit) for name, fit in fits.items()),
+        f"comparison = mc.compare({', '.join(fits)})",
         "comparison.report(...)  # the folder for the report",
     ]
     return "\n".join(lines)

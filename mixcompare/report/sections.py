@@ -88,7 +88,7 @@ SECTIONS: Final = (
         "Estimates side by side",
         intro=wording.estimates_intro,
         figures=(forest,),
-        tables=(tables.estimates,),
+        tables=(tables.estimates, tables.fits, tables.side_by_side),
         evidence=("estimates",),
     ),
     Outline(

@@ -13,6 +13,7 @@ from mixcompare.report.formatting import (
     Formatter,
     Table,
     count,
+    duration,
     fixed,
     interval,
     percent,
@@ -79,6 +80,51 @@ def estimates(comparison: Comparison) -> Table:
                 frame["difference"],
                 fixed(3),
             ),
+        ],
+    )
+
+
+def fits(comparison: Comparison) -> Table | None:
+    """All fits in short, if there are more than the two that are compared in detail."""
+    frame = comparison.fits
+    if len(frame) < 3:
+        return None
+    return table(
+        "fits",
+        "All fits; differences are from EM's estimate",
+        [
+            (Column("fit", numeric=False), frame.index, str),
+            (Column("status", numeric=False), frame["status"], str),
+            (Column("time"), frame["seconds"], duration),
+            (
+                Column("log-likelihood", "maximum or highest draw"),
+                frame["log_likelihood"],
+                fixed(4),
+            ),
+            (
+                Column("largest difference", "in posterior s.d.s"),
+                frame["largest_difference"],
+                fixed(3),
+            ),
+            (Column("of parameter", numeric=False), frame["parameter"], str),
+            (Column("units in the same class"), frame["same_class"], percent),
+            (Column("distance", "mean total variation"), frame["distance"], fixed(4)),
+        ],
+    )
+
+
+def side_by_side(comparison: Comparison) -> Table | None:
+    """Every fit's estimates, if there are more than two fits."""
+    frame = comparison.side_by_side.iloc[:_MOST_PARAMETERS]
+    if frame.shape[1] < 3:
+        return None
+    return table(
+        "side-by-side",
+        "Estimates of every fit: optima by EM, means of the posteriors"
+        + _clipped(len(comparison.side_by_side), _MOST_PARAMETERS),
+        [
+            (Column("parameter", numeric=False), frame.index, str),
+            *((Column(name), frame[name], significant) for name in frame.columns),
         ],
     )
 

@@ -21,8 +21,19 @@ EXACT: Final = 1e-8
 _FALSE_ALARM: Final = 0.001
 
 
+def recorded_fits(comparison: Comparison) -> dict[str, Fit]:
+    """Every fit by name: ``"em"``, ``"pymc"``, then any further ones by what they are."""
+    own = {"em": comparison.em, "pymc": comparison.posterior_fit}
+    further = {
+        name: fit
+        for name, fit in comparison.arranged.named.items()
+        if all(fit is not one for one in own.values())
+    }
+    return own | further
+
+
 def numbers(comparison: Comparison) -> pd.DataFrame:
-    """Estimates of EM and summaries of the aligned draws.
+    """Estimates of EM and summaries of the aligned draws that EM is compared with in detail.
 
     Returns
     -------

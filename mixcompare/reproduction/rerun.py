@@ -14,7 +14,7 @@ from mixcompare.backends import fit
 from mixcompare.comparison import Comparison, Thresholds, compare
 from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit
-from mixcompare.panel import build_panel
+from mixcompare.panel import Panel, build_panel
 from mixcompare.reproduction.carried import read_record
 from mixcompare.reproduction.numbers import agreement, draws_digest, from_records, numbers
 from mixcompare.spec import MixtureSpec
@@ -97,14 +97,15 @@ def reproduce(report: str | Path, data: Any = None, *, progress: bool | None = N
             f"the data are not those of {report}: their fingerprint is {panel.fingerprint[:12]}…, "
             f"the report's {expected[:12]}…. Give the table that was fitted, unchanged."
         )
-    em, posterior = (
-        _fit(record["fits"][backend], backend, spec, panel, progress) for backend in ("em", "pymc")
-    )
-    again = compare(em, posterior, thresholds=_thresholds(record))
+    made = {
+        name: _fit(recorded, spec, panel, progress) for name, recorded in record["fits"].items()
+    }
+    again = compare(*made.values(), thresholds=_thresholds(record))
+    now = {name: {"versions": fit.versions, "machine": fit.machine} for name, fit in made.items()}
     return Reproduced(
         agreement(from_records(record["numbers"]), numbers(again)),
-        _setting(record["fits"]) == _setting({"em": _own(em), "pymc": _own(posterior)}),
-        draws_digest(posterior) == record["draws_sha256"],
+        _setting(record["fits"]) == _setting(now),
+        draws_digest(again.posterior_fit) == record["draws_sha256"],
         _changed(record["verdicts"], again),
         again,
     )
@@ -133,7 +134,7 @@ def _missing(record: Mapping[str, Any]) -> Any:
 
 
 def _fit(
-    recorded: Mapping[str, Any], backend: str, spec: MixtureSpec, panel: Any, progress: bool | None
+    recorded: Mapping[str, Any], spec: MixtureSpec, panel: Panel, progress: bool | None
 ) -> Fit:
     options = {name: value for name, value in recorded["options"].items() if name != "progress"}
     if options.get("initial") is not None:
@@ -142,15 +143,12 @@ def _fit(
             f"(initial = {options['initial']}), which the page does not carry."
         )
     seed = int(recorded["seed"])
+    backend = recorded["backend"]
     return fit(spec, panel, backend=backend, seed=seed, progress=progress, **options)
 
 
-def _own(fitted: Fit) -> dict[str, Any]:
-    return {"versions": fitted.versions, "machine": fitted.machine}
-
-
 def _setting(fits: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    return [(fits[backend]["versions"], fits[backend]["machine"]) for backend in ("em", "pymc")]
+    return [(made["versions"], made["machine"]) for made in fits.values()]
 
 
 def _changed(reported: Mapping[str, str], again: Comparison) -> pd.DataFrame:
