@@ -234,6 +234,22 @@ def test_code_of_the_report_builds_the_spec(comparison: mc.Comparison, report: P
 
 
 @pytest.mark.usefixtures("drawn_before")
+def test_choice_of_k(comparison: mc.Comparison, tmp_path: Path) -> None:
+    spec, data = comparison.em.spec, growth()
+    found = mc.select(spec, data, n_components=(1, 2), starts=3, replicates=2, progress=False)
+    parsed = check(comparison.report(tmp_path / "report", selection=found))
+    assert {"selection", "table-selection-sizes", "figure-trajectories-by-k"} <= set(parsed.ids)
+    assert "16, 8" in parsed.text
+    assert (tmp_path / "report" / "figures" / "criteria-by-k.pdf").is_file()
+    sizes = pd.read_csv(tmp_path / "report" / "tables" / "selection.csv")
+    assert list(sizes["K"]) == [1, 2]
+    other = mc.select(spec, data.assign(y=-data["y"]), n_components=[1], starts=1, progress=False)
+    with pytest.raises(mc.DataError, match="other data"):
+        comparison.report(tmp_path / "none", selection=other)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.usefixtures("drawn_before")
 def test_title(comparison: mc.Comparison, tmp_path: Path) -> None:
     text = comparison.report(tmp_path, title="A <b>title</b> & more").read_text("utf-8")
     assert "<title>A &lt;b&gt;title&lt;/b&gt; &amp; more</title>" in text

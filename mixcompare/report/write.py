@@ -11,11 +11,13 @@ from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
 from mixcompare.report import exports, tables
 from mixcompare.report.checklists import checklists
+from mixcompare.report.choice import choice_of_k
 from mixcompare.report.formatting import Table
 from mixcompare.report.page import REPORT, render
 from mixcompare.report.provenance import FITS, provenance, to_json
-from mixcompare.report.sections import Figures, Section, drawings, sections
+from mixcompare.report.sections import Section, drawings, sections
 from mixcompare.reproduction.origin import Origin
+from mixcompare.selection import Selection
 from mixcompare.staging import staged
 
 
@@ -26,6 +28,7 @@ def write_report(
     *,
     origin: Origin | None = None,
     answers: Mapping[str, str] | None = None,
+    selection: Selection | None = None,
 ) -> Path:
     """Write a comparison's report into a folder.
 
@@ -46,6 +49,8 @@ def write_report(
         Study and data, so that the report can be made again from itself.
     answers
         The author's answers to items of the checklists, such as ``{"GRoLTS 3a": "..."}``.
+    selection
+        The same model with other numbers of classes, see `mixcompare.select`.
 
     Returns
     -------
@@ -55,18 +60,22 @@ def write_report(
     ------
     OptionError
         If the folder cannot be written or an answer is to no item of the checklists.
+    DataError
+        If the selection is of another model or of other data.
     """
     directory = Path(directory)
     with staged(directory, last=REPORT) as folder:
         record = provenance(comparison, origin or Origin())
         figures = drawings(comparison)
-        shown = sections(comparison, figures)
+        shown = list(sections(comparison, figures))
+        if selection is not None:
+            shown.append(choice_of_k(comparison, selection))
         lists = checklists(comparison, shown, record, answers or {})
         saved = _saved_fits(comparison, directory)
         page = render(comparison, shown, lists, title=title, record=record, saved=saved)
         files = {
             **_table_files(comparison, [*_tables(comparison, shown), *lists]),
-            **_figure_files(figures),
+            **_figure_files(shown),
             "provenance.json": to_json(record),
             REPORT: page,
         }
@@ -96,8 +105,8 @@ def _table_files(comparison: Comparison, shown: Sequence[Table]) -> dict[str, st
     return files | {f"tables/{n}.csv": frame.to_csv(index=False) for n, frame in whole.items()}
 
 
-def _figure_files(figures: Figures) -> dict[str, str | bytes]:
-    drawn = [drawing for found in figures.values() for drawing in found]
+def _figure_files(shown: Sequence[Section]) -> dict[str, str | bytes]:
+    drawn = [drawing for section in shown for drawing in section.drawings]
     vector: dict[str, str | bytes] = {f"figures/{d.name}.svg": d.svg for d in drawn}
     return vector | {f"figures/{d.name}.pdf": d.pdf for d in drawn}
 

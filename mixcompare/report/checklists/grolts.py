@@ -16,6 +16,7 @@ from mixcompare.report.checklists.answers import (
     automatic,
     not_applicable,
 )
+from mixcompare.report.choice import ANCHOR, TRAJECTORIES
 from mixcompare.report.formatting import counted, significant
 from mixcompare.report.plots_data import only_variable
 
@@ -154,7 +155,9 @@ def class_sizes(facts: Facts) -> Answer:
     sizes = np.bincount(tau.argmax(axis=1), minlength=tau.shape[1])
     listed = ", ".join(f"{n:,}" for n in sizes)
     if _SELECTION in facts.sections:
-        return automatic(f"Here, by EM: {listed} units; of other models as listed.", _SELECTION)
+        return automatic(
+            f"Here, by EM: {listed} units; of other models as listed.", "table-selection-sizes"
+        )
     return author(f"Here, by EM: {listed} units. Add those of other models.", "table-class-sizes")
 
 
@@ -181,9 +184,11 @@ def mean_trajectories(facts: Facts) -> Answer:
 
 
 def trajectories_of_each_model(facts: Facts) -> Answer:
-    """Plots of other models are theirs to show."""
+    """Drawn for every model of a selection, where curves can be."""
     if facts.comparison.em.spec.unit is None:
         return not_applicable(_ONE_ROW_UNITS)
+    if _SELECTION in facts.sections and only_variable(facts.comparison.em.panel) is not None:
+        return automatic("Class means of every model.", f"figure-{TRAJECTORIES}")
     return author("This report is on one model: add the reports of the others.")
 
 
@@ -207,7 +212,7 @@ def _balanced(panel: Panel) -> bool:
 
 
 _VARIABLES: Final = "table-variables"
-_SELECTION: Final = "selection"
+_SELECTION: Final = ANCHOR
 
 GROLTS_RULES: Final[Mapping[str, Callable[[Facts], Answer]]] = {
     rule.__name__: rule
