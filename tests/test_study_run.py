@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mixcompare import DataError, OptionError
+from mixcompare.reproduction.origin import Origin
 from mixcompare.study import run as study_run
 from mixcompare.study.run import run_study
 
@@ -15,6 +16,18 @@ type WriteStudy = Callable[..., Path]
 type Calls = list[dict[str, Any]]
 
 VERDICTS = pd.DataFrame({"section": ["all"], "verdict": ["agree"], "statement": ["They agree."]})
+
+
+class FakeComparison:
+    """A comparison whose report tells what it was made with."""
+
+    verdicts = VERDICTS
+
+    def report(self, folder: Path, **told: Any) -> Path:
+        (folder / "tables").mkdir()
+        (folder / "tables" / "estimates.csv").write_text(repr(told))
+        (folder / "report.html").write_text("a report")
+        return folder / "report.html"
 
 
 class FakeFit:
@@ -31,16 +44,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         seen.append(options)
         return FakeFit()
 
-    def compare(
-        em: object, pymc: object, folder: Path, title: str | None
-    ) -> tuple[Path, pd.DataFrame]:
-        (folder / "report.html").write_text("a report")
-        (folder / "tables").mkdir()
-        (folder / "tables" / "estimates.csv").write_text("a table")
-        return folder / "report.html", VERDICTS
-
     monkeypatch.setattr(study_run, "fit", fit)
-    monkeypatch.setattr(study_run, "_compare", compare)
+    monkeypatch.setattr(study_run, "_compare", lambda *fits: FakeComparison())
     return seen
 
 
@@ -64,6 +69,19 @@ def test_run_leaves_fits_report_and_study_file(
         {"backend": "em", "seed": 0, "starts": 5},
         {"backend": "pymc", "seed": 0, "draws": 300, "tune": 300, "chains": 2},
     ]
+
+
+def test_the_report_is_told_the_study_its_data_and_answers(
+    write_study: WriteStudy, calls: Calls, tmp_path: Path
+) -> None:
+    path = write_study(("[methods.em]", '[checklist]\n"GRoLTS 7" = "linear"\n[methods.em]'))
+    report = run_study(path, tmp_path / "out").report
+    expected = {
+        "title": None,
+        "origin": Origin(study=path.read_text(), file="tiny.csv"),
+        "answers": {"GRoLTS 7": "linear"},
+    }
+    assert (report.parent / "tables" / "estimates.csv").read_text() == repr(expected)
 
 
 def test_output_is_as_readable_as_any_new_folder(

@@ -60,12 +60,13 @@ def estimates(comparison: Comparison) -> Table:
     frame = comparison.estimates.iloc[:_MOST_PARAMETERS]
     return table(
         "estimates",
-        "Estimates side by side; intervals are 95 %: Wald (EM), equal-tailed (posterior)"
+        "Estimates side by side; intervals are 95 %: Wald (EM), equal-tailed (posterior); "
+        "difference: posterior mean less EM's estimate"
         + _clipped(len(comparison.estimates), _MOST_PARAMETERS),
         [
             (Column("parameter", numeric=False), frame.index, str),
             (Column("EM estimate"), frame["em_estimate"], significant),
-            (Column("EM s.e.", "standard error"), frame["em_se"], significant),
+            (Column("EM s.e."), frame["em_se"], significant),
             (Column("EM interval"), frame["em_lower"], interval(frame, "em")),
             (Column("posterior mean"), frame["posterior_mean"], significant),
             (Column("median"), frame["posterior_median"], significant),
@@ -76,7 +77,7 @@ def estimates(comparison: Comparison) -> Table:
                 interval(frame, "posterior"),
             ),
             (
-                Column("difference", "posterior mean less EM estimate, in posterior s.d.s"),
+                Column("difference", "in posterior s.d.s"),
                 frame["difference"],
                 fixed(3),
             ),

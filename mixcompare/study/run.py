@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from mixcompare.backends import BACKENDS, build_options, fit
-from mixcompare.comparison import compare
+from mixcompare.comparison import Comparison, compare
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import Missing, build_panel
@@ -140,7 +140,7 @@ def fit_and_report(
             fits[method.backend] = fitted
         if origin is not None and origin.study:
             (folder / "study.toml").write_text(origin.study, encoding="utf-8")
-        comparison = compare(fits["em"], fits["pymc"])
+        comparison = _compare(fits["em"], fits["pymc"])
         report = comparison.report(folder, title=title, origin=origin, answers=answers)
     return Finished(output / report.name, comparison.verdicts)
 
@@ -168,3 +168,7 @@ def _options(method: Method, quick: bool, progress: bool | None) -> dict[str, An
     # Before any fit, or a slip in the second method would show after the first has run.
     build_options(method.backend, options)
     return options
+
+
+def _compare(em: Fit, posterior: Fit) -> Comparison:
+    return compare(em, posterior)
