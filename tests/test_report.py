@@ -17,6 +17,7 @@ from mixcompare import staging
 from mixcompare.report import formatting, rendering, sections, write
 from mixcompare.report.palette import class_color, style
 from tests.report_page import Page, check, comparison_of, growth
+from tests.stand_in_posterior import stand_in
 
 SHOWN = {
     "agreement",
@@ -120,9 +121,20 @@ def test_page_stands_alone_and_escapes(report: Path) -> None:
     assert parsed.tags.count("figure") == len(FIGURES)
 
 
-def test_every_verdict_leads_to_its_evidence(comparison: mc.Comparison) -> None:
-    for section in comparison.verdicts["section"]:
+@pytest.mark.usefixtures("drawn_before")
+def test_more_than_two_fits(comparison: mc.Comparison, tmp_path: Path) -> None:
+    em, spec = comparison.em, comparison.em.spec
+    mode = mc.fit(spec, growth(), backend="em", estimator="map", starts=2, seed=1, progress=False)
+    other = stand_in(em, draws=60, chains=2, seed=5)
+    four = mc.compare(em, comparison.posterior_fit, mode, other)
+    assert {"posterior mode", "other posteriors"} <= set(four.verdicts["section"])
+    for section in four.verdicts["section"]:
         assert sections.place_of_verdict(section) is not None, section
+    parsed = check(four.report(tmp_path))
+    assert {"table-fits", "table-side-by-side"} <= set(parsed.ids)
+    record = json.loads((tmp_path / "provenance.json").read_text("utf-8"))
+    assert [fit["backend"] for fit in record["fits"].values()] == ["em", "pymc", "em", "pymc"]
+    assert "comparison = mc.compare(em, pymc, fit_3, fit_4)" in parsed.text
 
 
 def test_tables_are_the_comparisons(comparison: mc.Comparison, report: Path) -> None:

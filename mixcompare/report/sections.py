@@ -89,7 +89,7 @@ SECTIONS: Final = (
         intro=wording.estimates_intro,
         figures=(forest,),
         tables=(tables.estimates, tables.fits, tables.side_by_side),
-        evidence=("estimates",),
+        evidence=("estimates", "posterior mode", "other posteriors"),
     ),
     Outline(
         "likelihoods",
