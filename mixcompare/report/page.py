@@ -66,28 +66,47 @@ def render(
     saved
         Names of the files beside the page that hold the two fits, if they are there.
     """
+    return render_page(
+        "template.html",
+        kind="mixcompare report: do EM and MCMC agree?",
+        title=title or wording.default_title(comparison),
+        conclusion=comparison.conclusion,
+        verdicts=_verdicts(comparison),
+        sections=shown,
+        further=[("checklists", "Checklists"), ("reproduction", "Reproduction")],
+        checklists=checklists,
+        thresholds=tables.thresholds(comparison),
+        record=record,
+        record_id=ELEMENT,
+        embedded=Markup(for_script(to_json(record))),
+        fits=_fits(record),
+        page_name=REPORT,
+        data_option="" if record["data"]["panel"] else " --data FILE",
+        code_again=code_again(comparison),
+        code_reload=code_reload(saved),
+    )
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A page that extends ``base.html``, with our style sheet and script and no other.
+
+    Parameters
+    ----------
+    template
+        Its file name in this package.
+    **values
+        What ``base.html`` shows (kind, title, conclusion, verdicts, sections, and `further`
+        entries of the contents as pairs of anchor and heading) and the template's own.
+    """
     script = _own_text("script.js")
     return (
         environment()
-        .get_template("template.html")
+        .get_template(template)
         .render(
-            title=title or wording.default_title(comparison),
             style=style_sheet(),
-            script=Markup(script),
+            script=Markup(script),  # our own text
             policy=_policy(script),
-            embedded=Markup(for_script(to_json(record))),
-            conclusion=comparison.conclusion,
-            verdicts=_verdicts(comparison),
-            sections=shown,
-            checklists=checklists,
-            thresholds=tables.thresholds(comparison),
-            record=record,
-            record_id=ELEMENT,
-            fits=_fits(record),
-            page_name=REPORT,
-            data_option="" if record["data"]["panel"] else " --data FILE",
-            code_again=code_again(comparison),
-            code_reload=code_reload(saved),
+            **values,
         )
     )
 
