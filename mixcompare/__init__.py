@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mixcompare.checking.simulation_based import Calibration, calibrate
     from mixcompare.delta import delta_method
     from mixcompare.prediction import predict, prediction_table, predictive_draws
+    from mixcompare.reproduction import Origin, Reproduced, reproduce
     from mixcompare.resampling import bootstrap
     from mixcompare.selection import Selection, select
 
@@ -44,10 +45,12 @@ __all__ = [
     "MixCompareError",
     "MixtureSpec",
     "OptionError",
+    "Origin",
     "Panel",
     "PredictiveCheck",
     "PriorPredictive",
     "Priors",
+    "Reproduced",
     "Selection",
     "SpecificationError",
     "Thresholds",
@@ -68,6 +71,7 @@ __all__ = [
     "predictive_draws",
     "prior_predictive",
     "prior_sensitivity",
+    "reproduce",
     "select",
 ]
 
@@ -79,6 +83,8 @@ _LAZY = {
     "PredictiveCheck": "mixcompare.checking.posterior_predictive",
     "PriorPredictive": "mixcompare.checking.prior_predictive",
     "Selection": "mixcompare.selection",
+    "Origin": "mixcompare.reproduction",
+    "Reproduced": "mixcompare.reproduction",
     "TraceError": "mixcompare.auditing",
     "audit": "mixcompare.auditing",
     "bootstrap": "mixcompare.resampling",
@@ -92,6 +98,7 @@ _LAZY = {
     "prior_predictive": "mixcompare.checking.prior_predictive",
     "prior_sensitivity": "mixcompare.checking.sensitivity",
     "select": "mixcompare.selection",
+    "reproduce": "mixcompare.reproduction",
 }
 
 

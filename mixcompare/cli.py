@@ -27,6 +27,7 @@ from mixcompare.arguments import (
 from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
 from mixcompare.prediction.command import predict_command
+from mixcompare.reproduction.command import reproduce_command
 from mixcompare.selection.command import select_command
 from mixcompare.study.command import Quick, register
 
@@ -120,6 +121,7 @@ def compare(
 
     The report goes to reports/ and the data file's name unless --output says otherwise.
     """
+    from mixcompare.reproduction.origin import Origin
     from mixcompare.spec import MixtureSpec
     from mixcompare.study.methods import Method
     from mixcompare.study.run import fit_and_report
@@ -150,6 +152,7 @@ def compare(
             seed=seed,
             missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
             quick=quick,
+            origin=Origin(file=data.name),
         )
     )
 
@@ -180,6 +183,9 @@ app.command(
     "select",
     epilog="Example: [cyan]mixcompare select panel.csv --formula 'y ~ x' --unit id --to 6[/cyan]",
 )(select_command)
+app.command(
+    "reproduce", epilog="Example: [cyan]mixcompare reproduce reports/gapminder/report.html[/cyan]"
+)(reproduce_command)
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -65,6 +65,7 @@ _REPORTED_VERSIONS = (
     "blackjax",
     "jax",
     "pymc-extras",
+    "numba",
     "arviz",
     "xarray",
 )
@@ -120,6 +121,17 @@ class Fit:
     def cautions(self) -> tuple[str, ...]:
         """What should be known about the data, such as near-collinear covariates."""
         return tuple(json.loads(self.tree.attrs["cautions"]))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of Python and of the libraries that made the fit."""
+        versions: dict[str, str] = json.loads(self.tree.attrs["versions"])
+        return versions
+
+    @property
+    def machine(self) -> str:
+        """Kind of processor that made the fit."""
+        return str(self.tree.attrs["machine"])
 
     @property
     def options(self) -> dict[str, Any]:
@@ -351,6 +363,7 @@ def build_tree(
         "cautions": json.dumps(list(cautions)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions()),
+        "machine": _machine(),
     }
     return tree
 
@@ -374,3 +387,9 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # optional ones
             found[name] = importlib.metadata.version(name)
     return found
+
+
+def _machine() -> str:
+    """Kind of processor: compiled code, and with it the last bits of numbers, depends on it."""
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    return " ".join((platform.system(), platform.machine(), *extensions.get("found", ())))

@@ -49,6 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checking", "prediction", "resampling"),
     ("selection",),
     ("compare", "comparison"),
+    ("reproduction",),
     ("report",),
     ("auditing",),
     ("study",),

@@ -9,6 +9,7 @@ import pytest
 
 import mixcompare as mc
 from mixcompare import DataError, OptionError
+from mixcompare.reproduction.origin import Origin
 from mixcompare.study import methods as study_methods
 from mixcompare.study import run as study_run
 from mixcompare.study.run import run_study
@@ -22,11 +23,13 @@ VERDICTS = pd.DataFrame({"section": ["all"], "verdict": ["agree"], "statement": 
 
 
 class FakeComparison:
+    """A comparison whose report tells what it was made with."""
+
     verdicts = VERDICTS
 
-    def report(self, folder: Path, title: str | None) -> Path:
+    def report(self, folder: Path, **told: Any) -> Path:
         (folder / "tables").mkdir(exist_ok=True)
-        (folder / "tables" / "estimates.csv").write_text("a table")
+        (folder / "tables" / "estimates.csv").write_text(repr(told))
         (folder / "report.html").write_text("a report")
         return folder / "report.html"
 
@@ -73,6 +76,20 @@ def test_run_leaves_fits_report_and_study_file(
             "chains": 2,
         },
     ]
+
+
+def test_the_report_is_told_the_study_its_data_and_answers(
+    write_study: WriteStudy, calls: Calls, tmp_path: Path
+) -> None:
+    path = write_study(("[methods.em]", '[checklist]\n"GRoLTS 7" = "linear"\n[methods.em]'))
+    report = run_study(path, tmp_path / "out").report
+    assert report is not None
+    expected = {
+        "title": None,
+        "origin": Origin(study=path.read_text(), file="tiny.csv"),
+        "answers": {"GRoLTS 7": "linear"},
+    }
+    assert (report.parent / "tables" / "estimates.csv").read_text() == repr(expected)
 
 
 def test_output_is_as_readable_as_any_new_folder(

@@ -41,7 +41,9 @@ def test_every_optional_table_is_read(write_study: WriteStudy) -> None:
     assert study.spec.priors.coefficient_sd == (("x", 1.5),)
 
 
-@pytest.mark.parametrize("name", ["gapminder", "munnell"])
+@pytest.mark.parametrize(
+    "name", ["gapminder", "munnell", "textbook_mixture", "full_covariance", "galaxy"]
+)
 def test_shipped_studies_are_valid_and_fit_their_data(name: str) -> None:
     study = load_study(REPOSITORY / "studies" / f"{name}.toml")
     assert study.tables.study.name == name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -120,8 +121,13 @@ class Comparison:
         """The verdicts in one sentence."""
         return conclude(self.verdicts)
 
-    def report(self, directory: str | Path, *, title: str | None = None) -> Path:
+    def report(self, directory: str | Path, *, title: str | None = None, **more: Any) -> Path:
         """Write the HTML report, its tables and its provenance into a folder.
+
+        Parameters
+        ----------
+        directory, title, **more
+            See `mixcompare.report.write_report`.
 
         Returns
         -------
@@ -134,7 +140,7 @@ class Comparison:
         """
         from mixcompare.report import write_report  # above this module in the import order
 
-        return write_report(self, directory, title=title)
+        return write_report(self, directory, title=title, **more)
 
     def __repr__(self) -> str:
         lines = [f"{v.section}: {v.verdict}" for v in self.verdicts.itertuples()]

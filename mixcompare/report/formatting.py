@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 MISSING: Final = "\N{EN DASH}"
@@ -62,6 +63,11 @@ def count(value: Any) -> str:
     return _signed(f"{number:,.0f}") if math.isfinite(number) else _not_finite(number)
 
 
+def counted(value: Any, noun: str) -> str:
+    """Whole number with its noun, ``1 row`` or ``2 rows``."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def percent(value: Any) -> str:
     """Share as a percentage with one decimal."""
     return f"{fixed(1)(100 * float(value))} %"
@@ -98,23 +104,63 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table for the template: text cells only; each row's first cell is its heading."""
+    """A table as it is shown.
+
+    Attributes
+    ----------
+    name
+        Base of its file name and of its anchor.
+    caption
+        What it holds.
+    columns
+        Headings.
+    rows
+        Texts, or markup, by row; each row's first cell is its heading.
+    values
+        What the texts were made of, by row.
+    """
 
     name: str
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
+    values: tuple[tuple[Any, ...], ...]
+
+    @property
+    def keys(self) -> tuple[tuple[str | None, ...], ...]:
+        """By row, the numbers that cells are sorted by; None where the text itself is."""
+        return tuple(
+            tuple(_sort_key(v, c) for v, c in zip(row, self.columns, strict=True))
+            for row in self.values
+        )
 
 
 def table(
     name: str,
     caption: str,
-    columns: Iterable[tuple[Column, Iterable[Any], Formatter]],
+    columns: Iterable[tuple[Column, Iterable[Any], Formatter | Sequence[str]]],
 ) -> Table:
-    """Join columns of values, each with its formatter."""
-    listed = list(columns)
-    cells = [[formatter(value) for value in values] for _, values, formatter in listed]
-    return Table(name, caption, tuple(c for c, _, _ in listed), tuple(zip(*cells, strict=True)))
+    """Join columns of values, each with its formatter or with the texts to show."""
+    listed = [(column, list(values), shown) for column, values, shown in columns]
+    cells = [
+        [shown(value) for value in values] if callable(shown) else shown
+        for _, values, shown in listed
+    ]
+    return Table(
+        name,
+        caption,
+        tuple(column for column, _, _ in listed),
+        tuple(zip(*cells, strict=True)),
+        tuple(zip(*(values for _, values, _ in listed), strict=True)),
+    )
+
+
+def _sort_key(value: Any, column: Column) -> str | None:
+    if not column.numeric or isinstance(value, (str, bool)):
+        return None
+    if isinstance(value, (int, float, np.number)):
+        return "" if math.isnan(value) else repr(float(value))
+    return None
 
 
 def interval(frame: pd.DataFrame, prefix: str = "") -> list[str]:

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray, IntArray, Panel
 from mixcompare.report.palette import BACKENDS, INK, MUTED, class_color
-from mixcompare.report.plots_data import demeaned, only_variable, thinned_units, variable_grid
+from mixcompare.report.plots_data import curve_grid, demeaned, only_variable, thinned_units
 from mixcompare.report.rendering import Drawing, draw
 
 _BINS = 32
@@ -152,7 +152,7 @@ def _prior_histogram(ax: Axes, comparison: Comparison, j: int) -> None:
 
 def _prior_curves(ax: Axes, comparison: Comparison, variable: str, j: int) -> None:
     panel = comparison.em.panel
-    grid = variable_grid(panel, variable)
+    grid = curve_grid(panel, variable)
     drawn = comparison.prior_check.tree["prior"]["coefficients"].to_numpy()[0, :, :, :, j]
     curves = np.einsum("skp,xp->skx", drawn, grid.covariates).reshape(-1, len(grid.x))
     curves = curves[:: max(1, len(curves) // _MOST_CURVES)]

@@ -35,7 +35,7 @@ def class_means(comparison: Comparison) -> Drawing:
 
 
 def only_variable(panel: Panel) -> str | None:
-    """The one numeric variable that determines every covariate, if there is one."""
+    """Name of the one numeric variable that determines every covariate, if there is one."""
     if len(panel.variables) != 1:
         return None
     name, values = next(iter(panel.variables.items()))
@@ -54,28 +54,28 @@ def demeaned(panel: Panel, values: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grid:
-    """Distinct values of the variable and the covariates there, less what is absorbed."""
+class CurveGrid:
+    """Distinct values of the variable (V,) and covariates (V, p) there, less what is absorbed."""
 
     x: FloatArray
     covariates: FloatArray
 
 
-def variable_grid(panel: Panel, variable: str) -> Grid:
-    """Where curves over the one variable are drawn."""
+def curve_grid(panel: Panel, variable: str) -> CurveGrid:
+    """Where mean curves are drawn: the variable's distinct values."""
     values = panel.variables[variable]
     x, first = np.unique(values, return_index=True)
     covariates = panel.covariates[first]
     if panel.cell is not None:
         covariates = covariates - panel.covariates.mean(axis=0)
-    return Grid(x, covariates)
+    return CurveGrid(x, covariates)
 
 
 def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
     outcomes = demeaned(panel, panel.outcomes)
     em_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)
     shown = thinned_units(panel.n_units)
-    grid = variable_grid(panel, variable)
+    grid = curve_grid(panel, variable)
     m = len(panel.outcome_names)
     columns = min(m, 2)
     rows = -(-m // columns)
@@ -137,7 +137,7 @@ def _paths(
         ax.plot(*points.T, "o", color=color, ms=size, alpha=alpha, rasterized=True)
 
 
-def _class_curves(ax: Axes, comparison: Comparison, grid: Grid, outcome: int) -> None:
+def _class_curves(ax: Axes, comparison: Comparison, grid: CurveGrid, outcome: int) -> None:
     em = comparison.em.coefficients.to_numpy()[:, :, outcome]
     draws = comparison.aligned["coefficients"].to_numpy()[..., outcome]
     draws = draws.reshape(-1, *draws.shape[2:])

@@ -1,4 +1,4 @@
-"""EM's starts: the log-likelihood by iteration, coloured by the optimum that was reached."""
+"""EM's starts: log-likelihood and weights by iteration, coloured by the optimum reached."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray
-from mixcompare.report.palette import optimum_color
+from mixcompare.report.palette import class_color, optimum_color
 from mixcompare.report.rendering import Drawing, draw
 
 _NAMED_OPTIMA = 3
+_MOST_CLASSES = 9
 
 
 def ascent(comparison: Comparison) -> Drawing:
@@ -24,10 +25,7 @@ def ascent(comparison: Comparison) -> Drawing:
     whole, near = figure.subplots(1, 2)
     for ax in (whole, near):
         _lines(ax, history, optimum)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_formatter("")
-        ax.set_xlabel("iteration (log scale)")
+        _by_iteration(ax)
     whole.set_ylabel("log-likelihood")
     whole.set_title("All starts")
     near.set_title("Near the optima")
@@ -44,6 +42,48 @@ def ascent(comparison: Comparison) -> Drawing:
         f"Log-likelihood against iteration for {len(history)} EM starts, coloured by the optimum "
         "they reached; the right panel enlarges the range of the final values.",
     )
+
+
+def weights_by_iteration(comparison: Comparison) -> Drawing | None:
+    """Class weights by iteration for all starts, a panel per class."""
+    starts = comparison.em.tree["starts"].to_dataset()
+    history = starts["weights_history"].to_numpy()
+    optimum = starts["optimum"].to_numpy()
+    k = history.shape[-1]
+    if k == 1:
+        return None
+    shown = min(k, _MOST_CLASSES)
+    columns = min(shown, 3)
+    rows = -(-shown // columns)
+    figure = Figure(figsize=(9.4, 0.9 + 2.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for ax in axes.flat[shown:]:
+        ax.set_visible(False)
+    for component, ax in enumerate(axes.flat[:shown]):
+        _lines(ax, history[..., component], optimum)
+        _by_iteration(ax)
+        ax.set_title(f"class {component + 1}", color=class_color(component + 1))
+        ax.set_ylabel("weight" if component % columns == 0 else "")
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=4)
+    clipped = f" The first {shown} of {k} classes are shown." * (k > shown)
+    return draw(
+        figure,
+        "em-weights",
+        "EM's class weights by iteration",
+        "Each line is one start, its classes numbered as in the estimate. Lines that go flat "
+        "early have settled; a weight that creeps towards zero is a class that empties, and "
+        f"starts that end at other weights have found other optima.{clipped}",
+        f"Weight of each class against iteration for {len(history)} EM starts, coloured by the "
+        "optimum they reached.",
+    )
+
+
+def _by_iteration(ax: Axes) -> None:
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
+    ax.set_xlabel("iteration (log scale)" if ax.get_subplotspec().is_last_row() else "")  # type: ignore[union-attr]
 
 
 def _lines(ax: Axes, history: FloatArray, optimum: NDArray[np.intp]) -> None:

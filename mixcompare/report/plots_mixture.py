@@ -10,11 +10,12 @@ from matplotlib.patches import Patch
 from scipy.stats import norm
 
 from mixcompare.comparison import Comparison
-from mixcompare.panel import FloatArray, Panel
-from mixcompare.report.palette import GRID, INK, LINES, MUTED, NAMES, class_color
+from mixcompare.panel import FloatArray, IntArray, Panel
+from mixcompare.report.palette import GRID, INK, LINES, MARKERS, MUTED, NAMES, class_color
 from mixcompare.report.rendering import Drawing, draw
 
 _MOST_POINTS = 3000
+_MOST_OUTCOMES = 6
 
 
 def gaussian_mixture(comparison: Comparison) -> Drawing:
@@ -79,55 +80,92 @@ def _densities(comparison: Comparison, panel: Panel) -> Drawing:
 
 
 def _ellipses(comparison: Comparison, panel: Panel) -> Drawing:
-    points = panel.outcomes[:, :2]
-    rows = np.unique(np.linspace(0, len(points) - 1, _MOST_POINTS).astype(np.intp))
-    row_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)[panel.unit]
-    figure = Figure(figsize=(8.2, 5.6), layout="constrained")
-    ax = figure.subplots()
-    for k in range(comparison.em.spec.n_components):
-        own = rows[row_class[rows] == k]
-        ax.plot(
-            *points[own].T, "o", color=class_color(k + 1), ms=3.4, alpha=0.5, mew=0,
-            rasterized=len(rows) > 500,
-        )  # fmt: skip
-    for backend in ("em", "pymc"):
-        _, mean, covariance = _moments(comparison, backend)
-        for k in range(len(mean)):
-            _ellipse(ax, mean[k, :2], covariance[k, :2, :2], class_color(k + 1), backend)
-    ax.set_xlabel(panel.outcome_names[0])
-    ax.set_ylabel(panel.outcome_names[1])
-    ax.set_title("Rows and classes, one and two standard deviations")
+    names = panel.outcome_names[:_MOST_OUTCOMES]
+    rows = np.unique(np.linspace(0, panel.n_rows - 1, _MOST_POINTS).astype(np.intp))
+    m = len(names)
+    # The lower triangle of the pairs: every row and column shares its axis.
+    side = m - 1
+    size = (8.2, 5.8) if side == 1 else (9.4, 8.8)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(side, side, sharex="col", sharey="row", squeeze=False)
+    for number, ax in enumerate(axes.flat):
+        i, j = divmod(number, side)
+        if j > i:
+            ax.set_visible(False)
+            continue
+        _pair(ax, comparison, panel, rows, (j, i + 1), fine=side > 2)
+        ax.set_xlabel(names[j] if i == side - 1 else "")
+        ax.set_ylabel(names[i + 1] if j == 0 else "")
     _legend(figure, comparison.em.spec.n_components)
-    others = ", ".join(panel.outcome_names[2:])
+    others = ", ".join(panel.outcome_names[_MOST_OUTCOMES:])
     return draw(
         figure,
         "class-means",
-        "Classes over the data",
-        "Points: rows, coloured by EM's most probable class. Ellipses: one and two standard "
-        "deviations about each class's mean; EM solid, posterior means dashed. Look for ellipses "
-        "that part, and for one that has shrunk onto a few points."
+        "Classes over the data" + ("" if m == 2 else ", for every pair of outcomes"),
+        "Points: rows, coloured by EM's most probable class. Ellipses: one, two and three "
+        "standard deviations about each class's mean, which hold 39, 86 and 99 % of a normal "
+        "class; EM solid, posterior means dashed. Look for ellipses that part, and for one that "
+        "has shrunk onto a few points."
         + (f" Not shown: {others}." if others else "")
-        + (f" {len(rows):,} of {len(points):,} rows are shown." * (len(rows) < len(points))),
-        f"Scatter of {panel.outcome_names[1]} against {panel.outcome_names[0]} with the ellipses "
-        "of each class by EM and by the posterior.",
+        + (f" {len(rows):,} of {panel.n_rows:,} rows are shown." * (len(rows) < panel.n_rows)),
+        f"Scatter plots of every pair of {', '.join(names)} with the ellipses of each class by EM "
+        "and by the posterior.",
     )
 
 
-def _ellipse(ax: Axes, mean: FloatArray, covariance: FloatArray, color: str, backend: str) -> None:
+def _pair(
+    ax: Axes,
+    comparison: Comparison,
+    panel: Panel,
+    rows: IntArray,
+    pair: tuple[int, int],
+    *,
+    fine: bool,
+) -> None:
+    """One outcome against another; `fine` for panels that are small."""
+    chosen = list(pair)
+    row_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)[panel.unit]
+    for k in range(comparison.em.spec.n_components):
+        own = rows[row_class[rows] == k]
+        ax.plot(
+            *panel.outcomes[np.ix_(own, chosen)].T,
+            "o",
+            color=class_color(k + 1),
+            ms=2.2 if fine else 3.4,
+            alpha=0.5,
+            mew=0,
+            rasterized=len(rows) > 300,
+        )
+    for backend in ("em", "pymc"):
+        _, mean, covariance = _moments(comparison, backend)
+        for k in range(len(mean)):
+            part = covariance[k][np.ix_(chosen, chosen)]
+            _ellipse(ax, mean[k, chosen], part, class_color(k + 1), backend, fine=fine)
+
+
+def _ellipse(
+    ax: Axes, mean: FloatArray, covariance: FloatArray, color: str, backend: str, *, fine: bool
+) -> None:
     angle = np.linspace(0, 2 * np.pi, 121)
     values, vectors = np.linalg.eigh(covariance)
     circle = vectors @ (np.sqrt(values)[:, None] * np.stack([np.cos(angle), np.sin(angle)]))
-    for radius in (1, 2):
+    for radius in (1, 2, 3):
         x, y = mean[:, None] + radius * circle
-        ax.plot(x, y, color=color, ls=LINES[backend], lw=2.2 - 0.6 * radius)
-    ax.plot(*mean, "s" if backend == "em" else "o", color=color, ms=6, mec=INK, mew=0.8)
+        width = (2.2 - 0.4 * radius) * (0.7 if fine else 1)
+        # Dark, or the dashes would not show on top of EM's line of the same colour.
+        dark = backend == "pymc"
+        ax.plot(
+            x, y, color=INK if dark else color, ls=LINES[backend], lw=0.5 * width if dark else width
+        )
+    size = 3.5 if fine else 6
+    ax.plot(*mean, MARKERS[backend], color=color, ms=size, mec=INK, mew=0.6)
 
 
 def _legend(figure: Figure, n_components: int, *more: Line2D) -> None:
     classes = [Patch(color=class_color(k), label=f"class {k}") for k in range(1, n_components + 1)]
     lines = [
-        Line2D([], [], color=MUTED, lw=2, ls=LINES[backend], label=NAMES[backend])
-        for backend in ("em", "pymc")
+        Line2D([], [], color=color, lw=width, ls=LINES[backend], label=NAMES[backend])
+        for backend, color, width in (("em", MUTED, 2), ("pymc", INK, 1))
     ]
     figure.legend(
         handles=[*classes, *more, *lines],

@@ -140,8 +140,10 @@ def _mark_switches(ax: Axes, permutation: IntArray) -> None:
         ax.plot(at, np.full(len(at), height), "|", color=color, ms=4, mew=0.9, rasterized=True)
 
 
-def ranks(comparison: Comparison) -> Drawing:
-    """Chains compared by ranks, before and after alignment."""
+def ranks(comparison: Comparison) -> Drawing | None:
+    """Chains compared by ranks, before and after alignment; None for a single chain."""
+    if len(comparison.permutation) == 1:
+        return None
     names, figure, _ = _by_state(comparison, _arviz_rank, 10**9, "fractional rank")
     return draw(
         figure,

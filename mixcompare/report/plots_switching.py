@@ -17,9 +17,11 @@ _NAMED_UNITS = 40
 _MOST_VALUES = 20_000_000
 
 
-def permutations(comparison: Comparison) -> Drawing:
+def permutations(comparison: Comparison) -> Drawing | None:
     """By draw and label as sampled, the class that the label stands for."""
     chains, available, k = comparison.permutation.shape
+    if k == 1:
+        return None
     step = max(1, -(-available // _MOST_DRAWS))
     meaning = labels.invert(comparison.permutation)[:, ::step]
     figure = Figure(figsize=(9.4, 0.9 + chains * (0.24 * k + 0.3)), layout="constrained")
@@ -58,8 +60,10 @@ def permutations(comparison: Comparison) -> Drawing:
     )
 
 
-def co_clustering(comparison: Comparison) -> Drawing:
+def co_clustering(comparison: Comparison) -> Drawing | None:
     """Heat map of the posterior probabilities that two units are together."""
+    if comparison.em.spec.n_components == 1:
+        return None
     em = comparison.em.responsibilities.to_numpy()
     units = comparison.em.responsibilities["unit"].to_numpy()
     order = np.lexsort((-em.max(axis=1), em.argmax(axis=1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -10,20 +11,31 @@ import numpy as np
 
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
-from mixcompare.spec import MixtureSpec, Priors
+from mixcompare.reproduction.numbers import (
+    draws_digest,
+    numbers,
+    recorded_fits,
+    to_records,
+)
+from mixcompare.reproduction.origin import Origin
+from mixcompare.spec import MixtureSpec
 
+_NO_ORIGIN = Origin()
 FITS = {"em": "em.nc", "pymc": "pymc.nc"}
 
 
-def provenance(comparison: Comparison) -> dict[str, Any]:
-    """Specification, data, and the options, seeds, versions and times of each fit."""
+def provenance(comparison: Comparison, origin: Origin = _NO_ORIGIN) -> dict[str, Any]:
+    """Specification, data, options, seeds, versions and times of each fit, and its numbers."""
     em = comparison.em
     panel = em.panel
     per_unit = np.bincount(panel.unit, minlength=panel.n_units)
-    record: dict[str, Any] = {
+    return {
         "specification": em.spec.to_dict(),
         "specification_sha256": em.spec.content_hash,
+        "study": origin.study,
         "data": {
+            "panel": origin.panel,
+            "file": origin.file,
             "fingerprint_sha256": em.fingerprint,
             "rows": panel.n_rows,
             "units": panel.n_units,
@@ -37,17 +49,19 @@ def provenance(comparison: Comparison) -> dict[str, Any]:
                 "missing_by_column": dict(panel.dropped.by_column),
             },
         },
-        "fits": {fit.backend: _fit(fit) for fit in (em, comparison.posterior_fit)},
+        "fits": {name: _fit(fit) for name, fit in recorded_fits(comparison).items()},
         "thresholds": dict(comparison.thresholds.table().itertuples(index=False)),
+        "verdicts": dict(comparison.verdicts[["section", "verdict"]].itertuples(index=False)),
+        "numbers": to_records(numbers(comparison)),
+        "draws_sha256": draws_digest(comparison.posterior_fit),
+        "restart": None if comparison.restart is None else _fit(comparison.restart),
         "report_created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    if comparison.restart is not None:
-        record["fits"]["em restarted from the highest draw"] = _fit(comparison.restart)
-    return record
 
 
 def _fit(fit: Fit) -> dict[str, Any]:
     return {
+        "backend": fit.backend,
         "status": fit.status,
         "message": fit.message,
         "log_likelihood": fit.log_likelihood,
@@ -55,7 +69,8 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "options": fit.options,
         "seconds": fit.seconds,
         "created": str(fit.tree.attrs["created"]),
-        "versions": json.loads(fit.tree.attrs["versions"]),
+        "versions": fit.versions,
+        "machine": fit.machine,
     }
 
 
@@ -77,15 +92,16 @@ def _plain(value: Any) -> Any:
 
 
 def code_again(comparison: Comparison) -> str:
-    """Python that repeats both fits and the comparison."""
-    em, other = comparison.em, comparison.posterior_fit
+    """Python that repeats the fits and the comparison."""
+    named = recorded_fits(comparison)
+    fits = {f"fit_{i}" if i > 2 else name: fit for i, (name, fit) in enumerate(named.items(), 1)}
     lines = [
         "import mixcompare as mc",
         "",
-        f"spec = {_spec_code(em.spec)}",
+        f"spec = {_spec_code(comparison.em.spec)}",
         "data = ...  # the table, or the path of its CSV or Parquet file",
-        *(_fit_code(name, fit) for name, fit in (("em", em), ("posterior", other))),
-        "comparison = mc.compare(em, posterior)",
+        *(_fit_code(name, fit) for name, fit in fits.items()),
+        f"comparison = mc.compare({', '.join(fits)})",
         "comparison.report(...)  # the folder for the report",
     ]
     return "\n".join(lines)
@@ -100,17 +116,18 @@ def code_reload(saved: tuple[str, ...]) -> str:
 
 
 def _spec_code(spec: MixtureSpec) -> str:
-    optional = ("unit", "absorb", "common", "membership", "unit_weights")
-    options: dict[str, Any] = {name: getattr(spec, name) for name in optional}
-    given = {name: value for name, value in options.items() if value is not None}
-    given["n_components"] = spec.n_components
-    if spec.covariance != "full":
-        given["covariance"] = spec.covariance
-    if spec.covariance_by != "component":
-        given["covariance_by"] = spec.covariance_by
-    if spec.priors != Priors():
-        given["priors"] = spec.to_dict()["priors"]
+    plain = spec.to_dict()
+    given = {
+        field.name: plain[field.name] if field.name == "priors" else getattr(spec, field.name)
+        for field in dataclasses.fields(spec)
+        if field.name != "formula" and getattr(spec, field.name) != _default(field)
+    }
     return f"mc.MixtureSpec({spec.formula!r}, {_arguments(given)})"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def _fit_code(name: str, fit: Fit) -> str:

@@ -30,8 +30,8 @@ class Drawing:
         Base of its file name and of its anchor.
     title, caption, alt
         What it is, what to look for, and what it shows, in words.
-    svg
-        The drawing, for a file of its own.
+    svg, pdf
+        The drawing, for files of their own.
     markup
         The drawing for the page.
     """
@@ -41,6 +41,7 @@ class Drawing:
     caption: str
     alt: str
     svg: str
+    pdf: bytes
     markup: str
 
 
@@ -56,8 +57,10 @@ def draw(figure: Figure, name: str, title: str, caption: str, alt: str) -> Drawi
     """
     _rasterise_long_lines(figure)
     svg = _svg(figure)
+    figure.set_layout_engine("none")  # its places stay; to find them again takes long
     inline = _inline(svg, name, alt) if len(svg) <= _MAX_SVG else None
-    return Drawing(name, title, caption, alt, svg, inline or _png(figure, alt))
+    markup = inline or _png(figure, alt)
+    return Drawing(name, title, caption, alt, _on_white(svg), _pdf(figure), markup)
 
 
 def escape(text: str) -> str:
@@ -79,6 +82,19 @@ def _svg(figure: Figure) -> str:
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", dpi=_DPI, metadata=nothing)
     return re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+
+
+def _on_white(svg: str) -> str:
+    """A file of its own cannot count on a light page below it."""
+    return re.sub(
+        r"(<svg[^>]*>)", r'\1\n<rect width="100%" height="100%" fill="white"/>', svg, count=1
+    )
+
+
+def _pdf(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="pdf", dpi=_DPI, metadata={"CreationDate": None})
+    return buffer.getvalue()
 
 
 def _inline(svg: str, name: str, alt: str) -> str:

@@ -14,6 +14,7 @@ from mixcompare.report.formatting import (
     Formatter,
     Table,
     count,
+    duration,
     fixed,
     interval,
     percent,
@@ -26,28 +27,29 @@ _MOST_UNITS = 20
 _MOST_PARAMETERS = 200
 
 
-def csv_tables(comparison: Comparison) -> dict[str, str]:
-    """File name to content; numbers at full precision."""
-    frames = {
-        "estimates": (comparison.estimates, True),
-        "likelihoods": (comparison.likelihoods, True),
-        "agreement": (comparison.agreement, True),
-        "membership": (comparison.membership, True),
-        "switching": (comparison.switching, True),
-        "algorithms": (comparison.algorithms, True),
-        "invariants": (comparison.invariants, True),
-        "modes": (comparison.modes, True),
-        "optima": (comparison.optima, True),
-        "priors": (comparison.priors, False),
-        "sensitivity": (comparison.sensitivity, True),
-        "left_out": (comparison.loo.units, True),
-        "prior_check": (comparison.prior_check.table, False),
-        "predictive_check": (comparison.predictive_check.table, False),
-        "verdicts": (comparison.verdicts, False),
-        "thresholds": (comparison.thresholds.table(), False),
-        "starts": (starts_frame(comparison), True),
+def frames(comparison: Comparison) -> dict[str, pd.DataFrame]:
+    """The comparison's data frames by file name, whole and at full precision."""
+    return {
+        "estimates": comparison.estimates.reset_index(),
+        "likelihoods": comparison.likelihoods.reset_index(),
+        "agreement": comparison.agreement.reset_index(),
+        "membership": comparison.membership.reset_index(),
+        "switching": comparison.switching.reset_index(),
+        "algorithms": comparison.algorithms.reset_index(),
+        "invariants": comparison.invariants.reset_index(),
+        "modes": comparison.modes.reset_index(),
+        "optima": comparison.optima.reset_index(),
+        "fits": comparison.fits.reset_index(),
+        "side-by-side": comparison.side_by_side.reset_index(),
+        "priors": comparison.priors,
+        "verdicts": comparison.verdicts,
+        "thresholds": comparison.thresholds.table(),
+        "starts": starts_frame(comparison).reset_index(),
+        "sensitivity": comparison.sensitivity.reset_index(),
+        "left-out": comparison.loo.units.reset_index(),
+        "prior-check": comparison.prior_check.table,
+        "predictive-check": comparison.predictive_check.table,
     }
-    return {f"{name}.csv": frame.to_csv(index=index) for name, (frame, index) in frames.items()}
 
 
 def starts_frame(comparison: Comparison) -> pd.DataFrame:
@@ -63,22 +65,72 @@ def estimates(comparison: Comparison) -> Table:
     frame = comparison.estimates.iloc[:_MOST_PARAMETERS]
     return table(
         "estimates",
-        "Estimates side by side; intervals are 95 %: Wald (EM), equal-tailed (posterior)"
+        "Estimates side by side; intervals are 95 %: Wald (EM), equal-tailed (posterior); "
+        "difference: posterior mean less EM's estimate"
         + _clipped(len(comparison.estimates), _MOST_PARAMETERS),
         [
             (Column("parameter", numeric=False), frame.index, str),
             (Column("EM estimate"), frame["em_estimate"], significant),
-            (Column("EM s.e.", "standard error"), frame["em_se"], significant),
-            (Column("EM interval"), interval(frame, "em"), str),
+            (Column("EM s.e."), frame["em_se"], significant),
+            (Column("EM interval"), frame["em_lower"], interval(frame, "em")),
             (Column("posterior mean"), frame["posterior_mean"], significant),
             (Column("median"), frame["posterior_median"], significant),
             (Column("posterior s.d."), frame["posterior_sd"], significant),
-            (Column("posterior interval"), interval(frame, "posterior"), str),
             (
-                Column("difference", "posterior mean less EM estimate, in posterior s.d.s"),
+                Column("posterior interval"),
+                frame["posterior_lower"],
+                interval(frame, "posterior"),
+            ),
+            (
+                Column("difference", "in posterior s.d.s"),
                 frame["difference"],
                 fixed(3),
             ),
+        ],
+    )
+
+
+def fits(comparison: Comparison) -> Table | None:
+    """All fits in short, if there are more than the two that are compared in detail."""
+    frame = comparison.fits
+    if len(frame) < 3:
+        return None
+    return table(
+        "fits",
+        "All fits; differences are from EM's estimate",
+        [
+            (Column("fit", numeric=False), frame.index, str),
+            (Column("status", numeric=False), frame["status"], str),
+            (Column("time"), frame["seconds"], duration),
+            (
+                Column("log-likelihood", "maximum or highest draw"),
+                frame["log_likelihood"],
+                fixed(4),
+            ),
+            (
+                Column("largest difference", "in posterior s.d.s"),
+                frame["largest_difference"],
+                fixed(3),
+            ),
+            (Column("of parameter", numeric=False), frame["parameter"], str),
+            (Column("units in the same class"), frame["same_class"], percent),
+            (Column("distance", "mean total variation"), frame["distance"], fixed(4)),
+        ],
+    )
+
+
+def side_by_side(comparison: Comparison) -> Table | None:
+    """Every fit's estimates, if there are more than two fits."""
+    frame = comparison.side_by_side.iloc[:_MOST_PARAMETERS]
+    if frame.shape[1] < 3:
+        return None
+    return table(
+        "side-by-side",
+        "Estimates of every fit: optima by EM, means of the posteriors"
+        + _clipped(len(comparison.side_by_side), _MOST_PARAMETERS),
+        [
+            (Column("parameter", numeric=False), frame.index, str),
+            *((Column(name), frame[name], significant) for name in frame.columns),
         ],
     )
 
@@ -165,15 +217,30 @@ def modes(comparison: Comparison) -> Table:
     )
 
 
+def likelihoods(comparison: Comparison) -> Table:
+    """Log-likelihoods, criteria and their notes."""
+    return quantities("likelihoods", "Likelihoods", comparison.likelihoods)
+
+
+def agreement(comparison: Comparison) -> Table:
+    """Class membership in short."""
+    return quantities("agreement", "Agreement of the classes", comparison.agreement)
+
+
+def switching(comparison: Comparison) -> Table:
+    """How labels moved."""
+    return quantities("switching", "Label switching", comparison.switching)
+
+
 def quantities(name: str, caption: str, frame: pd.DataFrame) -> Table:
     """A table of unlike quantities with a note each."""
-    values = [quantity(str(q), value) for q, value in frame["value"].items()]
+    texts = [quantity(str(q), value) for q, value in frame["value"].items()]
     return table(
         name,
         caption,
         [
             (Column("quantity", numeric=False), frame.index, str),
-            (Column("value"), values, str),
+            (Column("value"), frame["value"], texts),
             (Column("note", numeric=False), frame["note"], str),
         ],
     )
@@ -275,6 +342,38 @@ def statuses(comparison: Comparison) -> Table:
     )
 
 
+def variables(comparison: Comparison) -> Table:
+    """Distribution of the outcomes and of the columns behind the covariates."""
+    panel = comparison.em.panel
+    named = dict(zip(panel.outcome_names, panel.outcomes.T, strict=True))
+    roles = dict.fromkeys(named, "outcome")
+    for name, values in panel.variables.items():
+        named.setdefault(name, values)
+        roles.setdefault(name, "covariate")
+    missing = dict(panel.dropped.by_column)
+    stats = pd.DataFrame({name: pd.Series(values).describe() for name, values in named.items()}).T
+    return table(
+        "variables",
+        f"Distribution of the variables over the {panel.n_rows:,} rows that were fitted",
+        [
+            (Column("variable", numeric=False), stats.index, str),
+            (Column("role", numeric=False), [roles[name] for name in stats.index], str),
+            (Column("mean"), stats["mean"], significant),
+            (Column("s.d."), stats["std"], significant),
+            (Column("lowest"), stats["min"], significant),
+            (Column("quartile 1"), stats["25%"], significant),
+            (Column("median"), stats["50%"], significant),
+            (Column("quartile 3"), stats["75%"], significant),
+            (Column("highest"), stats["max"], significant),
+            (
+                Column("missing", "rows dropped for it"),
+                [missing.get(n, 0) for n in stats.index],
+                count,
+            ),
+        ],
+    )
+
+
 def priors(comparison: Comparison) -> Table:
     """The priors in words."""
     frame = comparison.priors
@@ -286,6 +385,16 @@ def priors(comparison: Comparison) -> Table:
             for name in ("parameter", "prior", "note")
             if frame[name].any()
         ],
+    )
+
+
+def verdicts(comparison: Comparison) -> Table:
+    """The verdicts of the summary box."""
+    frame = comparison.verdicts
+    return table(
+        "verdicts",
+        "Verdicts",
+        [(Column(name, numeric=False), frame[name], str) for name in frame.columns],
     )
 
 

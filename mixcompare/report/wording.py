@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from markupsafe import Markup
 
 from mixcompare.comparison import Comparison
-from mixcompare.report.formatting import count, significant
+from mixcompare.report.formatting import count, counted, significant
 from mixcompare.spec import MixtureSpec
 
 _MOST_TERMS = 12
+LIKELIHOODS: Final = (
+    "All constants are in, so the values compare across backends and with other packages. No draw "
+    "can beat the maximum unless EM missed it.",
+)
+MEMBERSHIP: Final = ("Posterior probabilities are averages over the aligned draws.",)
+SWITCHING: Final = (
+    "The likelihood does not know one label from another, so draws as sampled may carry any "
+    "labelling; R-hat before alignment then says nothing about convergence. What still disagrees "
+    "after alignment is real multimodality or a chain that is too short.",
+)
+MODES: Final = (
+    "A draw belongs to the optimum that EM climbs to from it. Copies of one optimum under other "
+    "labels count as one, so several rows are several modes of the likelihood, whatever the "
+    "labels. A small gap and a small distance mean that two are hardly different fits. From draws "
+    "of no mode EM did not converge, mostly because a class emptied.",
+)
 
 
 def default_title(comparison: Comparison) -> str:
@@ -82,13 +100,32 @@ def data_in_words(comparison: Comparison) -> list[str]:
     columns = ", ".join(f"{column}: {count(n)}" for column, n in dropped.by_column)
     return [
         *sentences,
-        f"{count(dropped.rows)} rows with missing values were dropped ({columns}), and with them "
-        f"{count(dropped.units)} whole units.",
+        f"{counted(dropped.rows, 'row')} with missing values "
+        f"{'was' if dropped.rows == 1 else 'were'} dropped ({columns}), and with them "
+        f"{counted(dropped.units, 'whole unit')}.",
     ]
 
 
-def model_formula(comparison: Comparison) -> list[Markup]:
+def estimates_intro(comparison: Comparison) -> tuple[str, ...]:
+    """How components are numbered, and why EM has no standard errors, if it has none."""
+    reason = str(comparison.em.tree["standard_errors"].attrs.get("reason", ""))
+    first = (
+        "Components are numbered by EM from the largest weight to the smallest; the draws were "
+        "renumbered to match."
+    )
+    return (first, f"EM's standard errors are withheld: {reason}") if reason else (first,)
+
+
+def model_formula(comparison: Comparison) -> Markup:
     """The model's lines in HTML."""
+    lines = Markup("").join(Markup("<p>{}</p>\n").format(line) for line in _formula(comparison))
+    return Markup(
+        '<div class="formula" role="group" aria-label="Formula of the model" tabindex="0">\n{}'
+        "</div>\n<p>As specified: <code>{}</code></p>"
+    ).format(lines, comparison.em.spec.formula)
+
+
+def _formula(comparison: Comparison) -> list[Markup]:
     em = comparison.em
     spec, k, m = em.spec, em.spec.n_components, len(em.outcome_names)
     row = Markup("<i>gr</i>") if spec.unit else Markup("<i>g</i>")
@@ -156,3 +193,16 @@ def _names(names: tuple[str, ...]) -> Markup:
 
 def _listing(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def left_out(comparison: Comparison) -> str:
+    """What cross-validation by unit says."""
+    return f"Cross-validation leaves out one unit at a time. {comparison.loo.sentence}"
+
+
+def fit_intro(comparison: Comparison) -> tuple[str]:
+    """What replicated data say of the model."""
+    return (
+        "Agreement of two backends is no evidence that their common model fits. "
+        + comparison.predictive_check.sentence,
+    )

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
 
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
-from mixcompare.report.page import drawings, render
+from mixcompare.report import exports, tables
+from mixcompare.report.checklists import checklists
+from mixcompare.report.choice import choice_of_k
+from mixcompare.report.formatting import Table
+from mixcompare.report.page import REPORT, render
 from mixcompare.report.provenance import FITS, provenance, to_json
-from mixcompare.report.tables import csv_tables
+from mixcompare.report.sections import Section, drawings, sections
+from mixcompare.reproduction.origin import Origin
+from mixcompare.selection import Selection
 from mixcompare.staging import staged
 
-REPORT = "report.html"
 
-
-def write_report(comparison: Comparison, directory: str | Path, title: str | None = None) -> Path:
+def write_report(
+    comparison: Comparison,
+    directory: str | Path,
+    title: str | None = None,
+    *,
+    origin: Origin | None = None,
+    answers: Mapping[str, str] | None = None,
+    selection: Selection | None = None,
+) -> Path:
     """Write a comparison's report into a folder.
 
-    Writes ``report.html``, which needs nothing else, and beside it ``tables/*.csv``,
-    ``figures/*.svg`` and ``provenance.json``. Files of an earlier report are replaced
-    after everything has been made; other files in the folder stay.
+    Writes ``report.html``, which needs nothing else, and beside it ``tables/`` as CSV,
+    Markdown and LaTeX, ``figures/`` as SVG and PDF, and ``provenance.json``. Files of an
+    earlier report are replaced after everything has been made; other files in the folder
+    stay.
 
     Parameters
     ----------
@@ -31,6 +45,12 @@ def write_report(comparison: Comparison, directory: str | Path, title: str | Non
         The folder; made if it does not exist.
     title
         Heading; by default the formula and the number of classes.
+    origin
+        Study and data, so that the report can be made again from itself.
+    answers
+        The author's answers to items of the checklists, such as ``{"GRoLTS 3a": "..."}``.
+    selection
+        The same model with other numbers of classes, see `mixcompare.select`.
 
     Returns
     -------
@@ -39,22 +59,56 @@ def write_report(comparison: Comparison, directory: str | Path, title: str | Non
     Raises
     ------
     OptionError
-        If the folder cannot be written.
+        If the folder cannot be written or an answer is to no item of the checklists.
+    DataError
+        If the selection is of another model or of other data.
     """
     directory = Path(directory)
     with staged(directory, last=REPORT) as folder:
-        record = provenance(comparison)
+        record = provenance(comparison, origin or Origin())
         figures = drawings(comparison)
+        shown = list(sections(comparison, figures))
+        if selection is not None:
+            shown.append(choice_of_k(comparison, selection))
+        lists = checklists(comparison, shown, record, answers or {})
         saved = _saved_fits(comparison, directory)
-        page = render(comparison, figures, title=title, record=record, saved=saved)
-        files = {f"tables/{name}": text for name, text in csv_tables(comparison).items()}
-        files |= {f"figures/{name}.svg": drawing.svg for name, drawing in figures.items()}
-        files |= {"provenance.json": to_json(record), REPORT: page}
-        for name, text in files.items():
+        page = render(comparison, shown, lists, title=title, record=record, saved=saved)
+        files = {
+            **_table_files(comparison, [*_tables(comparison, shown), *lists]),
+            **_figure_files(shown),
+            "provenance.json": to_json(record),
+            REPORT: page,
+        }
+        for name, content in files.items():
             path = folder / name
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+            path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
     return directory / REPORT
+
+
+def _tables(comparison: Comparison, shown: Sequence[Section]) -> list[Table]:
+    own = [tables.verdicts(comparison), tables.thresholds(comparison)]
+    return own + [table for section in shown for table in section.tables]
+
+
+def _table_files(comparison: Comparison, shown: Sequence[Table]) -> dict[str, str]:
+    """Every table that is shown in every form, and the frames behind them whole."""
+    files = {}
+    for table in shown:
+        for suffix, write in (
+            ("csv", exports.csv),
+            ("md", exports.markdown),
+            ("tex", exports.latex),
+        ):
+            files[f"tables/{table.name}.{suffix}"] = write(table)
+    whole = tables.frames(comparison)
+    return files | {f"tables/{n}.csv": frame.to_csv(index=False) for n, frame in whole.items()}
+
+
+def _figure_files(shown: Sequence[Section]) -> dict[str, str | bytes]:
+    drawn = [drawing for section in shown for drawing in section.drawings]
+    vector: dict[str, str | bytes] = {f"figures/{d.name}.svg": d.svg for d in drawn}
+    return vector | {f"figures/{d.name}.pdf": d.pdf for d in drawn}
 
 
 def _saved_fits(comparison: Comparison, directory: Path) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from mixcompare import datasets
 from mixcompare.errors import DataError, MixCompareError, OptionError
+from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec, Priors
 from mixcompare.study.explain import at_line, explain, unknown_keys
 from mixcompare.study.methods import SPEC_KEYS, Method, allowed_options, build_method
@@ -89,6 +90,14 @@ class Study:
         """Folder of the report: ``[report] output``, or ``reports/`` and the study's name."""
         given = self.tables.report.output
         return Path("reports", self.name) if given is None else Path(given)
+
+    @property
+    def origin(self) -> Origin:
+        """What its report carries, so that it can be made again."""
+        source = self.tables.data
+        if source is None:
+            return Origin(self.text)
+        return Origin(self.text, source.panel, source.file and Path(source.file).name)
 
     @property
     def is_real(self) -> bool:

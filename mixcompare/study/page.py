@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from mixcompare.report.formatting import duration
-from mixcompare.report.page import Section, Verdict, environment, style_sheet
+from mixcompare.report.page import Verdict, render_page
 from mixcompare.report.palette import style
 from mixcompare.report.rendering import Drawing
+from mixcompare.report.sections import Section
 from mixcompare.staging import staged
 from mixcompare.study import tables, words
 from mixcompare.study.figures import drawings
@@ -65,20 +66,18 @@ def _render(found: Findings, figures: Mapping[str, Drawing], store: Store) -> st
     verdicts = [_verdict(row) for row in count_table(found.tasks, found.methods).to_dict("records")]
     planned, done = len(found.tasks), int(found.tasks["outcome"].notna().sum())
     failed = int(found.tasks["outcome"].isin(FAILURES).sum())
-    return (
-        environment()
-        .get_template("study.html")
-        .render(
-            title=study.tables.study.title or study.name,
-            style=style_sheet(),
-            conclusion=f"{done:,} of {planned:,} fits finished, {failed:,} failed, in "
-            f"{len(study.scenarios)} scenario{'s' if len(study.scenarios) > 1 else ''}.",
-            verdicts=verdicts,
-            sections=_sections(found, figures),
-            record=_record(found, store),
-            commands=_commands(study),
-            text=study.text,
-        )
+    return render_page(
+        "study.html",
+        kind="mixcompare study",
+        title=study.tables.study.title or study.name,
+        conclusion=f"{done:,} of {planned:,} fits finished, {failed:,} failed, in "
+        f"{len(study.scenarios)} scenario{'s' if len(study.scenarios) > 1 else ''}.",
+        verdicts=verdicts,
+        sections=_sections(found, figures),
+        further=[("reproduction", "Reproduction")],
+        record=_record(found, store),
+        commands=_commands(study),
+        text=study.text,
     )
 
 

@@ -16,6 +16,7 @@ from mixcompare.comparison import Comparison, compare
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit, load
 from mixcompare.panel import Missing, build_panel
+from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec
 from mixcompare.staging import staged
 from mixcompare.study.load import Study, load_study
@@ -231,7 +232,12 @@ def _report(
         raise DataError(f"method {task.method} failed: {task.message}")
     fits = [load(job.fits / fit_file(study, Task(0, 0, 0, name))) for name in names]
     comparison = _compare(*fits)
-    report = comparison.report(folder, title=study.tables.study.title or None)
+    report = comparison.report(
+        folder,
+        title=study.tables.study.title or None,
+        origin=study.origin,
+        answers=study.tables.checklist,
+    )
     return Finished(report, store.path, comparison.verdicts, counts)
 
 
@@ -260,6 +266,9 @@ def fit_and_report(
     missing: Missing = "error",
     quick: bool = False,
     progress: bool | None = None,
+    title: str | None = None,
+    origin: Origin | None = None,
+    answers: Mapping[str, str] | None = None,
 ) -> Finished:
     """Fit one specification by EM and by PyMC, compare, and write fits and report.
 
@@ -274,6 +283,8 @@ def fit_and_report(
         has succeeded; other files in it stay.
     quick, progress
         See `run_study`.
+    title, origin, answers
+        See `mixcompare.report.write_report`; the study file is copied beside the report.
 
     Raises
     ------
@@ -292,8 +303,10 @@ def fit_and_report(
             fitted = fit(spec, panel, backend=method.backend, seed=seed, **options[name])
             fitted.save(folder / f"{name}.nc")
             fits[method.backend] = fitted
+        if origin is not None and origin.study:
+            (folder / "study.toml").write_text(origin.study, encoding="utf-8")
         comparison = _compare(fits["em"], fits["pymc"])
-        report = comparison.report(folder)
+        report = comparison.report(folder, title=title, origin=origin, answers=answers)
     return Finished(output / report.name, None, comparison.verdicts)
 
 

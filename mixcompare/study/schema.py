@@ -310,6 +310,7 @@ class StudyTables(_Table):
     estimands: EstimandsTable = EstimandsTable()
     run: RunTable = RunTable()
     report: ReportTable = ReportTable()
+    checklist: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _one_mechanism(self) -> StudyTables:

@@ -3,8 +3,9 @@
 A panel (500 units of 100 rows, 4 covariates, 3 classes) is sampled by nutpie from the
 compressed model and from the naive one, which has every raw row in its graph, under the
 same priors and from the same start, EM's fit: effective draws per second, of processor time,
-since that is what a busy machine changes least, and with compilation. For a Gaussian mixture (5,000 rows, 5
-outcomes, 4 classes) the time of one gradient is compared with two forms of ``pm.Mixture``.
+since that is what a busy machine changes least, and with compilation. For a Gaussian mixture
+(5,000 rows, 5 outcomes, 4 classes) the time of one gradient is compared with two forms of
+``pm.Mixture``.
 """
 
 # It prints.

@@ -169,6 +169,7 @@ def _starts(
     """Every start's end, aligned to the best one."""
     longest = max(len(s.run.log_likelihood) for s in started)
     history = np.full((len(started), longest), np.nan)
+    weights = np.full((*history.shape, len(coords["component"])), np.nan)
     arrays: dict[str, FloatArray] = {
         name: np.full((len(started), *shape), np.nan) for name, shape in _shapes(coords).items()
     }
@@ -176,6 +177,8 @@ def _starts(
         history[i, : len(s.run.log_likelihood)] = s.run.log_likelihood
         if s.run.e_step is not None:
             permutation = labels.align_to_reference(s.run.e_step.responsibilities, reference)
+            path = np.stack([at.weights for at in s.run.parameters])
+            weights[i, : len(path)] = path[:, permutation]
             raw = data.to_raw(s.run.parameters[-1].permuted(permutation))
             for name, values in arrays.items():
                 values[i] = getattr(raw, name)
@@ -190,6 +193,7 @@ def _starts(
         kind=(("start",), np.array([s.kind for s in started], dtype=object)),
         optimum=(("start",), group_optima(final)),
         log_likelihood_history=(("start", "iteration"), history),
+        weights_history=(("start", "iteration", "component"), weights),
     ).assign_coords(start=np.arange(len(started)), iteration=np.arange(1, longest + 1))
 
 

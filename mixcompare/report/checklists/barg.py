@@ -1,0 +1,142 @@
+"""Rules that answer items of the Bayesian analysis reporting guidelines."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from mixcompare.report.checklists.answers import (
+    Answer,
+    Facts,
+    author,
+    automatic,
+    not_applicable,
+)
+from mixcompare.report.formatting import count, fixed
+from mixcompare.spec import Priors
+
+_PREDICTIVE: Final = "predictive"
+_SENSITIVITY: Final = "sensitivity"
+
+
+def aims(facts: Facts) -> Answer:
+    """The study's own words, if it has any."""
+    study = tomllib.loads(facts.record["study"])
+    text = " ".join(str(study.get("aims", {}).get("text", "")).split())
+    return automatic(text, "reproduction") if text else author("State the aims.")
+
+
+def likelihood(facts: Facts) -> Answer:
+    """Words and formula."""
+    em = facts.comparison.em
+    k = em.spec.n_components
+    classes = f"{k} classes" if k > 1 else "one class"
+    return automatic(
+        f"A mixture of normal regressions with {classes} and {em.n_parameters} free parameters.",
+        "model",
+    )
+
+
+def priors(facts: Facts) -> Answer:
+    """What they are is known; why, only for the defaults."""
+    if facts.comparison.em.spec.priors == Priors():
+        return automatic(
+            "The defaults: weakly informative, scaled to the data, and proper, so that no class "
+            "can collapse.",
+            "table-priors",
+        )
+    return author("All are listed; justify those that are not the defaults.", "table-priors")
+
+
+def prior_predictive(facts: Facts) -> Answer:
+    """Shown where the report has predictive checks."""
+    return _checked(facts, "Data simulated from the prior are shown beside the observed ones.")
+
+
+def posterior_predictive(facts: Facts) -> Answer:
+    """Shown where the report has predictive checks."""
+    return _checked(facts, "Data simulated from the posterior are shown beside the observed ones.")
+
+
+def _checked(facts: Facts, text: str) -> Answer:
+    if _PREDICTIVE in facts.sections:
+        return automatic(text, _PREDICTIVE)
+    return author("There is no such check in this report.")
+
+
+def convergence(facts: Facts) -> Answer:
+    """The largest R-hat."""
+    worst = facts.comparison.estimates["r_hat"].max()
+    return automatic(
+        f"Largest R-hat after alignment of the labels {fixed(3)(worst)}; all are listed.",
+        "table-convergence",
+    )
+
+
+def effective_samples(facts: Facts) -> Answer:
+    """The smallest effective sample sizes."""
+    table = facts.comparison.estimates
+    bulk, tail = table["ess_bulk"].min(), table["ess_tail"].min()
+    return automatic(
+        f"Smallest effective sample size {count(bulk)} in the bulk and {count(tail)} in the "
+        "tails; all are listed.",
+        "table-convergence",
+    )
+
+
+def sensitivity(facts: Facts) -> Answer:
+    """Shown where the report has a section on it; EM is without a prior."""
+    if _SENSITIVITY in facts.sections:
+        return automatic("Results under stronger and weaker priors are shown.", _SENSITIVITY)
+    return author(
+        "EM's maximum, on which no prior acts, stands beside the posterior; other priors are not "
+        "in this report.",
+        "estimates",
+    )
+
+
+def informed_priors(facts: Facts) -> Answer:
+    """Only for priors that are not the defaults."""
+    if facts.comparison.em.spec.priors == Priors():
+        return not_applicable("No prior is informed by other knowledge: all are the defaults.")
+    return sensitivity(facts)
+
+
+def code_and_data(facts: Facts) -> Answer:
+    """Code is in the page, data only where they ship with the package."""
+    data = facts.record["data"]
+    if data["panel"] is not None:
+        return automatic(
+            f"Code is in this report; the data are the panel {data['panel']!r}, which "
+            "mixcompare loads by its name.",
+            "reproduction",
+        )
+    return author("Code is in this report; say where the data are.", "reproduction")
+
+
+def same_chains(facts: Facts) -> Answer:
+    """The seed and the fingerprint of the draws."""
+    return automatic(
+        f"Seed {facts.comparison.posterior_fit.seed}; the same versions and kind of processor give "
+        f"the same draws to the bit (SHA-256 {facts.record['draws_sha256'][:12]}…).",
+        "reproduction",
+    )
+
+
+BARG_RULES: Final[Mapping[str, Callable[[Facts], Answer]]] = {
+    rule.__name__: rule
+    for rule in (
+        aims,
+        likelihood,
+        priors,
+        prior_predictive,
+        posterior_predictive,
+        convergence,
+        effective_samples,
+        sensitivity,
+        informed_priors,
+        code_and_data,
+        same_chains,
+    )
+}

@@ -1,0 +1,189 @@
+"""The section on the choice of K, from a selection that was made beside the comparison."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mixcompare import labels
+from mixcompare.comparison import Comparison
+from mixcompare.errors import DataError
+from mixcompare.fit import Fit
+from mixcompare.report.formatting import Column, Table, count, fixed, table
+from mixcompare.report.palette import INK, class_color, style
+from mixcompare.report.plots_data import CurveGrid, curve_grid, only_variable
+from mixcompare.report.plots_selection import plot_selection
+from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.sections import Section
+from mixcompare.selection import Selection
+from mixcompare.selection.result import CRITERIA
+
+ANCHOR: Final = "selection"
+TRAJECTORIES: Final = "trajectories-by-k"
+_INTRO: Final = (
+    "The same model by EM with other numbers of classes. Criteria rank them; they do not show that "
+    "classes exist, and they disagree for good reasons: AIC and often BIC count the classes of an "
+    "approximation, ICL those that are told apart."
+)
+
+
+def choice_of_k(comparison: Comparison, selection: Selection) -> Section:
+    """Criteria, class sizes and trajectories of every number of classes.
+
+    Raises
+    ------
+    DataError
+        If the selection is of another model or of other data.
+    """
+    _check(comparison, selection)
+    with style():
+        drawings = [_criteria(selection), _trajectories(comparison, selection)]
+    said = "; ".join(f"{CRITERIA[str(name)].title}: {k}" for name, k in selection.choices.items())
+    tables = [_table(selection), _sizes(selection), _tests(selection)]
+    return Section(
+        ANCHOR,
+        "Choice of the number of classes",
+        (
+            _INTRO,
+            f"Least by {said}. This report is on K = {comparison.em.spec.n_components}.",
+        ),
+        tuple(drawing for drawing in drawings if drawing is not None),
+        tuple(made for made in tables if made is not None),
+    )
+
+
+def _check(comparison: Comparison, selection: Selection) -> None:
+    own, reason = comparison.em, ""
+    for k, fit in selection.fits.items():
+        plain = own.spec.to_dict() | {"n_components": k}
+        if fit.spec.to_dict() != plain:
+            reason = "it has another model than the comparison"
+        elif fit.fingerprint != own.fingerprint:
+            reason = "it was made on other data than the comparison"
+    if reason:
+        raise DataError(f"the selection does not belong to the report: {reason}.")
+
+
+def _criteria(selection: Selection) -> Drawing:
+    return draw(
+        plot_selection(selection),
+        "criteria-by-k",
+        "Fit, criteria and certainty by number of classes",
+        "Left: the maximum of the log-likelihood, which can only rise. Middle: criteria above "
+        "their least value, which a ring marks. Right: how certain the classification is, and "
+        "the size of the smallest class. Look for a rise that levels off, and for classes too "
+        "small to mean anything.",
+        "Log-likelihood, information criteria and relative entropy against the number of classes.",
+    )
+
+
+def _trajectories(comparison: Comparison, selection: Selection) -> Drawing | None:
+    """Mean curves of every model, a panel each."""
+    panel = comparison.em.panel
+    variable = only_variable(panel)
+    if variable is None or comparison.em.spec.unit is None:
+        return None
+    grid = curve_grid(panel, variable)
+    fits = list(selection.fits.items())
+    columns = min(len(fits), 3)
+    rows = -(-len(fits) // columns)
+    figure = Figure(figsize=(9.4, 0.4 + 2.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for ax in axes.flat[len(fits) :]:
+        ax.set_visible(False)
+    for number, (ax, (k, fit)) in enumerate(zip(axes.flat, fits, strict=False)):
+        _curves(ax, fit, grid)
+        ax.set_title(f"K = {k}", color=INK)
+        ax.set_xlabel(variable)
+        ax.set_ylabel(panel.outcome_names[0] if number % columns == 0 else "")
+    others = ", ".join(panel.outcome_names[1:])
+    return draw(
+        figure,
+        TRAJECTORIES,
+        "Class means of every model",
+        "EM's mean curves, thicker for larger classes, labelled with the number of units. Look "
+        "for curves that only split another one in two as K grows."
+        + (f" Not shown: {others}." if others else ""),
+        "Mean curves of the classes in one panel for each number of classes.",
+    )
+
+
+def _curves(ax: Axes, fit: Fit, grid: CurveGrid) -> None:
+    weights = fit.weights.to_numpy()
+    sizes = _assigned(fit)
+    for k, coefficients in enumerate(fit.coefficients.to_numpy()[..., 0]):
+        mean = grid.covariates @ coefficients
+        ax.plot(grid.x, mean, color=class_color(k + 1), lw=1 + 4 * weights[k])
+        ax.annotate(
+            f"{sizes[k]:,}",
+            (grid.x[-1], mean[-1]),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=class_color(k + 1),
+        )
+
+
+def _assigned(fit: Fit) -> labels.IntArray:
+    tau = fit.responsibilities.to_numpy()
+    return np.bincount(tau.argmax(axis=1), minlength=tau.shape[1])
+
+
+def _table(selection: Selection) -> Table:
+    frame = selection.table
+    names = {"log_likelihood": "log-likelihood", "n_parameters": "parameters"}
+    names |= {name: criterion.title for name, criterion in CRITERIA.items()}
+    names |= {"entropy_r2": "relative entropy", "smallest_class": "smallest class"}
+    formats = {"n_parameters": count, "entropy_r2": fixed(3), "smallest_class": fixed(1)}
+    return table(
+        "selection",
+        "Criteria by number of classes",
+        [
+            (Column("K"), frame.index, str),
+            *(
+                (Column(title), frame[name], formats.get(name, fixed(2)))
+                for name, title in names.items()
+                if name in frame
+            ),
+        ],
+    )
+
+
+def _sizes(selection: Selection) -> Table:
+    sizes = {k: sorted(_assigned(fit), reverse=True) for k, fit in selection.fits.items()}
+    return table(
+        "selection-sizes",
+        "Units by class of every model, assigned to their most probable class",
+        [
+            (Column("K"), list(sizes), str),
+            (
+                Column("units", numeric=False),
+                [", ".join(f"{n:,}" for n in own) for own in sizes.values()],
+                str,
+            ),
+        ],
+    )
+
+
+def _tests(selection: Selection) -> Table | None:
+    if selection.tests is None:
+        return None
+    frame = selection.tests
+    numeric = {name: pd.api.types.is_numeric_dtype(frame[name]) for name in frame}
+    return table(
+        "selection-tests",
+        "Bootstrap likelihood-ratio tests of each number of classes against the next",
+        [
+            (
+                Column(str(name).replace("_", " "), numeric=numeric[name]),
+                frame[name],
+                (lambda value: f"{value:.4g}") if numeric[name] else str,
+            )
+            for name in frame
+        ],
+    )

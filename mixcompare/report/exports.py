@@ -1,0 +1,85 @@
+"""Tables for other documents: CSV at full precision, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pandas as pd
+from markupsafe import Markup
+
+from mixcompare.report.formatting import MISSING, Table
+
+# What the formatters write and LaTeX's default encoding does not know.
+_SYMBOLS: Final = {
+    "\N{MINUS SIGN}": "$-$",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{SUPERSCRIPT TWO}": r"$^{2}$",
+    "\N{INFINITY}": r"$\infty$",
+    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
+    MISSING: "--",
+}
+# A column with a longer text is a paragraph of this share of a line.
+_LONG: Final = 45
+_PARAGRAPH: Final = 0.3
+_POWER = re.compile(" \N{MULTIPLICATION SIGN} 10([\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_DIGITS = str.maketrans("\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
+def csv(table: Table) -> str:
+    """The values behind a table, under its headings."""
+    names = [column.label for column in table.columns]
+    return pd.DataFrame(table.values, columns=names).to_csv(index=False)
+
+
+def markdown(table: Table) -> str:
+    """A table of GitHub's Markdown with its caption above it."""
+    head = [_cell(column.label) for column in table.columns]
+    rule = ["---:" if column.numeric else "---" for column in table.columns]
+    rows = [[_cell(text) for text in row] for row in table.rows]
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+    return "\n".join((f"{table.caption}.", "", *lines, ""))
+
+
+def _plain(text: str) -> str:
+    return text.striptags() if isinstance(text, Markup) else text
+
+
+def _cell(text: str) -> str:
+    escaped = re.sub(r"([\\|*_`<>])", r"\\\1", _plain(text))
+    return " ".join(escaped.split())
+
+
+def latex(table: Table) -> str:
+    """A ``longtable`` with rules of the package booktabs and a label ``tab:NAME``."""
+    frame = pd.DataFrame(
+        [[_plain(text) for text in row] for row in table.rows],
+        columns=[column.label for column in table.columns],
+    )
+    styler = frame.style.format(escape="latex").format_index(escape="latex", axis="columns")
+    text: str = styler.hide(axis="index").to_latex(
+        environment="longtable",
+        column_format="".join(_format(frame[c.label], c.numeric) for c in table.columns),
+        hrules=True,
+        label=f"tab:{table.name}",
+        caption=_escaped(table.caption),
+    )
+    text = _POWER.sub(lambda match: rf" $\times 10^{{{match[1].translate(_DIGITS)}}}$", text)
+    for symbol, command in _SYMBOLS.items():
+        text = text.replace(symbol, command)
+    return f"% needs \\usepackage{{booktabs, longtable}}\n{text}"
+
+
+def _format(texts: pd.Series[str], numeric: bool) -> str:
+    """Of a LaTeX column; long texts are paragraphs."""
+    if numeric:
+        return "r"
+    return rf"p{{{_PARAGRAPH}\linewidth}}" if texts.str.len().max() > _LONG else "l"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([%&#$_{}])", r"\\\1", text)
+
+
+FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {"csv": csv, "md": markdown, "tex": latex}

@@ -1,0 +1,179 @@
+"""The report's sections, in order. To add one, add its outline to `SECTIONS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mixcompare.checking.sensitivity import sensitivity_sentence
+from mixcompare.comparison import Comparison
+from mixcompare.report import tables, tables_checks, wording
+from mixcompare.report.formatting import Table
+from mixcompare.report.palette import style
+from mixcompare.report.plots_checks import prior_data, replicated
+from mixcompare.report.plots_data import class_means
+from mixcompare.report.plots_em import ascent, weights_by_iteration
+from mixcompare.report.plots_membership import responsibilities
+from mixcompare.report.plots_optima import optima_map
+from mixcompare.report.plots_parameters import forest, ranks, traces
+from mixcompare.report.plots_paths import class_paths
+from mixcompare.report.plots_switching import co_clustering, permutations
+from mixcompare.report.rendering import Drawing
+
+type Figures = Mapping[str, tuple[Drawing, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the page: introduction, markup of its own, figures and tables, in this order."""
+
+    anchor: str
+    title: str
+    intro: tuple[str, ...]
+    drawings: tuple[Drawing, ...] = ()
+    tables: tuple[Table, ...] = ()
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What makes a section of a comparison.
+
+    Attributes
+    ----------
+    anchor, title
+        Its id in the page and its heading.
+    intro
+        Makes the paragraphs at its head.
+    lead
+        Makes markup of its own that follows them.
+    figures, tables
+        Make what is shown, in this order; None where a comparison has nothing to show. A
+        section without anything is left out.
+    evidence
+        Verdicts whose evidence is here, by the names of their sections.
+    """
+
+    anchor: str
+    title: str
+    intro: Callable[[Comparison], Iterable[str]] = lambda _: ()
+    lead: Callable[[Comparison], str] = lambda _: ""
+    figures: tuple[Callable[[Comparison], Drawing | None], ...] = ()
+    tables: tuple[Callable[[Comparison], Table | None], ...] = ()
+    evidence: tuple[str, ...] = ()
+
+    def section(self, comparison: Comparison, drawings: tuple[Drawing, ...]) -> Section:
+        """The section with figures that have been drawn."""
+        made = (make(comparison) for make in self.tables)
+        return Section(
+            self.anchor,
+            self.title,
+            tuple(self.intro(comparison)),
+            drawings,
+            tuple(table for table in made if table is not None),
+            self.lead(comparison),
+        )
+
+
+SECTIONS: Final = (
+    Outline(
+        "model",
+        "Data and model",
+        intro=lambda c: (*wording.data_in_words(c), *wording.model_in_words(c)),
+        lead=wording.model_formula,
+        tables=(tables.variables, tables.priors),
+    ),
+    Outline("classes", "What the classes mean", figures=(class_means, class_paths)),
+    Outline(
+        "estimates",
+        "Estimates side by side",
+        intro=wording.estimates_intro,
+        figures=(forest,),
+        tables=(tables.estimates, tables.fits, tables.side_by_side),
+        evidence=("estimates", "posterior mode", "other posteriors"),
+    ),
+    Outline(
+        "likelihoods",
+        "Likelihoods",
+        intro=lambda c: (*wording.LIKELIHOODS, wording.left_out(c)),
+        tables=(tables.likelihoods, tables_checks.left_out),
+        evidence=("likelihood identity", "likelihoods"),
+    ),
+    Outline(
+        "prior",
+        "What the prior does",
+        intro=lambda c: (c.prior_check.sentence, sensitivity_sentence(c.sensitivity)),
+        figures=(prior_data,),
+        tables=(tables_checks.prior_check, tables_checks.sensitivity),
+        evidence=("prior", "prior and data", "prior sensitivity"),
+    ),
+    Outline(
+        "fit",
+        "Does the model produce such data?",
+        intro=wording.fit_intro,
+        figures=(replicated,),
+        tables=(tables_checks.predictive_check,),
+        evidence=("model fit",),
+    ),
+    Outline(
+        "membership",
+        "Class membership",
+        intro=lambda _: wording.MEMBERSHIP,
+        figures=(responsibilities, co_clustering),
+        tables=(tables.agreement, tables.class_sizes, tables.membership),
+        evidence=("class membership",),
+    ),
+    Outline(
+        "switching",
+        "Label switching",
+        intro=lambda _: wording.SWITCHING,
+        figures=(traces, permutations),
+        tables=(tables.switching, tables.invariants, tables.algorithms),
+        evidence=("label switching",),
+    ),
+    Outline(
+        "modes",
+        "Modes",
+        intro=lambda _: wording.MODES,
+        tables=(tables.modes,),
+        evidence=("modes",),
+    ),
+    Outline(
+        "sampler",
+        "Sampler diagnostics",
+        intro=lambda c: (f"Sampler: {c.posterior_fit.message}",),
+        figures=(ranks,),
+        tables=(tables.convergence, tables.sampler),
+        evidence=("MCMC convergence",),
+    ),
+    Outline(
+        "optima",
+        "EM diagnostics: starts and optima",
+        intro=lambda c: (f"EM: {c.em.message}.",),
+        figures=(ascent, weights_by_iteration, optima_map),
+        tables=(tables.optima, tables.statuses),
+        evidence=("EM optimum",),
+    ),
+)
+
+
+def drawings(comparison: Comparison) -> Figures:
+    """Every section's figures by its anchor."""
+    with style():
+        made = {o.anchor: [make(comparison) for make in o.figures] for o in SECTIONS}
+    return {
+        anchor: tuple(drawing for drawing in found if drawing is not None)
+        for anchor, found in made.items()
+    }
+
+
+def sections(comparison: Comparison, figures: Figures) -> tuple[Section, ...]:
+    """The sections that have something to show."""
+    made = (o.section(comparison, figures[o.anchor]) for o in SECTIONS)
+    return tuple(s for s in made if s.intro or s.lead or s.drawings or s.tables)
+
+
+def place_of_verdict(section: str) -> str | None:
+    """Anchor of the section in which a verdict's evidence lies."""
+    return next((o.anchor for o in SECTIONS if section in o.evidence), None)

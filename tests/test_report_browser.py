@@ -1,0 +1,150 @@
+"""The report in a real browser: no errors, links and sorting work, anybody can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_selenium_python import Axe
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+import mixcompare as mc
+from tests.browser import needs_browser, opened
+from tests.report_page import comparison_of, growth
+
+pytestmark = needs_browser
+
+WIDE, NARROW = (1300, 1000), (390, 800)
+
+
+@pytest.fixture(scope="module")
+def comparison() -> mc.Comparison:
+    spec = mc.MixtureSpec("y ~ t + I(t**2)", unit="unit", n_components=2)
+    return comparison_of(spec, growth())
+
+
+@pytest.fixture(scope="module")
+def report(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return comparison.report(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    with opened(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, report: Path) -> webdriver.Chrome:
+    browser.set_window_size(*WIDE)
+    browser.get(report.as_uri())
+    return browser
+
+
+def scheme(browser: webdriver.Chrome, value: str) -> None:
+    """Light or dark, as the reader's system asks for it."""
+    feature = {"name": "prefers-color-scheme", "value": value}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+def test_opens_without_errors_and_asks_for_nothing(
+    page: webdriver.Chrome, comparison: mc.Comparison
+) -> None:
+    assert not page.get_log("browser")  # type: ignore[no-untyped-call]
+    text = page.find_element(By.TAG_NAME, "body").text
+    for statement in comparison.verdicts["statement"]:
+        assert statement in text
+    loaded = page.execute_script("return performance.getEntriesByType('resource').length")
+    assert loaded == 0
+
+
+def column(table: WebElement, number: int) -> list[str]:
+    rows = table.find_elements(By.CSS_SELECTOR, "tbody tr")
+    return [row.find_elements(By.CSS_SELECTOR, "th, td")[number].text for row in rows]
+
+
+def test_tables_sort(page: webdriver.Chrome, comparison: mc.Comparison) -> None:
+    table = page.find_element(By.CSS_SELECTOR, "table[aria-labelledby=table-estimates]")
+    head = table.find_elements(By.CSS_SELECTOR, "thead th")[1]
+    button = head.find_element(By.TAG_NAME, "button")
+    given = column(table, 0)
+    assert given == list(comparison.estimates.index)
+    by_size = list(comparison.estimates["em_estimate"].sort_values(kind="stable").index)
+    button.click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column(table, 0) == by_size
+    # With the keyboard alone.
+    button.send_keys(Keys.ENTER)
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column(table, 0) == by_size[::-1]
+    button.send_keys(Keys.SPACE)
+    assert head.get_attribute("aria-sort") is None
+    assert column(table, 0) == given
+
+
+def test_texts_sort_and_only_one_column_at_a_time(page: webdriver.Chrome) -> None:
+    table = page.find_element(By.CSS_SELECTOR, "table[aria-labelledby=table-membership]")
+    heads = table.find_elements(By.CSS_SELECTOR, "thead th")
+    for number in (5, 0):
+        heads[number].find_element(By.TAG_NAME, "button").click()
+    assert [h.get_attribute("aria-sort") for h in heads] == ["ascending"] + [None] * 5
+    names = [name for name in column(table, 0) if name.startswith("u")]
+    assert names == sorted(names, key=lambda name: int(name[1:].split()[0]))
+
+
+def test_contents_lead_to_the_sections(page: webdriver.Chrome) -> None:
+    links = page.find_elements(By.CSS_SELECTOR, "nav a")
+    assert len(links) == 11
+    for link in links:
+        anchor = (link.get_attribute("href") or "").partition("#")[2]
+        page.execute_script("arguments[0].click()", link)
+        assert page.execute_script("return location.hash") == f"#{anchor}"
+        place = "return document.getElementById(arguments[0]).getBoundingClientRect().top"
+        top = page.execute_script(place, anchor)
+        at_end = page.execute_script(
+            "return innerHeight + scrollY >= document.body.scrollHeight - 60"
+        )
+        assert abs(top) < 40 or at_end, (anchor, top)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_nothing_hangs_out_of_the_page(page: webdriver.Chrome, size: tuple[int, int]) -> None:
+    page.set_window_size(*size)
+    width, inner = page.execute_script(
+        "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert width <= inner
+
+
+def colors(page: webdriver.Chrome, selector: str) -> tuple[str, str]:
+    found = page.find_element(By.CSS_SELECTOR, selector)
+    names = ("color", "background-color")
+    return (found.value_of_css_property(names[0]), found.value_of_css_property(names[1]))
+
+
+def test_dark_and_light(page: webdriver.Chrome) -> None:
+    seen = {}
+    for name in ("light", "dark"):
+        scheme(page, name)
+        label = page.find_element(By.CSS_SELECTOR, "#figure-forest svg text")
+        seen[name] = (*colors(page, "body"), label.value_of_css_property("fill"))
+    assert seen["light"][1] == "rgba(255, 255, 255, 1)"
+    assert all(a != b for a, b in zip(seen["light"], seen["dark"], strict=True))
+
+
+@pytest.mark.parametrize("color", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_accessible(page: webdriver.Chrome, size: tuple[int, int], color: str) -> None:
+    page.set_window_size(*size)
+    scheme(page, color)
+    axe = Axe(page)
+    axe.inject()
+    found: dict[str, Any] = axe.run()
+    assert len(found["passes"]) > 20
+    grave = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+    assert not grave, axe.report(grave)

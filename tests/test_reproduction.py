@@ -1,0 +1,245 @@
+"""A report is made again from itself: the numbers agree, or it is said which do not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import mixcompare as mc
+from mixcompare.cli import app
+from mixcompare.panel import FloatArray
+from mixcompare.report import sections, write
+from mixcompare.reproduction import rerun
+from mixcompare.reproduction.carried import ELEMENT, for_script, read_record
+from mixcompare.reproduction.numbers import agreement, from_records, numbers, to_records
+from tests.report_page import growth
+from tests.stand_in_posterior import stand_in
+
+SPEC = mc.MixtureSpec("y ~ t", unit="unit", n_components=2, priors=mc.Priors(concentration=3.0))
+STUDY = 'title = "</script><script>alert(1)</script> & <!-- \u2028"'
+
+
+def panel() -> pd.DataFrame:
+    frame = growth()
+    frame.loc[3, "y"] = np.nan
+    return frame
+
+
+def made_up(em: mc.Fit, seed: int, offset: FloatArray | None = None) -> mc.Fit:
+    return stand_in(em, draws=100, chains=2, seed=seed, offset=offset)
+
+
+def compared() -> mc.Comparison:
+    em = mc.fit(SPEC, panel(), backend="em", starts=4, seed=1, missing="drop", progress=False)
+    return mc.compare(em, made_up(em, 2))
+
+
+@pytest.fixture(scope="module")
+def comparison() -> mc.Comparison:
+    return compared()
+
+
+@pytest.fixture(scope="module")
+def report(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "drawings", lambda _: {o.anchor: () for o in sections.SECTIONS})
+        origin = mc.Origin(study=STUDY, file="panel.csv")
+        return comparison.report(tmp_path_factory.mktemp("report"), origin=origin)
+
+
+@pytest.fixture
+def sampled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets the posterior be made up, as that of `compared` is, or with changes."""
+
+    def use(seed: int | None = None, offset: FloatArray | None = None) -> None:
+        def fit(spec: mc.MixtureSpec, data: Any, *, backend: str, **options: Any) -> mc.Fit:
+            if backend == "em":
+                return mc.fit(spec, data, backend="em", **options)
+            em = mc.fit(spec, data, backend="em", starts=4, seed=1, progress=False)
+            return made_up(em, options["seed"] if seed is None else seed, offset)
+
+        monkeypatch.setattr(rerun, "fit", fit)
+
+    return use
+
+
+def altered(report: Path, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A page whose record has been changed."""
+    record = read_record(report)
+    change(record)
+    path = folder / "altered.html"
+    text = for_script(json.dumps(record))
+    path.write_text(f'<script type="application/json" id="{ELEMENT}">{text}</script>', "utf-8")
+    return path
+
+
+def other_version(record: dict[str, Any]) -> None:
+    record["fits"]["pymc"]["versions"]["nutpie"] = "0.0.1"
+
+
+def test_the_same_numbers(report: Path, sampled: Callable[..., None]) -> None:
+    sampled()
+    again = mc.reproduce(report, panel(), progress=False)
+    assert again.agrees
+    assert again.same_setting
+    assert again.same_draws
+    assert (again.numbers["difference"] == 0).all()
+    assert {"em", "pymc"} == set(again.numbers["source"])
+    parameters = len(again.comparison.em.parameters)
+    assert len(again.numbers) == (1 + 2 * parameters) + 2 * (parameters + 1)
+    assert again.sentences[2] == "Versions and processor are the same; the draws are " + (
+        "the same to the bit."
+    )
+
+
+def test_what_the_page_carries(comparison: mc.Comparison, report: Path) -> None:
+    record = read_record(report)
+    assert record["study"] == STUDY
+    assert record["data"]["file"] == "panel.csv"
+    assert record["data"]["dropped"]["rows"] == 1
+    pd.testing.assert_frame_equal(from_records(record["numbers"]), numbers(comparison))
+    beside = json.loads((report.parent / "provenance.json").read_text("utf-8"))
+    assert beside == record
+
+
+def test_other_random_numbers_in_the_same_setting_differ(
+    report: Path, sampled: Callable[..., None]
+) -> None:
+    sampled(seed=77)
+    again = mc.reproduce(report, panel(), progress=False)
+    assert again.numbers["agrees"].all()
+    assert not again.same_draws
+    assert not again.agrees
+
+
+def test_other_random_numbers_of_another_version_agree_within_their_error(
+    report: Path, tmp_path: Path, sampled: Callable[..., None]
+) -> None:
+    sampled(seed=77)
+    page = altered(report, tmp_path, other_version)
+    again = mc.reproduce(page, panel(), progress=False)
+    assert not again.same_setting
+    assert again.agrees
+
+
+def test_another_posterior_differs_even_with_another_version(
+    comparison: mc.Comparison, report: Path, tmp_path: Path, sampled: Callable[..., None]
+) -> None:
+    offset = np.zeros(len(comparison.em.parameters))
+    moved = 3
+    offset[moved] = comparison.estimates["posterior_sd"].iloc[moved]
+    sampled(seed=77, offset=offset)
+    page = altered(report, tmp_path, other_version)
+    again = mc.reproduce(page, panel(), progress=False)
+    assert not again.agrees
+    off = again.numbers[~again.numbers["agrees"]]
+    assert f"mean of {comparison.estimates.index[moved]}" in set(off["quantity"])
+    assert "numbers agree; the first is" in again.sentences[1]
+
+
+@pytest.mark.parametrize(("factor", "agrees"), [(1 + 1e-6, False), (1 + 1e-10, True)])
+def test_em_must_agree_to_1e_8(
+    report: Path, tmp_path: Path, sampled: Callable[..., None], factor: float, agrees: bool
+) -> None:
+    def change(record: dict[str, Any]) -> None:
+        assert record["numbers"][0]["quantity"] == "log-likelihood"
+        record["numbers"][0]["value"] *= factor
+
+    sampled()
+    assert mc.reproduce(altered(report, tmp_path, change), panel()).agrees is agrees
+
+
+def test_a_changed_verdict_is_said(
+    report: Path, tmp_path: Path, sampled: Callable[..., None]
+) -> None:
+    def change(record: dict[str, Any]) -> None:
+        record["verdicts"]["EM optimum"] = "differ"
+
+    sampled()
+    again = mc.reproduce(altered(report, tmp_path, change), panel())
+    assert "The verdict on EM optimum was differ and is agree now." in again.sentences
+
+
+def test_numbers_that_one_side_lacks_do_not_agree(comparison: mc.Comparison) -> None:
+    whole = numbers(comparison)
+    table = agreement(whole.iloc[1:], whole.iloc[:-1])
+    assert len(table) == len(whole)
+    assert int((~table["agrees"]).sum()) == 2
+
+
+def test_numbers_survive_json(comparison: mc.Comparison) -> None:
+    table = numbers(comparison)
+    text = json.dumps(to_records(table), allow_nan=False)
+    pd.testing.assert_frame_equal(from_records(json.loads(text)), table)
+
+
+def own_start(record: dict[str, Any]) -> None:
+    record["fits"]["em"]["options"]["initial"] = "<Fit>"
+
+
+@pytest.mark.parametrize(
+    ("data", "change", "error", "words"),
+    [
+        (None, None, mc.DataError, r"panel\.csv.*--data FILE"),
+        ("changed", None, mc.DataError, "fingerprint"),
+        ("given", own_start, mc.OptionError, "initial = <Fit>"),
+    ],
+    ids=["no data", "other data", "own start"],
+)
+def test_what_cannot_be_tried(
+    report: Path,
+    tmp_path: Path,
+    data: str | None,
+    change: Callable[[dict[str, Any]], None] | None,
+    error: type[Exception],
+    words: str,
+) -> None:
+    page = report if change is None else altered(report, tmp_path, change)
+    table = None if data is None else panel()
+    if data == "changed":
+        assert table is not None
+        table["y"] += 1e-9
+    with pytest.raises(error, match=words):
+        mc.reproduce(page, table)
+
+
+@pytest.mark.parametrize("text", [None, "<p>no record</p>", f'<script id="{ELEMENT}">{{</script>'])
+def test_what_is_no_report(tmp_path: Path, text: str | None) -> None:
+    page = tmp_path / "page.html"
+    if text is not None:
+        page.write_text(text)
+    with pytest.raises(mc.DataError, match=r"page\.html"):
+        mc.reproduce(page)
+
+
+@pytest.mark.parametrize(
+    ("seed", "arguments", "status", "said"),
+    [
+        (2, ["--all"], 0, ["log-likelihood", "agrees", "The report is reproduced."]),
+        (2, [], 0, ["The report is reproduced."]),
+        (77, [], 3, ["The report is NOT reproduced."]),
+    ],
+)
+def test_on_the_command_line(
+    report: Path,
+    tmp_path: Path,
+    sampled: Callable[..., None],
+    seed: int,
+    arguments: list[str],
+    status: int,
+    said: list[str],
+) -> None:
+    sampled(seed=seed)
+    data = tmp_path / "panel.csv"
+    panel().to_csv(data, index=False)
+    done = CliRunner().invoke(app, ["reproduce", str(report), "--data", str(data), *arguments])
+    assert done.exit_code == status, done.output
+    for words in said:
+        assert words in done.output
