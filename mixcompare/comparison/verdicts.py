@@ -357,7 +357,7 @@ def judge_membership(e: Evidence) -> Verdict:
     if same >= e.thresholds.same_class and distance <= e.thresholds.distance:
         return Verdict("class membership", "agree", "", found)
     reason, _ = _likely_reason(e)
-    if reason not in (WORSE_OPTIMUM, MODES, UNVISITED, NOT_CONVERGED, SEVERAL):
+    if reason not in (WORSE_OPTIMUM, MODES, UNVISITED, APPROXIMATE, NOT_CONVERGED, SEVERAL):
         reason = "overlapping classes"
     return Verdict("class membership", "differ", reason, found)
 
