@@ -211,3 +211,11 @@ def test_few_draws_give_nothing(table: pd.DataFrame) -> None:
         leave_one_out(em)
     with pytest.raises(mc.OptionError, match="refit"):
         leave_one_out(stand_in(em, draws=20, chains=2), refit=-1)
+
+
+@pytest.mark.slow
+def test_the_real_sampler_refits_like_the_grid(table: pd.DataFrame) -> None:
+    fit = mc.fit(SPEC, table, backend="pymc", draws=1000, tune=500, chains=4, seed=1)
+    found = leave_one_out(fit, refit=2, seed=1).units.loc["u11"].to_dict()
+    assert found["remedy"] == REFIT
+    assert found["elpd"] == pytest.approx(exact(SPEC, table, "u11"), abs=5 * found["mcse"])
