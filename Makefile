@@ -69,7 +69,7 @@ lock:
 	tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	"$$python" -m venv "$$tools" && \
 	"$$tools/bin/python" -m pip install --quiet --disable-pip-version-check uv && \
-	"$$tools/bin/python" -m uv pip compile pyproject.toml --extra panels --group dev --universal \
+	"$$tools/bin/python" -m uv pip compile pyproject.toml --extra panels --extra cluster --group dev --universal \
 		--python-version 3.12 --generate-hashes --no-header --no-annotate --upgrade --quiet \
 		-o .requirements.lock
 
