@@ -43,5 +43,9 @@ def test_backends_agree(spec: mc.MixtureSpec) -> None:
     posterior = mc.fit(spec, data, backend="pymc", draws=1000, tune=1000, chains=4, seed=1)
     assert posterior.status == "converged", posterior.message
     comparison = mc.compare(em, posterior)
-    assert list(comparison.verdicts["verdict"]) == ["agree"] * 8, comparison.verdicts.to_string()
+    verdicts = comparison.verdicts.set_index("section")["verdict"]
+    # These judge the model and its prior, about which the backends may well agree.
+    between = verdicts.drop(["prior sensitivity", "model fit"])
+    assert len(between) == 8
+    assert set(between) == {"agree"}, comparison.verdicts.to_string()
     assert comparison.likelihoods["value"]["identity error"] < 1e-9

@@ -92,14 +92,16 @@ def test_texts_sort_and_only_one_column_at_a_time(page: webdriver.Chrome) -> Non
     heads = table.find_elements(By.CSS_SELECTOR, "thead th")
     for number in (5, 0):
         heads[number].find_element(By.TAG_NAME, "button").click()
-    assert [h.get_attribute("aria-sort") for h in heads] == ["ascending"] + [None] * 5
+    assert [h.get_attribute("aria-sort") for h in heads] == ["ascending"] + [None] * (
+        len(heads) - 1
+    )
     names = [name for name in column(table, 0) if name.startswith("u")]
     assert names == sorted(names, key=lambda name: int(name[1:].split()[0]))
 
 
 def test_contents_lead_to_the_sections(page: webdriver.Chrome) -> None:
     links = page.find_elements(By.CSS_SELECTOR, "nav a")
-    assert len(links) == 11
+    assert len(links) == len(page.find_elements(By.CSS_SELECTOR, "main > section"))
     for link in links:
         anchor = (link.get_attribute("href") or "").partition("#")[2]
         page.execute_script("arguments[0].click()", link)

@@ -40,7 +40,7 @@ def prior_check(comparison: Comparison) -> Table:
             (Column("statistic", numeric=False), frame["statistic"], str),
             (Column("observed"), frame["observed"], significant),
             (Column("prior median"), frame["median"], significant),
-            (Column("prior 95 %"), interval(frame), str),
+            (Column("prior 95 %"), frame["lower"], interval(frame)),
             (Column("p"), frame["p"], fixed(3)),
         ],
     )
@@ -59,9 +59,9 @@ def predictive_check(comparison: Comparison) -> Table:
             (Column("statistic", numeric=False), frame["statistic"], str),
             (Column("observed"), frame["observed"], significant),
             (Column("replicated"), frame["replicated"], significant),
-            (Column("replicated 95 %"), interval(frame), str),
+            (Column("replicated 95 %"), frame["lower"], interval(frame)),
             (Column("p"), frame["p"], fixed(3)),
-            (Column("", numeric=False), np.where(frame["misfit"], "misfit", ""), str),
+            (Column("finding", numeric=False), np.where(frame["misfit"], "misfit", ""), str),
         ],
     )
 
