@@ -28,7 +28,7 @@ LABELS: Final = {
     "relative_precision": "gain in precision over the baseline, %",
     "adjusted_rand_index": "adjusted Rand index",
     "brier_score": "Brier score",
-    "best_optimum_found": "share of replicates at the best optimum",
+    "best_optimum_found": "best optimum found",
     "components_recovered": "share with the true number of classes",
     "seconds": "seconds per fit",
 }
