@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.report.checklists.answers import (
     Answer,
     Facts,
@@ -16,8 +17,8 @@ from mixcompare.report.checklists.answers import (
 from mixcompare.report.formatting import count, fixed
 from mixcompare.spec import Priors
 
-_PREDICTIVE: Final = "predictive"
-_SENSITIVITY: Final = "sensitivity"
+_POSTERIOR_CHECK: Final = "fit"
+_PRIOR: Final = "prior"
 
 
 def aims(facts: Facts) -> Answer:
@@ -50,19 +51,13 @@ def priors(facts: Facts) -> Answer:
 
 
 def prior_predictive(facts: Facts) -> Answer:
-    """Shown where the report has predictive checks."""
-    return _checked(facts, "Data simulated from the prior are shown beside the observed ones.")
+    """The observed data within the prior's."""
+    return automatic(facts.comparison.prior_check.sentence, _PRIOR)
 
 
 def posterior_predictive(facts: Facts) -> Answer:
-    """Shown where the report has predictive checks."""
-    return _checked(facts, "Data simulated from the posterior are shown beside the observed ones.")
-
-
-def _checked(facts: Facts, text: str) -> Answer:
-    if _PREDICTIVE in facts.sections:
-        return automatic(text, _PREDICTIVE)
-    return author("There is no such check in this report.")
+    """The observed data within the posterior's."""
+    return automatic(facts.comparison.predictive_check.sentence, _POSTERIOR_CHECK)
 
 
 def convergence(facts: Facts) -> Answer:
@@ -86,14 +81,9 @@ def effective_samples(facts: Facts) -> Answer:
 
 
 def sensitivity(facts: Facts) -> Answer:
-    """Shown where the report has a section on it; EM is without a prior."""
-    if _SENSITIVITY in facts.sections:
-        return automatic("Results under stronger and weaker priors are shown.", _SENSITIVITY)
-    return author(
-        "EM's maximum, on which no prior acts, stands beside the posterior; other priors are not "
-        "in this report.",
-        "estimates",
-    )
+    """Stronger and weaker priors by power-scaling; EM is without one."""
+    found = sensitivity_sentence(facts.comparison.sensitivity)
+    return automatic(f"Power-scaling: {found} EM's maximum is without a prior.", _PRIOR)
 
 
 def informed_priors(facts: Facts) -> Answer:
