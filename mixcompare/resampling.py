@@ -10,10 +10,12 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixcompare import labels
-from mixcompare.backends.em.loop import Run, iterate
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.standardise import Parameters, Standardised, standardise
-from mixcompare.backends.em.steps import e_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.runs import Run
+from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit, coordinates, parameter_dataset

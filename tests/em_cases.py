@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 import mixcompare as mc
-from mixcompare.backends.em.standardise import Parameters, Standardised, standardise
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.panel import Panel
 

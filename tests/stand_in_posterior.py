@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 
 import mixcompare as mc
 from mixcompare import labels
-from mixcompare.backends.em.standardise import Parameters, standardise
-from mixcompare.backends.em.steps import e_step
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import standardise
 from mixcompare.backends.pymc.options import Options
 from mixcompare.compress import compress
 from mixcompare.fit import build_tree, coordinates, parameter_dataset, permute_posterior

@@ -8,7 +8,8 @@ import pytest
 from mixcompare.auditing import State, audit
 from mixcompare.auditing.problem import build_problem, determined, difference, exact_m_step, perform
 from mixcompare.auditing.registry import REGISTRY
-from mixcompare.backends.em.steps import e_step, m_step
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.maximisation import m_step
 from tests.audit_cases import SPEC, flat, hard, load_program, textbook
 from tests.em_cases import STRUCTURES, Case, build, random_parameters
 from tests.raw_referee import raw_unit_log_likelihood

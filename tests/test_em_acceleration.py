@@ -9,7 +9,7 @@ from mixcompare.backends.em import loop
 from mixcompare.backends.em.acceleration import bounded, extrapolate, unbounded
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.parameters import Parameters
 from tests.em_cases import STRUCTURES, build, random_parameters
 from tests.test_em_reference import CASES, PEERS, REFERENCE, specification
 
@@ -42,48 +42,54 @@ def test_slow_problems_take_less_than_half_the_iterations(name: str) -> None:
 @pytest.mark.parametrize(("covariance", "by"), STRUCTURES)
 def test_unbounded_coordinates_keep_the_structure(covariance: str, by: str) -> None:
     case = build(covariance, by, m=3, k=3)
-    one, other = (case.data.from_raw(random_parameters(case, seed=s)) for s in (1, 2))
+    one, other = (case.data.from_raw(random_parameters(case, seed=s))[None] for s in (1, 2))
     back = bounded(case.data, unbounded(one), one)
     for name in ("weights", "coefficients", "covariance"):
         np.testing.assert_allclose(getattr(back, name), getattr(one, name), rtol=1e-12, atol=1e-14)
     between = bounded(case.data, 0.5 * (unbounded(one) + unbounded(other)), one)
+    first, second, _ = between.covariance[0]
     assert np.linalg.eigvalsh(between.covariance).min() > 0
     if by == "shared":
-        np.testing.assert_array_equal(between.covariance[0], between.covariance[1])
+        np.testing.assert_array_equal(first, second)
     if covariance != "full":
-        assert np.all(between.covariance[0][~np.eye(3, dtype=bool)] == 0)
+        assert np.all(first[~np.eye(3, dtype=bool)] == 0)
     if covariance == "spherical":
-        np.testing.assert_allclose(np.diff(np.diagonal(between.covariance[0])), 0, atol=1e-15)
+        np.testing.assert_allclose(np.diff(np.diagonal(first)), 0, atol=1e-15)
 
 
 DATA = build().data
 
 
-def scalar(value: float) -> Parameters:
-    return Parameters(np.ones(1), np.full((1, 1, 1), value), np.ones((1, 1, 1)))
+def sequences(*values: list[float]) -> list[Parameters]:
+    """Three iterates of several starts, of one coefficient each."""
+    ones = np.ones((len(values), 1, 1, 1))
+    each = np.array(values).T[:, :, None, None, None]
+    return [Parameters(ones[..., 0, 0], b, ones) for b in each]
 
 
 def test_a_geometric_sequence_is_extrapolated_to_its_limit() -> None:
-    proposal = extrapolate(DATA, [scalar(1 - 0.9**i) for i in range(3)], longest=100.0)
-    assert proposal is not None
-    assert float(proposal.coefficients[0, 0, 0]) == pytest.approx(1.0, rel=1e-12)
+    iterates = sequences([1 - 0.9**i for i in range(3)], [2 - 2 * 0.5**i for i in range(3)])
+    proposals, proposed = extrapolate(DATA, iterates, np.full(2, 100.0))
+    assert proposed.all()
+    np.testing.assert_allclose(proposals.coefficients.ravel(), [1.0, 2.0], rtol=1e-12)
 
 
 def test_steps_are_no_shorter_than_plain_and_no_longer_than_allowed() -> None:
-    fast = [scalar(v) for v in (0.0, 1.0, 1.2)]
-    assert extrapolate(DATA, fast[:1] * 3, longest=4.0) is None
-    slow = [scalar(1 - 0.99**i) for i in range(3)]
-    capped = extrapolate(DATA, slow, longest=4.0)
-    assert capped is not None
-    assert float(capped.coefficients[0, 0, 0]) < 0.1
+    still, fast = [0.0, 0.0, 0.0], [0.0, 1.0, 0.9]
+    slow = [1 - 0.99**i for i in range(3)]
+    iterates = sequences(still, slow, fast, slow)
+    proposals, proposed = extrapolate(DATA, iterates, np.array([4.0, 4.0, 4.0, 8.0]))
+    np.testing.assert_array_equal(proposed, [False, True, False, True])
+    capped, further = proposals.coefficients.ravel()
+    assert slow[-1] < capped < further < 0.2
 
 
 def test_a_proposal_that_lowers_the_likelihood_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     case = build(m=1, k=2, seed=5)
     tau = np.random.default_rng(0).dirichlet([1.0, 1.0], size=case.data.shape[0])
     plain = iterate(case.spec, case.data, tau, Options(acceleration="none"))
-    worse = case.data.from_raw(random_parameters(case, seed=9))
-    monkeypatch.setattr(loop, "extrapolate", lambda *_: worse)
+    worse = case.data.from_raw(random_parameters(case, seed=9))[None]
+    monkeypatch.setattr(loop, "extrapolate", lambda *_: (worse, np.array([True])))
     guarded = iterate(case.spec, case.data, tau, Options())
     np.testing.assert_array_equal(guarded.log_likelihood, plain.log_likelihood)
     assert guarded.status == "converged"

@@ -6,7 +6,8 @@ import pytest
 import statsmodels.api as sm
 
 import mixcompare as mc
-from mixcompare.backends.em.steps import e_step, m_step
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.maximisation import m_step
 from tests.em_cases import STRUCTURES, build, random_parameters, simulate
 
 

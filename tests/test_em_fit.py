@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import mixcompare as mc
 from mixcompare import labels
 from mixcompare.backends.em import loop, run
-from mixcompare.backends.em.loop import iterate
+from mixcompare.backends.em.loop import iterate_together
+from mixcompare.backends.em.maximisation import m_steps
 from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.result import group_optima
-from mixcompare.backends.em.standardise import Parameters
-from mixcompare.backends.em.steps import m_step
 from mixcompare.backends.em.stopping import remaining_gain
 from tests.em_cases import STRUCTURES, build, simulate
 
@@ -104,27 +104,32 @@ def test_log_likelihood_never_falls(
 def test_a_fall_is_an_error_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """A faulty M-step is caught at its first fall and the fit before it is kept."""
     case = build(seed=3)
-    exact = m_step
+    exact = m_steps
     calls = []
 
-    def faulty(*arguments: Any) -> Parameters:
+    def faulty(*arguments: Any) -> tuple[Parameters, list[str]]:
         calls.append(1)
-        good = exact(*arguments)
-        wrong = replace(good, covariance=good.covariance * 4)
-        return wrong if len(calls) == 5 else good
+        good, reasons = exact(*arguments)
+        covariance = good.covariance.copy()
+        if len(calls) == 5:
+            covariance[1] *= 4
+        return replace(good, covariance=covariance), reasons
 
-    monkeypatch.setattr(loop, "m_step", faulty)
-    tau = np.random.default_rng(0).dirichlet([0.2, 0.2], size=case.data.shape[0])
-    ended = iterate(case.spec, case.data, tau, Options())
+    tau = np.random.default_rng(0).dirichlet([0.2, 0.2], size=(3, case.data.shape[0]))
+    first, _, last = iterate_together(case.spec, case.data, tau, Options())
+    monkeypatch.setattr(loop, "m_steps", faulty)
+    one, ended, other = iterate_together(case.spec, case.data, tau, Options())
     assert ended.status == "ascent violated"
     assert ended.message.startswith("iteration 5 lowered the log-likelihood by ")
     assert len(ended.log_likelihood) == 4
     assert not ended.usable
+    np.testing.assert_array_equal(one.log_likelihood, first.log_likelihood)
+    np.testing.assert_array_equal(other.log_likelihood, last.log_likelihood)
 
 
 def test_remaining_gain_is_exact_for_a_geometric_sequence() -> None:
     path = [10 - 0.9**i for i in range(6)]
-    assert remaining_gain(path[-3:]) == pytest.approx(10 - path[-1], rel=1e-9)
+    assert float(remaining_gain(np.array(path[-3:]))) == pytest.approx(10 - path[-1], rel=1e-9)
 
 
 # Invariances.

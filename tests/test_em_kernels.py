@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 import mixcompare as mc
 from mixcompare.backends.em.compiled import Compiled, with_kernels
-from mixcompare.backends.em.standardise import Parameters, Standardised
-from mixcompare.backends.em.steps import DegenerateComponentError, EStep, e_step, m_step
+from mixcompare.backends.em.expectation import EStep, e_step
+from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised
 from tests.em_cases import STRUCTURES, build, random_parameters
 from tests.test_em_reference import CASES, REFERENCE, specification
 

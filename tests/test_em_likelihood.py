@@ -5,13 +5,14 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends import get_backend
+from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.information import (
     covariance_basis,
     layout,
     score_and_information,
 )
-from mixcompare.backends.em.standardise import Parameters
-from mixcompare.backends.em.steps import e_step, m_step
+from mixcompare.backends.em.maximisation import m_step
+from mixcompare.backends.em.parameters import Parameters
 from tests.em_cases import STRUCTURES, Case, build, random_parameters
 from tests.raw_referee import raw_unit_log_likelihood
 
@@ -122,7 +123,7 @@ def test_responsibilities_survive_log_densities_that_exp_cannot_hold() -> None:
 
 
 def expected_complete(case: Case, parameters: Parameters, tau: np.ndarray) -> float:
-    from mixcompare.backends.em.steps import class_log_density
+    from mixcompare.backends.em.expectation import class_log_density
 
     joint = np.log(parameters.weights) + class_log_density(case.data, parameters)
     return float((tau * joint).sum())

@@ -9,7 +9,7 @@ from scipy import stats
 import mixcompare as mc
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.compress import compress
 from mixcompare.priors import resolve_priors
 from tests.em_cases import STRUCTURES, Case, build, random_parameters

@@ -8,8 +8,8 @@ import pytest
 import statsmodels.api as sm
 
 import mixcompare as mc
+from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.steps import e_step
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion, Iterate, criterion_value
 from tests.em_cases import build, random_parameters, simulate
 
@@ -43,13 +43,16 @@ def test_a_looser_tolerance_stops_earlier(criterion: str) -> None:
 
 def test_q_rule_by_hand() -> None:
     case = build(m=2, k=2, seed=1)
-    points = [case.data.from_raw(random_parameters(case, seed=s)) for s in (1, 2)]
-    old, new = (Iterate(p, e_step(case.data, p)) for p in points)
+    points = [case.data.from_raw(random_parameters(case, seed=s))[None] for s in (1, 2)]
+    old, new = (Iterate(e_step(case.data, p), np.zeros(1)) for p in points)
+    size, connected = np.ones(1), np.array([2])
     tau = old.reached.responsibilities
     expected = abs((tau * new.reached.joint).sum() - (tau * old.reached.joint).sum())
-    assert criterion_value("q", [old, new], 1.0) == pytest.approx(expected, rel=1e-10)
-    assert criterion_value("q", [old], 1.0) == np.inf
-    assert criterion_value("aitken", [old, new], 1.0) == np.inf
+    [found] = criterion_value("q", [old, new], size, connected)
+    assert found == pytest.approx(expected, rel=1e-10)
+    assert criterion_value("q", [old, new], size, np.array([1])) == [np.inf]  # it has leapt
+    assert criterion_value("q", [old], size, connected) == [np.inf]
+    assert criterion_value("aitken", [old, new], size, connected) == [np.inf]
 
 
 def test_history_holds_every_iterate_and_the_bound_touches_it() -> None:

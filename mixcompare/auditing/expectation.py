@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from mixcompare.auditing.registry import candidate
 from mixcompare.auditing.rows import Rows
-from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.panel import FloatArray
 
 

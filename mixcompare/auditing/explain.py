@@ -22,7 +22,7 @@ from mixcompare.auditing.problem import (
 from mixcompare.auditing.registry import PART, REGISTRY, Candidate, Part, Stage
 from mixcompare.auditing.regression import regress
 from mixcompare.auditing.scoring import Iterate
-from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.panel import FloatArray
 
 # Steps that every combination is tried on, and combinations that all steps are tried on.

@@ -20,7 +20,7 @@ from mixcompare.auditing.problem import (
 )
 from mixcompare.auditing.registry import PART, Candidate, Part, Stage, exact
 from mixcompare.auditing.scoring import log_likelihood
-from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.panel import FloatArray
 
 COLUMNS: Final = ("cause", "part", "kind", "size", "measure", "cost", "statement", "evidence")

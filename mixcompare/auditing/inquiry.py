@@ -30,7 +30,7 @@ from mixcompare.auditing.scoring import (
     step_difference,
 )
 from mixcompare.auditing.trace import Trace, TraceError, precision, read_trace
-from mixcompare.backends.em.steps import e_step
+from mixcompare.backends.em.expectation import e_step
 from mixcompare.errors import OptionError
 from mixcompare.panel import FloatArray, Missing, Panel, build_panel
 from mixcompare.spec import MixtureSpec

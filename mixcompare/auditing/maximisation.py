@@ -15,7 +15,7 @@ import numpy as np
 from mixcompare.auditing.registry import candidate
 from mixcompare.auditing.regression import Regression, cross_products
 from mixcompare.auditing.rows import Rows
-from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.panel import FloatArray, IntArray
 
 

@@ -15,8 +15,9 @@ from mixcompare.auditing.maximisation import Assigned, Counts
 from mixcompare.auditing.registry import REGISTRY, Candidate, Stage
 from mixcompare.auditing.regression import Regression, regress
 from mixcompare.auditing.rows import Rows, build_rows
-from mixcompare.backends.em.standardise import Parameters, Standardised, standardise
-from mixcompare.backends.em.steps import DegenerateComponentError, m_step
+from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.compress import compress
 from mixcompare.errors import DataError
 from mixcompare.identification import check_identified

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mixcompare.auditing.trace import NEEDED, Trace, TraceError, check_trace
+from mixcompare.backends.em.maximisation import m_step
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.backends.em.steps import m_step
 from mixcompare.errors import OptionError
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.spec import MixtureSpec

@@ -9,8 +9,8 @@ import pandas as pd
 
 from mixcompare.auditing.problem import Difference, Problem, determined, difference, exact_m_step
 from mixcompare.auditing.trace import Trace
-from mixcompare.backends.em.standardise import Parameters
-from mixcompare.backends.em.steps import EStep, e_step
+from mixcompare.backends.em.expectation import EStep, e_step
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.panel import FloatArray
 
 # Foreign programs sum over raw rows, with more rounding than sums over units.
@@ -116,9 +116,10 @@ def _step(
         "coefficients": Parameters(mine.weights, exact.coefficients, mine.covariance),
         "variance": Parameters(mine.weights, mine.coefficients, exact.covariance),
     }
-    reached = after.expected.log_likelihood
+    before_step = float(before.expected.log_likelihood)
+    reached = float(after.expected.log_likelihood)
     return {
-        "exact_change": log_likelihood(problem, exact) - before.expected.log_likelihood,
+        "exact_change": log_likelihood(problem, exact) - before_step,
         "responsibilities_error": moved,
         "weights_error": found.weights,
         "coefficients_error": found.coefficients,
@@ -144,4 +145,4 @@ def log_likelihood(problem: Problem, parameters: Parameters) -> float:
     if np.linalg.eigvalsh(parameters.covariance)[:, 0].min() <= 0:
         return np.nan
     normalised = Parameters(parameters.weights / total, *arrays[1:])
-    return e_step(problem.data, normalised).log_likelihood
+    return float(e_step(problem.data, normalised).log_likelihood)

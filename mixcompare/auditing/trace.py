@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.standardise import Parameters
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.errors import DataError, MixCompareError
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.spec import MixtureSpec

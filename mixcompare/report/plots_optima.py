@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mixcompare import labels
-from mixcompare.backends.em.standardise import Parameters, standardise
-from mixcompare.backends.em.steps import e_step
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import standardise
 from mixcompare.comparison import Comparison
 from mixcompare.compress import compress
 from mixcompare.metrics import total_variation

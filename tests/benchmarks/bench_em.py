@@ -20,9 +20,11 @@ import numpy as np
 
 from mixcompare.backends.em import Options, run
 from mixcompare.backends.em.compiled import compiled_passes
-from mixcompare.backends.em.loop import Run, iterate
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.loop import iterate
+from mixcompare.backends.em.maximisation import m_step
+from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised, standardise
-from mixcompare.backends.em.steps import e_step, m_step
 from mixcompare.compress import compress
 from tests.benchmarks.cases import Case, best, make_case, side_by_side
 from tests.benchmarks.peak_memory import measure

@@ -6,12 +6,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mixcompare.backends.em.compiled import with_kernels
+from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.prediction import class_log_density
 from mixcompare.backends.em.result import outcome
 from mixcompare.backends.em.search import n_starts, search
-from mixcompare.backends.em.standardise import Parameters, standardise
-from mixcompare.backends.em.steps import e_step
+from mixcompare.backends.em.standardise import standardise
 from mixcompare.compress import PreparedPanel
 from mixcompare.errors import OptionError
 from mixcompare.outcome import Outcome

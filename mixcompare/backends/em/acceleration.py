@@ -12,71 +12,76 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mixcompare.backends.em.standardise import Parameters, Standardised
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 
 
 def extrapolate(
-    data: Standardised, iterates: Sequence[Parameters], longest: float
-) -> Parameters | None:
-    """Propose a mixture beyond three successive iterates.
+    data: Standardised, iterates: Sequence[Parameters], longest: FloatArray
+) -> tuple[Parameters, NDArray[np.bool_]]:
+    """Propose a mixture beyond three successive iterates, for S starts.
 
     Parameters
     ----------
     data
         What average class probabilities are taken over.
     iterates
-        theta0, theta1, theta2 of plain EM.
+        theta0, theta1, theta2 of plain EM, with an axis of starts in front.
     longest
-        Largest step ``-a`` allowed; a step of 1 is theta2 itself.
+        (S,) largest step ``-a`` allowed; a step of 1 is theta2 itself.
 
     Returns
     -------
-    None if the step is not longer than EM's own or the proposal is not finite.
+    proposals
+        For those starts that have one.
+    proposed
+        (S,) which these are: the step is longer than EM's own and the proposal finite.
     """
     start, middle, end = (unbounded(parameters) for parameters in iterates)
-    r = middle - start
-    v = (end - middle) - r
-    curvature = float(np.linalg.norm(v))
-    step = min(float(np.linalg.norm(r)) / curvature, longest) if curvature > 0 else 0.0
-    if not step > 1:
-        return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        proposed = bounded(data, start + 2 * step * r + step**2 * v, iterates[0])
-        finite = all(
-            np.all(np.isfinite(array))
-            for array in (proposed.weights, proposed.coefficients, proposed.covariance)
-        )
-    return proposed if finite else None
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        r = middle - start
+        v = (end - middle) - r
+        step = np.linalg.norm(r, axis=1) / np.linalg.norm(v, axis=1)
+        step = np.minimum(step, longest)[:, None]
+        vectors = start + 2 * step * r + step**2 * v
+        proposed = (step[:, 0] > 1) & np.isfinite(vectors).all(axis=1)
+        proposals = bounded(data, vectors[proposed], iterates[0])
+    finite = np.isfinite(proposals.weights).all(axis=1)
+    finite &= np.isfinite(proposals.coefficients).all(axis=(1, 2, 3))
+    finite &= np.isfinite(proposals.covariance).all(axis=(1, 2, 3))
+    proposed[proposed] = finite
+    return proposals[finite], proposed
 
 
 def unbounded(parameters: Parameters) -> FloatArray:
-    """Log-odds of the classes, coefficients and covariance roots as one vector."""
+    """(S, n) log-odds of the classes, coefficients and covariance roots as vectors."""
     roots = np.linalg.cholesky(parameters.covariance)
     m = roots.shape[-1]
-    below = roots[:, *np.tril_indices(m, -1)]
-    diagonal = np.log(np.diagonal(roots, axis1=1, axis2=2))
+    below = roots[..., *np.tril_indices(m, -1)]
+    diagonal = np.log(np.diagonal(roots, axis1=-2, axis2=-1))
     odds = parameters.membership_coefficients
     if odds is None:
         with np.errstate(divide="ignore"):  # an empty class has no logarithm and no proposal
-            odds = np.log(parameters.weights / parameters.weights[-1])
+            odds = np.log(parameters.weights / parameters.weights[..., -1:])
     parts = (odds, parameters.coefficients, diagonal, below)
-    return np.concatenate([part.ravel() for part in parts])
+    return np.concatenate([part.reshape(len(roots), -1) for part in parts], axis=1)
 
 
-def bounded(data: Standardised, vector: FloatArray, like: Parameters) -> Parameters:
+def bounded(data: Standardised, vectors: FloatArray, like: Parameters) -> Parameters:
     """The inverse of `unbounded`, for parameters of the shape of `like`."""
-    k, p, m = like.coefficients.shape
-    n_odds = k if like.membership_coefficients is None else like.membership_coefficients.size
+    starts, (k, p, m) = len(vectors), like.coefficients.shape[-3:]
+    n_odds = k if like.membership_coefficients is None else like.membership_coefficients[0].size
     sizes = np.cumsum([n_odds, k * p * m, k * m])
-    odds, coefficients, diagonal, below = np.split(vector, sizes)
-    roots = np.zeros((k, m, m))
-    roots[:, *np.tril_indices(m, -1)] = below.reshape(k, -1)
-    roots[:, range(m), range(m)] = np.exp(diagonal.reshape(k, m))
-    b, sigma = coefficients.reshape(k, p, m), roots @ roots.mT
+    odds, coefficients, diagonal, below = np.split(vectors, sizes, axis=1)
+    roots = np.zeros((starts, k, m, m))
+    roots[..., *np.tril_indices(m, -1)] = below.reshape(starts, k, m * (m - 1) // 2)
+    roots[..., range(m), range(m)] = np.exp(diagonal.reshape(starts, k, m))
+    b, sigma = coefficients.reshape(starts, k, p, m), roots @ roots.mT
     if like.membership_coefficients is not None:
-        odds = odds.reshape(k, -1)
+        odds = odds.reshape(starts, *like.membership_coefficients.shape[1:])
         return Parameters(data.average_weights(odds), b, sigma, odds)
-    relative = np.exp(odds - odds.max())
-    return Parameters(relative / relative.sum(), b, sigma)
+    relative = np.exp(odds - odds.max(axis=1, keepdims=True))
+    return Parameters(relative / relative.sum(axis=1, keepdims=True), b, sigma)

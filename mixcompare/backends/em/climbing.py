@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.standardise import Parameters, standardise
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import standardise
 from mixcompare.backends.em.starts import unit_summaries, users_start
 from mixcompare.compress import PreparedPanel
 from mixcompare.panel import FloatArray

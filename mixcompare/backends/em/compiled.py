@@ -5,12 +5,14 @@ Importing this module does not import numba; making a `Compiled` does.
 
 from __future__ import annotations
 
+from math import prod
 from types import ModuleType
 
 import numpy as np
 
 from mixcompare.backends.em.mixture import CompiledMixture, is_mixture
-from mixcompare.backends.em.standardise import Passes, Standardised
+from mixcompare.backends.em.passes import Passes, split_log_weights
+from mixcompare.backends.em.standardise import Standardised
 from mixcompare.factorise import Kernels
 from mixcompare.panel import FloatArray, IntArray
 
@@ -55,24 +57,27 @@ class Compiled:
         self._latest: tuple[FloatArray | None, FloatArray] = (None, np.empty((0, 0, 0)))
 
     def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products (K, p, p) and (K, p, m), for (G, K) weights."""
-        by_class = np.ascontiguousarray(tau.T, dtype=float)
-        p = self._p
+        """Weighted cross-products (..., K, p, p) and (..., K, p, m), for (..., G, K) weights."""
+        p, m = self._p, self._m
         total = self._kernels.normal_equations(
-            self._tiles, self._first, self._offset, p, self._m, self._products, by_class
-        )
+            self._tiles, self._first, self._offset, p, m, self._products, _by_class(tau)
+        ).reshape(*tau.shape[:-2], tau.shape[-1], p, p + m)
         return total[..., :p], total[..., p:]
 
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
-        """(K, m, m) weighted cross-products of the residuals."""
-        by_class = np.ascontiguousarray(tau.T, dtype=float)
-        place = (self._tiles, self._first, self._offset)
-        if self._m > 1:
-            return np.asarray(self._kernels.scatter(*place, coefficients, by_class))
-        own = self._kernels.squares(*place, coefficients)
-        coefficients.flags.writeable = False
-        self._latest = (coefficients, own)
-        return np.asarray(self._kernels.weighted_squares(own, by_class))
+        """(..., K, m, m) weighted cross-products of the residuals."""
+        m = self._m
+        by_class = _by_class(tau)
+        if m > 1:
+            flat = np.ascontiguousarray(coefficients).reshape(-1, self._p, m)
+            place = (self._tiles, self._first, self._offset)
+            total = self._kernels.scatter(*place, flat, by_class)
+        else:
+            own = self._squares(coefficients)
+            coefficients.flags.writeable = False
+            self._latest = (coefficients, own)
+            total = self._kernels.weighted_squares(own, by_class)
+        return np.asarray(total.reshape(*coefficients.shape[:-2], m, m))
 
     def e_step(
         self,
@@ -80,42 +85,59 @@ class Compiled:
         roots: FloatArray,
         log_weights: FloatArray,
         log_norms: FloatArray,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[float, float]]:
-        """Responsibilities (G, K), unit log-likelihood (G,), joint (G, K), Q and entropy.
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Responsibilities (..., G, K), unit log-likelihood (..., G), joint (..., G, K), sums.
 
         Parameters
         ----------
         roots
-            (K, m, m) lower triangular factors of the covariances.
+            (..., K, m, m) lower triangular factors of the covariances.
         log_weights
-            (K,), or (G, K) where they differ between units.
+            (..., 1, K), or (..., G, K) where they differ between units.
         log_norms
-            (K,) by which twice the log-density falls per degree of freedom.
+            (..., K) by which twice the log-density falls per degree of freedom.
+
+        Returns
+        -------
+        The last are the sums (..., 2) of Q and of the entropy.
         """
-        shape = (len(coefficients), len(self._nu))
-        joint, tau, unit = np.empty(shape), np.empty(shape), np.empty(shape[1])
-        by_unit = np.empty((shape[0], 0))
-        if log_weights.ndim == 2:
-            by_unit, log_weights = np.ascontiguousarray(log_weights.T), np.zeros(shape[0])
+        *starts, k, p, m = coefficients.shape
+        s, units = prod(starts), len(self._nu)
+        joint, tau = np.empty((s, k, units)), np.empty((s, k, units))
+        unit, sums = np.empty((s, units)), np.empty((s, 2))
+        constant, by_unit = split_log_weights(log_weights.reshape(s, -1, k))
         known_of, known = self._latest
-        if known_of is not coefficients:
-            known = np.empty((0, 0, 0))
-        sums = self._kernels.e_step(
+        if m == 1 and known_of is not coefficients:
+            known = self._squares(coefficients)
+        self._kernels.e_step(
             self._tiles,
             self._first,
             self._offset,
             self._nu,
-            np.ascontiguousarray(coefficients),
-            roots,
-            log_weights,
+            np.ascontiguousarray(coefficients).reshape(s, k, p, m),
+            roots.reshape(s, k, m, m),
+            constant,
             by_unit,
-            log_norms,
+            log_norms.reshape(s, k),
             known,
             joint,
             tau,
             unit,
+            sums,
         )
-        return tau.T, unit, joint.T, sums
+        shape = (*starts, k, units)
+        return (
+            tau.reshape(shape).mT,
+            unit.reshape(*starts, units),
+            joint.reshape(shape).mT,
+            sums.reshape(*starts, 2),
+        )
+
+    def _squares(self, coefficients: FloatArray) -> FloatArray:
+        """(tiles, S K, TILE) squared residuals of a single outcome."""
+        flat = np.ascontiguousarray(coefficients).reshape(-1, self._p, 1)
+        own: FloatArray = self._kernels.squares(self._tiles, self._first, self._offset, flat)
+        return own
 
     def moments(self, *_: FloatArray) -> None:
         """Not offered: the M-step has its own passes."""
@@ -146,6 +168,11 @@ def numpy_seconds(data: Standardised, n_components: int, starts: int) -> float:
     values = data.covariates.size + data.outcomes.size
     per_iteration = _SECONDS_PER_CALL + _SECONDS_PER_VALUE * values * n_components
     return starts * _TYPICAL_ITERATIONS * per_iteration
+
+
+def _by_class(tau: FloatArray) -> FloatArray:
+    """(S K, G) weights of every class of every start."""
+    return np.ascontiguousarray(tau.mT, dtype=float).reshape(-1, tau.shape[-2])
 
 
 def _triangular(data: Standardised) -> FloatArray:

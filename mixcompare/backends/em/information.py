@@ -19,10 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcompare.backends.em import membership
+from mixcompare.backends.em.expectation import e_step, log_class_weights
+from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.regression import positions
-from mixcompare.backends.em.standardise import Parameters, Standardised
+from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.statistics import residuals
-from mixcompare.backends.em.steps import e_step, log_class_weights
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.spec import MixtureSpec
 

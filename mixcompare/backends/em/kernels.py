@@ -1,4 +1,6 @@
-"""Compiled passes over the units; `steps` holds the NumPy arithmetic that they equal.
+"""Compiled passes over the units.
+
+`expectation` and `statistics` hold the NumPy arithmetic that they equal.
 
 Units are processed in tiles, with the unit as the fastest axis, so that every inner loop
 runs over the units of a tile: it vectorises whatever the numbers of covariates, outcomes
@@ -16,7 +18,7 @@ from numba import njit
 
 TILE = 128
 _SUMS = {"reassoc", "contract"}
-_LOG_ZERO = -600.0  # as in `steps`
+_LOG_ZERO = -600.0  # as in `expectation`
 
 # exp(x) = 2^n exp(x - n log 2): the remainder lies in +-log(2)/2, where the Taylor
 # polynomial of degree 13 is exact to rounding. Adding 1.5 * 2^52 rounds to an integer
@@ -333,46 +335,50 @@ def e_step(
     joint,
     tau,
     unit,
+    sums,
 ):
-    """Fill joint and tau (K, G) and unit (G,); return the sums of Q and of the entropy.
+    """Fill joint and tau (S, K, G), unit (S, G) and sums (S, 2) of Q and of the entropy.
 
-    ``by_unit`` (K, G) adds to the log-weights, or has no columns. ``known`` are the `squares`
-    of these coefficients, or without tiles if they are not known.
+    All S starts use a tile while it is in the cache. ``by_unit`` (S, K, G) adds to the
+    log-weights, or has no columns. ``known`` are the `squares` of these coefficients, or
+    without tiles if they are not known.
     """
-    n_classes, _, m = beta.shape
+    starts, n_classes, _, m = beta.shape
     units = nu.size
     own_joint, own_tau = np.empty((n_classes, TILE)), np.empty((n_classes, TILE))
     rest = np.empty((m, TILE))
     own_nu, own_unit, top = np.zeros(TILE), np.empty(TILE), np.empty(TILE)
     shifted, power = np.empty(TILE), np.empty(TILE)
     bits = power.view(np.int64)
-    expected = entropy = 0.0
+    sums[:] = 0.0
     for t in range(tiles.shape[0]):
         begin = t * TILE
         held = min(units - begin, TILE)
         for u in range(held):
             own_nu[u] = nu[begin + u]
-        for k in range(n_classes):
-            distance = own_joint[k]
-            if known.shape[0] > 0:
-                precision = 1.0 / (roots[k, 0, 0] * roots[k, 0, 0])
+        for s in range(starts):
+            for k in range(n_classes):
+                distance = own_joint[k]
+                if known.shape[0] > 0:
+                    precision = 1.0 / (roots[s, k, 0, 0] * roots[s, k, 0, 0])
+                    for u in range(TILE):
+                        distance[u] = known[t, s * n_classes + k, u] * precision
+                else:
+                    _distances(tiles[t], first, offset, beta[s, k], roots[s, k], rest, distance)
                 for u in range(TILE):
-                    distance[u] = known[t, k, u] * precision
-            else:
-                _distances(tiles[t], first, offset, beta[k], roots[k], rest, distance)
-            for u in range(TILE):
-                distance[u] = log_weights[k] - 0.5 * (own_nu[u] * log_norms[k] + distance[u])
-            if by_unit.shape[1] > 0:
-                for u in range(held):
-                    distance[u] += by_unit[k, begin + u]
-        _posterior(own_joint, own_tau, own_unit, top, shifted, power, bits)
-        sums = _bound(own_joint, own_tau, own_unit, held)
-        expected += sums[0]
-        entropy += sums[1]
-        for u in range(held):
-            unit[begin + u] = own_unit[u]
-        for k in range(n_classes):
+                    distance[u] = log_weights[s, k] - 0.5 * (
+                        own_nu[u] * log_norms[s, k] + distance[u]
+                    )
+                if by_unit.shape[2] > 0:
+                    for u in range(held):
+                        distance[u] += by_unit[s, k, begin + u]
+            _posterior(own_joint, own_tau, own_unit, top, shifted, power, bits)
+            expected, entropy = _bound(own_joint, own_tau, own_unit, held)
+            sums[s, 0] += expected
+            sums[s, 1] += entropy
             for u in range(held):
-                joint[k, begin + u] = own_joint[k, u]
-                tau[k, begin + u] = own_tau[k, u]
-    return expected, entropy
+                unit[s, begin + u] = own_unit[u]
+            for k in range(n_classes):
+                for u in range(held):
+                    joint[s, k, begin + u] = own_joint[k, u]
+                    tau[s, k, begin + u] = own_tau[k, u]

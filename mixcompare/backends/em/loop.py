@@ -1,22 +1,22 @@
-"""The EM iteration from one start, with its status as data."""
+"""The EM iteration from any number of starts together, with their status as data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixcompare.backends.em.acceleration import extrapolate
+from mixcompare.backends.em.expectation import EStep, e_step
+from mixcompare.backends.em.maximisation import m_steps
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.standardise import Parameters, Standardised
-from mixcompare.backends.em.steps import DegenerateComponentError, EStep, e_step, m_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.runs import End, Log, Run, Status
+from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.stopping import Iterate, criterion_value
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
-
-Status = Literal["converged", "iteration limit", "ascent violated", "degenerate", "short run"]
 
 # Rounding of a sum of log-densities, relative to its size and the number of rows.
 _ROUNDING = 1e-12
@@ -24,169 +24,177 @@ _ROUNDING = 1e-12
 # early path decides which optimum is found and must be EM's own.
 _SETTLED = 15
 _SMALL_GAIN = 0.1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """One start's path and end.
-
-    Attributes
-    ----------
-    parameters
-        Accepted iterates, first to last; none if the first M-step was degenerate.
-    e_step
-        The last one's E-step.
-    log_likelihood, expected_log_likelihood, entropy
-        (iterations,) after every E-step; the first is the sum of the other two.
-    log_prior
-        (iterations,); zero for maximum likelihood. With the log-likelihood it is what EM climbs.
-    criterion
-        Value of the stopping rule at the end; infinite if it never had one.
-    message
-        Why it stopped, with the figures.
-    """
-
-    parameters: Sequence[Parameters]
-    e_step: EStep | None
-    log_likelihood: FloatArray
-    expected_log_likelihood: FloatArray
-    entropy: FloatArray
-    log_prior: FloatArray
-    criterion: float
-    status: Status
-    message: str
-
-    @property
-    def objective(self) -> FloatArray:
-        """(iterations,) log-likelihood plus log-prior."""
-        return np.asarray(self.log_likelihood + self.log_prior)
-
-    @property
-    def usable(self) -> bool:
-        """Whether the end is an honest point of the likelihood."""
-        return self.status in ("converged", "iteration limit")
+# The first longest extrapolation, and the least that rejections shrink it to.
+_LONGEST = 4.0
+_SHORTEST = 2.0
 
 
 def iterate(
-    spec: MixtureSpec,
-    data: Standardised,
-    responsibilities: FloatArray,
-    options: Options,
+    spec: MixtureSpec, data: Standardised, responsibilities: FloatArray, options: Options
 ) -> Run:
-    """Alternate M-step and E-step until the objective has no more to gain.
+    """Run EM from one start's responsibilities (G, K), see `iterate_together`."""
+    return iterate_together(spec, data, responsibilities[None], options)[0]
+
+
+def iterate_together(
+    spec: MixtureSpec, data: Standardised, responsibilities: FloatArray, options: Options
+) -> list[Run]:
+    """Alternate M-steps and E-steps until no objective has more to gain.
 
     The objective is the log-likelihood, and the log-prior if the data bring one. The stopping
-    rule sees plain EM steps only. A fall beyond rounding is never accepted: it ends the run as
+    rule sees plain EM steps only. A fall beyond rounding is never accepted: it ends a run as
     ``"ascent violated"``. With acceleration, every second plain step after the first few
     is followed by a SQUAREM proposal, which counts as an iteration if it is taken.
+
+    Starts share every pass over the data and nothing else: a start's run is the same, to the
+    last bit, whatever others it runs with.
 
     Parameters
     ----------
     responsibilities
-        (G, K) to start from.
+        (S, G, K) to start from.
     """
-    path = _Path()
-    expected: FloatArray | EStep = responsibilities
-    proposals = _Proposals(options.acceleration == "squarem")
+    running = _Running(responsibilities)
     scale = data.degrees_of_freedom.sum() * data.outcomes.shape[-1]
-    while len(path.log_likelihood) < options.max_iterations:
-        iteration = len(path.log_likelihood) + 1
-        try:
-            parameters = m_step(spec, data, expected, path.end_point)
-        except DegenerateComponentError as error:
-            return path.end("degenerate", f"iteration {iteration}: {error}")
+    while len(running.starts):
+        parameters, reasons = m_steps(spec, data, running.expected, running.end_point)
+        if any(reasons):
+            lost = np.array([bool(reason) for reason in reasons])
+            numbered = zip(running.iterations + 1, reasons, strict=True)
+            running.end(lost, "degenerate", [f"iteration {n}: {reason}" for n, reason in numbered])
+            parameters = parameters[~lost]
+        if not len(running.starts):
+            break
         step = _step(spec, data, parameters)
-        size = scale + abs(step.objective)
-        fall = path.last - step.objective
-        if fall > _ROUNDING * size:
+        size = scale + np.abs(step.objective)
+        fall = running.last - step.objective
+        if (fell := fall > _ROUNDING * size).any():
             what = "log-likelihood" if data.prior is None else "log-posterior"
-            message = f"iteration {iteration} lowered the {what} by {fall:.3g}"
-            return path.end("ascent violated", message)
-        path.add(step)
-        path.criterion = criterion_value(options.criterion, path.plain, size)
-        if path.criterion <= options.limit:
-            rule = f"{options.criterion} criterion {path.criterion:.1e}"
-            return path.end("converged", f"{iteration} iterations; {rule}")
-        proposal = proposals.after(data, path)
-        if proposal is not None:
-            beyond = _step(spec, data, proposal)
-            if proposals.accepts(beyond.objective, path.last):
-                path.jump(beyond)
-        expected = path.plain[-1].reached
-    return path.end("iteration limit", f"{options.max_iterations} iterations and not converged")
+            falls = zip(running.iterations + 1, fall, strict=True)
+            messages = [f"iteration {n} lowered the {what} by {by:.3g}" for n, by in falls]
+            running.end(fell, "ascent violated", messages)
+            step, size = step[~fell], size[~fell]
+        if not len(running.starts):
+            break
+        running.add(step)
+        running.criterion = criterion_value(
+            options.criterion, running.plain, size, running.connected
+        )
+        if (converged := running.criterion <= options.limit).any():
+            at_end = zip(running.iterations, running.criterion, strict=True)
+            rule = f"iterations; {options.criterion} criterion"
+            running.end(converged, "converged", [f"{n} {rule} {value:.1e}" for n, value in at_end])
+        if options.acceleration == "squarem":
+            _leap(spec, data, running)
+        if (full := running.iterations >= options.max_iterations).any():
+            message = f"{options.max_iterations} iterations and not converged"
+            running.end(full, "iteration limit", [message] * len(full))
+    return running.log.runs(running.ends)
 
 
 def _step(spec: MixtureSpec, data: Standardised, parameters: Parameters) -> Iterate:
-    return Iterate(parameters, e_step(data, parameters), data.log_prior(spec, parameters))
+    return Iterate(e_step(data, parameters), data.log_prior(spec, parameters))
 
 
-class _Path:
-    """The iterates that a run has accepted."""
+def _leap(spec: MixtureSpec, data: Standardised, running: _Running) -> None:
+    """Extrapolate where plain EM has settled; take what is no worse than its last step."""
+    if not running.settled.any():
+        return
+    settled = np.flatnonzero(running.settled)
+    iterates = [iterate.parameters[settled] for iterate in running.plain]
+    proposals, proposed = extrapolate(data, iterates, running.longest[settled])
+    rows = settled[proposed]
+    if not len(rows):
+        return
+    beyond = _step(spec, data, proposals)
+    good = beyond.objective >= running.last[rows]
+    # Without the shrinking, slow problems spend themselves on rejected proposals.
+    longest = running.longest[rows]
+    running.longest[rows] = np.where(good, 2 * longest, np.maximum(longest / 2, _SHORTEST))
+    if good.any():
+        running.jump(rows[good], beyond[good])
 
-    def __init__(self) -> None:
-        self.parameters: list[Parameters] = []
-        self.log_likelihood: list[float] = []
-        self.expected: list[float] = []
-        self.entropy: list[float] = []
-        self.log_prior: list[float] = []
-        self.plain: list[Iterate] = []  # the last three that plain steps connect
-        self.criterion = np.inf
+
+class _Running:
+    """The starts that have not ended; arrays have one row for each.
+
+    Attributes
+    ----------
+    starts
+        Their numbers.
+    plain
+        The last three iterates, or fewer.
+    connected
+        How many iterates, to the last, plain steps connect.
+    iterations
+        How many have been accepted.
+    criterion
+        Value of the stopping rule.
+    longest
+        Longest extrapolation that is allowed.
+    """
+
+    def __init__(self, responsibilities: FloatArray) -> None:
+        n = len(responsibilities)
+        self.ends: list[End] = [End("degenerate", "", np.inf, None)] * n
+        self.log = Log()
+        self.starts = np.arange(n)
+        self.plain: list[Iterate] = []
+        self.connected, self.iterations = np.zeros((2, n), dtype=np.intp)
+        self.criterion, self.longest = np.full(n, np.inf), np.full(n, _LONGEST)
+        # One layout, for the order of a sum, and with it its rounding, follows that.
+        self._responsibilities = np.ascontiguousarray(responsibilities.mT).mT
 
     @property
-    def last(self) -> float:
-        return self.plain[-1].objective if self.plain else -np.inf
-
-    @property
-    def last_gain(self) -> float:
-        return self.plain[-1].objective - self.plain[-2].objective
+    def expected(self) -> FloatArray | EStep:
+        """What the next M-step starts from."""
+        return self.plain[-1].reached if self.plain else self._responsibilities
 
     @property
     def end_point(self) -> Parameters | None:
-        return self.parameters[-1] if self.parameters else None
+        """The last iterates."""
+        return self.plain[-1].parameters if self.plain else None
 
-    def add(self, iterate: Iterate) -> None:
-        self.parameters.append(iterate.parameters)
-        self.log_likelihood.append(iterate.reached.log_likelihood)
-        self.expected.append(iterate.reached.expected_log_likelihood)
-        self.entropy.append(iterate.reached.entropy)
-        self.log_prior.append(iterate.log_prior)
-        self.plain = [*self.plain[-2:], iterate]
+    @property
+    def last(self) -> FloatArray:
+        """The last objectives."""
+        return self.plain[-1].objective if self.plain else np.full(len(self.starts), -np.inf)
 
-    def jump(self, iterate: Iterate) -> None:
-        self.plain = []
-        self.add(iterate)
+    @property
+    def settled(self) -> NDArray[np.bool_]:
+        """Which may be extrapolated: two plain steps, the last a small one, after the first few."""
+        if len(self.plain) < 3:
+            return np.zeros(len(self.starts), dtype=bool)
+        gain = self.last - self.plain[-2].objective
+        late = self.iterations >= _SETTLED
+        return np.asarray(late & (self.connected >= 3) & (gain <= _SMALL_GAIN))
 
-    def end(self, status: Status, message: str) -> Run:
-        return Run(
-            self.parameters,
-            self.plain[-1].reached if self.plain else None,
-            np.array(self.log_likelihood),
-            np.array(self.expected),
-            np.array(self.entropy),
-            np.array(self.log_prior),
-            self.criterion,
-            status,
-            message,
-        )
+    def add(self, step: Iterate) -> None:
+        """Accept a plain step."""
+        self.plain = [*self.plain[-2:], step]
+        self.connected += 1
+        self.iterations += 1
+        self.log.add(self.starts, step)
 
+    def jump(self, rows: NDArray[np.intp], beyond: Iterate) -> None:
+        """Accept an iterate that no plain step leads to, in some rows."""
+        self.plain[-1] = self.plain[-1].with_rows(rows, beyond)
+        self.connected[rows] = 1
+        self.iterations[rows] += 1
+        self.log.add(self.starts[rows], beyond)
 
-class _Proposals:
-    """When to extrapolate and how far."""
-
-    def __init__(self, active: bool) -> None:
-        self.active = active
-        self.longest = 4.0
-
-    def after(self, data: Standardised, path: _Path) -> Parameters | None:
-        """A proposal after two plain steps, once plain EM has settled."""
-        settled = len(path.log_likelihood) >= _SETTLED and len(path.plain) == 3
-        if not (self.active and settled) or path.last_gain > _SMALL_GAIN:
-            return None
-        return extrapolate(data, [iterate.parameters for iterate in path.plain], self.longest)
-
-    def accepts(self, proposed: float, plain: float) -> bool:
-        """Take a proposal that is no worse than the plain step; adapt the longest step."""
-        good = bool(proposed >= plain)
-        # Without the shrinking, slow problems spend themselves on rejected proposals.
-        self.longest = self.longest * 2 if good else max(self.longest / 2, 2.0)
-        return good
+    def end(self, which: NDArray[np.bool_], status: Status, messages: Sequence[str]) -> None:
+        """End some; there is a message for each of all."""
+        for row in np.flatnonzero(which).tolist():
+            reached = self.plain[-1].reached.of_one(row) if self.plain else None
+            criterion = float(self.criterion[row])
+            self.ends[self.starts[row]] = End(status, messages[row], criterion, reached)
+        rows = np.flatnonzero(~which)
+        if not len(rows):
+            self.plain = []
+        self.starts, self.connected = self.starts[rows], self.connected[rows]
+        self.iterations, self.longest = self.iterations[rows], self.longest[rows]
+        self.criterion = self.criterion[rows]
+        if not self.plain:
+            self._responsibilities = self._responsibilities[rows]
+        self.plain = [iterate[rows] for iterate in self.plain]

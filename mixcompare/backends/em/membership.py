@@ -18,8 +18,8 @@ _DECREMENT = 1e-20  # Newton's decrement, relative to the number of units
 
 
 def log_class_probabilities(concomitants: FloatArray, membership: FloatArray) -> FloatArray:
-    """(G, K) log-probabilities from unit covariates (G, c) and log-odds (K, c)."""
-    return np.asarray(log_softmax(concomitants @ membership.T, axis=1))
+    """(..., G, K) log-probabilities from unit covariates (G, c) and log-odds (..., K, c)."""
+    return np.asarray(log_softmax(concomitants @ membership.mT, axis=-1))
 
 
 def maximise(

@@ -5,12 +5,14 @@ Importing this module does not import numba; making a `CompiledMixture` does.
 
 from __future__ import annotations
 
+from math import prod
 from types import ModuleType
 
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
 from mixcompare.backends.em.moments import Moments
+from mixcompare.backends.em.passes import split_log_weights
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 
@@ -44,12 +46,12 @@ class CompiledMixture:
         self._tiles: FloatArray = mixture_kernels.pack(data.outcomes[:, 0])
 
     def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products (K, 1, 1) and (K, 1, m), for (G, K) weights."""
-        origin = np.zeros((tau.shape[1], 1, self._m))
+        """Weighted cross-products (..., K, 1, 1) and (..., K, 1, m), for (..., G, K) weights."""
+        origin = np.zeros((*tau.shape[:-2], tau.shape[-1], 1, self._m))
         return self._moments_about(origin, tau).normal_equations()
 
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
-        """(K, m, m) weighted cross-products of the residuals."""
+        """(..., K, m, m) weighted cross-products of the residuals."""
         return self._moments_about(coefficients, tau).squares
 
     def moments(
@@ -58,17 +60,18 @@ class CompiledMixture:
         roots: FloatArray,
         log_weights: FloatArray,
         log_norms: FloatArray,
-    ) -> tuple[Moments, tuple[float, float]] | None:
+    ) -> tuple[Moments, FloatArray] | None:
         """Moments of the next M-step, and the weighted sums of Q and entropy, in one pass.
 
         Nothing of the size of units times classes is made. None where log-weights differ
         between units: their own M-step needs the responsibilities.
         """
-        if log_weights.ndim > 1:
+        if log_weights.shape[-2] > 1:
             return None
-        nothing = np.empty((0, 0))
+        starts = prod(log_norms.shape[:-1])
+        nothing = np.empty((starts, 0, 0))
         arguments = (coefficients, roots, log_weights, log_norms)
-        return self._pass(arguments, nothing, nothing, np.empty(0))
+        return self._pass(arguments, nothing, nothing, np.empty((starts, 0)))
 
     def e_step(
         self,
@@ -76,13 +79,20 @@ class CompiledMixture:
         roots: FloatArray,
         log_weights: FloatArray,
         log_norms: FloatArray,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[float, float]]:
-        """Responsibilities (G, K), unit log-likelihood (G,), joint (G, K), Q and entropy."""
-        shape = (len(coefficients), self._units)
-        joint, tau, unit = np.empty(shape), np.empty(shape), np.empty(self._units)
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Responsibilities (..., G, K), unit log-likelihood (..., G), joint (..., G, K), sums."""
+        *starts, k = log_norms.shape
+        shape = (prod(starts), k, self._units)
+        joint, tau, unit = np.empty(shape), np.empty(shape), np.empty((shape[0], self._units))
         arguments = (coefficients, roots, log_weights, log_norms)
         _, sums = self._pass(arguments, joint, tau, unit)
-        return tau.T, unit, joint.T, sums
+        shape = (*starts, k, self._units)
+        return (
+            tau.reshape(shape).mT,
+            unit.reshape(*starts, self._units),
+            joint.reshape(shape).mT,
+            sums,
+        )
 
     def _pass(
         self,
@@ -90,51 +100,59 @@ class CompiledMixture:
         joint: FloatArray,
         tau: FloatArray,
         unit: FloatArray,
-    ) -> tuple[Moments, tuple[float, float]]:
+    ) -> tuple[Moments, FloatArray]:
         coefficients, roots, log_weights, log_norms = arguments
-        by_unit = np.empty((len(coefficients), 0))
-        if log_weights.ndim > 1:
-            by_unit, log_weights = np.ascontiguousarray(log_weights.T), np.zeros(len(coefficients))
+        *starts, k = log_norms.shape
+        s = prod(starts)
+        constant, by_unit = split_log_weights(log_weights.reshape(s, -1, k))
         size = 4 * self._tiles.shape[1]
-        inverse_roots = np.zeros((len(roots), size, size))
+        inverse_roots = np.zeros((s * k, size, size))
+        roots = roots.reshape(-1, self._m, self._m)
         for own, root in zip(inverse_roots, roots, strict=True):
             own[: self._m, : self._m] = np.tril(dtrtri(root, lower=1)[0])
-        room = self._room(len(coefficients))
-        sums = self._kernels.e_step(
+        room, sums = self._room(s, k), np.empty((s, 2))
+        self._kernels.e_steps(
             self._tiles,
             self._units,
             self._unit_weights,
             self._means(coefficients),
-            inverse_roots,
-            log_weights - 0.5 * log_norms,
+            inverse_roots.reshape(s, k, size, size),
+            constant - 0.5 * log_norms.reshape(s, k),
             by_unit,
             joint,
             tau,
             unit,
             *room,
+            sums,
         )
-        return self._moments(coefficients, *room), sums
+        return self._moments(coefficients, *room), sums.reshape(*starts, 2)
 
     def _moments_about(self, coefficients: FloatArray, tau: FloatArray) -> Moments:
-        weights = np.ascontiguousarray(tau, dtype=float)
-        room = self._room(len(coefficients))
+        units, k = tau.shape[-2:]
+        weights = np.ascontiguousarray(tau, dtype=float).reshape(-1, units, k)
+        room = self._room(len(weights), k)
         self._kernels.moments(self._tiles, weights, self._means(coefficients), *room)
         return self._moments(coefficients, *room)
 
     def _means(self, coefficients: FloatArray) -> FloatArray:
-        means = np.zeros((len(coefficients), 4 * self._tiles.shape[1]))
-        means[:, : self._m] = self._intercept * coefficients[:, 0]
+        """(S, K, 4 strips) means, filled up with zeros."""
+        k = coefficients.shape[-3]
+        flat = coefficients.reshape(-1, k, self._m)
+        means = np.zeros((len(flat), k, 4 * self._tiles.shape[1]))
+        means[..., : self._m] = self._intercept * flat
         return means
 
-    def _room(self, n_classes: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _room(self, starts: int, n_classes: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         size = 4 * self._tiles.shape[1]
-        shape = (n_classes, size, size)
-        return np.zeros(n_classes), np.zeros(shape[:2]), np.zeros(shape)
+        shape = (starts, n_classes, size, size)
+        return np.zeros(shape[:2]), np.zeros(shape[:3]), np.zeros(shape)
 
     def _moments(
         self, around: FloatArray, total: FloatArray, first: FloatArray, second: FloatArray
     ) -> Moments:
         m, x = self._m, self._intercept
-        gram = x * x * total[:, None, None]
-        cross = x * first[:, None, :m]
-        return Moments(total, total, around, gram, cross, second[:, :m, :m])
+        shape = around.shape[:-2]
+        total = total.reshape(shape)
+        cross = x * first[..., None, :m].reshape(*shape, 1, m)
+        squares = second[..., :m, :m].reshape(*shape, m, m)
+        return Moments(total, total, around, x * x * total[..., None, None], cross, squares)

@@ -2,7 +2,8 @@
 
 Units of one row and an intercept are read once per iteration, in tiles with the unit as the
 fastest axis, and nothing of the size of units times classes is written. Moments are centred
-on the means that the E-step was made of. `steps` holds the NumPy arithmetic.
+on the means that the E-step was made of. `expectation` and `statistics` hold
+the NumPy arithmetic.
 
 Outcomes lie in strips of four: as parts of one array at known distances they need no check
 at run time that they do not overlap, of which the compiler allows few.
@@ -33,7 +34,7 @@ def pack(values):
 
 
 @njit(**OPTIONS)
-def e_step(
+def _e_step(
     tiles,
     units,
     unit_weights,
@@ -102,8 +103,50 @@ def e_step(
 
 
 @njit(**OPTIONS)
+def e_steps(
+    tiles,
+    units,
+    unit_weights,
+    means,
+    inverse_roots,
+    constants,
+    by_unit,
+    joint,
+    tau,
+    unit,
+    total,
+    first,
+    second,
+    sums,
+):
+    """The E-steps of all starts, of `_e_step`'s arrays with an axis in front; fill (S, 2) sums."""
+    for s in range(means.shape[0]):
+        sums[s, 0], sums[s, 1] = _e_step(
+            tiles,
+            units,
+            unit_weights,
+            means[s],
+            inverse_roots[s],
+            constants[s],
+            by_unit[s],
+            joint[s],
+            tau[s],
+            unit[s],
+            total[s],
+            first[s],
+            second[s],
+        )
+
+
+@njit(**OPTIONS)
 def moments(tiles, tau, means, total, first, second):
-    """Fill the moments for given (G, K) weights."""
+    """Fill the moments of all starts for given (S, G, K) weights."""
+    for s in range(means.shape[0]):
+        _moments_of_one(tiles, tau[s], means[s], total[s], first[s], second[s])
+
+
+@njit(**OPTIONS)
+def _moments_of_one(tiles, tau, means, total, first, second):
     strips = tiles.shape[1]
     centred, weighted = np.empty((strips, 4 * TILE)), np.empty((strips, 4 * TILE))
     own = np.empty(TILE)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mixcompare.panel import FloatArray
+from mixcompare.backends.em.parameters import Index
+from mixcompare.panel import FloatArray, IntArray
 
 # How much of a scatter, in its worst direction, may be left when its centre moves.
 _LEAST_LEFT = 1e-3
@@ -15,6 +17,9 @@ _LEAST_LEFT = 1e-3
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
     """Weighted moments of the residuals from given coefficients, summed along an E-step.
+
+    All arrays may have the same further axes in front, for starts that run together; an
+    index selects along these.
 
     Attributes
     ----------
@@ -35,25 +40,38 @@ class Moments:
     cross: FloatArray
     squares: FloatArray
 
+    def __getitem__(self, index: Index) -> Moments:
+        return Moments(*(getattr(self, name.name)[index] for name in fields(self)))
+
+    def with_rows(self, rows: IntArray, others: Moments) -> Moments:
+        """The same moments, of which others take the place of some."""
+        own = Moments(*(np.copy(getattr(self, name.name)) for name in fields(self)))
+        for name in fields(self):
+            getattr(own, name.name)[rows] = getattr(others, name.name)
+        return own
+
     def normal_equations(self) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products of the covariates, with themselves and the outcomes."""
         return self.gram, self.cross + self.gram @ self.around
 
-    def scatter(self, coefficients: FloatArray) -> FloatArray | None:
-        """(K, m, m) weighted cross-products of other coefficients' residuals.
+    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """(..., K, m, m) weighted cross-products of other coefficients' residuals.
 
         With D the move and C = X'E, ``(E - X D)'(E - X D) = E'E - C'D - D'C + D'(X'X) D``.
 
         Returns
         -------
-        None if coefficients have moved so far that this would cancel: where the new
-        residuals are small beside the old ones in some direction.
+        scatter
+        cancelled
+            (...,) where coefficients have moved so far that it cannot be trusted: where the
+            new residuals are small beside the old ones in some direction.
         """
         move = coefficients - self.around
         cross = self.cross.mT @ move
         moved = self.squares - cross - cross.mT + move.mT @ self.gram @ move
+        left = moved - _LEAST_LEFT * self.squares
         try:
-            np.linalg.cholesky(moved - _LEAST_LEFT * self.squares)
-        except np.linalg.LinAlgError:
-            return None
-        return moved
+            np.linalg.cholesky(left)
+        except np.linalg.LinAlgError:  # of one of them at least
+            return moved, (np.linalg.eigvalsh(left)[..., 0] <= 0).any(axis=-1)
+        return moved, np.zeros(moved.shape[:-3], dtype=bool)

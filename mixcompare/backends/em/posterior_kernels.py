@@ -14,7 +14,7 @@ OPTIONS = {
 }
 # Reassociation would undo the rounding by `_ROUNDER`.
 _EXACT = {**OPTIONS, "fastmath": {"contract"}}
-_LOG_ZERO = -600.0  # as in `steps`
+_LOG_ZERO = -600.0  # as in `expectation`
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixcompare.backends.em.standardise import Parameters, standardise
-from mixcompare.backends.em.steps import class_log_density as standard_class_log_density
+from mixcompare.backends.em.expectation import class_log_density as standard_class_log_density
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import standardise
 from mixcompare.compress import PreparedPanel
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
@@ -42,10 +43,6 @@ def class_log_density(
         unit_weights=None,
         concomitants=None,
     )
-    weights = np.ones(spec.n_components)  # these play no part given the class
-    return np.stack(
-        [
-            standard_class_log_density(data, data.from_raw(Parameters(weights, b, sigma)))
-            for b, sigma in zip(coefficients, covariance, strict=True)
-        ]
-    )
+    weights = np.ones(coefficients.shape[:2])  # these play no part given the class
+    at = data.from_raw(Parameters(weights, coefficients, covariance))
+    return standard_class_log_density(data, at)

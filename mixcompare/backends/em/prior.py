@@ -108,8 +108,8 @@ def log_prior(
     membership: FloatArray | None,
     coefficients: FloatArray,
     covariance: FloatArray,
-) -> float:
-    """Log-density of the prior with all constants, in the data's own units.
+) -> FloatArray:
+    """(...,) log-density of the prior with all constants, in the data's own units.
 
     Coefficients and covariances that classes share count once. With membership covariates
     the density is that of the zero-sum coefficients and the weights have none.
@@ -119,27 +119,36 @@ def log_prior(
         + _LOG_2PI
         + 2 * np.log(raw.coefficient_sd)
     )
-    total = float(normal[:, ~is_common].sum() + normal[0, is_common].sum())
-    distinct = covariance if spec.covariance_by == "component" else covariance[:1]
-    total += sum(_log_covariance_prior(spec, raw, sigma) for sigma in distinct)
+    # Flat, so that starts that run together are summed in the same order as alone.
+    own, common = normal[..., ~is_common, :], normal[..., 0, is_common, :]
+    total = own.reshape(*weights.shape[:-1], -1).sum(axis=-1)
+    if is_common.any():
+        total = total + common.reshape(*weights.shape[:-1], -1).sum(axis=-1)
+    distinct = covariance if spec.covariance_by == "component" else covariance[..., :1, :, :]
+    total = total + _log_covariance_prior(spec, raw, distinct).sum(axis=-1)
     if membership is not None:
-        return total + _log_zero_sum(raw, membership)
-    k, a = len(weights), raw.concentration
+        return np.asarray(total + _log_zero_sum(raw, membership))
+    k, a = weights.shape[-1], raw.concentration
     with np.errstate(divide="ignore"):
-        kernel = (a - 1) * np.log(weights).sum() if a != 1 else 0.0
-    return float(total + gammaln(k * a) - k * gammaln(a) + kernel)
+        kernel = (a - 1) * np.log(weights).sum(axis=-1) if a != 1 else 0.0
+    return np.asarray(total + gammaln(k * a) - k * gammaln(a) + kernel)
 
 
-def _log_covariance_prior(spec: MixtureSpec, raw: ResolvedPriors, sigma: FloatArray) -> float:
+def _log_covariance_prior(
+    spec: MixtureSpec, raw: ResolvedPriors, covariance: FloatArray
+) -> FloatArray:
+    """(..., K) of covariances (..., K, m, m)."""
     nu, psi = raw.covariance_df, raw.covariance_scale
     m = len(psi)
     if spec.covariance == "full":
         constant = 0.5 * nu * (np.linalg.slogdet(psi)[1] - m * np.log(2))
-        kernel = (nu + m + 1) * np.linalg.slogdet(sigma)[1] + np.trace(np.linalg.solve(sigma, psi))
-        return float(constant - multigammaln(nu / 2, m) - 0.5 * kernel)
+        trace = np.trace(np.linalg.solve(covariance, psi), axis1=-2, axis2=-1)
+        kernel = (nu + m + 1) * np.linalg.slogdet(covariance)[1] + trace
+        return np.asarray(constant - multigammaln(nu / 2, m) - 0.5 * kernel)
+    variances = np.diagonal(covariance, axis1=-2, axis2=-1)
     if spec.covariance == "diagonal":
-        return float(_log_inverse_gamma(nu, np.diag(psi), np.diag(sigma)).sum())
-    return float(_log_inverse_gamma(nu, np.trace(psi) / m, sigma[0, 0]))
+        return _log_inverse_gamma(nu, np.diag(psi), variances).sum(axis=-1)
+    return _log_inverse_gamma(nu, np.trace(psi) / m, variances[..., 0])
 
 
 def _log_inverse_gamma(nu: float, scale: FloatArray | float, value: FloatArray) -> FloatArray:
@@ -147,10 +156,12 @@ def _log_inverse_gamma(nu: float, scale: FloatArray | float, value: FloatArray) 
     return np.asarray(a * np.log(b) - gammaln(a) - (a + 1) * np.log(value) - b / value)
 
 
-def _log_zero_sum(raw: ResolvedPriors, membership: FloatArray) -> float:
+def _log_zero_sum(raw: ResolvedPriors, membership: FloatArray) -> FloatArray:
     precision = raw.membership_precision
     assert precision is not None
-    k, c = membership.shape
-    centred = membership - membership.mean(axis=0)
-    quadratic = np.einsum("ki,ij,kj->", centred, precision, centred)
-    return float(0.5 * ((k - 1) * (np.linalg.slogdet(precision)[1] - c * _LOG_2PI) - quadratic))
+    k, c = membership.shape[-2:]
+    centred = membership - membership.mean(axis=-2, keepdims=True)
+    quadratic = np.einsum("...ki,ij,...kj->...", centred, precision, centred)
+    return np.asarray(
+        0.5 * ((k - 1) * (np.linalg.slogdet(precision)[1] - c * _LOG_2PI) - quadratic)
+    )

@@ -9,29 +9,21 @@ from mixcompare.backends.em.prior import StandardPrior
 from mixcompare.panel import FloatArray, IntArray
 
 
-class SingularRegressionError(Exception):
-    """The rows of a class do not identify its coefficients."""
-
-
 def separate(gram: FloatArray, cross: FloatArray) -> FloatArray:
-    """Coefficients (K, p, m) where no class depends on another, nor on a covariance.
+    """Coefficients (..., K, p, m) where no class depends on another, nor on a covariance.
 
     All outcomes share the covariates, so that the covariance plays no part.
 
     Parameters
     ----------
     gram, cross
-        (K, p, p) and (K, p, m) weighted cross-products.
+        (..., K, p, p) and (..., K, p, m) weighted cross-products.
 
-    Raises
-    ------
-    SingularRegressionError
-        If a class's coefficients are not identified.
+    Returns
+    -------
+    NaN where a class's coefficients are not identified.
     """
-    coefficients = np.empty_like(cross, order="C")
-    for k, (g, c) in enumerate(zip(gram, cross, strict=True)):
-        coefficients[k] = _solve(g, c)
-    return coefficients
+    return _solve(gram, cross)
 
 
 def joint(
@@ -41,7 +33,7 @@ def joint(
     n_common: int,
     prior: StandardPrior | None,
 ) -> FloatArray:
-    """Coefficients (K, p, m) with common rows or a prior: one system for all classes.
+    """Coefficients (..., K, p, m) with common rows or a prior: one system for all classes.
 
     Generalised least squares given the covariances, the coefficients' conditional
     maximisation of an ECM step (Meng & Rubin 1993). With a shared covariance and no prior
@@ -50,33 +42,34 @@ def joint(
     Parameters
     ----------
     covariance
-        (K, m, m); None for the pooled fit's residual covariance as it is in standardised
+        (..., K, m, m); None for the pooled fit's residual covariance as it is in standardised
         units, about the identity.
     n_common
         How many of the last rows are the same in all classes.
 
-    Raises
-    ------
-    SingularRegressionError
-        If the coefficients are not identified.
+    Returns
+    -------
+    NaN where the coefficients are not identified.
     """
-    k, p, m = cross.shape
+    *starts, k, p, m = cross.shape
     place = positions(k, p, m, n_common)
     size = int(place.max()) + 1
-    system, right = np.zeros((size, size)), np.zeros(size)
-    precision = np.broadcast_to(np.eye(m), (k, m, m))
+    system, right = np.zeros((*starts, size, size)), np.zeros((*starts, size))
+    precision = np.broadcast_to(np.eye(m), (*starts, k, m, m))
     if covariance is not None:
         precision = np.linalg.inv(covariance)
-    for own, g, c, weight in zip(place, gram, cross, precision, strict=True):
-        system[np.ix_(own, own)] += np.kron(g, weight)
-        right[own] += (c @ weight).ravel()
-        if prior is not None:
-            system[np.ix_(own, own)] += prior.precision
-            right[own] += prior.shift
+    normal = np.einsum("...ab,...ij->...aibj", gram, precision).reshape(*starts, k, p * m, p * m)
+    shift = (cross @ precision).reshape(*starts, k, p * m)
     if prior is not None:
-        system[np.ix_(place[0], place[0])] += prior.common_precision
-        right[place[0]] += prior.common_shift
-    return np.asarray(_solve(system, right[:, None])[place, 0].reshape(k, p, m))
+        normal, shift = normal + prior.precision, shift + prior.shift
+    for c, own in enumerate(place):
+        system[..., own[:, None], own] += normal[..., c, :, :]
+        right[..., own] += shift[..., c, :]
+    if prior is not None:
+        system[..., place[0][:, None], place[0]] += prior.common_precision
+        right[..., place[0]] += prior.common_shift
+    solved = _solve(system, right[..., None])[..., 0]
+    return np.asarray(solved[..., place].reshape(cross.shape))
 
 
 def positions(n_components: int, p: int, m: int, n_common: int) -> IntArray:
@@ -91,8 +84,13 @@ def positions(n_components: int, p: int, m: int, n_common: int) -> IntArray:
 
 
 def _solve(gram: FloatArray, cross: FloatArray) -> FloatArray:
-    # LAPACK itself: scipy's checks take longer than so small a system.
-    _, coefficients, info = dposv(gram, cross, lower=1)
-    if info > 0:
-        raise SingularRegressionError
-    return np.ascontiguousarray(coefficients)
+    """Solutions of systems (..., n, n) with right sides (..., n, m); NaN if singular."""
+    solutions = np.empty_like(cross, order="C")
+    shape = solutions.shape[-2:]
+    each = solutions.reshape(-1, *shape)
+    systems = zip(gram.reshape(-1, shape[0], shape[0]), cross.reshape(-1, *shape), strict=True)
+    for i, (g, c) in enumerate(systems):
+        # LAPACK itself: scipy's checks take longer than so small a system.
+        _, solution, info = dposv(g, c, lower=1)
+        each[i] = solution if info == 0 else np.nan
+    return solutions

@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 
 from mixcompare import labels
-from mixcompare.backends.em.loop import Run
+from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.search import Started
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
-from mixcompare.backends.em.standardise import Parameters, Standardised
-from mixcompare.backends.em.steps import e_step
+from mixcompare.backends.em.standardise import Standardised
 from mixcompare.compress import PreparedPanel
 from mixcompare.errors import DegenerateFitError
 from mixcompare.fit import DIMS, coordinates, parameter_dataset
@@ -49,7 +50,7 @@ def outcome(
     best = started[int(final.argmax())].run
     assert best.e_step is not None
     order = labels.by_weight(best.parameters[-1].weights)
-    path = [parameters.permuted(order) for parameters in best.parameters]
+    path = best.parameters.permuted(order)
     responsibilities = best.e_step.responsibilities[:, order]
     coords = coordinates(spec, prepared)
     reported = reported_parameters(spec, prepared)
@@ -63,7 +64,7 @@ def outcome(
         "log_prior": float(best.log_prior[-1]),
         "score_distance": known.score_distance,
     }
-    history = _history(coords, [data.to_raw(at) for at in path], best)
+    history = _history(coords, data.to_raw(path), best)
     if options.history == "full":
         history = history.assign(_full_history(spec, data, path, reported, options, coords))
     groups = {
@@ -81,35 +82,33 @@ def _arrays(parameters: Parameters) -> dict[str, FloatArray]:
     return {name: array for name, array in named.items() if array is not None}
 
 
-def _history(coords: dict[str, Any], path: Sequence[Parameters], run: Run) -> xr.Dataset:
+def _history(coords: dict[str, Any], path: Parameters, run: Run) -> xr.Dataset:
     """The best start, iterate by iterate: parameters, log-likelihood = Q + entropy."""
-    each = [_arrays(at) for at in path]
-    arrays = {name: np.stack([at[name] for at in each]) for name in each[0]}
     return (
-        parameter_dataset(coords, ("iteration",), **arrays)
+        parameter_dataset(coords, ("iteration",), **_arrays(path))
         .assign(
             log_likelihood=(("iteration",), run.log_likelihood),
             expected_log_likelihood=(("iteration",), run.expected_log_likelihood),
             entropy=(("iteration",), run.entropy),
             log_prior=(("iteration",), run.log_prior),
         )
-        .assign_coords(iteration=np.arange(1, len(path) + 1))
+        .assign_coords(iteration=np.arange(1, len(path.weights) + 1))
     )
 
 
 def _full_history(
     spec: MixtureSpec,
     data: Standardised,
-    path: Sequence[Parameters],
+    path: Parameters,
     reported: Sequence[Parameter],
     options: Options,
     coords: dict[str, Any],
 ) -> xr.Dataset:
     """Responsibilities, and standard errors where the information allows them."""
-    tau = np.stack([e_step(data, at).responsibilities for at in path])
+    tau = e_step(data, path).responsibilities
     errors = []
-    for at in path:
-        known = uncertainty(spec, data, at, reported, options.standard_errors, anywhere=True)
+    for i in range(len(tau)):
+        known = uncertainty(spec, data, path[i], reported, options.standard_errors, anywhere=True)
         errors.append(np.sqrt(np.diag(known.covariance)))
     full = parameter_dataset(coords, ("iteration",), responsibilities=tau)
     names = np.array([p.name for p in reported], dtype=object)
@@ -177,9 +176,9 @@ def _starts(
         history[i, : len(s.run.log_likelihood)] = s.run.log_likelihood
         if s.run.e_step is not None:
             permutation = labels.align_to_reference(s.run.e_step.responsibilities, reference)
-            path = np.stack([at.weights for at in s.run.parameters])
-            weights[i, : len(path)] = path[:, permutation]
-            raw = data.to_raw(s.run.parameters[-1].permuted(permutation))
+            path = s.run.parameters.permuted(permutation)
+            weights[i, : len(path.weights)] = path.weights
+            raw = data.to_raw(path[-1])
             for name, values in arrays.items():
                 values[i] = getattr(raw, name)
     dataset = parameter_dataset(coords, ("start",), **arrays)

@@ -5,17 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import batched
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from mixcompare.backends.em.loop import Run, iterate
+from mixcompare.backends.em.loop import iterate_together
 from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.starts import starting_responsibilities
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
+
+type _Start = tuple[str, FloatArray]
+
+# Responsibilities of starts that run together: few enough to stay in a core's cache, beyond
+# which starts are faster one after another.
+_VALUES_TOGETHER = 32_768
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,37 +52,49 @@ def search(
     random = n_starts(spec, options)
     starts = starting_responsibilities(spec, data, replace(options, starts=random), seed)
     total = random + (options.initial is not None)
+    together = max(1, _VALUES_TOGETHER // (data.shape[0] * spec.n_components))
+    shown = _shown(starts, options, total)
     if options.short_runs is None:
         return [
-            Started(kind, iterate(spec, data, tau, options))
-            for kind, tau in _shown(starts, options, total)
+            started
+            for batch in batched(shown, together)
+            for started in _run(spec, data, batch, options)
         ]
     brief = replace(options, max_iterations=min(options.short_runs, options.max_iterations))
-    held: list[tuple[FloatArray, Started]] = []
-    for kind, tau in _shown(starts, options, total):
-        chosen = options if kind == "user" else brief
-        held.append((tau, Started(kind, iterate(spec, data, tau, chosen))))
-    best = _most_promising([started for _, started in held], options.continued)
-    return [
-        Started(started.kind, iterate(spec, data, tau, options)) if i in best else _cut(started)
-        for i, (tau, started) in enumerate(held)
-    ]
+    held: list[_Start] = []
+    ended: list[Started] = []
+    for batch in batched(shown, together):
+        held += batch
+        ended += _run(spec, data, batch, brief)
+    best = _to_continue(ended, options.continued)
+    result = [_cut(started) for started in ended]
+    for chosen in batched(sorted(best), together):
+        whole = _run(spec, data, [held[i] for i in chosen], options)
+        for i, started in zip(chosen, whole, strict=True):
+            result[i] = started
+    return result
 
 
-def _most_promising(started: Sequence[Started], number: int) -> set[int]:
-    """Indices of the runs cut short that have reached the highest objective."""
-    cut = [i for i, s in enumerate(started) if _is_cut(s)]
-    return set(sorted(cut, key=lambda i: -started[i].run.objective[-1])[:number])
+def _run(
+    spec: MixtureSpec, data: Standardised, starts: Sequence[_Start], options: Options
+) -> list[Started]:
+    together = np.stack([responsibilities for _, responsibilities in starts])
+    runs = iterate_together(spec, data, together, options)
+    return [Started(kind, run) for (kind, _), run in zip(starts, runs, strict=True)]
 
 
-def _is_cut(started: Started) -> bool:
-    return started.kind != "user" and started.run.status == "iteration limit"
+def _to_continue(started: Sequence[Started], number: int) -> set[int]:
+    """Indices of the runs cut short that have reached most, and of the user's own."""
+    cut = [i for i, s in enumerate(started) if s.run.status == "iteration limit"]
+    cut.sort(key=lambda i: -started[i].run.objective[-1])
+    users = {i for i in cut if started[i].kind == "user"}
+    return users | set([i for i in cut if i not in users][:number])
 
 
 def _cut(started: Started) -> Started:
-    if not _is_cut(started):
+    if started.run.status != "iteration limit":
         return started
-    message = f"{len(started.run.parameters)} iterations; not among the best short runs"
+    message = f"{len(started.run.log_likelihood)} iterations; not among the best short runs"
     return replace(started, run=replace(started.run, status="short run", message=message))
 
 

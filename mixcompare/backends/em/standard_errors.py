@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from mixcompare.backends.em.expectation import log_class_weights
 from mixcompare.backends.em.information import (
     Layout,
     covariance_basis,
@@ -16,8 +17,8 @@ from mixcompare.backends.em.information import (
     odds_design,
     score_and_information,
 )
-from mixcompare.backends.em.standardise import Parameters, Standardised
-from mixcompare.backends.em.steps import log_class_weights
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import Parameter
 from mixcompare.spec import MixtureSpec

@@ -7,14 +7,15 @@ the scale, offset or collinearity of the raw ones), so the M-step may use normal
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from mixcompare.backends.em.membership import log_class_probabilities
-from mixcompare.backends.em.moments import Moments
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.passes import Passes
 from mixcompare.backends.em.prior import StandardPrior, log_prior, standard_prior
 from mixcompare.compress import PreparedPanel
 from mixcompare.panel import FloatArray, IntArray
@@ -24,64 +25,7 @@ from mixcompare.spec import MixtureSpec
 _ROWS_AT_A_TIME = 8192
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parameters:
-    """Weights (K,), coefficients (K, p, m), covariances (K, m, m; equal ones if shared).
-
-    With membership covariates ``membership_coefficients`` (K, c) are the log-odds against the
-    first class, zero for itself, and the weights are average class probabilities.
-    """
-
-    weights: FloatArray
-    coefficients: FloatArray
-    covariance: FloatArray
-    membership_coefficients: FloatArray | None = None
-
-    def permuted(self, permutation: IntArray) -> Parameters:
-        """Return the same mixture with its components renumbered."""
-        odds = self.membership_coefficients
-        if odds is not None:
-            odds = odds[permutation] - odds[permutation[0]]
-        return Parameters(
-            self.weights[permutation],
-            self.coefficients[permutation],
-            self.covariance[permutation],
-            odds,
-        )
-
-
-class Passes(Protocol):
-    """Passes over all units, compiled; see `mixcompare.backends.em.compiled.Compiled`."""
-
-    def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products of the covariates with themselves and the outcomes."""
-
-    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
-        """Weighted cross-products of the residuals."""
-
-    def e_step(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[float, float]]:
-        """Responsibilities, unit log-likelihood, joint, and the sums of Q and entropy.
-
-        Log-weights are (K,) or (G, K).
-        """
-
-    def moments(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-    ) -> tuple[Moments, tuple[float, float]] | None:
-        """What the next M-step needs, and the sums of Q and entropy; None if not offered."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Standardised:
     """A prepared panel in the EM's coordinates and the way back.
 
@@ -143,32 +87,32 @@ class Standardised:
         """(G, r, p, m)."""
         return (*self.covariates.shape, self.outcomes.shape[-1])
 
-    @property
+    @cached_property
     def n_common(self) -> int:
         """Number of common rows of the coefficients."""
         return int(self.is_common.sum())
 
-    @property
+    @cached_property
     def total_units(self) -> float:
         """Number of units, each counted by its weight."""
         weights = self.unit_weights
         return float(self.shape[0] if weights is None else weights.sum())
 
     def weigh(self, responsibilities: FloatArray) -> FloatArray:
-        """(G, K) responsibilities times the units' weights."""
+        """(..., G, K) responsibilities times the units' weights."""
         weights = self.unit_weights
         return responsibilities if weights is None else responsibilities * weights[:, None]
 
     def average_weights(self, membership_coefficients: FloatArray) -> FloatArray:
-        """(K,) class probabilities averaged over the units."""
+        """(..., K) class probabilities averaged over the units."""
         assert self.concomitants is not None
         each = np.exp(log_class_probabilities(self.concomitants, membership_coefficients))
-        return np.asarray(self.weigh(each).sum(axis=0) / self.total_units)
+        return np.asarray(self.weigh(each).sum(axis=-2) / self.total_units)
 
-    def log_prior(self, spec: MixtureSpec, parameters: Parameters) -> float:
-        """Log-density of the prior in raw units; zero for maximum likelihood."""
+    def log_prior(self, spec: MixtureSpec, parameters: Parameters) -> FloatArray:
+        """(...,) log-density of the prior in raw units; zero for maximum likelihood."""
         if self.prior is None:
-            return 0.0
+            return np.zeros(parameters.weights.shape[:-1])
         raw = self.to_raw(parameters)
         odds = raw.membership_coefficients
         return log_prior(
@@ -181,7 +125,7 @@ class Standardised:
             raw.covariance,
         )
 
-    @property
+    @cached_property
     def log_scale(self) -> float:
         """Sum of the logarithms of the outcomes' scales."""
         return float(np.log(self.scale).sum())
@@ -203,7 +147,7 @@ class Standardised:
             parameters.weights,
             self.whiten @ (parameters.coefficients - self.pooled) / self.scale,
             parameters.covariance / np.outer(self.scale, self.scale),
-            None if odds is None or self.unmix is None else np.linalg.solve(self.unmix, odds.T).T,
+            None if odds is None or self.unmix is None else np.linalg.solve(self.unmix, odds.mT).mT,
         )
 
 

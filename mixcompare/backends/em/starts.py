@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.cluster.vq import ClusterError, kmeans2
 
+from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.standardise import Parameters, Standardised
-from mixcompare.backends.em.steps import e_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray

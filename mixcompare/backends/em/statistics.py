@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
@@ -16,17 +17,17 @@ class Statistics(Protocol):
 
     @property
     def units(self) -> FloatArray:
-        """(K,) weighted numbers of units."""
+        """(..., K) weighted numbers of units."""
 
     @property
     def mass(self) -> FloatArray:
-        """(K,) weighted degrees of freedom."""
+        """(..., K) weighted degrees of freedom."""
 
     def normal_equations(self) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products (K, p, p) and (K, p, m)."""
+        """Weighted cross-products (..., K, p, p) and (..., K, p, m)."""
 
-    def scatter(self, coefficients: FloatArray) -> FloatArray | None:
-        """(K, m, m) weighted cross-products of residuals, unless they would cancel."""
+    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """(..., K, m, m) weighted cross-products of residuals, and (...,) where they cancel."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +37,7 @@ class Counted:
     Attributes
     ----------
     counts
-        (G, K) responsibilities times unit weights.
+        (..., G, K) responsibilities times unit weights.
     """
 
     data: Standardised
@@ -44,39 +45,46 @@ class Counted:
 
     @property
     def units(self) -> FloatArray:
-        """(K,) weighted numbers of units."""
-        return np.asarray(self.counts.sum(axis=0))
+        """(..., K) weighted numbers of units."""
+        return np.asarray(self.counts.sum(axis=-2))
 
     @property
     def mass(self) -> FloatArray:
-        """(K,) weighted degrees of freedom."""
+        """(..., K) weighted degrees of freedom."""
         return np.asarray(self.data.degrees_of_freedom @ self.counts)
 
     def normal_equations(self) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products (K, p, p) and (K, p, m)."""
+        """Weighted cross-products (..., K, p, p) and (..., K, p, m)."""
         data = self.data
         if data.compiled is not None:
             return data.compiled.normal_equations(self.counts)
         _, _, p, m = data.shape
+        shape = (*self.counts.shape[:-2], self.counts.shape[-1])
         grams, crosses = [], []
-        for tau in self.counts.T:
+        for tau in self._by_class:
             root = np.sqrt(tau)[:, None, None]
             x = (data.covariates * root).reshape(-1, p)
             grams.append(x.T @ x)
             crosses.append(x.T @ (data.outcomes * root).reshape(-1, m))
-        return np.stack(grams), np.stack(crosses)
+        return np.stack(grams).reshape(*shape, p, p), np.stack(crosses).reshape(*shape, p, m)
 
-    def scatter(self, coefficients: FloatArray) -> FloatArray:
-        """(K, m, m) weighted cross-products of these coefficients' own residuals."""
+    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """(..., K, m, m) weighted cross-products of these coefficients' own residuals."""
         data = self.data
+        *starts, _, p, m = coefficients.shape
+        trusted = np.zeros(starts, dtype=bool)
         if data.compiled is not None:
-            return data.compiled.scatter(coefficients, self.counts)
-        m = data.shape[-1]
+            return data.compiled.scatter(coefficients, self.counts), trusted
         products = []
-        for b, tau in zip(coefficients, self.counts.T, strict=True):
+        for b, tau in zip(coefficients.reshape(-1, p, m), self._by_class, strict=True):
             rest = (residuals(data, b) * np.sqrt(tau)[:, None, None]).reshape(-1, m)
             products.append(rest.T @ rest)
-        return np.stack(products)
+        return np.stack(products).reshape(*coefficients.shape[:-2], m, m), trusted
+
+    @property
+    def _by_class(self) -> FloatArray:
+        """(S K, G) counts of every class of every start."""
+        return self.counts.mT.reshape(-1, self.counts.shape[-2])
 
 
 def residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:

@@ -4,49 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from mixcompare.backends.em.acceleration import unbounded
-from mixcompare.backends.em.standardise import Parameters
-from mixcompare.backends.em.steps import EStep
+from mixcompare.backends.em.expectation import EStep
+from mixcompare.backends.em.parameters import Index, Parameters
+from mixcompare.panel import FloatArray, IntArray
 
 Criterion = Literal["aitken", "log_likelihood", "parameters", "q"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Iterate:
-    """Parameters, the E-step that they lead to, and their log-prior (0 without a prior)."""
+    """E-steps of S starts, and the log-priors (S,) of their parameters; zero without a prior.
 
-    parameters: Parameters
+    An index selects starts.
+    """
+
     reached: EStep
-    log_prior: float = 0.0
+    log_prior: FloatArray
+
+    def __getitem__(self, index: Index) -> Iterate:
+        return Iterate(self.reached[index], self.log_prior[index])
+
+    def with_rows(self, rows: IntArray, others: Iterate) -> Iterate:
+        """The same iterates, of which others take the place of some; takes over the E-step."""
+        reached = self.reached.with_rows(rows, others.reached)
+        log_prior = self.log_prior.copy()
+        log_prior[rows] = others.log_prior
+        return Iterate(reached, log_prior)
 
     @property
-    def objective(self) -> float:
-        """What EM climbs: log-likelihood plus log-prior."""
-        return self.reached.log_likelihood + self.log_prior
+    def parameters(self) -> Parameters:
+        """What the E-steps are of."""
+        return self.reached.at
+
+    @cached_property
+    def objective(self) -> FloatArray:
+        """(S,) what EM climbs: log-likelihood plus log-prior."""
+        return np.asarray(self.reached.log_likelihood + self.log_prior)
 
 
-type Rule = Callable[[Sequence[Iterate], float], float]
+type Rule = Callable[[Sequence[Iterate], FloatArray], FloatArray]
 
 
-def criterion_value(criterion: Criterion, plain: Sequence[Iterate], size: float) -> float:
-    """How far EM is from stopping; infinite while it is too early to tell.
+def criterion_value(
+    criterion: Criterion, plain: Sequence[Iterate], size: FloatArray, connected: IntArray
+) -> FloatArray:
+    """(S,) how far EM is from stopping; infinite while it is too early to tell.
 
     Parameters
     ----------
     plain
-        Latest iterates that plain EM steps connect, oldest first.
+        Latest iterates, oldest first.
     size
-        Size of the objective, to which it and Q are relative.
+        (S,) sizes of the objective, to which it and Q are relative.
+    connected
+        (S,) how many of the iterates plain EM steps connect.
     """
     needed = 3 if criterion == "aitken" else 2
-    return _RULES[criterion](plain, size) if len(plain) >= needed else np.inf
+    if len(plain) < needed:
+        return np.full(len(size), np.inf)
+    return np.where(connected >= needed, _RULES[criterion](plain, size), np.inf)
 
 
-def remaining_gain(objective: Sequence[float]) -> float:
+def remaining_gain(objective: FloatArray) -> FloatArray:
     """Larger of the last gain and Aitken's estimate of the gains still to come.
 
     With gains that shrink by the rate c, all that are left sum to ``last c / (1 - c)``
@@ -55,38 +80,43 @@ def remaining_gain(objective: Sequence[float]) -> float:
     Parameters
     ----------
     objective
-        Three successive values.
+        (3, ...) successive values.
+
+    Returns
+    -------
+    (...,); zero at a standstill, where the last gain is nothing but rounding.
     """
-    before, last = np.diff(objective)
-    if last <= 0:  # rounding: at a standstill
-        return 0.0
-    rate = last / before if before > 0 else 1.0
-    return float(max(last, last * rate / (1 - rate))) if rate < 1 else np.inf
+    before, last = objective[1] - objective[0], objective[2] - objective[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = np.where(before > 0, last / before, 1.0)
+        gain = np.where(rate < 1, np.maximum(last, last * rate / (1 - rate)), np.inf)
+    return np.where(last > 0, gain, 0.0)
 
 
-def _aitken(plain: Sequence[Iterate], size: float) -> float:
-    return remaining_gain([i.objective for i in plain[-3:]]) / size
+def _aitken(plain: Sequence[Iterate], size: FloatArray) -> FloatArray:
+    return remaining_gain(np.stack([i.objective for i in plain[-3:]])) / size
 
 
-def _log_likelihood(plain: Sequence[Iterate], size: float) -> float:
+def _log_likelihood(plain: Sequence[Iterate], size: FloatArray) -> FloatArray:
     return (plain[-1].objective - plain[-2].objective) / size
 
 
-def _parameters(plain: Sequence[Iterate], _size: float) -> float:
+def _parameters(plain: Sequence[Iterate], _size: FloatArray) -> FloatArray:
     """Largest move of a log-ratio of weights, whitened coefficient or covariance root."""
     before, after = (unbounded(i.parameters) for i in plain[-2:])
-    return float(np.abs(after - before).max())
+    return np.asarray(np.abs(after - before).max(axis=-1))
 
 
-def _q(plain: Sequence[Iterate], size: float) -> float:
+def _q(plain: Sequence[Iterate], size: FloatArray) -> FloatArray:
     """``|Q(new | old) - Q(old | old)|``, both with the old responsibilities, log-prior in."""
     old, new = plain[-2:]
     before, after = old.reached, new.reached
     held = before.responsibilities > 0  # 0 times log 0
     change = before.responsibilities * np.where(held, after.joint - before.joint, 0.0)
-    by_unit = change.sum(axis=1)
-    expected = by_unit.sum() if before.unit_weights is None else before.unit_weights @ by_unit
-    return float(abs(expected + new.log_prior - old.log_prior)) / size
+    weights = before.data.unit_weights
+    by_unit = change.sum(axis=-1)
+    expected = (by_unit if weights is None else by_unit * weights).sum(axis=-1)
+    return np.asarray(np.abs(expected + new.log_prior - old.log_prior) / size)
 
 
 _RULES: Mapping[str, Rule] = {

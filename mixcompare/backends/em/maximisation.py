@@ -1,0 +1,199 @@
+"""The M-step, as a pure function on standardised data.
+
+Sums over the units are those of `statistics` or of `moments`; what is small is done here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcompare.backends.em import membership, regression
+from mixcompare.backends.em.expectation import EStep
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.statistics import Counted, Statistics
+from mixcompare.panel import FloatArray
+from mixcompare.spec import MixtureSpec
+
+
+class DegenerateComponentError(Exception):
+    """A component has emptied or its covariance has collapsed."""
+
+
+def m_step(
+    spec: MixtureSpec,
+    data: Standardised,
+    expected: FloatArray | EStep,
+    previous: Parameters | None = None,
+) -> Parameters:
+    """Maximise the expected complete-data log-likelihood, and log-prior if there is one.
+
+    Weighted least squares for the coefficients, then the weighted residual cross-product
+    over the weighted degrees of freedom (McLachlan & Peel 2000, sections 3.2 and 5.5). With
+    common coefficients or a prior the former depend on the covariances and are conditional
+    on the previous ones (ECM; Meng & Rubin 1993).
+
+    Parameters
+    ----------
+    expected
+        Responsibilities (G, K), whose rows sum to one, or the E-step that finds them.
+    previous
+        The iterate that they come from, if there is one.
+
+    Raises
+    ------
+    DegenerateComponentError
+        If a component has too little data for its parameters or its covariance is
+        singular up to rounding: the likelihood is unbounded in that direction.
+    """
+    before = None if previous is None else previous[None]
+    parameters, [reason] = m_steps(spec, data, expected[None], before)
+    if reason:
+        raise DegenerateComponentError(reason)
+    return parameters[0]
+
+
+def m_steps(
+    spec: MixtureSpec,
+    data: Standardised,
+    expected: FloatArray | EStep,
+    previous: Parameters | None = None,
+) -> tuple[Parameters, list[str]]:
+    """The M-step of S starts together, see `m_step`; all arrays have an axis in front.
+
+    Returns
+    -------
+    parameters
+        Of all S, meaningless for those that are degenerate.
+    reasons
+        Why a start is degenerate; empty if it is not.
+    """
+    statistics = _statistics(data, expected)
+    units, mass = statistics.units, statistics.mass
+    reasons = [""] * len(mass)
+    if data.prior is None:
+        _note_empty(spec, data, mass, reasons)
+    coefficients = _coefficients(data, statistics, previous)
+    _note_unidentified(coefficients, reasons)
+    if any(reasons):
+        lost = np.array([bool(reason) for reason in reasons])
+        coefficients[lost], mass = 0.0, np.where(lost[:, None], 1.0, mass)
+    scatter, cancelled = statistics.scatter(coefficients)
+    if cancelled.any():
+        counted = _counted(data, expected[cancelled])
+        scatter[cancelled] = counted.scatter(coefficients[cancelled])[0]
+    covariance = _covariances(spec, data, scatter, mass)
+    if data.prior is None:
+        _note_collapsed(spec, data, covariance, reasons)
+    if data.concomitants is None:
+        return Parameters(_weights(data, units), coefficients, covariance), reasons
+    odds = _membership(data, data.concomitants, _counted(data, expected).counts, previous)
+    return Parameters(data.average_weights(odds), coefficients, covariance, odds), reasons
+
+
+def _statistics(data: Standardised, expected: FloatArray | EStep) -> Statistics:
+    if isinstance(expected, EStep) and expected.moments is not None:
+        return expected.moments
+    return _counted(data, expected)
+
+
+def _counted(data: Standardised, expected: FloatArray | EStep) -> Counted:
+    tau = expected.responsibilities if isinstance(expected, EStep) else expected
+    return Counted(data, data.weigh(tau))
+
+
+def _note_empty(
+    spec: MixtureSpec, data: Standardised, mass: FloatArray, reasons: list[str]
+) -> None:
+    """A component needs more rows than it has coefficients and dimensions to fit."""
+    _, _, p, m = data.shape
+    needed = p - data.n_common + (m if spec.covariance_by == "component" else 0)
+    if (enough := mass > needed).all():
+        return
+    for i in np.flatnonzero(~enough.all(axis=1)):
+        k = int(mass[i].argmin())
+        reasons[i] = (
+            f"component {k + 1} has emptied to {mass[i, k]:.3g} rows, of which it needs over "
+            f"{needed}"
+        )
+
+
+def _note_unidentified(coefficients: FloatArray, reasons: list[str]) -> None:
+    if not np.isnan(coefficients.sum()):
+        return
+    for i in np.flatnonzero(np.isnan(coefficients).any(axis=(1, 2, 3))):
+        reasons[i] = reasons[i] or "the rows of a component do not identify its coefficients"
+
+
+def _note_collapsed(
+    spec: MixtureSpec, data: Standardised, covariance: FloatArray, reasons: list[str]
+) -> None:
+    smallest = _smallest_variances(spec, covariance)
+    if (proper := smallest > data.noise_floor).all():
+        return
+    for i in np.flatnonzero(~proper.all(axis=1)):
+        k = int(smallest[i].argmin())
+        reasons[i] = reasons[i] or (
+            f"the variance of component {k + 1} has collapsed to {smallest[i, k]:.1e} of the "
+            "pooled fit's"
+        )
+
+
+def _weights(data: Standardised, units: FloatArray) -> FloatArray:
+    added = 0.0 if data.prior is None else data.prior.units
+    return np.asarray((units + added) / (data.total_units + added * units.shape[-1]))
+
+
+def _membership(
+    data: Standardised, concomitants: FloatArray, counts: FloatArray, previous: Parameters | None
+) -> FloatArray:
+    before = None if previous is None else previous.membership_coefficients
+    if before is None:
+        before = np.zeros((len(counts), counts.shape[-1], concomitants.shape[1]))
+    precision = None if data.prior is None else data.prior.membership_precision
+    return np.stack(
+        [
+            membership.maximise(concomitants, own, start, precision)
+            for own, start in zip(counts, before, strict=True)
+        ]
+    )
+
+
+def _coefficients(
+    data: Standardised, statistics: Statistics, previous: Parameters | None
+) -> FloatArray:
+    gram, cross = statistics.normal_equations()
+    if data.prior is None and data.n_common == 0:
+        return regression.separate(gram, cross)
+    covariance = None if previous is None else previous.covariance
+    return regression.joint(gram, cross, covariance, data.n_common, data.prior)
+
+
+def _smallest_variances(spec: MixtureSpec, covariance: FloatArray) -> FloatArray:
+    """(..., K) smallest eigenvalues."""
+    if covariance.shape[-1] == 1:
+        return covariance[..., 0, 0]
+    if spec.covariance == "full":
+        return np.asarray(np.linalg.eigvalsh(covariance)[..., 0])
+    return np.diagonal(covariance, axis1=-2, axis2=-1).min(axis=-1)
+
+
+def _covariances(
+    spec: MixtureSpec, data: Standardised, scatter: FloatArray, mass: FloatArray
+) -> FloatArray:
+    """(..., K, m, m) covariances of the structure from cross-products (..., K, m, m)."""
+    rows, added = (0.0, 0.0) if data.prior is None else (data.prior.rows, data.prior.scatter)
+    if spec.covariance_by == "shared":
+        pooled = scatter.sum(axis=-3) + added
+        pooled = pooled / (mass.sum(axis=-1) + rows)[..., None, None]
+        covariance = np.broadcast_to(pooled[..., None, :, :], scatter.shape)
+    else:
+        covariance = (scatter + added) / (mass + rows)[..., None, None]
+    m = scatter.shape[-1]
+    if spec.covariance == "full" or m == 1:
+        return np.array(covariance)
+    identity = np.eye(m)
+    if spec.covariance == "diagonal":
+        return np.asarray(covariance * identity)
+    variance = np.trace(covariance, axis1=-2, axis2=-1) / m
+    return np.asarray(variance[..., None, None] * identity)

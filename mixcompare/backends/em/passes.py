@@ -1,0 +1,52 @@
+"""What compiled passes over the units offer to the steps."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from mixcompare.backends.em.moments import Moments
+from mixcompare.panel import FloatArray
+
+
+class Passes(Protocol):
+    """Passes over all units; see `mixcompare.backends.em.compiled.Compiled`.
+
+    All arrays may have the same further axes in front, for starts that run together.
+    """
+
+    def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Weighted cross-products of the covariates with themselves and the outcomes."""
+
+    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
+        """Weighted cross-products of the residuals."""
+
+    def e_step(
+        self,
+        coefficients: FloatArray,
+        roots: FloatArray,
+        log_weights: FloatArray,
+        log_norms: FloatArray,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Responsibilities, unit log-likelihood, joint, and the sums (2,) of Q and entropy.
+
+        Log-weights are (1, K) or, where they differ between units, (G, K).
+        """
+
+    def moments(
+        self,
+        coefficients: FloatArray,
+        roots: FloatArray,
+        log_weights: FloatArray,
+        log_norms: FloatArray,
+    ) -> tuple[Moments, FloatArray] | None:
+        """What the next M-step needs, and the sums of Q and entropy; None if not offered."""
+
+
+def split_log_weights(log_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(S, K) by class and (S, K, G) by unit of (S, 1 or G, K): one is zero or has no units."""
+    starts, rows, k = log_weights.shape
+    if rows == 1:
+        return np.ascontiguousarray(log_weights[:, 0]), np.empty((starts, k, 0))
+    return np.zeros((starts, k)), np.ascontiguousarray(log_weights.mT)

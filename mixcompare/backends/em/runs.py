@@ -1,0 +1,120 @@
+"""What EM runs leave behind: their paths and ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from mixcompare.backends.em.expectation import EStep
+from mixcompare.backends.em.parameters import Parameters, concatenate
+from mixcompare.backends.em.stopping import Iterate
+from mixcompare.panel import FloatArray, IntArray
+
+Status = Literal["converged", "iteration limit", "ascent violated", "degenerate", "short run"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One start's path and end.
+
+    Attributes
+    ----------
+    parameters
+        Accepted iterates along an axis in front, first to last; none if the first M-step
+        was degenerate.
+    e_step
+        The last one's E-step.
+    log_likelihood, expected_log_likelihood, entropy
+        (iterations,) after every E-step; the first is the sum of the other two.
+    log_prior
+        (iterations,); zero for maximum likelihood. With the log-likelihood it is what EM climbs.
+    criterion
+        Value of the stopping rule at the end; infinite if it never had one.
+    message
+        Why it stopped, with the figures.
+    """
+
+    parameters: Parameters
+    e_step: EStep | None
+    log_likelihood: FloatArray
+    expected_log_likelihood: FloatArray
+    entropy: FloatArray
+    log_prior: FloatArray
+    criterion: float
+    status: Status
+    message: str
+
+    @property
+    def objective(self) -> FloatArray:
+        """(iterations,) log-likelihood plus log-prior."""
+        return np.asarray(self.log_likelihood + self.log_prior)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the end is an honest point of the likelihood."""
+        return self.status in ("converged", "iteration limit")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class End:
+    """How a run ended."""
+
+    status: Status
+    message: str
+    criterion: float
+    e_step: EStep | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """Accepted iterates of several starts, whose numbers are given."""
+
+    starts: IntArray
+    parameters: Parameters
+    values: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+    """(S,) log-likelihoods, Q, entropies and log-priors."""
+
+
+@dataclass(slots=True, eq=False)
+class Log:
+    """What runs that go on together have accepted so far, in order."""
+
+    records: list[Record] = field(default_factory=list)
+
+    def add(self, starts: IntArray, iterate: Iterate) -> None:
+        """Accept an iterate of these starts."""
+        at, log_prior = iterate.reached, iterate.log_prior
+        values = (at.log_likelihood, at.expected_log_likelihood, at.entropy, log_prior)
+        self.records.append(Record(starts, iterate.parameters, values))
+
+    def runs(self, ends: list[End]) -> list[Run]:
+        """The runs one by one, in the order of the starts' numbers."""
+        if not self.records:
+            return [_run(None, np.empty((0, 4)), end) for end in ends]
+        starts = np.concatenate([record.starts for record in self.records])
+        order = np.argsort(starts, kind="stable")
+        parameters = concatenate([record.parameters for record in self.records])[order]
+        values = np.concatenate([record.values for record in self.records], axis=1).T[order]
+        bounds = np.searchsorted(starts[order], np.arange(len(ends) + 1))
+        return [
+            _run(parameters[i:j], values[i:j], end)
+            for i, j, end in zip(bounds[:-1], bounds[1:], ends, strict=True)
+        ]
+
+
+def _run(parameters: Parameters | None, values: FloatArray, end: End) -> Run:
+    nothing = np.empty((0, 0))
+    log_likelihood, expected, entropy, log_prior = values.T
+    return Run(
+        parameters=parameters or Parameters(nothing, nothing, nothing),
+        e_step=end.e_step,
+        log_likelihood=log_likelihood,
+        expected_log_likelihood=expected,
+        entropy=entropy,
+        log_prior=log_prior,
+        criterion=end.criterion,
+        status=end.status,
+        message=end.message,
+    )
