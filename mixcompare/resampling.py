@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import batched
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,8 +12,9 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixcompare import labels
+from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.expectation import e_step
-from mixcompare.backends.em.loop import iterate
+from mixcompare.backends.em.loop import iterate, iterate_together, starts_together
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run
@@ -24,6 +27,8 @@ from mixcompare.parameters import variables
 from mixcompare.simulate import simulate
 
 Kind = Literal["units", "parametric"]
+# The replicate's parameters in raw units, or the run that failed.
+type Refit = Parameters | Run
 
 
 def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: int = 0) -> Fit:
@@ -72,10 +77,9 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
     source = _source(fit)
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
-        runs = [
-            _refit(source, kind, np.random.default_rng(child))
-            for child in np.random.SeedSequence(seed).spawn(replicates)
-        ]
+        seeds = np.random.SeedSequence(seed).spawn(replicates)
+        refit = _reweighted if kind == "units" else _resimulated
+        runs = refit(source, [np.random.default_rng(child) for child in seeds])
     return Fit(_with_group(fit, _group(source, runs, kind, seed)))
 
 
@@ -105,25 +109,29 @@ def _source(fit: Fit) -> _Source:
     )
 
 
-def _refit(source: _Source, kind: Kind, rng: np.random.Generator) -> Run | Parameters:
-    """The replicate's parameters in raw units, or the run that failed."""
+def _reweighted(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:
+    """Refits to the same units, counted as often as they are drawn, in groups."""
     spec = source.fit.spec
-    data = _resampled(source, rng) if kind == "units" else _simulated(source, rng)
+    data = with_kernels(source.data, "auto", spec.n_components, len(rngs))
     start = e_step(data, data.from_raw(source.estimate)).responsibilities
-    run = iterate(spec, data, start, Options())
-    return data.to_raw(run.parameters[-1]) if run.status == "converged" else run
-
-
-def _resampled(source: _Source, rng: np.random.Generator) -> Standardised:
-    """The same data, units counted as often as they are drawn."""
     counted = source.prepared.replicated
     total = counted.sum()
-    drawn = rng.multinomial(max(round(total), 1), counted / total)
-    return replace(source.data, unit_weights=drawn.astype(float))
+    refits: list[Refit] = []
+    for group in batched(rngs, starts_together(spec, data)):
+        drawn = [rng.multinomial(max(round(total), 1), counted / total) for rng in group]
+        own = data.weighing(np.array(drawn, dtype=float))
+        same = np.broadcast_to(start, (len(group), *start.shape))
+        refits += [_end(data, run) for run in iterate_together(spec, own, same, Options())]
+    return refits
 
 
-def _simulated(source: _Source, rng: np.random.Generator) -> Standardised:
-    own = source.estimate
+def _resimulated(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:
+    """Refits to outcomes simulated from the estimate."""
+    return [_refit(source, rng) for rng in rngs]
+
+
+def _refit(source: _Source, rng: np.random.Generator) -> Refit:
+    own, spec = source.estimate, source.fit.spec
     drawn, _ = simulate(
         source.panel,
         own.weights,
@@ -132,10 +140,16 @@ def _simulated(source: _Source, rng: np.random.Generator) -> Standardised:
         rng,
         own.membership_coefficients,
     )
-    return standardise(source.fit.spec, compress(drawn), with_prior=source.with_prior)
+    data = standardise(spec, compress(drawn), with_prior=source.with_prior)
+    start = e_step(data, data.from_raw(own)).responsibilities
+    return _end(data, iterate(spec, data, start, Options()))
 
 
-def _group(source: _Source, runs: list[Run | Parameters], kind: Kind, seed: int) -> xr.Dataset:
+def _end(data: Standardised, run: Run) -> Refit:
+    return data.to_raw(run.parameters[-1]) if run.status == "converged" else run
+
+
+def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Dataset:
     kept = [run for run in runs if isinstance(run, Parameters)]
     failed = [run.message for run in runs if isinstance(run, Run)]
     if not kept:

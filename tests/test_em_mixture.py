@@ -121,7 +121,7 @@ def test_log_weights_by_unit() -> None:
     passes, other = CompiledMixture(data), Compiled(data)
     by_unit = np.log(rng.dirichlet([1.0, 1.0], size=500))
     at = (rng.normal(size=(2, 1, 3)), np.tile(np.eye(3), (2, 1, 1)), by_unit, np.ones(2))
-    assert passes.moments(*at) is None
+    assert passes.moments(*at, None) is None
     *arrays, sums = passes.e_step(*at)
     *others, other_sums = other.e_step(*at)
     np.testing.assert_allclose(sums, other_sums, rtol=1e-11)

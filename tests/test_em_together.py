@@ -1,10 +1,9 @@
 """Starts that run together share passes over the data and nothing else."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 
+from mixcompare.backends.em import loop
 from mixcompare.backends.em.compiled import compiled_passes
 from mixcompare.backends.em.loop import iterate, iterate_together
 from mixcompare.backends.em.options import Options
@@ -74,6 +73,20 @@ def test_a_start_does_not_notice_the_others(name: str, kernels: str) -> None:
     assert (together[1].status == "degenerate") == (data.prior is None)
 
 
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("name", ["full component", "one outcome", "membership", "mixture"])
+def test_unit_weights_may_differ_between_starts(name: str, kernels: str) -> None:
+    spec, data = INPUTS[name]
+    if kernels == "numba":
+        data = data.using(compiled_passes(data))
+    tau = starts_of(spec, data, 5)
+    weights = np.random.default_rng(0).integers(1, 4, size=tau.shape[:2]).astype(float)
+    options = Options(max_iterations=60)
+    together = iterate_together(spec, data.weighing(weights), tau, options)
+    for run, own, counts in zip(together, tau, weights, strict=True):
+        assert_same(run, iterate(spec, data.weighing(counts), own, options))
+
+
 @pytest.mark.parametrize("criterion", ["parameters", "q", "log_likelihood"])
 def test_nor_by_another_rule(criterion: str) -> None:
     spec, data = INPUTS["full component"]
@@ -107,8 +120,7 @@ def test_a_search_is_the_same_however_starts_are_grouped(
         return search(spec, data, options, np.random.SeedSequence(3))
 
     together = found()
-    # The package's attribute of this name is the function.
-    monkeypatch.setattr(import_module("mixcompare.backends.em.search"), "_VALUES_TOGETHER", 1)
+    monkeypatch.setattr(loop, "_VALUES_TOGETHER", 1)
     alone = found()
     assert [started.kind for started in together] == [started.kind for started in alone]
     for one, other in zip(together, alone, strict=True):

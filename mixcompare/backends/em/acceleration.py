@@ -48,7 +48,7 @@ def extrapolate(
         step = np.minimum(step, longest)[:, None]
         vectors = start + 2 * step * r + step**2 * v
         proposed = (step[:, 0] > 1) & np.isfinite(vectors).all(axis=1)
-        proposals = bounded(data, vectors[proposed], iterates[0])
+        proposals = bounded(data.of(proposed), vectors[proposed], iterates[0])
     finite = np.isfinite(proposals.weights).all(axis=1)
     finite &= np.isfinite(proposals.coefficients).all(axis=(1, 2, 3))
     finite &= np.isfinite(proposals.covariance).all(axis=(1, 2, 3))

@@ -139,7 +139,7 @@ class Compiled:
         own: FloatArray = self._kernels.squares(self._tiles, self._first, self._offset, flat)
         return own
 
-    def moments(self, *_: FloatArray) -> None:
+    def moments(self, *_: FloatArray | None) -> None:
         """Not offered: the M-step has its own passes."""
         return
 

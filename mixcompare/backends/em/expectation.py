@@ -57,7 +57,7 @@ class EStep:
 
     def __getitem__(self, index: Index) -> EStep:
         return EStep(
-            self.data,
+            self.data.of(index),
             self.at[index],
             None if self.arrays is None else _selected(self.arrays, index),
             None if self.sums is None else self.sums[index],
@@ -167,7 +167,7 @@ def e_step(data: Standardised, parameters: Parameters) -> EStep:
     if (passes := _compiled(data, parameters)) is None:
         return EStep(data, parameters, _reference(data, parameters))
     arguments = _arguments(data, parameters)
-    summed = passes.moments(*arguments)
+    summed = passes.moments(*arguments, data.unit_weights)
     if summed is not None:
         moments, sums = summed
         return EStep(data, parameters, None, sums, moments)

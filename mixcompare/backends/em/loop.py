@@ -18,6 +18,9 @@ from mixcompare.backends.em.stopping import Iterate, criterion_value
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
+# Responsibilities of starts that run together: few enough to stay in a core's cache, beyond
+# which starts are faster one after another.
+_VALUES_TOGETHER = 32_768
 # Rounding of a sum of log-densities, relative to its size and the number of rows.
 _ROUNDING = 1e-12
 # Plain iterations, and the gain that has to be reached, before the first proposal: the
@@ -27,6 +30,11 @@ _SMALL_GAIN = 0.1
 # The first longest extrapolation, and the least that rejections shrink it to.
 _LONGEST = 4.0
 _SHORTEST = 2.0
+
+
+def starts_together(spec: MixtureSpec, data: Standardised) -> int:
+    """How many starts to run together."""
+    return max(1, _VALUES_TOGETHER // (data.shape[0] * spec.n_components))
 
 
 def iterate(
@@ -52,12 +60,12 @@ def iterate_together(
     Parameters
     ----------
     responsibilities
-        (S, G, K) to start from.
+        (S, G, K) to start from. Unit weights may differ between starts.
     """
-    running = _Running(responsibilities)
+    running = _Running(data, responsibilities)
     scale = data.degrees_of_freedom.sum() * data.outcomes.shape[-1]
     while len(running.starts):
-        parameters, reasons = m_steps(spec, data, running.expected, running.end_point)
+        parameters, reasons = m_steps(spec, running.data, running.expected, running.end_point)
         if any(reasons):
             lost = np.array([bool(reason) for reason in reasons])
             numbered = zip(running.iterations + 1, reasons, strict=True)
@@ -65,7 +73,7 @@ def iterate_together(
             parameters = parameters[~lost]
         if not len(running.starts):
             break
-        step = _step(spec, data, parameters)
+        step = _step(spec, running.data, parameters)
         size = scale + np.abs(step.objective)
         fall = running.last - step.objective
         if (fell := fall > _ROUNDING * size).any():
@@ -85,7 +93,7 @@ def iterate_together(
             rule = f"iterations; {options.criterion} criterion"
             running.end(converged, "converged", [f"{n} {rule} {value:.1e}" for n, value in at_end])
         if options.acceleration == "squarem":
-            _leap(spec, data, running)
+            _leap(spec, running)
         if (full := running.iterations >= options.max_iterations).any():
             message = f"{options.max_iterations} iterations and not converged"
             running.end(full, "iteration limit", [message] * len(full))
@@ -96,17 +104,18 @@ def _step(spec: MixtureSpec, data: Standardised, parameters: Parameters) -> Iter
     return Iterate(e_step(data, parameters), data.log_prior(spec, parameters))
 
 
-def _leap(spec: MixtureSpec, data: Standardised, running: _Running) -> None:
+def _leap(spec: MixtureSpec, running: _Running) -> None:
     """Extrapolate where plain EM has settled; take what is no worse than its last step."""
     if not running.settled.any():
         return
     settled = np.flatnonzero(running.settled)
     iterates = [iterate.parameters[settled] for iterate in running.plain]
+    data = running.data.of(settled)
     proposals, proposed = extrapolate(data, iterates, running.longest[settled])
     rows = settled[proposed]
     if not len(rows):
         return
-    beyond = _step(spec, data, proposals)
+    beyond = _step(spec, running.data.of(rows), proposals)
     good = beyond.objective >= running.last[rows]
     # Without the shrinking, slow problems spend themselves on rejected proposals.
     longest = running.longest[rows]
@@ -120,6 +129,8 @@ class _Running:
 
     Attributes
     ----------
+    data
+        What they run on.
     starts
         Their numbers.
     plain
@@ -134,8 +145,9 @@ class _Running:
         Longest extrapolation that is allowed.
     """
 
-    def __init__(self, responsibilities: FloatArray) -> None:
+    def __init__(self, data: Standardised, responsibilities: FloatArray) -> None:
         n = len(responsibilities)
+        self.data = data
         self.ends: list[End] = [End("degenerate", "", np.inf, None)] * n
         self.log = Log()
         self.starts = np.arange(n)
@@ -192,6 +204,7 @@ class _Running:
         rows = np.flatnonzero(~which)
         if not len(rows):
             self.plain = []
+        self.data = self.data.of(rows)
         self.starts, self.connected = self.starts[rows], self.connected[rows]
         self.iterations, self.longest = self.iterations[rows], self.longest[rows]
         self.criterion = self.criterion[rows]

@@ -80,7 +80,7 @@ def m_steps(
         coefficients[lost], mass = 0.0, np.where(lost[:, None], 1.0, mass)
     scatter, cancelled = statistics.scatter(coefficients)
     if cancelled.any():
-        counted = _counted(data, expected[cancelled])
+        counted = _counted(data.of(cancelled), expected[cancelled])
         scatter[cancelled] = counted.scatter(coefficients[cancelled])[0]
     covariance = _covariances(spec, data, scatter, mass)
     if data.prior is None:
@@ -141,7 +141,8 @@ def _note_collapsed(
 
 def _weights(data: Standardised, units: FloatArray) -> FloatArray:
     added = 0.0 if data.prior is None else data.prior.units
-    return np.asarray((units + added) / (data.total_units + added * units.shape[-1]))
+    total = data.total_units + added * units.shape[-1]
+    return np.asarray((units + added) / total[..., None])
 
 
 def _membership(

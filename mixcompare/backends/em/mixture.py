@@ -41,8 +41,6 @@ class CompiledMixture:
         self._kernels: ModuleType = mixture_kernels
         self._intercept = float(data.covariates[0, 0, 0])
         self._units, _, _, self._m = data.shape
-        weights = data.unit_weights
-        self._unit_weights = np.empty(0) if weights is None else weights
         self._tiles: FloatArray = mixture_kernels.pack(data.outcomes[:, 0])
 
     def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -60,6 +58,7 @@ class CompiledMixture:
         roots: FloatArray,
         log_weights: FloatArray,
         log_norms: FloatArray,
+        unit_weights: FloatArray | None,
     ) -> tuple[Moments, FloatArray] | None:
         """Moments of the next M-step, and the weighted sums of Q and entropy, in one pass.
 
@@ -71,7 +70,7 @@ class CompiledMixture:
         starts = prod(log_norms.shape[:-1])
         nothing = np.empty((starts, 0, 0))
         arguments = (coefficients, roots, log_weights, log_norms)
-        return self._pass(arguments, nothing, nothing, np.empty((starts, 0)))
+        return self._pass(arguments, unit_weights, nothing, nothing, np.empty((starts, 0)))
 
     def e_step(
         self,
@@ -85,7 +84,7 @@ class CompiledMixture:
         shape = (prod(starts), k, self._units)
         joint, tau, unit = np.empty(shape), np.empty(shape), np.empty((shape[0], self._units))
         arguments = (coefficients, roots, log_weights, log_norms)
-        _, sums = self._pass(arguments, joint, tau, unit)
+        _, sums = self._pass(arguments, None, joint, tau, unit)
         shape = (*starts, k, self._units)
         return (
             tau.reshape(shape).mT,
@@ -97,6 +96,7 @@ class CompiledMixture:
     def _pass(
         self,
         arguments: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+        unit_weights: FloatArray | None,
         joint: FloatArray,
         tau: FloatArray,
         unit: FloatArray,
@@ -114,7 +114,7 @@ class CompiledMixture:
         self._kernels.e_steps(
             self._tiles,
             self._units,
-            self._unit_weights,
+            np.empty((1, 0)) if unit_weights is None else np.atleast_2d(unit_weights),
             self._means(coefficients),
             inverse_roots.reshape(s, k, size, size),
             constant - 0.5 * log_norms.reshape(s, k),

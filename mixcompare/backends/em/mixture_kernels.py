@@ -119,12 +119,15 @@ def e_steps(
     second,
     sums,
 ):
-    """The E-steps of all starts, of `_e_step`'s arrays with an axis in front; fill (S, 2) sums."""
+    """The E-steps of all starts: arrays of `_e_step` with an axis in front; fill (S, 2) sums.
+
+    Unit weights are (1, G), (S, G) or (1, 0).
+    """
     for s in range(means.shape[0]):
         sums[s, 0], sums[s, 1] = _e_step(
             tiles,
             units,
-            unit_weights,
+            unit_weights[s if unit_weights.shape[0] > 1 else 0],
             means[s],
             inverse_roots[s],
             constants[s],

@@ -40,6 +40,7 @@ class Passes(Protocol):
         roots: FloatArray,
         log_weights: FloatArray,
         log_norms: FloatArray,
+        unit_weights: FloatArray | None,
     ) -> tuple[Moments, FloatArray] | None:
         """What the next M-step needs, and the sums of Q and entropy; None if not offered."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from mixcompare.backends.em.loop import iterate_together
+from mixcompare.backends.em.loop import iterate_together, starts_together
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised
@@ -20,10 +20,6 @@ from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
 type _Start = tuple[str, FloatArray]
-
-# Responsibilities of starts that run together: few enough to stay in a core's cache, beyond
-# which starts are faster one after another.
-_VALUES_TOGETHER = 32_768
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +48,7 @@ def search(
     random = n_starts(spec, options)
     starts = starting_responsibilities(spec, data, replace(options, starts=random), seed)
     total = random + (options.initial is not None)
-    together = max(1, _VALUES_TOGETHER // (data.shape[0] * spec.n_components))
+    together = starts_together(spec, data)
     shown = _shown(starts, options, total)
     if options.short_runs is None:
         return [

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from mixcompare.backends.em.membership import log_class_probabilities
-from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.parameters import Index, Parameters
 from mixcompare.backends.em.passes import Passes
 from mixcompare.backends.em.prior import StandardPrior, log_prior, standard_prior
 from mixcompare.compress import PreparedPanel
@@ -46,7 +46,8 @@ class Standardised:
     is_common
         (p,) whether a covariate's coefficients are common, in the data's order.
     unit_weights
-        (G,) how often each unit counts; None where all count once.
+        (G,) how often each unit counts, or (S, G) if that differs between starts that run
+        together; None where all count once.
     concomitants, unmix
         (G, c) whitened unit covariates of the class membership, and (c, c) such that raw
         log-odds are ``membership_coefficients @ unmix.T``; or None.
@@ -92,22 +93,34 @@ class Standardised:
         """Number of common rows of the coefficients."""
         return int(self.is_common.sum())
 
-    @cached_property
-    def total_units(self) -> float:
-        """Number of units, each counted by its weight."""
+    def of(self, starts: Index) -> Standardised:
+        """The data of some of the starts that run together."""
         weights = self.unit_weights
-        return float(self.shape[0] if weights is None else weights.sum())
+        if weights is None or weights.ndim == 1:
+            return self
+        return self.weighing(weights[starts])
+
+    def weighing(self, unit_weights: FloatArray) -> Standardised:
+        """The same data with other unit weights."""
+        same = replace(self, unit_weights=unit_weights)
+        return same if self.compiled is None else same.using(self.compiled)
+
+    @cached_property
+    def total_units(self) -> FloatArray:
+        """Number of units, each counted by its weight; (S,) if weights are (S, G)."""
+        weights = self.unit_weights
+        return np.asarray(float(self.shape[0]) if weights is None else weights.sum(axis=-1))
 
     def weigh(self, responsibilities: FloatArray) -> FloatArray:
         """(..., G, K) responsibilities times the units' weights."""
         weights = self.unit_weights
-        return responsibilities if weights is None else responsibilities * weights[:, None]
+        return responsibilities if weights is None else responsibilities * weights[..., None]
 
     def average_weights(self, membership_coefficients: FloatArray) -> FloatArray:
         """(..., K) class probabilities averaged over the units."""
         assert self.concomitants is not None
         each = np.exp(log_class_probabilities(self.concomitants, membership_coefficients))
-        return np.asarray(self.weigh(each).sum(axis=-2) / self.total_units)
+        return np.asarray(self.weigh(each).sum(axis=-2) / self.total_units[..., None])
 
     def log_prior(self, spec: MixtureSpec, parameters: Parameters) -> FloatArray:
         """(...,) log-density of the prior in raw units; zero for maximum likelihood."""
