@@ -5,6 +5,7 @@ Importing this module does not import numba; making a `Compiled` does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from types import ModuleType
 
@@ -34,9 +35,11 @@ class Compiled:
     """
 
     def __init__(self, data: Standardised) -> None:
-        from mixcompare.backends.em import kernels  # numba takes long to import
+        # numba takes long to import
+        from mixcompare.backends.em import expectation_kernels, kernels
 
         self._kernels: ModuleType = kernels
+        self._e_step: Callable[..., None] = expectation_kernels.e_step
         _, _, self._p, self._m = data.shape
         self._nu = data.degrees_of_freedom
         # Short units are rows still, and a triangle has half the work.
@@ -109,7 +112,7 @@ class Compiled:
         known_of, known = self._latest
         if m == 1 and known_of is not coefficients:
             known = self._squares(coefficients)
-        self._kernels.e_step(
+        self._e_step(
             self._tiles,
             self._first,
             self._offset,
