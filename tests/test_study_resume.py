@@ -1,21 +1,26 @@
 """A study that is killed goes on where it was, and ends with the same numbers."""
 
+import json
+import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mixcompare import OptionError
+from mixcompare.study.limits import THREAD_VARIABLES
 from mixcompare.study.load import build_study
 from mixcompare.study.run import run_study
 from mixcompare.study.store import only_runner, open_store
+from tests.killed_runs import finished
 from tests.study_cases import content, results, toml
 
+REPOSITORY = Path(__file__).parent.parent
 TABLES = content(run__replicates=30, grid__crossed={"simulate.separation": [0.6, 0.8, 1.0]})
 
 
@@ -26,28 +31,27 @@ def command(folder: Path, workers: int) -> list[str]:
     ]  # fmt: skip
 
 
-def finished(store: Path) -> int:
-    if not store.exists():
-        return 0
-    connection = sqlite3.connect(store)
-    try:
-        query = "SELECT count(*) FROM tasks WHERE outcome IS NOT NULL"
-        return int(connection.execute(query).fetchone()[0])
-    except sqlite3.OperationalError:  # killed before the tables were made
-        return 0
-    finally:
-        connection.close()
+def killed_and_resumed(tmp_path: Path, kills: int) -> list[int]:
+    """Numbers of finished tasks after each kill of a run without workers."""
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
+    arguments = [str(tmp_path / "study.toml"), str(tmp_path / "out"), str(kills)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.killed_runs", *arguments],
+        cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    counts: list[int] = json.loads(done.stdout)
+    return counts
 
 
-def killed_and_resumed(tmp_path: Path, kills: int, workers: int) -> list[int]:
-    """Numbers of finished tasks after each kill."""
-    (tmp_path / "study.toml").write_text(toml(TABLES))
+def killed_with_workers(tmp_path: Path, kills: int) -> list[int]:
+    """Numbers of finished tasks after each kill of a command that has two workers."""
     store = tmp_path / "out" / "study.sqlite"
     rng = random.Random(7)
     counts = []
     for _ in range(kills):
         process = subprocess.Popen(
-            command(tmp_path, workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(tmp_path, 2), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         before = finished(store)
         deadline = time.monotonic() + 60
@@ -57,20 +61,20 @@ def killed_and_resumed(tmp_path: Path, kills: int, workers: int) -> list[int]:
         process.send_signal(signal.SIGKILL)
         process.wait()
         counts.append(finished(store))
-    subprocess.run(command(tmp_path, workers), check=True, capture_output=True)
+    subprocess.run(command(tmp_path, 2), check=True, capture_output=True)
     return counts
 
 
 @pytest.mark.parametrize(
-    ("kills", "workers"),
-    [
-        (3, 0),
-        pytest.param(20, 0, marks=pytest.mark.slow),
-        pytest.param(4, 2, marks=pytest.mark.slow),
-    ],
+    ("killed", "kills"),
+    [(killed_and_resumed, 20), pytest.param(killed_with_workers, 4, marks=pytest.mark.slow)],
 )
-def test_killed_study_ends_like_one_that_was_not(tmp_path: Path, kills: int, workers: int) -> None:
-    counts = killed_and_resumed(tmp_path, kills, workers)
+def test_killed_study_ends_like_one_that_was_not(
+    tmp_path: Path, killed: Callable[[Path, int], list[int]], kills: int
+) -> None:
+    (tmp_path / "study.toml").write_text(toml(TABLES))
+    counts = killed(tmp_path, kills)
+    assert len(counts) == kills
     assert counts == sorted(counts)
     assert 0 < counts[0] < counts[-1] < 180
     run_study(build_study(TABLES), tmp_path / "whole", workers=0, report=False)
