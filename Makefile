@@ -33,7 +33,7 @@ types: $(STAMP)
 	$(BIN)/python -m mypy
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 # Sets $$python to a command that runs, is recent enough and can make environments. A command
 # may be there and yet not run (a version manager's shim), so each is tried, and a version
