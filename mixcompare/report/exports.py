@@ -1,15 +1,17 @@
-"""Tables for other documents: CSV at full precision, Markdown, LaTeX."""
+"""Files beside a page: tables as CSV at full precision, Markdown and LaTeX, figures."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
 from markupsafe import Markup
 
 from mixcompare.report.formatting import MISSING, Table
+from mixcompare.report.rendering import Drawing
 
 # What the formatters write and LaTeX's default encoding does not know.
 _SYMBOLS: Final = {
@@ -83,3 +85,29 @@ def _escaped(text: str) -> str:
 
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {"csv": csv, "md": markdown, "tex": latex}
+
+
+def table_files(tables: Iterable[Table]) -> dict[str, str]:
+    """Every table in every format, by its path in a report's folder."""
+    return {
+        f"tables/{table.name}.{suffix}": write(table)
+        for table in tables
+        for suffix, write in FORMATS.items()
+    }
+
+
+def figure_files(drawings: Iterable[Drawing]) -> dict[str, str | bytes]:
+    """Every figure as SVG and PDF, by its path in a report's folder."""
+    files: dict[str, str | bytes] = {}
+    for drawing in drawings:
+        files[f"figures/{drawing.name}.svg"] = drawing.svg
+        files[f"figures/{drawing.name}.pdf"] = drawing.pdf
+    return files
+
+
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write texts as UTF-8 with plain line ends, and bytes as they are."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))

@@ -73,42 +73,23 @@ def write_report(
         lists = checklists(comparison, shown, record, answers or {})
         saved = _saved_fits(comparison, directory)
         page = render(comparison, shown, lists, title=title, record=record, saved=saved)
-        files = {
-            **_table_files(comparison, [*_tables(comparison, shown), *lists]),
-            **_figure_files(shown),
-            "provenance.json": to_json(record),
-            REPORT: page,
-        }
-        for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+        whole = tables.frames(comparison)
+        exports.write_files(
+            folder,
+            {
+                **exports.table_files([*_tables(comparison, shown), *lists]),
+                **{f"tables/{n}.csv": frame.to_csv(index=False) for n, frame in whole.items()},
+                **exports.figure_files(d for section in shown for d in section.drawings),
+                "provenance.json": to_json(record),
+                REPORT: page,
+            },
+        )
     return directory / REPORT
 
 
 def _tables(comparison: Comparison, shown: Sequence[Section]) -> list[Table]:
     own = [tables.verdicts(comparison), tables.thresholds(comparison)]
     return own + [table for section in shown for table in section.tables]
-
-
-def _table_files(comparison: Comparison, shown: Sequence[Table]) -> dict[str, str]:
-    """Every table that is shown in every form, and the frames behind them whole."""
-    files = {}
-    for table in shown:
-        for suffix, write in (
-            ("csv", exports.csv),
-            ("md", exports.markdown),
-            ("tex", exports.latex),
-        ):
-            files[f"tables/{table.name}.{suffix}"] = write(table)
-    whole = tables.frames(comparison)
-    return files | {f"tables/{n}.csv": frame.to_csv(index=False) for n, frame in whole.items()}
-
-
-def _figure_files(shown: Sequence[Section]) -> dict[str, str | bytes]:
-    drawn = [drawing for section in shown for drawing in section.drawings]
-    vector: dict[str, str | bytes] = {f"figures/{d.name}.svg": d.svg for d in drawn}
-    return vector | {f"figures/{d.name}.pdf": d.pdf for d in drawn}
 
 
 def _saved_fits(comparison: Comparison, directory: Path) -> tuple[str, ...]:

@@ -93,11 +93,12 @@ class Study:
 
     @property
     def origin(self) -> Origin:
-        """What its report carries, so that it can be made again."""
-        source = self.tables.data
-        if source is None:
+        """What the report of a real panel carries, so that it can be made again."""
+        data = self.tables.data
+        if data is None:
             return Origin(self.text)
-        return Origin(self.text, source.panel, source.file and Path(source.file).name)
+        file = data.loader if data.file is None else Path(data.file).name
+        return Origin(self.text, data.panel, file)
 
     @property
     def is_real(self) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from mixcompare.report import exports
 from mixcompare.report.formatting import duration
 from mixcompare.report.page import Verdict, render_page
 from mixcompare.report.palette import style
@@ -25,7 +26,7 @@ REPORT: Final = "report.html"
 
 
 def write_study_report(study: Study, store: Store, folder: Path) -> Path:
-    """Write ``report.html``, ``tables/*.csv`` and ``figures/*.svg`` into a folder.
+    """Write ``report.html``, its tables and its figures into a folder.
 
     Parameters
     ----------
@@ -48,20 +49,24 @@ def write_study_report(study: Study, store: Store, folder: Path) -> Path:
     found = findings(study, store)
     with style():
         figures = drawings(found)
-    page = _render(found, figures, store)
+    sections = _sections(found, figures)
+    whole = {
+        f"tables/{name}.csv": frame.to_csv(index=False) for name, frame in found.measures.items()
+    }
     with staged(folder, last=REPORT) as staging:
-        for name in ("tables", "figures"):
-            (staging / name).mkdir()
-        for name, frame in found.measures.items():
-            frame.to_csv(staging / "tables" / f"{name}.csv", index=False)
-        for drawing in figures.values():
-            path = staging / "figures" / f"{drawing.name}.svg"
-            path.write_text(drawing.svg, encoding="utf-8", newline="\n")
-        (staging / REPORT).write_text(page, encoding="utf-8", newline="\n")
+        exports.write_files(
+            staging,
+            {
+                **exports.table_files(table for section in sections for table in section.tables),
+                **whole,
+                **exports.figure_files(figures.values()),
+                REPORT: _render(found, sections, store),
+            },
+        )
     return folder / REPORT
 
 
-def _render(found: Findings, figures: Mapping[str, Drawing], store: Store) -> str:
+def _render(found: Findings, sections: Sequence[Section], store: Store) -> str:
     study = found.study
     verdicts = [_verdict(row) for row in count_table(found.tasks, found.methods).to_dict("records")]
     planned, done = len(found.tasks), int(found.tasks["outcome"].notna().sum())
@@ -69,12 +74,12 @@ def _render(found: Findings, figures: Mapping[str, Drawing], store: Store) -> st
     return render_page(
         "study.html",
         kind="mixcompare study",
+        further=[("reproduction", "Reproduction")],
         title=study.tables.study.title or study.name,
         conclusion=f"{done:,} of {planned:,} fits finished, {failed:,} failed, in "
         f"{len(study.scenarios)} scenario{'s' if len(study.scenarios) > 1 else ''}.",
         verdicts=verdicts,
-        sections=_sections(found, figures),
-        further=[("reproduction", "Reproduction")],
+        sections=sections,
         record=_record(found, store),
         commands=_commands(study),
         text=study.text,

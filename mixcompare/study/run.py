@@ -266,9 +266,7 @@ def fit_and_report(
     missing: Missing = "error",
     quick: bool = False,
     progress: bool | None = None,
-    title: str | None = None,
     origin: Origin | None = None,
-    answers: Mapping[str, str] | None = None,
 ) -> Finished:
     """Fit one specification by EM and by PyMC, compare, and write fits and report.
 
@@ -283,8 +281,8 @@ def fit_and_report(
         has succeeded; other files in it stay.
     quick, progress
         See `run_study`.
-    title, origin, answers
-        See `mixcompare.report.write_report`; the study file is copied beside the report.
+    origin
+        See `mixcompare.report.write_report`.
 
     Raises
     ------
@@ -303,10 +301,8 @@ def fit_and_report(
             fitted = fit(spec, panel, backend=method.backend, seed=seed, **options[name])
             fitted.save(folder / f"{name}.nc")
             fits[method.backend] = fitted
-        if origin is not None and origin.study:
-            (folder / "study.toml").write_text(origin.study, encoding="utf-8")
         comparison = _compare(fits["em"], fits["pymc"])
-        report = comparison.report(folder, title=title, origin=origin, answers=answers)
+        report = comparison.report(folder, origin=origin)
     return Finished(output / report.name, None, comparison.verdicts)
 
 

@@ -107,23 +107,25 @@ def performance(frame: pd.DataFrame, focus: str | None) -> tuple[Table, ...]:
 
 def _wide(name: str, caption: str, frame: pd.DataFrame, more: list[str]) -> Table:
     keys = ["scenario", "method", *more]
-    shown = [m for m in _SHOWN if m in set(frame["measure"])]
-    text = frame.assign(
-        text=[_with_error(v, e) for v, e in zip(frame["value"], frame["error"], strict=True)]
-    )
-    groups = [
-        (key, dict(zip(group["measure"], group["text"], strict=True)), int(group["n"].max()))
-        for key, group in text.groupby(keys, sort=False)
-    ]
-    columns: list[tuple[Column, list[Any], Any]] = [
-        (Column(key, numeric=False), [group[0][i] for group in groups], str)
-        for i, key in enumerate(keys)
-    ]
-    columns.append((Column("n"), [n for _, _, n in groups], count))
-    for measure in shown:
-        cells = [texts.get(measure, MISSING) for _, texts, _ in groups]
-        columns.append((Column(LABELS[measure]), cells, str))
-    return table(name, caption, columns)
+    columns: list[tuple[Column, Any, Any]] = []
+    groups = frame.groupby(keys, sort=False)
+    for i, key in enumerate(keys):
+        columns.append((Column(key, numeric=False), [found[i] for found, _ in groups], str))
+    columns.append((Column("n"), groups["n"].max(), count))
+    measures = [m for m in _SHOWN if m in set(frame["measure"])]
+    return table(name, caption, columns + _measured(groups, measures))
+
+
+def _measured(groups: Any, measures: list[str]) -> list[tuple[Column, Any, Any]]:
+    """A column for each measure: its values, shown with their Monte Carlo standard errors."""
+    columns: list[tuple[Column, Any, Any]] = []
+    for measure in measures:
+        found = [own[own["measure"] == measure] for _, own in groups]
+        values = [own["value"].iloc[0] if len(own) else np.nan for own in found]
+        errors = [own["error"].iloc[0] if len(own) else np.nan for own in found]
+        texts = [_with_error(v, e) for v, e in zip(values, errors, strict=True)]
+        columns.append((Column(LABELS.get(measure, measure.replace("_", " "))), values, texts))
+    return columns
 
 
 def _with_error(value: float, error: float) -> str:
@@ -136,23 +138,12 @@ def _with_error(value: float, error: float) -> str:
 def fits(frame: pd.DataFrame) -> Table:
     """Means over replicates of everything about a fit that is not an estimand."""
     own = frame[frame["sample"] == "all"]
-    measures = list(dict.fromkeys(own["measure"]))
-    numbers = zip(own["value"], own["error"], strict=True)
-    texts = dict(
-        zip(
-            zip(own["scenario"], own["method"], own["measure"], strict=True),
-            (_with_error(value, error) for value, error in numbers),
-            strict=True,
-        )
-    )
-    keys = list(dict.fromkeys((s, m) for s, m, _ in texts))
-    columns: list[tuple[Column, list[Any], Any]] = [
-        (Column("scenario", numeric=False), [s for s, _ in keys], str),
-        (Column("method", numeric=False), [m for _, m in keys], str),
+    groups = own.groupby(["scenario", "method"], sort=False)
+    columns: list[tuple[Column, Any, Any]] = [
+        (Column(key, numeric=False), [found[i] for found, _ in groups], str)
+        for i, key in enumerate(("scenario", "method"))
     ]
-    for measure in measures:
-        cells = [texts.get((*key, measure), MISSING) for key in keys]
-        columns.append((Column(LABELS.get(measure, measure.replace("_", " "))), cells, str))
+    columns += _measured(groups, list(dict.fromkeys(own["measure"])))
     return table("fits", "Means over replicates, with their Monte Carlo standard errors", columns)
 
 
