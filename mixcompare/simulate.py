@@ -48,7 +48,7 @@ def simulate(
             f"for {k} classes the panel needs coefficients of shape {(k, p, m)} and covariances of "
             f"shape {(k, m, m)}, not {coefficients.shape} and {covariance.shape}."
         )
-    classes = _classes(panel, weights, membership_coefficients, rng).astype(np.intp)
+    classes = draw_classes(panel, weights, membership_coefficients, rng)
     outcomes = draw_outcomes(panel, classes, coefficients, covariance, rng)
     return replace(panel, outcomes=outcomes), classes
 
@@ -83,11 +83,29 @@ def draw_outcomes(
     return outcomes
 
 
-def _classes(
+def draw_classes(
     panel: Panel, weights: FloatArray, odds: FloatArray | None, rng: np.random.Generator
 ) -> IntArray:
+    """Draw every unit's class.
+
+    Parameters
+    ----------
+    weights
+        (K,) class probabilities.
+    odds
+        (K, c) log-odds by unit covariate, in place of the weights; None without.
+
+    Returns
+    -------
+    (G,) classes, counted from 0.
+
+    Raises
+    ------
+    DataError
+        If the log-odds do not suit the panel's unit covariates.
+    """
     if odds is None:
-        return rng.choice(len(weights), size=panel.n_units, p=weights)
+        return rng.choice(len(weights), size=panel.n_units, p=weights).astype(np.intp)
     if panel.concomitants is None or odds.shape != (len(weights), panel.concomitants.shape[1]):
         raise DataError(
             f"membership_coefficients of shape {odds.shape} do not suit {len(weights)} classes and "
@@ -95,4 +113,4 @@ def _classes(
         )
     # The largest of log-odds plus Gumbel noise is a draw from their softmax.
     noise = rng.gumbel(size=(panel.n_units, len(weights)))
-    return np.asarray((panel.concomitants @ odds.T + noise).argmax(axis=1))
+    return (panel.concomitants @ odds.T + noise).argmax(axis=1).astype(np.intp)

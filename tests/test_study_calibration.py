@@ -74,6 +74,23 @@ def test_truth_differs_between_replicates() -> None:
     assert not np.allclose(first.weights, second.weights)
 
 
+def test_log_odds_of_membership_are_drawn_too() -> None:
+    own = tables(2)
+    own["model"] |= {"membership": "~ z"}
+    own["simulate"]["covariates"]["z"] = {"distribution": "normal", "level": "unit"}
+    drawn = [made(own, replicate).truth for replicate in range(60)]
+    odds = np.array([truth.membership for truth in drawn if truth is not None])
+    assert odds.shape == (60, 2, 2)
+    assert not odds[:, 0].any()
+    # Differences of two deviations from their mean, of covariates that are standard.
+    spread = mc.Priors().membership_sd * np.sqrt(2)
+    assert odds[:, 1].std(axis=0) == pytest.approx([spread, spread], rel=0.35)
+    data = made(own)
+    fitted = mc.fit(mc.MixtureSpec.from_dict(own["model"]), data.panel(build_study(own).spec))
+    assert data.truth is not None
+    assert "rank_log_likelihood" in ranks(stand_in(fitted, draws=DRAWS), data.truth)
+
+
 def test_ranks_are_uniform_for_the_right_posterior_and_not_for_a_narrow_one() -> None:
     # One class with vague priors: the posterior is normal around the maximum.
     spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=1)

@@ -1,5 +1,7 @@
 """Data-generating mechanisms have the moments that they state; estimates get the truth's labels."""
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,14 +11,19 @@ import pytest
 import mixcompare as mc
 from mixcompare import DataError
 from mixcompare.panel import FloatArray
+from mixcompare.parameters import reported_parameters
 from mixcompare.study.covariates import resample_units
 from mixcompare.study.extract import criteria, diagnostics, estimates
 from mixcompare.study.generate import DataSet, generate
 from mixcompare.study.load import build_study
 from mixcompare.study.methods import Method, fit_method, within
 from mixcompare.study.seeds import data_stream
+from mixcompare.study.truth import renamed
 from tests.stand_in_posterior import stand_in
 from tests.study_cases import content
+
+# Covariates of a row and of a unit.
+UNIT = {"x": {"distribution": "normal"}, "u": {"distribution": "normal", "level": "unit"}}
 
 
 def made(tables: dict[str, Any], replicate: int = 0) -> DataSet:
@@ -211,6 +218,91 @@ def test_posteriors_get_the_labels_of_the_truth() -> None:
     assert diagnostics(posterior, data)["labellings"] == 2
 
 
+def members(**changes: Any) -> dict[str, Any]:
+    """The small study with classes that follow a covariate of the unit."""
+    own = {
+        "model__membership": "~ z",
+        "simulate__membership": {"Intercept": [1.0, 0.0], "z": [0.5, 2.0]},
+        "simulate__units": 400,
+    }
+    tables = content(**{**own, **changes})
+    del tables["grid"], tables["simulate"]["weights"]
+    tables["simulate"]["covariates"]["z"] = {"distribution": "normal", "level": "unit"}
+    return tables
+
+
+def test_classes_follow_the_units_covariates() -> None:
+    data = made(members(simulate__units=5000))
+    assert data.truth is not None
+    assert data.truth.membership is not None
+    assert data.classes is not None
+    assert data.truth.membership.tolist() == [[0, 0], [-1, 1.5]]
+    assert data.classes.mean(axis=0) == pytest.approx(data.truth.weights, abs=0.02)
+    z = data.frame.groupby("unit")["z"].first().to_numpy()
+    second = 1 / (1 + np.exp(1 - 1.5 * z))
+    # Score of the logistic regression at the truth, in its standard errors.
+    design = np.stack([np.ones_like(z), z])
+    information = np.diag(design * (second * (1 - second)) @ design.T)
+    score = design @ (data.classes[:, 1] - second) / np.sqrt(information)
+    assert np.all(np.abs(score) < 3)
+
+
+def test_log_odds_are_against_the_class_that_is_first_in_truth() -> None:
+    data = made(members())
+    spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2, membership="~ z")
+    fitted = mc.fit(spec, data.panel(spec), starts=5)
+    # The mechanism's first class is the smaller one, so that the fit's numbering differs.
+    assert data.truth is not None
+    assert data.truth.weights[0] > 0.5
+    swapped = made(members(simulate__membership={"Intercept": [-2.0, 0.0], "z": [0.0, 1.5]}))
+    other = mc.fit(spec, swapped.panel(spec), starts=5)
+    for fit, own, flipped in ((fitted, data, False), (other, swapped, True)):
+        summary: Any = fit.summary()
+        found = {row.estimand: row for row in estimates(fit, own, [])}
+        for name in ("membership[2, Intercept]", "membership[2, z]"):
+            row, sign = found[name], -1 if flipped else 1
+            assert row.estimate == pytest.approx(sign * summary.loc[name, "estimate"])
+            assert row.standard_error == pytest.approx(summary.loc[name, "se"])
+            assert abs(row.estimate - row.truth) < 4 * row.standard_error
+        posterior = {row.estimand: row for row in estimates(stand_in(fit), own, [])}
+        row = posterior["membership[2, z]"]
+        assert row.estimate == pytest.approx(found[row.estimand].estimate, abs=0.2)
+        assert row.truth == found[row.estimand].truth
+
+
+def test_log_odds_between_two_classes_that_are_not_the_fits_first() -> None:
+    # The fit's classes (0, 1, 2) are the truth's (2, 0, 1).
+    spec = mc.MixtureSpec("y ~ 1", unit="u", n_components=3, membership="~ z")
+    names = SimpleNamespace(
+        covariate_names=("Intercept",), outcome_names=("y",), common_names=(),
+        concomitant_names=("Intercept", "z"),
+    )  # fmt: skip
+    parameters = reported_parameters(spec, names)
+    odds = np.array([[0, 0], [1, 2], [10, 20.0]])
+    values = [
+        odds[p.position] if p.variable == "membership_coefficients" else np.nan for p in parameters
+    ]
+    permutation = np.array([1, 2, 0])
+    moved = odds[permutation] - odds[permutation][0]
+    for parameter, combination in renamed(parameters, permutation):
+        if parameter.variable == "membership_coefficients":
+            total = sum(factor * values[place] for place, factor in combination)
+            assert total == moved[parameter.position]
+
+
+def test_membership_that_a_model_adds_or_leaves_out() -> None:
+    plain = made(content(simulate__units=400))
+    frame = plain.frame.assign(z=np.sin(plain.frame["unit"]))
+    data = replace(plain, frame=frame)
+    spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2, membership="~ z")
+    found = {row.estimand: row for row in estimates(mc.fit(spec, data.panel(spec)), data, [])}
+    assert found["membership[2, z]"].truth == 0
+    assert found["membership[2, Intercept]"].truth == pytest.approx(np.log(0.4 / 0.6))
+    tables = members(methods__naive={"backend": "em", "membership": False})
+    study = build_study(tables)
+    assert study.methods["naive"].spec(study.spec).membership is None
+
+
 def test_fit_with_other_classes_has_criteria_but_no_estimates() -> None:
     _, data = two_classes()
     spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=1)
@@ -258,6 +350,23 @@ def test_omitted_and_superfluous_effects() -> None:
         ({"simulate__covariance": [1.0, 2.0]}, "covariance must be a variance, 1 variances"),
         ({"simulate__covariance": -1.0}, "must be positive definite"),
         ({"simulate__formula": "y ~ x + z"}, r"'z' .*without a distribution.*covariates\.z"),
+        (
+            {
+                "model__membership": "~ z",
+                "simulate__weights": None,
+                "simulate__membership": {"z": [0.0]},
+            },
+            r"'z' .*without a distribution.*covariates\.z",
+        ),
+        (
+            {
+                "model__membership": "~ u",
+                "simulate__covariates": UNIT,
+                "simulate__weights": None,
+                "simulate__membership": {"u": [0.0]},
+            },
+            r"\[simulate.membership\] must have Intercept, u.* it has u",
+        ),
         ({"simulate__heteroscedastic": {"covariate": "xx", "strength": 1.0}}, "'xx'.*did you mean"),
     ],
 )

@@ -102,6 +102,7 @@ def test_error_names_file_key_value_and_what_is_allowed(
          r"\[simulate\.covariates\.x\] has an unknown key 'std'.*allowed: distribution, mean, sd"),
         ({"simulate__design": "given"}, r"needs a table \[data\]"),
         ({"simulate__truth": "fit"}, r"\[simulate\]: truth = 'fit' takes"),
+        ({"simulate__membership": {"Intercept": [0.0, 1.0]}}, "weights and membership exclude"),
         ({"grid__crossed": {"run.seed": [1, 2]}}, r"factor 'run\.seed'; allowed are keys of"),
         ({"grid__crossed": {"simulate.units": [10, -1]}}, r"units=-1: .*\[simulate\] units = -1"),
         ({"grid__crossed": {"simulate.units": [10, 10]}}, r"has 'units=10' more than once"),

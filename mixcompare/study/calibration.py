@@ -12,13 +12,13 @@ from dataclasses import fields, replace
 from typing import Final
 
 import numpy as np
-from scipy.stats import invwishart
 
 from mixcompare.backends.em import unit_log_likelihood
-from mixcompare.compress import compress
+from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import SpecificationError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray, Panel
+from mixcompare.prior_draws import draw_priors
 from mixcompare.priors import ResolvedPriors, resolve_priors
 from mixcompare.spec import MixtureSpec
 from mixcompare.study.truth import Truth
@@ -40,37 +40,33 @@ def draw_from_prior(spec: MixtureSpec, panel: Panel, rng: np.random.Generator) -
     Raises
     ------
     SpecificationError
-        If a prior is scaled to the data, or the model has membership covariates.
+        If a prior is scaled to the data.
     """
-    if spec.membership is not None:
-        raise SpecificationError("truth = 'prior' does not draw membership coefficients.")
-    priors = _fixed_priors(spec, panel)
-    k, m = spec.n_components, len(panel.outcome_names)
-    mean, sd = priors.coefficient_mean, priors.coefficient_sd
-    coefficients = mean + sd * rng.normal(size=(k, *mean.shape))
-    shared = [i for i, name in enumerate(panel.covariate_names) if name in panel.common_names]
-    coefficients[:, shared] = coefficients[:1, shared]
-    covariance = np.stack([_covariance(spec, priors, m, rng) for _ in range(k)])
-    if spec.covariance_by == "shared":
-        covariance[:] = covariance[0]
-    weights = rng.dirichlet(np.full(k, priors.concentration))
-    return Truth(weights, coefficients, covariance, panel.covariate_names, panel.outcome_names)
+    prepared = _prepared(spec, panel)
+    drawn = {name: a[0] for name, a in draw_priors(spec, prepared, 1, rng).items()}
+    return Truth(
+        drawn["weights"],
+        drawn["coefficients"],
+        drawn["covariance"],
+        panel.covariate_names,
+        panel.outcome_names,
+        drawn.get("membership_coefficients"),
+        panel.concomitant_names,
+    )
 
 
-def _fixed_priors(spec: MixtureSpec, panel: Panel) -> ResolvedPriors:
-    """The priors, the same for two different sets of outcomes."""
+def _prepared(spec: MixtureSpec, panel: Panel) -> PreparedPanel:
+    """The panel with other outcomes, on which the priors must not depend."""
     noise = np.random.default_rng(0).normal(size=panel.outcomes.shape)
     first, second = (
-        resolve_priors(spec, compress(replace(panel, outcomes=shift + scale * noise)))
+        compress(replace(panel, outcomes=shift + scale * noise))
         for shift, scale in ((0.0, 1.0), (3.0, 10.0))
     )
+    priors = [resolve_priors(spec, prepared) for prepared in (first, second)]
     depends = [
         field.name
         for field in fields(ResolvedPriors)
-        if not np.array_equal(
-            np.asarray(getattr(first, field.name), dtype=object),
-            np.asarray(getattr(second, field.name), dtype=object),
-        )
+        if len({np.asarray(getattr(own, field.name)).tobytes() for own in priors}) > 1
     ]
     if depends:
         raise SpecificationError(
@@ -79,19 +75,6 @@ def _fixed_priors(spec: MixtureSpec, panel: Panel) -> ResolvedPriors:
             "in [model.priors]."
         )
     return first
-
-
-def _covariance(
-    spec: MixtureSpec, priors: ResolvedPriors, m: int, rng: np.random.Generator
-) -> FloatArray:
-    df, scale = priors.covariance_df, priors.covariance_scale
-    if spec.covariance == "full":
-        drawn = invwishart.rvs(df, scale, random_state=rng)
-        return np.asarray(drawn, dtype=np.float64).reshape(m, m)
-    # An inverse-gamma variate is the scale over a gamma variate.
-    if spec.covariance == "diagonal":
-        return np.diag(np.diag(scale) / 2 / rng.gamma(df / 2, size=m))
-    return np.eye(m) * (np.diag(scale).mean() / 2 / rng.gamma(df / 2))
 
 
 def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
@@ -118,7 +101,12 @@ def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
     own = summaries(fit, truth.weights[None], truth.coefficients[None], truth.covariance[None])
     draws = _thinned(fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy())
     at_truth = unit_log_likelihood(
-        fit.spec, compress(fit.panel), truth.weights, truth.coefficients, truth.covariance
+        fit.spec,
+        compress(fit.panel),
+        truth.weights,
+        truth.coefficients,
+        truth.covariance,
+        truth.membership,
     ).sum()
     found = {f"rank_{name}": float((drawn[name] < own[name][0]).sum()) for name in drawn}
     if fit.spec.n_components == 1:

@@ -15,7 +15,7 @@ from mixcompare.parameters import Parameter, flatten
 from mixcompare.study.calibration import ranks
 from mixcompare.study.generate import DataSet
 from mixcompare.study.methods import bic
-from mixcompare.study.truth import match_components, renamed
+from mixcompare.study.truth import Combination, match_components, renamed
 from mixcompare.summary import LEVEL, wald_interval
 
 _TAILS = [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]
@@ -40,23 +40,24 @@ def estimates(fit: Fit, data: DataSet, wanted: Sequence[str]) -> list[Estimate]:
     wanted
         From the study's ``[estimands]``; empty for all.
     """
-    covariates = fit.covariate_names
+    covariates, concomitants = fit.covariate_names, fit.concomitant_names
     permutation: labels.IntArray | None = np.arange(fit.spec.n_components)
     if data.classes is not None:
         permutation = match_components(fit.responsibilities.to_numpy(), data.classes)
     if permutation is None:
         return []
     parameters = fit.parameters
-    values, errors, lower, upper = _values(fit, parameters)
-    rows = []
-    for parameter, place in renamed(parameters, permutation):
-        if is_wanted(parameter, wanted, covariates):
-            truth = float("nan")
-            if data.truth is not None:
-                truth = data.truth.value(parameter, covariates)
-            own = (float(array[place]) for array in (values, errors, lower, upper))
-            rows.append(Estimate(parameter.name, truth, *own))
-    return rows
+    named = renamed(parameters, permutation)
+    chosen = [(p, combination) for p, combination in named if is_wanted(p, wanted, covariates)]
+    truths = [
+        float("nan") if data.truth is None else data.truth.value(p, covariates, concomitants)
+        for p, _ in chosen
+    ]
+    values = _values(fit, parameters, chosen)
+    return [
+        Estimate(p.name, truth, *map(float, own))
+        for (p, _), truth, *own in zip(chosen, truths, *values, strict=True)
+    ]
 
 
 def is_wanted(parameter: Parameter, wanted: Sequence[str], covariates: Sequence[str]) -> bool:
@@ -68,19 +69,29 @@ def is_wanted(parameter: Parameter, wanted: Sequence[str], covariates: Sequence[
 
 
 def _values(
-    fit: Fit, parameters: Sequence[Parameter]
+    fit: Fit, parameters: Sequence[Parameter], chosen: Sequence[tuple[Parameter, Combination]]
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Estimate, standard error and interval of every reported parameter, as the fit labels them."""
+    """Estimates, standard errors and intervals of the chosen, which are sums of the fit's."""
     if "posterior" in fit.tree.children:
-        draws = flatten(fit.aligned_posterior(), parameters).reshape(-1, len(parameters))
+        draws = _summed(flatten(fit.aligned_posterior(), parameters), chosen)
         return draws.mean(axis=0), draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
-    estimate = flatten(fit.tree["estimate"].to_dataset(), parameters)
+    estimate = _summed(flatten(fit.tree["estimate"].to_dataset(), parameters), chosen)[0]
     if "bootstrap" in fit.tree.children:
-        draws = flatten(fit.tree["bootstrap"].to_dataset(), parameters)
-        draws = draws.reshape(-1, len(parameters))
+        draws = _summed(flatten(fit.tree["bootstrap"].to_dataset(), parameters), chosen)
         return estimate, draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
-    errors = flatten(fit.tree["standard_errors"].to_dataset(), parameters)
-    return estimate, errors, *wald_interval(parameters, estimate, errors)
+    covariance = fit.tree["standard_errors"]["parameter_covariance"].to_numpy()
+    variance = [
+        sum(a * b * covariance[i, j] for i, a in combination for j, b in combination)
+        for _, combination in chosen
+    ]
+    errors = np.sqrt(np.asarray(variance, dtype=np.float64))
+    return estimate, errors, *wald_interval([p for p, _ in chosen], estimate, errors)
+
+
+def _summed(values: FloatArray, chosen: Sequence[tuple[Parameter, Combination]]) -> FloatArray:
+    """(S, Q) from the fit's (..., P), every sample a row."""
+    rows = values.reshape(-1, values.shape[-1])
+    return np.stack([sum(a * rows[:, i] for i, a in c) for _, c in chosen], axis=1)
 
 
 def criteria(fit: Fit, data: DataSet) -> dict[str, float]:

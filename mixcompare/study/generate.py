@@ -16,13 +16,17 @@ from mixcompare.backends import fit
 from mixcompare.design import required_columns
 from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray, IntArray, Missing, Panel, build_panel, design_source
+from mixcompare.simulate import draw_classes
 from mixcompare.spec import MixtureSpec
 from mixcompare.study.calibration import draw_from_prior
-from mixcompare.study.covariates import CELL, TIME, generate_design, lose_rows, resample_units
+from mixcompare.study.covariates import generate_design, lose_rows, resample_units
+from mixcompare.study.given import stated_truth
 from mixcompare.study.load import Scenario
+from mixcompare.study.noise import cell_effects, draw_noise, spread
 from mixcompare.study.schema import SimulateTable
-from mixcompare.study.truth import Truth
+from mixcompare.study.truth import Truth, class_probabilities
 from mixcompare.suggest import did_you_mean
+from mixcompare.unit_data import unit_columns
 
 _REFERENCE_STARTS = 50
 
@@ -122,13 +126,13 @@ def _simulate(
             whole, _ = resample_units(whole, spec, table.units, rng)
     with_outcomes = _with_placeholders(whole, spec, table)
     keep = lose_rows(whole, unit, table.missing_rows, rng)
-    noise = _noise(table, whole, spec, _n_outcomes(spec), rng)[keep]
+    noise = draw_noise(table, whole, spec, _n_outcomes(spec), rng)[keep]
     frame = with_outcomes[keep].reset_index(drop=True)
     panel = build_panel(spec, frame)
     truth = _truth(scenario, table, read, panel, rng)
-    classes = rng.choice(len(truth.weights), size=panel.n_units, p=truth.weights)
+    classes = draw_classes(panel, truth.weights, truth.membership, rng)
     outcomes = _outcomes(table, panel, truth, classes, noise, frame)
-    effects = _cell_effects(table, frame, rng)
+    effects = cell_effects(table, frame, rng)
     hard = np.eye(len(truth.weights))[classes]
     own = {design_source(spec): replace(panel, outcomes=(outcomes + effects)[panel.row])}
     drawn = table.truth == "prior"
@@ -143,10 +147,18 @@ def _truth(
     rng: np.random.Generator,
 ) -> Truth:
     if table.truth == "fit":
-        return _reference(scenario, read)[0]
+        return _averaged(_reference(scenario, read)[0], panel)
     if table.truth == "prior":
         return draw_from_prior(_mechanism_spec(scenario, table), panel, rng)
-    return _given(table, panel)
+    return stated_truth(table, panel)
+
+
+def _averaged(truth: Truth, panel: Panel) -> Truth:
+    """With the weights that its log-odds have in these units."""
+    if truth.membership is None or panel.concomitants is None:
+        return truth
+    probabilities = class_probabilities(truth.membership, panel.concomitants)
+    return replace(truth, weights=probabilities.mean(axis=0))
 
 
 def _mechanism_spec(scenario: Scenario, table: SimulateTable) -> MixtureSpec:
@@ -169,8 +181,9 @@ def _with_placeholders(
     frame: pd.DataFrame, spec: MixtureSpec, table: SimulateTable
 ) -> pd.DataFrame:
     """Ones where the formula reads outcomes, which are simulated on the formula's scale."""
-    absent = [name for name in _required(spec) if name not in frame.columns]
-    right = spec.formula.split("~", maxsplit=1)[-1]
+    wanted = [*_required(spec), *unit_columns(spec)]
+    absent = [name for name in wanted if name not in frame.columns]
+    right = f"{spec.formula.split('~', maxsplit=1)[-1]} {spec.membership or ''}"
     unknown = [n for n in absent if re.search(rf"(?<![\w.]){re.escape(n)}(?!\w)", right)]
     if unknown and table.design == "generated":
         hint = did_you_mean(unknown[0], frame.columns)
@@ -189,98 +202,6 @@ def _complete(frame: pd.DataFrame, spec: MixtureSpec, missing: Missing) -> pd.Da
     return frame.iloc[rows].reset_index(drop=True)
 
 
-def _given(table: SimulateTable, panel: Panel) -> Truth:
-    assert table.weights is not None
-    weights = np.asarray(table.weights, dtype=np.float64)
-    k, p, m = len(weights), len(panel.covariate_names), len(panel.outcome_names)
-    unknown = [name for name in table.coefficients if name not in panel.covariate_names]
-    absent = [name for name in panel.covariate_names if name not in table.coefficients]
-    if unknown or absent:
-        raise DataError(
-            f"[simulate.coefficients] must have {', '.join(panel.covariate_names)}, the columns of "
-            f"the mechanism's design; it has {', '.join(table.coefficients) or 'none'}."
-        )
-    coefficients = np.empty((k, p, m))
-    for i, name in enumerate(panel.covariate_names):
-        coefficients[:, i] = _shaped(f"coefficients {name!r}", table.coefficients[name], (k, m))
-    centre = np.einsum("k,kpm->pm", weights, coefficients)
-    coefficients = centre + table.separation * (coefficients - centre)
-    covariance = _covariance(table.covariance, k, m)
-    return Truth(weights, coefficients, covariance, panel.covariate_names, panel.outcome_names)
-
-
-def _shaped(what: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
-    if shape[-1] == 1 and array.shape == shape[:-1]:
-        array = array[..., None]
-    if array.shape != shape:
-        raise DataError(
-            f"[simulate] {what} must have shape {shape} (classes, outcomes), not {array.shape}."
-        )
-    return array
-
-
-def _covariance(given: Any, k: int, m: int) -> FloatArray:
-    values = np.asarray(given, dtype=np.float64)
-    allowed: dict[tuple[int, ...], Callable[[], FloatArray]] = {
-        (): lambda: np.broadcast_to(np.eye(m) * values, (k, m, m)),
-        (k,): lambda: values[:, None, None] * np.eye(m),
-        (m, m): lambda: np.broadcast_to(values, (k, m, m)),
-        (k, m, m): lambda: values,
-    }
-    if values.shape not in allowed:
-        raise DataError(
-            f"[simulate] covariance must be a variance, {k} variances, a {m} x {m} matrix or {k} "
-            f"of them, not an array of shape {values.shape}."
-        )
-    found = np.array(allowed[values.shape]())
-    if not np.all(np.linalg.eigvalsh(found) > 0):
-        raise DataError(f"[simulate] covariance must be positive definite, not {given!r}.")
-    return found
-
-
-def _noise(
-    table: SimulateTable,
-    frame: pd.DataFrame,
-    spec: MixtureSpec,
-    m: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """(N, m) errors of mean 0 and variance 1, before the classes' covariance."""
-    n = len(frame)
-    noise = rng.normal(size=(n, m))
-    if table.errors == "t":
-        df = table.degrees_of_freedom
-        noise *= np.sqrt((df - 2) / rng.chisquare(df, size=n))[:, None]
-    if table.autocorrelation and spec.unit is not None:
-        noise = _autoregressive(noise, frame, spec, table.autocorrelation)
-    return noise
-
-
-def _place_in_series(frame: pd.DataFrame, spec: MixtureSpec) -> IntArray:
-    """(N,) the row's number, from 0, in its cell or unit; rows are in the order of time."""
-    if TIME in frame.columns and CELL in frame.columns:
-        return frame[TIME].to_numpy(dtype=np.intp)
-    if spec.unit is None:
-        return np.zeros(len(frame), dtype=np.intp)
-    return np.asarray(frame.groupby(spec.unit, sort=False).cumcount(), dtype=np.intp)
-
-
-def _autoregressive(
-    noise: FloatArray, frame: pd.DataFrame, spec: MixtureSpec, rho: float
-) -> FloatArray:
-    """AR(1) by series, stationary from its first row, with the variance of `noise`."""
-    place = _place_in_series(frame, spec)
-    order = np.argsort(frame[CELL if CELL in frame.columns else spec.unit], kind="stable")
-    result, place = noise[order], place[order]
-    for step in range(1, int(place.max()) + 1):
-        rows = np.flatnonzero(place == step)
-        result[rows] = rho * result[rows - 1] + np.sqrt(1 - rho**2) * result[rows]
-    back = np.empty_like(result)
-    back[order] = result
-    return back
-
-
 def _outcomes(
     table: SimulateTable,
     panel: Panel,
@@ -294,47 +215,13 @@ def _outcomes(
     by_row[panel.row] = classes[panel.unit]
     covariates = np.empty_like(panel.covariates)
     covariates[panel.row] = panel.covariates
-    scaled = noise * _scale(table, frame)[:, None]
+    scaled = noise * spread(table, frame)[:, None]
     outcomes = np.empty((len(frame), truth.covariance.shape[-1]))
     for k in range(len(truth.weights)):
         own = by_row == k
         root = np.linalg.cholesky(truth.covariance[k])
         outcomes[own] = covariates[own] @ truth.coefficients[k] + scaled[own] @ root.T
     return outcomes
-
-
-def _scale(table: SimulateTable, frame: pd.DataFrame) -> FloatArray:
-    if table.heteroscedastic is None:
-        return np.ones(len(frame))
-    z = _column(frame, table.heteroscedastic.covariate, "heteroscedastic")
-    factor = np.exp(table.heteroscedastic.strength * (z - z.mean()) / z.std())
-    return np.asarray(factor / np.sqrt(np.mean(factor**2)))
-
-
-def _cell_effects(
-    table: SimulateTable, frame: pd.DataFrame, rng: np.random.Generator
-) -> FloatArray:
-    """(N, 1) effects of the cells."""
-    wanted = table.cell_effect
-    if wanted is None:
-        return np.zeros((len(frame), 1))
-    if CELL not in frame.columns:
-        raise DataError("[simulate.cell_effect] needs design = 'generated', which has cells.")
-    cell = frame[CELL].to_numpy()
-    effect = wanted.sd * rng.normal(size=cell.max() + 1)[cell]
-    if wanted.covariate is not None:
-        values = pd.Series(_column(frame, wanted.covariate, "cell_effect"))
-        effect += wanted.slope * values.groupby(cell).transform("mean").to_numpy()
-    return np.asarray(effect[:, None])
-
-
-def _column(frame: pd.DataFrame, name: str, table: str) -> FloatArray:
-    if name not in frame.columns:
-        raise DataError(
-            f"[simulate.{table}] covariate = {name!r}{did_you_mean(name, frame.columns)}: there "
-            f"are {', '.join(map(str, frame.columns))}."
-        )
-    return frame[name].to_numpy(dtype=np.float64)
 
 
 def _reference(scenario: Scenario, read: Callable[[], pd.DataFrame]) -> tuple[Truth, FloatArray]:
@@ -350,11 +237,14 @@ def _reference_fit(
     fitted = fit(
         spec, read(), backend="em", starts=_REFERENCE_STARTS, missing=missing, progress=False
     )
+    named = fitted.concomitant_names
     truth = Truth(
         fitted.weights.to_numpy(),
         fitted.coefficients.to_numpy(),
         fitted.covariance.to_numpy(),
         fitted.covariate_names,
         fitted.outcome_names,
+        fitted.tree["estimate"]["membership_coefficients"].to_numpy() if named else None,
+        named,
     )
     return truth, fitted.responsibilities.to_numpy()

@@ -90,8 +90,9 @@ def build_method(backend: str, further: Mapping[str, Any], **settings: Any) -> M
     """Sort a method's further keys into options and changes of the model."""
     changes = {key: value for key, value in further.items() if key in SPEC_KEYS}
     options = {key: value for key, value in further.items() if key not in SPEC_KEYS}
-    if changes.get("absorb") is False:
-        changes["absorb"] = None  # TOML has no word for nothing
+    for key in ("absorb", "membership"):
+        if changes.get(key) is False:
+            changes[key] = None  # TOML has no word for nothing
     return Method(backend, options, changes, **settings)
 
 

@@ -159,6 +159,10 @@ class SimulateTable(_Table):
         The truth. Coefficients by name of the design column, a value per class (a list per
         class for several outcomes); covariance: a variance, a variance per class, a matrix,
         or a matrix per class.
+    membership
+        In place of weights, where the model has membership covariates: by name of the
+        membership's design column, log-odds per class. Only their differences between classes
+        count; estimands are against the first.
     separation
         Factor on the classes' coefficients' deviations from their weighted mean.
     formula
@@ -183,6 +187,7 @@ class SimulateTable(_Table):
     weights: Weights | None = None
     coefficients: dict[str, list[Any]] = {}
     covariance: Any = None
+    membership: dict[str, list[float]] = {}
     separation: Annotated[float, Field(ge=0)] = 1.0
     covariates: dict[str, CovariateTable] = {}
     formula: str | None = None
@@ -199,16 +204,20 @@ class SimulateTable(_Table):
     def _complete(self) -> SimulateTable:
         if self.design == "generated" and self.units is None:
             raise ValueError("units is missing: say how many, or take the design from [data]")
-        stated = [self.weights is not None, bool(self.coefficients), self.covariance is not None]
+        if self.weights is not None and self.membership:
+            raise ValueError("weights and membership exclude each other: both give classes")
+        shares = self.weights is not None or bool(self.membership)
+        stated = [shares, bool(self.coefficients), self.covariance is not None]
+        own = "weights or membership, coefficients and covariance"
         if self.truth == "fit" and (any(stated) or self.design == "generated"):
             raise ValueError(
-                "truth = 'fit' takes weights, coefficients and covariance from a fit to [data]: "
-                "leave them out, and set design to 'given' or 'resampled'"
+                f"truth = 'fit' takes {own} from a fit to [data]: leave them out, and set design "
+                "to 'given' or 'resampled'"
             )
         if self.truth == "prior" and any(stated):
-            raise ValueError("truth = 'prior' draws weights, coefficients and covariance itself")
+            raise ValueError(f"truth = 'prior' draws {own} itself")
         if self.truth == "given" and not all(stated):
-            raise ValueError("needs weights, coefficients and covariance, the true parameters")
+            raise ValueError(f"needs {own}, the true parameters")
         return self
 
 

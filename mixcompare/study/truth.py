@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from mixcompare import labels
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.parameters import Parameter
+from mixcompare.raw_columns import INTERCEPT
+
+# A number of the truth's numbering from the fit's: places in the fit's list, and factors.
+type Combination = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,9 +25,15 @@ class Truth:
     Attributes
     ----------
     weights, coefficients, covariance
-        (K,), (K, p, m) and (K, m, m).
+        (K,), (K, p, m) and (K, m, m). Beside membership covariates the weights are the units'
+        average class probabilities.
     covariate_names, outcome_names
         Of the mechanism's design.
+    membership
+        (K, c) log-odds against the first class by unit covariate; None where membership depends
+        on none.
+    concomitant_names
+        Of the unit covariates.
     """
 
     weights: FloatArray
@@ -29,8 +41,12 @@ class Truth:
     covariance: FloatArray
     covariate_names: tuple[str, ...]
     outcome_names: tuple[str, ...]
+    membership: FloatArray | None = None
+    concomitant_names: tuple[str, ...] = ()
 
-    def value(self, parameter: Parameter, covariates: Sequence[str]) -> float:
+    def value(
+        self, parameter: Parameter, covariates: Sequence[str], concomitants: Sequence[str] = ()
+    ) -> float:
         """True value of a fit's parameter; NaN where the truth has no such number.
 
         Parameters
@@ -40,9 +56,14 @@ class Truth:
         covariates
             Names of the fit's design columns. One that the mechanism does not have has
             coefficients of zero.
+        concomitants
+            Names of the fit's unit covariates, likewise.
         """
         if parameter.variable == "weights":
             return float(self.weights[parameter.position])
+        if parameter.variable == "membership_coefficients":
+            k, i = parameter.position
+            return self._log_odds(k, concomitants[i])
         if parameter.variable == "coefficients":
             _, i, _ = parameter.position
             if covariates[i] not in self.covariate_names:
@@ -53,6 +74,19 @@ class Truth:
             values = [self.covariance[position] for position in parameter.positions]
         same = np.allclose(values, values[0], rtol=1e-12, atol=0)
         return float(values[0]) if same else float("nan")
+
+    def _log_odds(self, k: int, concomitant: str) -> float:
+        if self.membership is None:
+            constant = concomitant == INTERCEPT
+            return float(np.log(self.weights[k] / self.weights[0])) if constant else 0.0
+        if concomitant not in self.concomitant_names:
+            return 0.0
+        return float(self.membership[k, self.concomitant_names.index(concomitant)])
+
+
+def class_probabilities(membership: FloatArray, concomitants: FloatArray) -> FloatArray:
+    """(G, K) probabilities of the classes from (K, c) log-odds and (G, c) unit covariates."""
+    return np.asarray(softmax(concomitants @ membership.T, axis=1))
 
 
 def match_components(responsibilities: FloatArray, reference: FloatArray) -> IntArray | None:
@@ -74,10 +108,13 @@ def match_components(responsibilities: FloatArray, reference: FloatArray) -> Int
     return labels.align_to_reference(responsibilities, reference)
 
 
-def renamed(parameters: Sequence[Parameter], permutation: IntArray) -> list[tuple[Parameter, int]]:
-    """The truth's parameters, each with the place of its estimate in the fit's list.
+def renamed(
+    parameters: Sequence[Parameter], permutation: IntArray
+) -> list[tuple[Parameter, Combination]]:
+    """The truth's parameters, each with the sum of the fit's that estimates it.
 
-    Log-odds of membership are left out: they change with the class that they are against.
+    For most that is one of the fit's list. Log-odds of membership are against the class that is
+    first: where the fit has another class there, they are differences of its own.
 
     Parameters
     ----------
@@ -87,11 +124,18 @@ def renamed(parameters: Sequence[Parameter], permutation: IntArray) -> list[tupl
         From `match_components`.
     """
     place = {(p.variable, p.positions): i for i, p in enumerate(parameters)}
-    return [
-        (p, place[(p.variable, _moved(p, permutation))])
-        for p in parameters
-        if p.variable != "membership_coefficients"
-    ]
+    return [(p, _combination(p, permutation, place)) for p in parameters]
+
+
+def _combination(
+    parameter: Parameter, permutation: IntArray, place: Mapping[Any, int]
+) -> Combination:
+    moved = _moved(parameter, permutation)
+    if parameter.variable != "membership_coefficients":
+        return ((place[parameter.variable, moved], 1.0),)
+    [(own, i)] = moved
+    signed = ((own, 1.0), (int(permutation[0]), -1.0))
+    return tuple((place[parameter.variable, ((k, i),)], sign) for k, sign in signed if k > 0)
 
 
 def _moved(parameter: Parameter, permutation: IntArray) -> tuple[tuple[int, ...], ...]:

@@ -100,8 +100,10 @@ def _population(table: SimulateTable) -> list[str]:
     separated = ""
     if table.separation != 1:
         separated = f", deviations from their mean times {table.separation:g}"
+    odds = ", ".join(f"{name} {values}" for name, values in table.membership.items())
+    shares = f"log-odds of membership {odds}" if odds else f"weights {table.weights}"
     return [
-        f"True parameters by class: weights {table.weights}; coefficients {coefficients}"
+        f"True parameters by class: {shares}; coefficients {coefficients}"
         f"{separated}; covariance {table.covariance}.{formula}"
     ]
 

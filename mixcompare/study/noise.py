@@ -1,0 +1,88 @@
+"""What a mechanism adds to the classes' regressions: errors, their spread, effects of cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.errors import DataError
+from mixcompare.panel import FloatArray, IntArray
+from mixcompare.spec import MixtureSpec
+from mixcompare.study.covariates import CELL, TIME
+from mixcompare.study.schema import SimulateTable
+from mixcompare.suggest import did_you_mean
+
+
+def draw_noise(
+    table: SimulateTable,
+    frame: pd.DataFrame,
+    spec: MixtureSpec,
+    m: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """(N, m) errors of mean 0 and variance 1, before the classes' covariance."""
+    n = len(frame)
+    noise = rng.normal(size=(n, m))
+    if table.errors == "t":
+        df = table.degrees_of_freedom
+        noise *= np.sqrt((df - 2) / rng.chisquare(df, size=n))[:, None]
+    if table.autocorrelation and spec.unit is not None:
+        noise = _autoregressive(noise, frame, spec, table.autocorrelation)
+    return noise
+
+
+def _place_in_series(frame: pd.DataFrame, spec: MixtureSpec) -> IntArray:
+    """(N,) the row's number, from 0, in its cell or unit; rows are in the order of time."""
+    if TIME in frame.columns and CELL in frame.columns:
+        return frame[TIME].to_numpy(dtype=np.intp)
+    if spec.unit is None:
+        return np.zeros(len(frame), dtype=np.intp)
+    return np.asarray(frame.groupby(spec.unit, sort=False).cumcount(), dtype=np.intp)
+
+
+def _autoregressive(
+    noise: FloatArray, frame: pd.DataFrame, spec: MixtureSpec, rho: float
+) -> FloatArray:
+    """AR(1) by series, stationary from its first row, with the variance of `noise`."""
+    place = _place_in_series(frame, spec)
+    order = np.argsort(frame[CELL if CELL in frame.columns else spec.unit], kind="stable")
+    result, place = noise[order], place[order]
+    for step in range(1, int(place.max()) + 1):
+        rows = np.flatnonzero(place == step)
+        result[rows] = rho * result[rows - 1] + np.sqrt(1 - rho**2) * result[rows]
+    back = np.empty_like(result)
+    back[order] = result
+    return back
+
+
+def spread(table: SimulateTable, frame: pd.DataFrame) -> FloatArray:
+    """(N,) factors of the errors, whose mean square is 1."""
+    if table.heteroscedastic is None:
+        return np.ones(len(frame))
+    z = _column(frame, table.heteroscedastic.covariate, "heteroscedastic")
+    factor = np.exp(table.heteroscedastic.strength * (z - z.mean()) / z.std())
+    return np.asarray(factor / np.sqrt(np.mean(factor**2)))
+
+
+def cell_effects(table: SimulateTable, frame: pd.DataFrame, rng: np.random.Generator) -> FloatArray:
+    """(N, 1) effects of the cells."""
+    wanted = table.cell_effect
+    if wanted is None:
+        return np.zeros((len(frame), 1))
+    if CELL not in frame.columns:
+        raise DataError("[simulate.cell_effect] needs design = 'generated', which has cells.")
+    cell = frame[CELL].to_numpy()
+    effect = wanted.sd * rng.normal(size=cell.max() + 1)[cell]
+    if wanted.covariate is not None:
+        values = pd.Series(_column(frame, wanted.covariate, "cell_effect"))
+        effect += wanted.slope * values.groupby(cell).transform("mean").to_numpy()
+    return np.asarray(effect[:, None])
+
+
+def _column(frame: pd.DataFrame, name: str, table: str) -> FloatArray:
+    if name not in frame.columns:
+        raise DataError(
+            f"[simulate.{table}] covariate = {name!r}{did_you_mean(name, frame.columns)}: there "
+            f"are {', '.join(map(str, frame.columns))}."
+        )
+    return frame[name].to_numpy(dtype=np.float64)
