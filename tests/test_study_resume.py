@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from mixcompare import OptionError
+from mixcompare.study import signature
 from mixcompare.study.limits import THREAD_VARIABLES
 from mixcompare.study.load import build_study
 from mixcompare.study.run import run_study
 from mixcompare.study.store import only_runner, open_store
 from tests.killed_runs import finished
 from tests.study_cases import content, results, toml
+from tests.test_architecture import MODULES, reached
 
 REPOSITORY = Path(__file__).parent.parent
 TABLES = content(run__replicates=30, grid__crossed={"simulate.separation": [0.6, 0.8, 1.0]})
@@ -150,6 +152,31 @@ def test_changed_data_and_versions_are_refused(
     tiny_csv.write_text(tiny_csv.read_text().replace(",0,", ",7,", 1) + "25,0.1,0.2\n")
     with pytest.raises(OptionError, match="changed since are the data"):
         run_study(build_study(tables), tmp_path / "out", report=False)
+
+
+def test_changed_source_is_refused_and_its_files_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = build_study(content())
+    run_study(study, tmp_path, report=False)
+    changed = {**signature.sources(), "panel.py": "another", "backends/em/new.py": "new"}
+    monkeypatch.setattr(signature, "sources", lambda: changed)
+    files = r"backends/em/new\.py, panel\.py"
+    with pytest.raises(OptionError, match=rf"are mixcompare's source \({files}\)\. .*--keep"):
+        run_study(study, tmp_path, report=False)
+    run_study(study, tmp_path, report=False, on_change="keep")
+    run_study(study, tmp_path, report=False)
+
+
+def test_every_source_that_a_fit_reaches_counts() -> None:
+    backends = [name for name in MODULES if name.startswith("backends.")]
+    needed = {"study.task", *backends}.union(*map(reached, ["study.task", *backends]))
+    package = REPOSITORY / "mixcompare"
+    files = {MODULES[name].relative_to(package).as_posix() for name in needed}
+    # They word errors and say where a report comes from.
+    harmless = {"study/explain.py", "reproduction/origin.py"}
+    assert files - harmless <= set(signature.sources())
+    assert not any(name.startswith(("report/", "cli")) for name in signature.sources())
 
 
 def test_two_runs_of_one_study_are_refused(tmp_path: Path) -> None:

@@ -5,16 +5,46 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
 
 from mixcompare.errors import OptionError
 from mixcompare.fit import versions
 from mixcompare.study.load import Study, fingerprint
 from mixcompare.study.store import Store
 
+_VERSIONS: Final = "versions"
+_SOURCES: Final = "mixcompare's source"
+# Of files or versions in a message.
+_LISTED: Final = 5
+_PACKAGE: Final = Path(__file__).parent.parent
+# What looks at finished fits, or moves tasks about, does not change their numbers.
+_APART: Final = frozenset(
+    """
+    auditing checking cli.py comparison performance.py prediction report reproduction selection
+    study/command.py study/explain.py study/export.py study/figures.py study/findings.py
+    study/measures.py study/page.py study/plan.py study/plots_calibration.py
+    study/plots_performance.py study/plots_replicates.py study/pools.py study/progress.py
+    study/run.py study/runner.py study/show.py study/signature.py study/store.py study/tables.py
+    study/words.py
+    """.split()  # noqa: SIM905
+)
+
+
+@cache
+def sources() -> dict[str, str]:
+    """SHA-256 of each of this package's files that a fit's numbers may depend on."""
+    files = {path.relative_to(_PACKAGE).as_posix(): path for path in _PACKAGE.rglob("*.py")}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in sorted(files.items())
+        if not {name, name.split("/", maxsplit=1)[0]} & _APART
+    }
+
 
 def signature(study: Study, seed: int, options: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """SHA-256 by part: each method, each scenario's mechanism, data, seed, estimands, versions.
+    """SHA-256 by part: methods, scenarios' mechanisms, data, seed, estimands, versions, sources.
 
     Number of replicates, workers, time limit and report are not among them: changing those
     leaves the tasks that are finished as they are.
@@ -38,7 +68,8 @@ def signature(study: Study, seed: int, options: Mapping[str, Mapping[str, Any]])
         }
     if study.tables.data is not None:
         parts["the data"] = fingerprint(study.read_data())
-    parts["versions"] = versions()
+    parts[_VERSIONS] = versions()
+    parts[_SOURCES] = sources()
     return {name: _hash(part) for name, part in parts.items()}
 
 
@@ -66,21 +97,36 @@ def check_unchanged(store: Store, current: Mapping[str, str], *, keep: bool) -> 
     stored: dict[str, str] = json.loads(store.get("signature") or "{}")
     changed = [name for name, value in current.items() if stored.get(name, value) != value]
     if changed and not keep:
-        made = f" ({_version_changes(store)})" if "versions" in changed else ""
+        named = ", ".join(f"{name}{_details(store, name)}" for name in changed)
         raise OptionError(
-            f"{store.path} holds results of another study: changed since are "
-            f"{', '.join(changed)}{made}. Keep the finished tasks and run the rest as it is now "
-            "with --keep, forget them with --discard, or choose another --output."
+            f"{store.path} holds results of another study: changed since are {named}. Keep the "
+            "finished tasks and run the rest as it is now with --keep, forget them with "
+            "--discard, or choose another --output."
         )
     store.set("signature", json.dumps({**stored, **current}))
     store.set("versions", json.dumps(versions()))
+    store.set("sources", json.dumps(sources()))
 
 
-def _version_changes(store: Store) -> str:
-    before: dict[str, str] = json.loads(store.get("versions") or "{}")
-    now = versions()
-    return ", ".join(
-        f"{name} {before.get(name, 'none')} -> {now.get(name, 'none')}"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
-    )
+def _details(store: Store, part: str) -> str:
+    """Which versions and which files have changed, in brackets; nothing for other parts."""
+    if part == _VERSIONS:
+        before, now = _differing(store, "versions", versions())
+        changes = [
+            f"{n} {before.get(n, 'none')} -> {now.get(n, 'none')}" for n in {**before, **now}
+        ]
+    elif part == _SOURCES:
+        before, now = _differing(store, "sources", sources())
+        changes = list({**before, **now})
+    else:
+        return ""
+    more = f" and {len(changes) - _LISTED} more" if len(changes) > _LISTED else ""
+    return f" ({', '.join(sorted(changes)[:_LISTED])}{more})"
+
+
+def _differing(
+    store: Store, key: str, now: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What differs of an entry of the store and of what there is now."""
+    before: dict[str, str] = json.loads(store.get(key) or "{}")
+    return dict(before.items() - now.items()), dict(now.items() - before.items())
