@@ -1,84 +1,29 @@
 """Tasks on workers: the same numbers anywhere, and no failure that ends a study."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from mixcompare.backends import BACKENDS
 from mixcompare.study import limits
 from mixcompare.study.limits import FitTimeoutError, time_limit
 from mixcompare.study.load import build_study
-from mixcompare.study.pools import DaskPool, Here, LocalPool
+from mixcompare.study.pools import Here, LocalPool
 from mixcompare.study.run import run_study
 from mixcompare.study.seeds import data_stream, fit_seed
-from mixcompare.study.store import open_store
+from tests import faulty_fits
+from tests.faulty_fits import faulty_tables, outcomes
 from tests.study_cases import content, results
-
-# What a stuck or deadly fit looks like, as a backend that a spawned worker can import.
-FAULTY = '''\
-"""Fits that go wrong in the way that the study's option says."""
-
-import ctypes, os, signal, time
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Options:
-    fault: str = "none"
-    progress: object = None
-
-
-def run(spec, prepared, options, seed):
-    if options.fault == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if options.fault == "sleep":
-        time.sleep(600)
-    if options.fault == "deaf":
-        # A C function that holds the interpreter's lock and never returns to Python.
-        ctypes.PyDLL(None).sleep(600)
-    raise RuntimeError("a fault of its own")
-'''
 
 
 @pytest.fixture
-def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name of a backend whose fits go wrong, known to this process and its workers."""
-    (tmp_path / "faulty_backend.py").write_text(FAULTY)
-    # Imported before anything else in every process whose path has it.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import mixcompare.backends as b\nb.BACKENDS['faulty'] = 'faulty_backend'\n"
-    )
-    monkeypatch.setitem(BACKENDS, "faulty", "faulty_backend")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")]), *sys.path]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    return "faulty"
-
-
-def outcomes(store: Path) -> dict[tuple[str, int], tuple[str, str]]:
-    with open_store(store, create=False) as opened:
-        frame = opened.frame("tasks")
-    return {
-        (t.method, t.replicate): (t.outcome, t.message)  # type: ignore[misc]
-        for t in frame.itertuples()
-    }
-
-
-def faulty_tables(backend: str, fault: str, **changes: Any) -> dict[str, Any]:
-    tables = content(methods__bad={"backend": backend, "fault": fault, "replicates": 1}, **changes)
-    del tables["grid"], tables["methods"]["five"]
-    return tables
+def faulty(tmp_path: Path) -> Iterator[None]:
+    with faulty_fits.known(tmp_path):
+        yield
 
 
 def test_streams_depend_on_names_and_not_on_order() -> None:
@@ -116,15 +61,15 @@ def test_methods_see_the_same_data(tmp_path: Path) -> None:
         assert values[(scenario, replicate, method)] == pytest.approx(other, rel=1e-9)
 
 
-def test_error_is_a_row_with_its_message(tmp_path: Path, faulty: str) -> None:
-    run_study(build_study(faulty_tables(faulty, "none")), tmp_path / "out", report=False)
+def test_error_is_a_row_with_its_message(tmp_path: Path, faulty: None) -> None:
+    run_study(build_study(faulty_tables("none")), tmp_path / "out", report=False)
     found = outcomes(tmp_path / "out" / "study.sqlite")
     assert found[("bad", 0)] == ("error", "RuntimeError: a fault of its own")
     assert found[("one", 2)][0] == "converged"
 
 
-def test_dead_worker_is_found_out_and_the_others_go_on(tmp_path: Path, faulty: str) -> None:
-    study = build_study(faulty_tables(faulty, "die"))
+def test_dead_worker_is_found_out_and_the_others_go_on(tmp_path: Path, faulty: None) -> None:
+    study = build_study(faulty_tables("die"))
     run_study(study, tmp_path / "out", workers=2, report=False)
     found = outcomes(tmp_path / "out" / "study.sqlite")
     assert found[("bad", 0)][0] == "worker died"
@@ -132,9 +77,9 @@ def test_dead_worker_is_found_out_and_the_others_go_on(tmp_path: Path, faulty: s
 
 
 @pytest.mark.parametrize("fault", ["sleep", pytest.param("deaf", marks=pytest.mark.slow)])
-def test_stuck_fit_is_ended(tmp_path: Path, faulty: str, fault: str) -> None:
+def test_stuck_fit_is_ended(tmp_path: Path, faulty: None, fault: str) -> None:
     # Long enough for a first fit on a busy machine.
-    study = build_study(faulty_tables(faulty, fault, run__seconds_per_fit=8.0))
+    study = build_study(faulty_tables(fault, run__seconds_per_fit=8.0))
     began = time.monotonic()
     run_study(study, tmp_path / "out", workers=1, report=False)
     assert time.monotonic() - began < 120
@@ -149,6 +94,27 @@ def test_time_limit_interrupts_and_then_leaves_no_alarm() -> None:
     with time_limit(0.05, expendable=True):
         pass
     time.sleep(0.1)
+
+
+def test_time_limit_interrupts_other_threads_too() -> None:
+    def endless() -> str:
+        try:
+            with time_limit(0.05, expendable=False):
+                while True:
+                    time.sleep(0.001)
+        except FitTimeoutError:
+            return "interrupted"
+
+    def short() -> str:
+        with time_limit(0.02, expendable=False):
+            pass
+        for _ in range(50):
+            time.sleep(0.001)
+        return "left alone"
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(endless).result(10) == "interrupted"
+        assert pool.submit(short).result(10) == "left alone"
 
 
 def test_workers_have_one_thread(tmp_path: Path) -> None:
@@ -181,60 +147,3 @@ def test_study_without_workers_stays_in_this_process(
 
 def _refuse(size: int) -> None:
     raise AssertionError(f"a pool of {size} was asked for")
-
-
-class KillingPool(DaskPool):
-    """A cluster that loses a worker when a certain batch is handed to it."""
-
-    def __init__(self, address: str, at: int) -> None:
-        super().__init__(address, workers=2)
-        self.at, self.submitted = at, 0
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        self.submitted += 1
-        if self.submitted == self.at:
-            os.kill(next(iter(self._client.run(os.getpid).values())), signal.SIGKILL)
-        return super().submit(function, *arguments)
-
-
-@contextmanager
-def dask_cluster(folder: Path, workers: int) -> Iterator[str]:
-    """Address of a Dask scheduler in a process of its own, with worker processes."""
-    file = folder / "scheduler.json"
-    module = [sys.executable, "-m"]
-    started = [
-        [*module, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
-         "--no-dashboard", "--scheduler-file", str(file)],
-        *(
-            [*module, "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads",
-             "1", "--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(folder)]
-            for _ in range(workers)
-        ),
-    ]  # fmt: skip
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-    processes = [subprocess.Popen(started[0], **quiet)]
-    try:
-        deadline = time.monotonic() + 60
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        processes += [subprocess.Popen(command, **quiet) for command in started[1:]]
-        yield json.loads(file.read_text())["address"]
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-        for process in processes:
-            process.wait()
-
-
-def test_dask_cluster_that_loses_a_worker_gives_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
-    study = build_study(content(run__replicates=15))
-    run_study(study, tmp_path / "here", workers=0, report=False)
-    (tmp_path / "cluster").mkdir()
-    with dask_cluster(tmp_path / "cluster", 2) as address:
-        pool = KillingPool(address, 8)
-        run_study(study, tmp_path / "dask", pool=pool, report=False)
-        assert pool.submitted > 8
-    here, there = (results(tmp_path / name / "study.sqlite") for name in ("here", "dask"))
-    assert here == there
-    assert len(here["tasks"]) == 60

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Final
 
@@ -91,12 +92,14 @@ def time_limit(seconds: float | None, *, expendable: bool) -> Iterator[None]:
                 faulthandler.cancel_dump_traceback_later()
 
 
-@contextmanager
-def _interrupt_after(seconds: float) -> Iterator[None]:
+def _interrupt_after(seconds: float) -> AbstractContextManager[None]:
     in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or not hasattr(signal, "SIGALRM"):
-        yield
-        return
+    return _signal(seconds) if in_main and hasattr(signal, "SIGALRM") else _message(seconds)
+
+
+@contextmanager
+def _signal(seconds: float) -> Iterator[None]:
+    """Interrupt the main thread, also in what waits for the system."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise FitTimeoutError
@@ -108,3 +111,28 @@ def _interrupt_after(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _message(seconds: float) -> Iterator[None]:
+    """Interrupt a thread, such as a Dask worker's, when it next runs Python."""
+    thread = ctypes.c_ulong(threading.get_ident())
+    lock, over = threading.Lock(), threading.Event()
+
+    def interrupt() -> None:
+        with lock:
+            if not over.is_set():
+                raise_in(thread, ctypes.py_object(FitTimeoutError))
+
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            over.set()
+        timer.cancel()
+        # One that came too late to be raised inside must not be raised after.
+        raise_in(thread, None)
