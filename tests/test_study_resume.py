@@ -16,8 +16,9 @@ from mixcompare import OptionError
 from mixcompare.study import signature
 from mixcompare.study.limits import THREAD_VARIABLES
 from mixcompare.study.load import build_study
+from mixcompare.study.lock import only_runner
 from mixcompare.study.run import run_study
-from mixcompare.study.store import only_runner, open_store
+from mixcompare.study.store import open_store
 from tests.killed_runs import finished
 from tests.study_cases import content, results, toml
 from tests.test_architecture import MODULES, reached

@@ -20,6 +20,7 @@ from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec
 from mixcompare.staging import staged
 from mixcompare.study.load import Study, load_study
+from mixcompare.study.lock import only_runner
 from mixcompare.study.measures import count_table
 from mixcompare.study.methods import Method, allowed_options
 from mixcompare.study.plan import Plan, check_mechanisms, make_plan
@@ -27,7 +28,7 @@ from mixcompare.study.pools import Here, LocalPool, Pool
 from mixcompare.study.progress import progress_bar
 from mixcompare.study.runner import run_tasks
 from mixcompare.study.signature import check_unchanged, signature
-from mixcompare.study.store import FAILURES, Store, only_runner, open_store
+from mixcompare.study.store import FAILURES, Store, open_store
 from mixcompare.study.task import Job, Task, fit_file
 
 QUICK: Final[dict[str, dict[str, Any]]] = {

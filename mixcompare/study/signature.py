@@ -24,10 +24,10 @@ _APART: Final = frozenset(
     """
     auditing checking cli.py comparison performance.py prediction report reproduction selection
     study/command.py study/explain.py study/export.py study/figures.py study/findings.py
-    study/measures.py study/page.py study/plan.py study/plots_calibration.py
+    study/lock.py study/measures.py study/page.py study/plan.py study/plots_calibration.py
     study/plots_performance.py study/plots_replicates.py study/pools.py study/progress.py
-    study/run.py study/runner.py study/show.py study/signature.py study/store.py study/tables.py
-    study/words.py
+    study/run.py study/runner.py study/show.py study/signature.py study/store.py
+    study/store_tables.py study/tables.py study/words.py
     """.split()  # noqa: SIM905
 )
 

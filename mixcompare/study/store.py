@@ -1,17 +1,4 @@
-"""The store of a study: one SQLite file that a killed run leaves whole.
-
-Tables
-    ``study`` (key, value): schema version, name, text of the file, signature (what the results
-    depend on, by part).
-    ``scenarios`` (scenario, label, factors): factors as JSON.
-    ``versions`` (versions, content): versions of Python and packages, as JSON.
-    ``tasks`` (task, scenario, replicate, method, outcome, message, seconds, host, versions,
-    finished): one row per fit that is planned; `outcome` is NULL until it is finished, then the
-    fit's status, ``error``, ``timeout`` or ``worker died``; replicates count from 0.
-    ``estimates`` (task, estimand, truth, estimate, standard_error, lower, upper).
-    ``criteria`` (task, name, value) and ``diagnostics`` (task, name, value).
-NULL stands for a number that there is not (NaN). Rows of a task are written in one transaction.
-"""
+"""The store of a study: one SQLite file that a killed run leaves whole."""
 
 from __future__ import annotations
 
@@ -27,44 +14,16 @@ from typing import Any, Final
 import pandas as pd
 
 from mixcompare.errors import DataError, OptionError
+from mixcompare.study.store_tables import SCHEMA, SCHEMA_VERSION
 from mixcompare.study.task import Result, Task
 
-SCHEMA_VERSION: Final = "1"
 # Outcomes without a fit.
 FAILURES: Final = ("error", "timeout", "worker died")
 TABLES: Final = ("tasks", "estimates", "criteria", "diagnostics")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS study (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS scenarios (
-    scenario INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, factors TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS versions (
-    versions INTEGER PRIMARY KEY, content TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS tasks (
-    task INTEGER PRIMARY KEY,
-    scenario INTEGER NOT NULL REFERENCES scenarios,
-    replicate INTEGER NOT NULL,
-    method TEXT NOT NULL,
-    outcome TEXT, message TEXT, seconds REAL, host TEXT,
-    versions INTEGER REFERENCES versions,
-    finished TEXT,
-    UNIQUE (scenario, replicate, method));
-CREATE TABLE IF NOT EXISTS estimates (
-    task INTEGER NOT NULL REFERENCES tasks ON DELETE CASCADE,
-    estimand TEXT NOT NULL,
-    truth REAL, estimate REAL, standard_error REAL, lower REAL, upper REAL,
-    PRIMARY KEY (task, estimand)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS criteria (
-    task INTEGER NOT NULL REFERENCES tasks ON DELETE CASCADE,
-    name TEXT NOT NULL, value REAL, PRIMARY KEY (task, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS diagnostics (
-    task INTEGER NOT NULL REFERENCES tasks ON DELETE CASCADE,
-    name TEXT NOT NULL, value REAL, PRIMARY KEY (task, name)) WITHOUT ROWID;
-"""
-
 
 class Store:
-    """An open store; see the module's text for its tables."""
+    """An open store; `mixcompare.study.store_tables` has its tables."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -307,7 +266,7 @@ def open_store(path: Path, *, create: bool) -> Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, isolation_level=None, timeout=60)
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(SCHEMA)
         else:
             connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         # Survives a killed process; a power failure may cost the last tasks, never the file.
@@ -328,29 +287,6 @@ def open_store(path: Path, *, create: bool) -> Store:
             f"{path} has schema {version}, this version of mixcompare reads {SCHEMA_VERSION}."
         )
     return store
-
-
-@contextmanager
-def only_runner(path: Path) -> Iterator[None]:
-    """Hold the right to run a study; ended by the system with the process that holds it.
-
-    Raises
-    ------
-    OptionError
-        If another process has it.
-    """
-    lock = sqlite3.connect(path.with_name(f".{path.name}.lock"), isolation_level=None, timeout=0)
-    try:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise OptionError(
-                f"{path} is being run by another process. Wait for it, or look at it with "
-                "'mixcompare status'."
-            ) from error
-        yield
-    finally:
-        lock.close()
 
 
 def _second_key(table: str) -> str:
