@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "parameters",
         "summary",
     ),
+    ("bridge",),
     ("performance",),
     ("prior_draws", "simulate"),
     ("column_storage", "outcome"),
