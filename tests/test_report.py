@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -280,6 +282,27 @@ def test_choice_of_k(comparison: mc.Comparison, tmp_path: Path) -> None:
     assert (tmp_path / "report" / "figures" / "criteria-by-k.pdf").is_file()
     sizes = pd.read_csv(tmp_path / "report" / "tables" / "selection.csv")
     assert list(sizes["K"]) == [1, 2]
+    assert "table-selection-posterior" not in parsed.ids
+    sampled: dict[str, Any] = {
+        "posterior_status": ["converged", "not converged"],
+        "elpd_loo": [-90.0, -70.0],
+        "elpd_loo_se": [4.0, 5.0],
+        "elpd_difference": [-20.0, 0.0],
+        "elpd_difference_se": [6.0, 0.0],
+        "high_pareto_k": [0, 3],
+        "log_evidence_bridge": [-95.0, -80.0],
+        "log_evidence_bridge_error": [0.01, 0.02],
+        "log_evidence_smc": [-95.01, -70.0],
+        "log_evidence_smc_error": [0.1, 0.2],
+        "evidence_apart": [False, True],
+    }
+    more = replace(found, table=found.table.assign(**sampled))
+    parsed = check(comparison.report(tmp_path / "more", selection=more))
+    assert "table-selection-posterior" in parsed.ids
+    assert "PSIS-LOO: 2" in parsed.text
+    assert "The chains have not converged with 2 classes" in parsed.text
+    assert "standard errors of their difference with 2 classes" in parsed.text
+    assert "contradict each other" in parsed.text
     other = mc.select(spec, data.assign(y=-data["y"]), n_components=[1], starts=1, progress=False)
     with pytest.raises(mc.DataError, match="other data"):
         comparison.report(tmp_path / "none", selection=other)

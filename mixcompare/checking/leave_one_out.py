@@ -57,7 +57,7 @@ class LeaveOneOut:
     @property
     def se(self) -> float:
         """Standard error of `elpd` by the units' spread."""
-        return float(np.sqrt(len(self.units)) * self.units["elpd"].std(ddof=0))
+        return float(np.sqrt(len(self.units)) * self.units["elpd"].std())
 
     @property
     def p(self) -> float:

@@ -13,14 +13,14 @@ from mixcompare import labels
 from mixcompare.comparison import Comparison
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit
-from mixcompare.report.formatting import Column, Table, count, fixed, table
+from mixcompare.report.formatting import Column, Formatter, Table, count, fixed, table
 from mixcompare.report.palette import INK, class_color, style
 from mixcompare.report.plots_data import CurveGrid, curve_grid, only_variable
 from mixcompare.report.plots_selection import plot_selection
 from mixcompare.report.rendering import Drawing, draw
 from mixcompare.report.sections import Section
 from mixcompare.selection import Selection
-from mixcompare.selection.result import CRITERIA
+from mixcompare.selection.table import APART, CRITERIA
 
 ANCHOR: Final = "selection"
 TRAJECTORIES: Final = "trajectories-by-k"
@@ -43,13 +43,14 @@ def choice_of_k(comparison: Comparison, selection: Selection) -> Section:
     with style():
         drawings = [_criteria(selection), _trajectories(comparison, selection)]
     said = "; ".join(f"{CRITERIA[str(name)].title}: {k}" for name, k in selection.choices.items())
-    tables = [_table(selection), _sizes(selection), _tests(selection)]
+    tables = [_table(selection), _posterior(selection), _sizes(selection), _tests(selection)]
     return Section(
         ANCHOR,
         "Choice of the number of classes",
         (
             _INTRO,
-            f"Least by {said}. This report is on K = {comparison.em.spec.n_components}.",
+            *_cautions(selection),
+            f"Best by {said}. This report is on K = {comparison.em.spec.n_components}.",
         ),
         tuple(drawing for drawing in drawings if drawing is not None),
         tuple(made for made in tables if made is not None),
@@ -69,15 +70,22 @@ def _check(comparison: Comparison, selection: Selection) -> None:
 
 
 def _criteria(selection: Selection) -> Drawing:
+    below = ""
+    if any(c.known(selection.table) for c in CRITERIA.values() if c.value is None):
+        below = (
+            "Below: how much worse than the best other numbers of classes predict a unit that was "
+            "left out, and the log marginal likelihood under the priors of the model. "
+        )
     return draw(
         plot_selection(selection),
         "criteria-by-k",
         "Fit, criteria and certainty by number of classes",
         "Left: the maximum of the log-likelihood, which can only rise. Middle: criteria above "
         "their least value, which a ring marks. Right: how certain the classification is, and "
-        "the size of the smallest class. Look for a rise that levels off, and for classes too "
-        "small to mean anything.",
-        "Log-likelihood, information criteria and relative entropy against the number of classes.",
+        f"the size of the smallest class. {below}Look for a rise that levels off, and for classes "
+        "too small to mean anything.",
+        "Log-likelihood, information criteria and relative entropy against the number of classes"
+        f"{', and below them criteria of the posterior' if below else ''}.",
     )
 
 
@@ -137,7 +145,7 @@ def _assigned(fit: Fit) -> labels.IntArray:
 def _table(selection: Selection) -> Table:
     frame = selection.table
     names = {"log_likelihood": "log-likelihood", "n_parameters": "parameters"}
-    names |= {name: criterion.title for name, criterion in CRITERIA.items()}
+    names |= {name: c.title for name, c in CRITERIA.items() if c.value is not None}
     names |= {"entropy_r2": "relative entropy", "smallest_class": "smallest class"}
     formats = {"n_parameters": count, "entropy_r2": fixed(3), "smallest_class": fixed(1)}
     return table(
@@ -152,6 +160,63 @@ def _table(selection: Selection) -> Table:
             ),
         ],
     )
+
+
+def _posterior(selection: Selection) -> Table | None:
+    frame = selection.table
+    if not any(c.known(frame) for c in CRITERIA.values() if c.value is None):
+        return None
+    columns: dict[str, tuple[Column, Formatter]] = {
+        "posterior_status": (Column("posterior", numeric=False), str),
+        "elpd_loo": (Column("elpd", "expected log predictive density by PSIS-LOO"), fixed(2)),
+        "elpd_difference": (Column("difference", "of elpd from the best"), fixed(2)),
+        "elpd_difference_se": (Column("its s.e.", "by the units' differences"), fixed(2)),
+        "high_pareto_k": (Column("high Pareto k", "units with k above 0.7"), count),
+        "log_evidence_bridge": (Column("log evidence, bridge", "bridge sampling"), fixed(2)),
+        "log_evidence_bridge_error": (Column("error (bridge)", "relative, as of logs"), fixed(2)),
+        "log_evidence_smc": (Column("log evidence, SMC", "sequential Monte Carlo"), fixed(2)),
+        "log_evidence_smc_error": (Column("error (SMC)", "by the runs' spread"), fixed(2)),
+        "evidence_apart": (
+            Column("they", numeric=False),
+            lambda apart: "contradict each other" if apart else "agree",
+        ),
+    }
+    return table(
+        "selection-posterior",
+        "Criteria of the posterior by number of classes",
+        [
+            (Column("K"), frame.index, str),
+            *((shown, frame[name], how) for name, (shown, how) in columns.items() if name in frame),
+        ],
+    )
+
+
+def _cautions(selection: Selection) -> list[str]:
+    """What keeps the posterior's criteria from being relied on."""
+    frame = selection.table
+    said = []
+    if "posterior_status" in frame:
+        bad = frame.index[frame["posterior_status"] != "converged"]
+        if len(bad):
+            said.append(
+                f"The chains have not converged with {_listed(bad)} classes: cross-validation and "
+                "bridge sampling there rest on draws that may miss a mode."
+            )
+    if "evidence_apart" in frame:
+        apart = frame.index[frame["evidence_apart"].astype(bool)]
+        if len(apart):
+            said.append(
+                "Bridge sampling and sequential Monte Carlo are further apart than "
+                f"{APART:g} standard errors of their difference with {_listed(apart)} classes: "
+                "one of them has missed a mode, or its error is larger than stated. Use more "
+                "draws before relying on either."
+            )
+    return said
+
+
+def _listed(counts: pd.Index) -> str:
+    *first, last = map(str, counts)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _sizes(selection: Selection) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mixcompare.report.palette import BACKENDS, INK, MUTED, SURFACE, style
 from mixcompare.selection import Selection
-from mixcompare.selection.result import CRITERIA
+from mixcompare.selection.table import CRITERIA
 
 _FALL: Final = "#c4455c"
 # Colours of quantities, kept apart from those of classes and backends by their line styles.
@@ -24,15 +25,24 @@ _LINES: Final = (
 _ENOUGH: Final = 0.05
 
 
+type _Panel = Callable[[Axes, Selection], None]
+
+
 def plot_selection(selection: Selection) -> Figure:
-    """Log-likelihood with tests, criteria above their least value, and certainty, by K."""
+    """What is known by K: fit with tests, criteria, certainty, cross-validation, evidence."""
+    panels: list[_Panel] = [_height, _criteria, _certainty]
+    if CRITERIA["loo"].known(selection.table):
+        panels.append(_cross_validation)
+    if any(CRITERIA[name].known(selection.table) for name in ("bridge", "smc")):
+        panels.append(_evidence)
+    rows = -(-len(panels) // 3)
     with style():
-        figure = Figure(figsize=(10.2, 3.9), layout="constrained", facecolor=SURFACE)
-        height, price, certainty = figure.subplots(1, 3)
-        _height(height, selection)
-        _criteria(price, selection)
-        _certainty(certainty, selection)
-        for ax in (height, price, certainty):
+        figure = Figure(figsize=(10.2, 3.9 * rows), layout="constrained", facecolor=SURFACE)
+        axes = figure.subplots(rows, 3, squeeze=False).ravel()
+        for ax in axes[len(panels) :]:
+            ax.remove()
+        for ax, panel in zip(axes, panels, strict=False):
+            panel(ax, selection)
             ax.set_xticks(selection.table.index)
             ax.margins(x=0.08)
             ax.set_xlabel("number of classes")
@@ -65,8 +75,9 @@ def _height(ax: Axes, selection: Selection) -> None:
 
 
 def _criteria(ax: Axes, selection: Selection) -> None:
-    for (name, criterion), (color, marker, line) in zip(CRITERIA.items(), _LINES, strict=True):
-        values = selection.table[name].to_numpy(float)
+    by_em = {name: c for name, c in CRITERIA.items() if c.value is not None}
+    for (name, criterion), (color, marker, line) in zip(by_em.items(), _LINES, strict=True):
+        values = criterion.loss(selection.table)
         above = values - np.nanmin(values)
         ax.plot(selection.table.index, above, line, marker=marker, color=color, ms=4)
         best = selection.best(name)
@@ -105,3 +116,62 @@ def _certainty(ax: Axes, selection: Selection) -> None:
         color=MUTED,
         transform=ax.transAxes,
     )
+
+
+def _cross_validation(ax: Axes, selection: Selection) -> None:
+    table = selection.table
+    ax.axhline(0, color=MUTED, lw=0.8)
+    ax.errorbar(
+        table.index,
+        table["elpd_difference"],
+        yerr=table["elpd_difference_se"],
+        fmt="o-",
+        color=BACKENDS["pymc"],
+        ms=5,
+        capsize=3,
+    )
+    unsure = table[table["high_pareto_k"] > 0]
+    if len(unsure):
+        ax.plot(
+            unsure.index,
+            unsure["elpd_difference"],
+            "o",
+            color=_FALL,
+            ms=11,
+            mfc="none",
+            label="units with Pareto k > 0.7",
+        )
+        ax.legend(fontsize=8)
+    ax.set_ylabel("elpd less the best's, with standard error")
+    ax.set_title("Cross-validation (PSIS-LOO)")
+
+
+def _evidence(ax: Axes, selection: Selection) -> None:
+    table = selection.table
+    for (name, label), shift, (color, marker, line) in zip(
+        (("bridge", "bridge sampling"), ("smc", "sequential Monte Carlo")),
+        (-0.05, 0.05),
+        ((BACKENDS["pymc"], "o", "-"), (INK, "s", ":")),
+        strict=True,
+    ):
+        if not CRITERIA[name].known(table):
+            continue
+        column = CRITERIA[name].column
+        ax.errorbar(
+            table.index + shift,
+            table[column],
+            yerr=2 * table[f"{column}_error"].fillna(0.0),
+            fmt=f"{marker}{line}",
+            color=color,
+            ms=5,
+            capsize=3,
+            label=label,
+        )
+    if "evidence_apart" in table:
+        apart = table[table["evidence_apart"].astype(bool)]
+        if len(apart):
+            middle = apart[["log_evidence_bridge", "log_evidence_smc"]].mean(axis=1)
+            ax.plot(apart.index, middle, "x", color=_FALL, ms=9, label="they contradict each other")
+    ax.legend(fontsize=8)
+    ax.set_ylabel("log marginal likelihood, 2 standard errors")
+    ax.set_title("Marginal likelihood")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mixcompare.backends import build_options
 from mixcompare.compress import compress
 from mixcompare.errors import DegenerateFitError, OptionError
 from mixcompare.panel import Missing, Panel, build_panel
-from mixcompare.selection.candidates import fit_range
+from mixcompare.selection.candidates import Candidate, climb_higher, fit_range, renew_falls
 from mixcompare.selection.likelihood_ratio import bootstrap_tests
-from mixcompare.selection.result import Selection, selection_table
+from mixcompare.selection.posterior import Asked, PosteriorOf, check_asked, explore, highest_draw
+from mixcompare.selection.result import Selection
+from mixcompare.selection.table import posterior_table, selection_table
 from mixcompare.spec import MixtureSpec
 
 __all__ = ["Selection", "select"]
@@ -26,13 +29,16 @@ def select(
     missing: Missing = "error",
     replicates: int = 0,
     replicate_starts: int = 10,
+    posterior: Sequence[Asked] = (),
+    sampling: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Selection:
-    """Fit one model by EM with several numbers of classes.
+    """Fit one model by EM, and if asked by PyMC, with several numbers of classes.
 
     Criteria rank the fits; they do not show that classes exist, and they disagree for good
     reasons: AIC and often BIC count the classes of an approximation, ICL those that are told
-    apart.
+    apart. Cross-validation asks for prediction, and the marginal likelihood, which depends on
+    the priors as nothing else here does, for the odds of the models.
 
     Parameters
     ----------
@@ -49,6 +55,15 @@ def select(
         a p-value of 0.01 at the least.
     replicate_starts
         Random starts of the larger model in each simulated data set.
+    posterior
+        Criteria of the posterior, each for every number of classes: ``"loo"``, leave-one-unit-out
+        cross-validation by Pareto-smoothed importance sampling (Vehtari, Gelman & Gabry 2017);
+        the log marginal likelihood by ``"bridge"``, bridge sampling (Meng & Wong 1996; Gronau et
+        al. 2017) from the same draws, and by ``"smc"``, sequential Monte Carlo (Del Moral, Doucet
+        & Jasra 2006). Two that agree are worth more than either.
+    sampling
+        Options of the PyMC backend for these, see `mixcompare.backends.pymc.Options`;
+        sequential Monte Carlo takes `draws` and `chains` as its particles and runs.
     **options
         The EM's, see `mixcompare.backends.em.Options`.
 
@@ -67,18 +82,43 @@ def select(
             f"n_components must be different whole numbers of at least 1, not {counts!r}."
         )
     _check_replicates(replicates, replicate_starts, options)
+    sampling = dict(sampling or {})
+    check_asked(posterior, counts, sampling)
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     found = fit_range(spec, panel, counts, seed, options)
     if all(candidate.fit is None for candidate in found):
         raise DegenerateFitError(f"no number of classes could be fitted: {found[0].message}")
+    explored = {
+        k: explore(replace(spec, n_components=k), panel, posterior, seed, sampling)
+        for k in sorted(counts)
+        if posterior
+    }
+    found = _improved(found, explored, options)
     tests = None
     if replicates:
         tests = bootstrap_tests(found, replicates, replicate_starts, seed)
+    table = selection_table(found, compress(panel))
     return Selection(
         {c.n_components: c.fit for c in found if c.fit is not None},
-        selection_table(found, compress(panel)),
+        table.join(posterior_table(explored)) if explored else table,
         tests,
+        {k: own.fit for k, own in explored.items() if own.fit is not None},
+        {k: own.loo for k, own in explored.items() if own.loo is not None},
     )
+
+
+def _improved(
+    found: Sequence[Candidate], explored: Mapping[int, PosteriorOf], options: Mapping[str, Any]
+) -> list[Candidate]:
+    """Candidates whose EM was run again where a draw lies above its maximum."""
+    improved = []
+    for candidate in found:
+        own = explored.get(candidate.n_components)
+        if own is not None and own.fit is not None:
+            height = own.fit.log_likelihood
+            candidate = climb_higher(candidate, highest_draw(own.fit), height, options)
+        improved.append(candidate)
+    return renew_falls(improved)
 
 
 def _check_replicates(replicates: int, starts: int, options: dict[str, Any]) -> None:

@@ -104,6 +104,43 @@ def _candidate(
     return Candidate(k, best, step + 1, best is not None and _falls(best, floor), message)
 
 
+def climb_higher(
+    candidate: Candidate, draw: Mapping[str, FloatArray], height: float, options: Mapping[str, Any]
+) -> Candidate:
+    """Run EM from a posterior's draw if that lies above its maximum.
+
+    Parameters
+    ----------
+    draw, height
+        The highest draw, arrays by name, and its log-likelihood.
+    """
+    best = candidate.fit
+    if best is None or height <= best.log_likelihood + _ROUNDING * max(1.0, abs(height)):
+        return candidate
+    try:
+        tried = fit(best.spec, best.panel, seed=best.seed, **{**options, "initial": draw})
+    except DegenerateFitError:
+        return candidate
+    if tried.log_likelihood <= best.log_likelihood:
+        return candidate
+    return replace(
+        candidate,
+        fit=tried,
+        rounds=candidate.rounds + 1,
+        message=f"EM's own starts had missed the maximum, which a draw led to; {tried.message}",
+    )
+
+
+def renew_falls(found: Sequence[Candidate]) -> list[Candidate]:
+    """Mark anew whose log-likelihood is below that of fewer classes."""
+    floor, renewed = -np.inf, []
+    for candidate in found:
+        own = candidate.fit
+        renewed.append(replace(candidate, falls=own is not None and _falls(own, floor)))
+        floor = floor if own is None else max(floor, own.log_likelihood)
+    return renewed
+
+
 def _falls(fit: Fit, floor: float) -> bool:
     return fit.log_likelihood < floor - _ROUNDING * max(1.0, abs(floor))
 

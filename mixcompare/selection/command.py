@@ -19,6 +19,8 @@ from mixcompare.arguments import (
 
 _SHOWN = ("log_likelihood", "n_parameters", "aic", "bic", "icl", "entropy_r2", "smallest_class")
 
+_SAMPLED = ("posterior_", "elpd_", "high_", "log_evidence_", "evidence_")
+
 
 def select_command(
     data: Data,
@@ -37,13 +39,21 @@ def select_command(
             min=0, help="Simulated data sets for each bootstrap likelihood-ratio test; 0: no tests."
         ),
     ] = 0,
+    posterior: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Criterion of the posterior by PyMC: loo, or the log marginal likelihood by "
+            "bridge or smc; may be repeated."
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="PyMC: draws of each chain.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for tables, figure and fits."),
     ] = None,
 ) -> None:
-    """Fit a table by EM with several numbers of classes and show what criteria say."""
+    """Fit a table with several numbers of classes and show what criteria say."""
     from mixcompare.selection import select
     from mixcompare.spec import MixtureSpec
 
@@ -62,10 +72,15 @@ def select_command(
         seed=seed,
         missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
         replicates=replicates,
+        posterior=tuple(posterior or ()),  # type: ignore[arg-type]  # checked by select
+        sampling={"draws": draws} if posterior else None,
         starts=starts,
     )
     shown = [name for name in _SHOWN if name in result.table]
     typer.echo(result.table[shown].to_string(float_format="{:.4f}".format))
+    sampled = [name for name in result.table if str(name).startswith(_SAMPLED)]
+    if sampled:
+        typer.echo(result.table[sampled].to_string(float_format="{:.2f}".format))
     for name, count in result.choices.items():
         typer.echo(f"{name}: {count}")
     if result.tests is not None:

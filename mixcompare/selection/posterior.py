@@ -1,0 +1,141 @@
+"""Criteria of the posterior over a range of K: cross-validation and the marginal likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+
+from mixcompare.backends import build_options, fit
+from mixcompare.bridge import LogEvidence, bridge_sampling, mean_evidence
+from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
+from mixcompare.compress import compress
+from mixcompare.errors import OptionError
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray, Panel
+from mixcompare.parameters import variables
+from mixcompare.spec import MixtureSpec
+
+Asked = Literal["loo", "bridge", "smc"]
+_NUTS: Final = ("nutpie", "pymc", "numpyro", "blackjax")
+# What sequential Monte Carlo shares with the No-U-Turn samplers.
+_OF_SMC: Final = ("draws", "chains", "cores", "progress")
+# Beyond, the K! copies of a proposal are too many to sum.
+_MOST_BRIDGED: Final = 7
+# Keeps the posterior's random numbers apart from those of EM's rounds.
+_STREAM: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PosteriorOf:
+    """The posterior of the model with one number of classes, as far as it was asked for.
+
+    Attributes
+    ----------
+    fit
+        By NUTS; None if only sequential Monte Carlo was asked for.
+    loo
+        Leave-one-unit-out cross-validation.
+    bridge, smc
+        Log marginal likelihood by bridge sampling and by sequential Monte Carlo.
+    """
+
+    fit: Fit | None
+    loo: LeaveOneOut | None
+    bridge: LogEvidence | None
+    smc: LogEvidence | None
+
+
+def check_asked(asked: Iterable[str], counts: Iterable[int], sampling: Mapping[str, Any]) -> None:
+    """Refuse what cannot be done, before anything is fitted.
+
+    Raises
+    ------
+    OptionError
+        If there is no such criterion, a number of classes is too large for it, or the
+        sampler's options do not serve.
+    """
+    wanted = list(asked)
+    unknown = [name for name in wanted if name not in get_args(Asked)]
+    if unknown or len(set(wanted)) < len(wanted):
+        raise OptionError(
+            f"posterior must be different ones of {', '.join(get_args(Asked))}, not {wanted!r}."
+        )
+    if not wanted and sampling:
+        raise OptionError(
+            f"sampling has {', '.join(sampling)}, but no criterion of the posterior is asked for: "
+            "add posterior=('loo', 'bridge', 'smc') or some of them."
+        )
+    if "bridge" in wanted and max(counts) > _MOST_BRIDGED:
+        raise OptionError(
+            f"bridge sampling sums over the K! labellings and takes at most {_MOST_BRIDGED} "
+            f"classes, not {max(counts)}: ask for 'smc', or fewer classes."
+        )
+    options = build_options("pymc", sampling)
+    if options.sampler not in _NUTS or options.initial is not None:
+        raise OptionError(
+            f"sampling must have a sampler of {', '.join(_NUTS)} and no initial; 'smc' is asked "
+            "for in posterior."
+        )
+
+
+def explore(
+    spec: MixtureSpec,
+    panel: Panel,
+    asked: Iterable[str],
+    seed: int,
+    sampling: Mapping[str, Any],
+) -> PosteriorOf:
+    """Sample one model's posterior and work out what was asked for.
+
+    Parameters
+    ----------
+    asked
+        ``"loo"`` and ``"bridge"`` sample by NUTS, ``"smc"`` by sequential Monte Carlo.
+    sampling
+        Options of the PyMC backend.
+    """
+    wanted = set(asked)
+    roots = np.random.SeedSequence(seed, spawn_key=(spec.n_components, _STREAM)).spawn(3)
+    posterior, loo, bridge, smc = None, None, None, None
+    if wanted & {"loo", "bridge"}:
+        posterior = fit(spec, panel, backend="pymc", seed=_root(roots[0]), **sampling)
+    if posterior is not None and "loo" in wanted:
+        loo = leave_one_out(posterior)
+    if posterior is not None and "bridge" in wanted:
+        bridge = bridge_evidence(posterior, np.random.default_rng(roots[1]))
+    if "smc" in wanted:
+        own = {name: value for name, value in sampling.items() if name in _OF_SMC}
+        tempered = fit(spec, panel, backend="pymc", sampler="smc", seed=_root(roots[2]), **own)
+        smc = mean_evidence(tempered.tree["sample_stats"]["log_marginal_likelihood"].to_numpy())
+    return PosteriorOf(posterior, loo, bridge, smc)
+
+
+def _root(seed: np.random.SeedSequence) -> int:
+    return int(seed.generate_state(1)[0])
+
+
+def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
+    """The log marginal likelihood of a fit with a posterior, see `mixcompare.bridge`."""
+    # The PyMC backend is slow to import.
+    from mixcompare.backends.pymc.posterior_density import posterior_density
+
+    density = posterior_density(posterior.spec, compress(posterior.panel))
+    aligned = posterior.aligned_posterior()
+    shape = aligned.sizes["chain"], aligned.sizes["draw"]
+    draws = {
+        name: aligned[name].to_numpy().reshape(-1, *aligned[name].shape[2:])
+        for name in variables(aligned)
+    }
+    points = density.coordinates(draws).reshape(*shape, -1)
+    return bridge_sampling(points, density, density.copies(), rng=rng)
+
+
+def highest_draw(posterior: Fit) -> dict[str, FloatArray]:
+    """The draw of highest likelihood, arrays as EM takes them for a start."""
+    by_draw = posterior.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
+    chain, draw = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
+    own = posterior.tree["posterior"].to_dataset().isel(chain=chain, draw=draw)
+    return {name: own[name].to_numpy() for name in variables(own)}
