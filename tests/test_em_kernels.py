@@ -16,7 +16,8 @@ from mixcompare.backends.em.compiled import Compiled, with_kernels
 from mixcompare.backends.em.expectation import EStep, e_step
 from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.standardise import Standardised, standardise
+from mixcompare.compress import compress
 from tests.em_cases import STRUCTURES, build, random_parameters
 from tests.test_em_reference import CASES, REFERENCE, specification
 
@@ -187,6 +188,23 @@ def test_fits_equal_those_of_numpy(name: str) -> None:
     np.testing.assert_array_equal(ours["status"], reference["status"])
     np.testing.assert_allclose(ours["log_likelihood"], reference["log_likelihood"], rtol=1e-10)
     assert fits[0].log_likelihood == pytest.approx(fits[1].log_likelihood, rel=1e-10)
+
+
+def test_few_rows_with_covariates_that_do_not_vary_within_units() -> None:
+    """Their triangle has more rows than the unit: here 3 rows of 6 columns, of rank 2 or 3."""
+    rng = np.random.default_rng(9)
+    unit = np.repeat(np.arange(40), 3)
+    level = rng.normal(size=40)[unit]
+    table = pd.DataFrame({"unit": unit, "a": level, "b": level**2, "x": rng.normal(size=120)})
+    table["t"] = np.tile([0.0, 1.0, 2.0], 40)
+    table["y"] = level * (1 + unit % 2) + table["x"] + rng.normal(size=120)
+    spec = mc.MixtureSpec("y ~ a + b + t + x", unit="unit", n_components=2)
+    prepared = compress(mc.build_panel(spec, table))
+    data = standardise(spec, prepared)
+    tau = rng.dirichlet([1.0, 1.0], size=40)
+    at = m_step(spec, data, tau)
+    assert_same_parameters(m_step(spec, compiled(data), tau), at)
+    assert_same_e_step(e_step(compiled(data), at), e_step(data, at))
 
 
 def test_small_fits_are_left_to_numpy() -> None:

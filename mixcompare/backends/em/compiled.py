@@ -23,6 +23,8 @@ _WORTH_SECONDS = 2.0
 _TYPICAL_ITERATIONS = 50
 _SECONDS_PER_CALL = 3e-4
 _SECONDS_PER_VALUE = 4e-9
+# Rounding of a triangle's elements relative to their columns' lengths; their squares count.
+_NEGLIGIBLE = 1e-13
 
 
 class Compiled:
@@ -43,10 +45,8 @@ class Compiled:
         _, _, self._p, self._m = data.shape
         self._nu = data.degrees_of_freedom
         # Short units are rows still, and a triangle has half the work.
-        rows = np.tril(data.covariates.any(axis=0), -1).any()
-        factor = (
-            _triangular(data) if rows else np.concatenate([data.covariates, data.outcomes], axis=2)
-        )
+        rows = np.concatenate([data.covariates, data.outcomes], axis=2)
+        factor = _triangular(data, rows) if np.tril(rows.any(axis=0), -1).any() else rows
         self._first, self._offset, size = _layout(factor)
         self._tiles: FloatArray = kernels.pack(factor, self._first, self._offset, size)
         # Triangles have no fewer values than products with their covariates; rows have.
@@ -178,8 +178,12 @@ def _by_class(tau: FloatArray) -> FloatArray:
     return np.ascontiguousarray(tau.mT, dtype=float).reshape(-1, tau.shape[-2])
 
 
-def _triangular(data: Standardised) -> FloatArray:
-    """(G, r, p + m) triangles of units that are rows."""
+def _triangular(data: Standardised, rows: FloatArray) -> FloatArray:
+    """(G, r, p + m) triangles of units that are rows (G, r, p + m), or these rows.
+
+    Where covariates do not vary within units, fewer rows than columns reach beyond the first r
+    rows of the triangle, and are kept as they are.
+    """
     from mixcompare.triangles import triangles
 
     units, r, p, m = data.shape
@@ -187,7 +191,9 @@ def _triangular(data: Standardised) -> FloatArray:
     x, y = data.covariates.reshape(-1, p), data.outcomes.reshape(-1, m)
     order = np.arange(units)
     triangles(x, y, r * order, np.full(units, r), order, factor)
-    return factor[:, :r]
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    beyond = np.abs(factor[:, r:]) > _NEGLIGIBLE * length
+    return rows if beyond.any() else factor[:, :r]
 
 
 def _layout(factor: FloatArray) -> tuple[IntArray, IntArray, int]:
