@@ -10,6 +10,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+# More rows of a table than these are in its CSV file alone.
+MOST_PARAMETERS: Final = 200
+MOST_UNITS: Final = 20
 MISSING: Final = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
@@ -171,3 +174,22 @@ def interval(frame: pd.DataFrame, prefix: str = "") -> list[str]:
         MISSING if math.isnan(low) else f"[{significant(low)}, {significant(high)}]"
         for low, high in pairs
     ]
+
+
+def quantities(name: str, caption: str, frame: pd.DataFrame) -> Table:
+    """A table of unlike quantities with a note each."""
+    texts = [quantity(str(q), value) for q, value in frame["value"].items()]
+    return table(
+        name,
+        caption,
+        [
+            (Column("quantity", numeric=False), frame.index, str),
+            (Column("value"), frame["value"], texts),
+            (Column("note", numeric=False), frame["note"], str),
+        ],
+    )
+
+
+def clipped(total: int, most: int) -> str:
+    """End of a caption that says what a table leaves out."""
+    return f" (the first {most} of {total}; all are in the CSV file)" if total > most else ""

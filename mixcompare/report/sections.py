@@ -8,7 +8,15 @@ from typing import Final
 
 from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import Comparison
-from mixcompare.report import tables, tables_checks, wording
+from mixcompare.report import (
+    tables_checks,
+    tables_data,
+    tables_draws,
+    tables_em,
+    tables_estimates,
+    tables_membership,
+    wording,
+)
 from mixcompare.report.formatting import Table
 from mixcompare.report.palette import style
 from mixcompare.report.plots_checks import prior_data, replicated
@@ -82,7 +90,7 @@ SECTIONS: Final = (
         "Data and model",
         intro=lambda c: (*wording.data_in_words(c), *wording.model_in_words(c)),
         lead=wording.model_formula,
-        tables=(tables.variables, tables.priors),
+        tables=(tables_data.variables, tables_data.priors),
     ),
     Outline("classes", "What the classes mean", figures=(class_means, class_paths)),
     Outline(
@@ -90,14 +98,14 @@ SECTIONS: Final = (
         "Estimates side by side",
         intro=wording.estimates_intro,
         figures=(forest,),
-        tables=(tables.estimates, tables.fits, tables.side_by_side),
+        tables=(tables_estimates.estimates, tables_estimates.fits, tables_estimates.side_by_side),
         evidence=("estimates", "posterior mode", "other posteriors"),
     ),
     Outline(
         "likelihoods",
         "Likelihoods",
         intro=lambda c: (*wording.LIKELIHOODS, wording.left_out(c)),
-        tables=(tables.likelihoods, tables_checks.left_out),
+        tables=(tables_estimates.likelihoods, tables_checks.left_out),
         evidence=("likelihood identity", "likelihoods"),
     ),
     Outline(
@@ -121,7 +129,11 @@ SECTIONS: Final = (
         "Class membership",
         intro=lambda _: wording.MEMBERSHIP,
         figures=(responsibilities, co_clustering),
-        tables=(tables.agreement, tables.class_sizes, tables.membership),
+        tables=(
+            tables_membership.agreement,
+            tables_membership.class_sizes,
+            tables_membership.membership,
+        ),
         evidence=("class membership",),
     ),
     Outline(
@@ -129,14 +141,14 @@ SECTIONS: Final = (
         "Label switching",
         intro=lambda _: wording.SWITCHING,
         figures=(traces, permutations),
-        tables=(tables.switching, tables.invariants, tables.algorithms),
+        tables=(tables_draws.switching, tables_draws.invariants, tables_draws.algorithms),
         evidence=("label switching",),
     ),
     Outline(
         "modes",
         "Modes",
         intro=lambda _: wording.MODES,
-        tables=(tables.modes,),
+        tables=(tables_draws.modes,),
         evidence=("modes",),
     ),
     Outline(
@@ -144,7 +156,7 @@ SECTIONS: Final = (
         "Sampler diagnostics",
         intro=lambda c: (f"Sampler: {c.posterior_fit.message}",),
         figures=(ranks,),
-        tables=(tables.convergence, tables.sampler),
+        tables=(tables_draws.convergence, tables_draws.sampler),
         evidence=("MCMC convergence",),
     ),
     Outline(
@@ -152,7 +164,7 @@ SECTIONS: Final = (
         "EM diagnostics: starts and optima",
         intro=lambda c: (f"EM: {c.em.message}.",),
         figures=(ascent, weights_by_iteration, optima_map),
-        tables=(tables.optima, tables.statuses),
+        tables=(tables_em.optima, tables_em.statuses),
         evidence=("EM optimum",),
     ),
 )

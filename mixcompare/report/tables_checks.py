@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.comparison import Comparison
-from mixcompare.report.formatting import Column, Table, fixed, interval, significant, table
-
-_MOST_UNITS = 20
-_MOST_PARAMETERS = 200
+from mixcompare.report.formatting import (
+    MOST_PARAMETERS,
+    MOST_UNITS,
+    Column,
+    Table,
+    fixed,
+    interval,
+    significant,
+    table,
+)
 
 
 def sensitivity(comparison: Comparison) -> Table:
     """What of every parameter is the prior's doing."""
-    frame = comparison.sensitivity.iloc[:_MOST_PARAMETERS]
+    frame = comparison.sensitivity.iloc[:MOST_PARAMETERS]
     parts = [name for name in frame.columns if name.startswith("prior of ")]
     return table(
         "sensitivity",
@@ -48,7 +54,7 @@ def prior_check(comparison: Comparison) -> Table:
 
 def predictive_check(comparison: Comparison) -> Table:
     """Statistics by class, observed against replicated."""
-    frame = comparison.predictive_check.table.iloc[:_MOST_PARAMETERS]
+    frame = comparison.predictive_check.table.iloc[:MOST_PARAMETERS]
     return table(
         "predictive-check",
         "Observed against replicated statistics: p is the share of draws whose replicated "
@@ -68,7 +74,7 @@ def predictive_check(comparison: Comparison) -> Table:
 
 def left_out(comparison: Comparison) -> Table:
     """The units that are hardest to leave out."""
-    frame = comparison.loo.units.head(_MOST_UNITS)
+    frame = comparison.loo.units.head(MOST_UNITS)
     return table(
         "left-out",
         f"The {len(frame)} units with the largest Pareto k, of {len(comparison.loo.units):,}: "

@@ -1,0 +1,55 @@
+"""Tables of EM's starts and optima."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mixcompare.comparison import Comparison
+from mixcompare.report.formatting import Column, Table, count, fixed, percent, significant, table
+
+
+def optima(comparison: Comparison) -> Table:
+    """EM's distinct optima."""
+    frame = comparison.optima
+    return table(
+        "optima",
+        "Distinct optima that EM's starts reached, best first",
+        [
+            (Column("optimum", numeric=False), range(1, len(frame) + 1), str),
+            (Column("log-likelihood"), frame["log_likelihood"], fixed(4)),
+            (Column("gap to the best"), frame["gap"], fixed(4)),
+            (Column("starts"), frame["starts"], count),
+            (Column("share"), frame["share"], percent),
+            (Column("smallest class", "in units"), frame["smallest_class"], significant),
+            (Column("status", numeric=False), frame["status"], str),
+        ],
+    )
+
+
+def statuses(comparison: Comparison) -> Table:
+    """Starts by kind and status."""
+    frame = starts_frame(comparison)
+    grouped = (
+        frame.groupby(["kind", "status"], sort=True)
+        .agg(starts=("status", "size"), best=("log_likelihood", "max"), it=("iterations", "median"))
+        .reset_index()
+    )
+    return table(
+        "statuses",
+        "EM's starts by kind and how they ended",
+        [
+            (Column("kind", numeric=False), grouped["kind"], str),
+            (Column("status", numeric=False), grouped["status"], str),
+            (Column("starts"), grouped["starts"], count),
+            (Column("highest log-likelihood"), grouped["best"], fixed(4)),
+            (Column("median iterations"), grouped["it"], count),
+        ],
+    )
+
+
+def starts_frame(comparison: Comparison) -> pd.DataFrame:
+    """One row per EM start."""
+    starts = comparison.em.tree["starts"].to_dataset()
+    columns = ["kind", "status", "message", "log_likelihood", "iterations", "optimum"]
+    frame = pd.DataFrame({c: starts[c].to_numpy() for c in columns if c in starts})
+    return frame.rename_axis("start")
