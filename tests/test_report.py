@@ -51,6 +51,7 @@ FIGURES = {
     "class-paths",
     "co-clustering",
     "em-log-likelihood",
+    "em-lower-bound",
     "em-weights",
     "forest",
     "optima-map",

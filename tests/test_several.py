@@ -1,11 +1,15 @@
 """More than two fits: roles, tables, what the mode of the posterior adds."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import rel_entr
 
 import mixcompare as mc
+from mixcompare.comparison.runs import near_by_iteration
+from mixcompare.report.plots_bound import bounds
 from tests.em_cases import simulate
 from tests.stand_in_posterior import stand_in
 
@@ -61,8 +65,59 @@ def test_the_mode_tells_prior_pull_from_skewness(em: mc.Fit) -> None:
     )
 
 
-@pytest.mark.parametrize("kinds", ["e", "p", "ee", "mp", "emm", "eep"])
+@pytest.mark.parametrize("kinds", ["e", "p", "ee", "mp", "emm", "emmp"])
 def test_other_sets_are_refused(em: mc.Fit, mode: mc.Fit, kinds: str) -> None:
     fits = {"e": em, "m": mode, "p": stand_in(em, seed=1)}
-    with pytest.raises(mc.DataError, match="needs one fit with backend='em'"):
+    with pytest.raises(mc.DataError, match="needs one or more fits with backend='em'"):
         mc.compare(*(fits[kind] for kind in kinds))
+
+
+@pytest.fixture(scope="module")
+def runs(em: mc.Fit) -> list[mc.Fit]:
+    """Runs to the same maximum: by other starts, and stopped early."""
+    early: dict[str, Any] = {"criterion": "q", "tolerance": 0.01, "acceleration": "none"}
+    return [
+        mc.fit(SPEC, TABLE, starts=8, kinds=["kmeans"]),
+        mc.fit(SPEC, TABLE, starts=8, **early),
+        mc.fit(SPEC, TABLE, starts=8, seed=5),
+    ]
+
+
+def test_other_runs_of_em_are_named_after_what_differs(em: mc.Fit, runs: list[mc.Fit]) -> None:
+    comparison = mc.compare(runs[1], em, stand_in(em, seed=1), *runs[::2])
+    # The run that was stopped early is given first and yet is not the reference.
+    assert comparison.em is em
+    names = ["EM", "EM, kinds kmeans", "EM, seed 5"]
+    early = "EM, criterion q, tolerance 0.01, acceleration none"
+    assert set(comparison.runs.index) == {*names, early}
+    assert set(comparison.fits.index) == {*names, early, "nutpie"}
+    table = comparison.runs
+    shortfall = table["shortfall"].to_numpy(float)
+    expected = [em.log_likelihood - f.log_likelihood for f in comparison.arranged.maxima.values()]
+    np.testing.assert_allclose(shortfall, expected, atol=1e-8)
+    assert shortfall[table.index.get_loc(early)] > 1e-4
+    score = table["score_distance"].to_numpy(float)
+    assert score.argmax() == table.index.get_loc(early)
+    for name, fit in comparison.arranged.maxima.items():
+        ends = fit.tree["starts"]["log_likelihood"].to_numpy()
+        top = max(f.log_likelihood for f in (em, *runs))
+        assert table.loc[name, "near"] == np.mean(ends >= top - 0.01)
+        assert near_by_iteration(fit, top)[-1] == table.loc[name, "near"]
+        assert (np.diff(near_by_iteration(fit, top)) >= 0).all()
+
+
+def test_the_bound_lies_between_two_iterates_of_plain_em(runs: list[mc.Fit]) -> None:
+    reached, after = bounds(runs[1])
+    history = runs[1].tree["history"]["log_likelihood"].to_numpy()[: len(reached)]
+    np.testing.assert_allclose(reached, history, rtol=1e-12)
+    rounding = 1e-12 * abs(reached[-1])
+    assert (after <= reached[1:] + rounding).all()
+    assert (after >= reached[:-1] - rounding).all()
+
+
+def test_the_divergence_below_the_bound_is_that_of_the_responsibilities(em: mc.Fit) -> None:
+    full = mc.fit(SPEC, TABLE, starts=8, history="full", acceleration="none")
+    reached, after = bounds(full)
+    tau = full.tree["history"]["responsibilities"].to_numpy()[: len(reached)]
+    divergence = rel_entr(tau[:-1], tau[1:]).sum(axis=(1, 2))
+    np.testing.assert_allclose(reached[1:] - after, divergence, atol=1e-9)

@@ -22,6 +22,7 @@ from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.membership import agreement_table, membership_table
 from mixcompare.comparison.modes import Modes, find_modes, modes_table
+from mixcompare.comparison.runs import runs_table
 from mixcompare.comparison.several import (
     Arranged,
     aligned_estimate,
@@ -70,8 +71,9 @@ class Comparison:
     estimates, likelihoods, agreement, membership, switching, algorithms, invariants, modes
         Tables: parameters, likelihoods, class membership in short and by unit, label
         switching, agreement of relabelling algorithms, label-invariant quantities, modes.
-    optima, priors, fits, side_by_side
-        Tables: EM's optima, priors, all fits in short and their estimates beside one another.
+    optima, priors, fits, side_by_side, runs
+        Tables: EM's optima, priors, all fits in short and their estimates beside one another,
+        EM's fits by starts and stopping rule.
     ordered_by
         What the ordering constraint among the algorithms sorts.
     sensitivity
@@ -107,6 +109,7 @@ class Comparison:
     priors: pd.DataFrame
     fits: pd.DataFrame
     side_by_side: pd.DataFrame
+    runs: pd.DataFrame
     sensitivity: pd.DataFrame
     loo: LeaveOneOut
     prior_check: PriorPredictive
@@ -153,15 +156,16 @@ class Comparison:
 def compare(
     *fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100, refit: int = 0
 ) -> Comparison:
-    """Compare an EM fit with posteriors of the same model on the same data.
+    """Compare EM fits with posteriors of the same model on the same data.
 
     Parameters
     ----------
     *fits
-        In any order one fit with ``backend="em"``, the reference, and one or more with
-        ``backend="pymc"``, of which the first is compared in detail. One EM fit with
-        ``estimator="map"`` may be among them: it tells the prior's pull, from the maximum to
-        the mode, from the posterior's skewness, from the mode to the mean.
+        In any order one or more fits with ``backend="em"``, of which the highest is the
+        reference and the others show what other starts and stopping rules do, and one or
+        more with ``backend="pymc"``, of which the first is compared in detail. One EM fit
+        with ``estimator="map"`` may be among them: it tells the prior's pull, from the
+        maximum to the mode, from the posterior's skewness, from the mode to the mean.
     thresholds
         The rules' thresholds.
     climbs
@@ -239,6 +243,7 @@ def compare(
         priors=prior_table(em.spec, prepared),
         fits=fits_table(arranged, estimates["posterior_sd"].to_numpy()),
         side_by_side=side_by_side(arranged),
+        runs=runs_table(arranged.maxima),
         sensitivity=checks.sensitivity,
         loo=checks.loo,
         prior_check=checks.prior,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from mixcompare.metrics import total_variation
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten
 
+# Relative to the log-likelihood: what two runs to the same maximum may differ by.
+_ROUNDING: Final = 1e-8
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arranged:
@@ -24,6 +28,8 @@ class Arranged:
     ----------
     em
         The maximum of the likelihood, to which everything is aligned.
+    runs
+        Further EM fits of the same kind: other starts, stopping rules, seeds.
     posterior
         The draws that it is compared with in detail.
     mode
@@ -36,42 +42,69 @@ class Arranged:
     posterior: Fit
     mode: Fit | None
     others: tuple[Fit, ...]
+    runs: tuple[Fit, ...] = ()
 
     @property
     def named(self) -> dict[str, Fit]:
         """Every fit under a name of its own, in the order of the tables."""
-        found: dict[str, Fit] = {"EM": self.em}
-        if self.mode is not None:
-            found["EM, mode of the posterior"] = self.mode
-        for fit in (self.posterior, *self.others):
-            name = str(fit.options["sampler"])
-            number = 2
-            while name in found:
-                name, number = f"{fit.options['sampler']} ({number})", number + 1
-            found[name] = fit
-        return found
+        mode = () if self.mode is None else (("EM, mode of the posterior", self.mode),)
+        samplers = ((str(fit.options["sampler"]), fit) for fit in (self.posterior, *self.others))
+        return unique_names([*self.maxima.items(), *mode, *samplers])
+
+    @property
+    def maxima(self) -> dict[str, Fit]:
+        """EM's maxima of the likelihood, each named after what differs from the first."""
+        others = ((f"EM, {_difference(fit, self.em)}", fit) for fit in self.runs)
+        return unique_names([("EM", self.em), *others])
+
+
+def unique_names(pairs: Iterable[tuple[str, Fit]]) -> dict[str, Fit]:
+    """Fits by name; a name that is taken gets a number."""
+    found: dict[str, Fit] = {}
+    for name, fit in pairs:
+        number, free = 2, name
+        while free in found:
+            free, number = f"{name} ({number})", number + 1
+        found[free] = fit
+    return found
+
+
+def _difference(fit: Fit, reference: Fit) -> str:
+    """Options that differ, or the seed if none does."""
+    own = {**fit.options, "progress": None}
+    differing = [key for key, value in own.items() if value != reference.options.get(key, value)]
+    differing = [key for key in differing if key != "progress"]
+    words = [f"{key} {_plain(own[key])}" for key in differing]
+    return ", ".join(words) if words else f"seed {fit.seed}"
+
+
+def _plain(value: object) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def arrange(fits: Sequence[Fit]) -> Arranged:
-    """Sort fits by what they are: EM's maximum and mode, and posteriors.
+    """Sort fits by what they are: EM's maxima and mode, and posteriors.
+
+    Of several maxima the highest is the reference; of those that are equal but for rounding,
+    the first.
 
     Raises
     ------
     DataError
-        If there is not one EM fit with estimator "ml" and at least one posterior, there are
-        two of what there can be one of, or models or data differ.
+        If there is no EM fit with estimator "ml" or no posterior, there are two modes, or
+        models or data differ.
     """
     posteriors = [fit for fit in fits if fit.backend == "pymc"]
     climbed = [fit for fit in fits if fit.backend != "pymc"]
     modes = [fit for fit in climbed if fit.options["estimator"] == "map"]
     maxima = [fit for fit in climbed if fit.options["estimator"] == "ml"]
-    if len(maxima) != 1 or len(modes) > 1 or not posteriors:
+    if not maxima or len(modes) > 1 or not posteriors:
         raise DataError(
-            "compare needs one fit with backend='em', at most one more with estimator='map', and "
-            f"one or more with backend='pymc'; it was given {len(maxima)}, {len(modes)} and "
-            f"{len(posteriors)}."
+            "compare needs one or more fits with backend='em', at most one of them with "
+            "estimator='map', and one or more with backend='pymc'; it was given "
+            f"{len(maxima)}, {len(modes)} and {len(posteriors)}."
         )
-    em = maxima[0]
+    em = _highest(maxima)
     for fit in fits:
         if fit.spec != em.spec:
             raise DataError(f"the fits have different models: {em.spec} and {fit.spec}.")
@@ -80,7 +113,14 @@ def arrange(fits: Sequence[Fit]) -> Arranged:
                 "the fits were made on different data (their fingerprints differ). Fit all to the "
                 "same table."
             )
-    return Arranged(em, posteriors[0], modes[0] if modes else None, tuple(posteriors[1:]))
+    runs = tuple(fit for fit in maxima if fit is not em)
+    return Arranged(em, posteriors[0], modes[0] if modes else None, tuple(posteriors[1:]), runs)
+
+
+def _highest(maxima: Sequence[Fit]) -> Fit:
+    top = max(fit.log_likelihood for fit in maxima)
+    floor = top - _ROUNDING * max(1.0, abs(top))
+    return next(fit for fit in maxima if fit.log_likelihood >= floor)
 
 
 def aligned_estimate(fit: Fit, reference: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -83,6 +83,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min"
 
 
+def power_of_ten(value: float, _position: float | None = None) -> str:
+    """Tick of a logarithmic axis; matplotlib's own is formula markup, which text does not show."""
+    exponent = round(math.log10(value)) if value > 0 else 0
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
 def _not_finite(number: float) -> str:
     return MISSING if math.isnan(number) else ("∞" if number > 0 else f"{_MINUS}∞")
 

@@ -54,6 +54,13 @@ def optimum_color(optimum: int) -> str:
     return BACKENDS["em"] if optimum == 0 else ("#d98200", "#c4455c", "#a06a3a")[(optimum - 1) % 3]
 
 
+def run_style(number: int) -> dict[str, Any]:
+    """Line of EM's fits, counted from 0: the reference in EM's colour, the others apart."""
+    color = BACKENDS["em"] if number == 0 else _CHAINS[(number - 1) % len(_CHAINS)]
+    dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
+    return {"color": color, "ls": dashes[number % len(dashes)], "lw": 1.8 if number == 0 else 1.4}
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Matplotlib settings of the report's figures, undone at the end."""

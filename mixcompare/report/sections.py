@@ -19,6 +19,7 @@ from mixcompare.report import (
 )
 from mixcompare.report.formatting import Table
 from mixcompare.report.palette import style
+from mixcompare.report.plots_bound import lower_bound
 from mixcompare.report.plots_checks import prior_data, replicated
 from mixcompare.report.plots_data import class_means
 from mixcompare.report.plots_em import ascent, weights_by_iteration
@@ -26,6 +27,7 @@ from mixcompare.report.plots_membership import responsibilities
 from mixcompare.report.plots_optima import optima_map
 from mixcompare.report.plots_parameters import forest, ranks, traces
 from mixcompare.report.plots_paths import class_paths
+from mixcompare.report.plots_runs import starts_and_stops
 from mixcompare.report.plots_switching import co_clustering, permutations
 from mixcompare.report.rendering import Drawing
 
@@ -163,9 +165,16 @@ SECTIONS: Final = (
         "optima",
         "EM diagnostics: starts and optima",
         intro=lambda c: (f"EM: {c.em.message}.",),
-        figures=(ascent, weights_by_iteration, optima_map),
+        figures=(ascent, lower_bound, weights_by_iteration, optima_map),
         tables=(tables_em.optima, tables_em.statuses),
         evidence=("EM optimum",),
+    ),
+    Outline(
+        "runs",
+        "Starts and stopping rules",
+        intro=wording.runs_intro,
+        figures=(starts_and_stops,),
+        tables=(tables_em.runs,),
     ),
 )
 

@@ -23,6 +23,7 @@ def frames(comparison: Comparison) -> dict[str, pd.DataFrame]:
         "optima": comparison.optima.reset_index(),
         "fits": comparison.fits.reset_index(),
         "side-by-side": comparison.side_by_side.reset_index(),
+        "runs": comparison.runs.reset_index(),
         "priors": comparison.priors,
         "verdicts": comparison.verdicts,
         "thresholds": comparison.thresholds.table(),

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pandas as pd
 
 from mixcompare.comparison import Comparison
-from mixcompare.report.formatting import Column, Table, count, fixed, percent, significant, table
+from mixcompare.comparison.runs import NEAR
+from mixcompare.report.formatting import (
+    Column,
+    Table,
+    count,
+    duration,
+    fixed,
+    percent,
+    significant,
+    table,
+)
 
 
 def optima(comparison: Comparison) -> Table:
@@ -53,3 +63,36 @@ def starts_frame(comparison: Comparison) -> pd.DataFrame:
     columns = ["kind", "status", "message", "log_likelihood", "iterations", "optimum"]
     frame = pd.DataFrame({c: starts[c].to_numpy() for c in columns if c in starts})
     return frame.rename_axis("start")
+
+
+def runs(comparison: Comparison) -> Table | None:
+    """EM's fits by starts and stopping rule, if there are several."""
+    frame = comparison.runs
+    if len(frame) < 2:
+        return None
+    return table(
+        "runs",
+        "EM's fits by kinds of start and stopping rule",
+        [
+            (Column("fit", numeric=False), frame.index, str),
+            (Column("kinds of start", numeric=False), frame["kinds"], str),
+            (Column("stops by", numeric=False), frame["criterion"], str),
+            (Column("tolerance"), frame["tolerance"], significant),
+            (Column("starts"), frame["starts"], count),
+            (
+                Column("at the maximum", f"share of starts within {NEAR:g} of the highest of all"),
+                frame["near"],
+                percent,
+            ),
+            (Column("worst start", "below the highest of all"), frame["lowest"], fixed(4)),
+            (Column("iterations", "median"), frame["iterations"], count),
+            (Column("log-likelihood"), frame["log_likelihood"], fixed(6)),
+            (Column("shortfall", "below the highest of all"), frame["shortfall"], significant),
+            (
+                Column("distance from a zero score", "in standard errors"),
+                frame["score_distance"],
+                significant,
+            ),
+            (Column("time"), frame["seconds"], duration),
+        ],
+    )

@@ -28,6 +28,16 @@ MODES: Final = (
     "labels. A small gap and a small distance mean that two are hardly different fits. From draws "
     "of no mode EM did not converge, mostly because a class emptied.",
 )
+_RUNS: Final = (
+    "The same likelihood, climbed from other starts or stopped by other rules. A start that ends "
+    "lower has found a local optimum; a rule that stops early leaves the estimate short of the "
+    "maximum and of a zero score, by the amounts shown.",
+)
+
+
+def runs_intro(comparison: Comparison) -> tuple[str, ...]:
+    """What several runs of EM are for, where there are several."""
+    return _RUNS if len(comparison.runs) > 1 else ()
 
 
 def default_title(comparison: Comparison) -> str:

@@ -249,7 +249,7 @@ def _comparable(study: Study, plan: Plan) -> list[str]:
     plain = not any(m.changes or m.within or m.choose for m in methods.values())
     kinds = [m.options.get("estimator", "ml") for m in methods.values() if m.backend == "em"]
     posteriors = len(methods) - len(kinds)
-    fits = kinds.count("ml") == 1 and kinds.count("map") <= 1 and posteriors >= 1
+    fits = "ml" in kinds and kinds.count("map") <= 1 and posteriors >= 1
     return list(methods) if single and plain and fits else []
 
 

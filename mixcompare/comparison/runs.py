@@ -1,0 +1,70 @@
+"""Several runs of EM for one model: what starts and stopping rules make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.backends.em.stopping import TOLERANCES
+from mixcompare.fit import Fit
+from mixcompare.panel import FloatArray
+
+# In log-likelihood: closer than this to the maximum, no interval would notice.
+NEAR: Final = 0.01
+
+
+def runs_table(maxima: Mapping[str, Fit]) -> pd.DataFrame:
+    """One row per fit by EM that maximises the likelihood.
+
+    Parameters
+    ----------
+    maxima
+        Fits by name.
+
+    Returns
+    -------
+    kinds of start; criterion; tolerance; starts; near, the share of them that ended within
+    0.01 of the highest log-likelihood of all the fits; lowest, the largest shortfall of a
+    usable start; iterations, the median over starts; log_likelihood; shortfall, the highest
+    of all fits less this one; score_distance, the distance from a zero score in standard
+    errors; seconds.
+    """
+    top = max(fit.log_likelihood for fit in maxima.values())
+    return pd.DataFrame.from_dict(
+        {name: _row(fit, top) for name, fit in maxima.items()}, orient="index"
+    ).rename_axis("fit")
+
+
+def _row(fit: Fit, top: float) -> dict[str, float | str]:
+    starts = fit.tree["starts"].to_dataset()
+    usable = starts["optimum"].to_numpy() >= 0
+    shortfall = top - starts["log_likelihood"].to_numpy()[usable]
+    criterion, given = str(fit.options["criterion"]), fit.options["tolerance"]
+    return {
+        "kinds": ", ".join(dict.fromkeys(map(str, starts["kind"].to_numpy()))),
+        "criterion": criterion,
+        "tolerance": TOLERANCES[criterion] if given is None else float(given),
+        "starts": starts.sizes["start"],
+        "near": float((shortfall <= NEAR).sum() / starts.sizes["start"]),
+        "lowest": float(shortfall.max()),
+        "iterations": float(np.median(starts["iterations"].to_numpy())),
+        "log_likelihood": fit.log_likelihood,
+        "shortfall": top - fit.log_likelihood,
+        "score_distance": float(fit.tree["estimate"].attrs["score_distance"]),
+        "seconds": fit.seconds,
+    }
+
+
+def near_by_iteration(fit: Fit, top: float) -> FloatArray:
+    """(I,) share of the starts that are within 0.01 of a log-likelihood, by iteration.
+
+    A start that has stopped stays where it stopped; one that became unusable never counts.
+    """
+    starts = fit.tree["starts"].to_dataset()
+    usable = starts["optimum"].to_numpy() >= 0
+    history = starts["log_likelihood_history"].to_numpy()
+    stayed = pd.DataFrame(history).ffill(axis=1).to_numpy()
+    return np.asarray(((stayed >= top - NEAR) & usable[:, None]).mean(axis=0))
