@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ from mixcompare.panel import FloatArray
 from mixcompare.report import sections, write
 from mixcompare.reproduction import rerun
 from mixcompare.reproduction.carried import ELEMENT, for_script, read_record
-from mixcompare.reproduction.numbers import agreement, from_records, numbers, to_records
+from mixcompare.reproduction.numbers import (
+    agreement,
+    from_records,
+    numbers,
+    recorded_fits,
+    to_records,
+)
 from tests.report_page import growth
 from tests.stand_in_posterior import stand_in
 
@@ -37,8 +44,17 @@ def made_up(em: mc.Fit, seed: int, offset: FloatArray | None = None) -> mc.Fit:
 
 
 def compared() -> mc.Comparison:
-    em = mc.fit(SPEC, panel(), backend="em", starts=4, seed=1, missing="drop", progress=False)
-    return mc.compare(em, made_up(em, 2))
+    em, other = (fitted(seed=seed) for seed in (1, 7))
+    return mc.compare(em, made_up(em, 2), other, made_up(em, 3))
+
+
+def fitted(**changes: Any) -> mc.Fit:
+    own = {name: changes.pop(name) for name in ("n_components",) if name in changes}
+    given = {"starts": 4, "seed": 1, **changes}
+    return mc.fit(replace(SPEC, **own), panel(), missing="drop", progress=False, **given)
+
+
+MODEL = "model 1, EM"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +67,8 @@ def report(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(write, "drawings", lambda _: {o.anchor: () for o in sections.SECTIONS})
         origin = mc.Origin(study=STUDY, file="panel.csv")
-        return comparison.report(tmp_path_factory.mktemp("report"), origin=origin)
+        folder = tmp_path_factory.mktemp("report")
+        return comparison.report(folder, origin=origin, models=[fitted(n_components=1)])
 
 
 @pytest.fixture
@@ -91,12 +108,15 @@ def test_the_same_numbers(report: Path, sampled: Callable[..., None]) -> None:
     assert again.same_setting
     assert again.same_draws
     assert (again.numbers["difference"] == 0).all()
-    assert {"em", "pymc"} == set(again.numbers["source"])
+    sources = ["em", "pymc", "EM, seed 7", "nutpie (2)", MODEL]
+    assert list(again.numbers["source"].unique()) == sources
     parameters = len(again.comparison.em.parameters)
-    assert len(again.numbers) == (1 + 2 * parameters) + 2 * (parameters + 1)
-    assert again.sentences[2] == "Versions and processor are the same; the draws are " + (
-        "the same to the bit."
-    )
+    one_class = 4  # weight, intercept, slope, variance
+    maxima, draws = 2 * (1 + 2 * parameters), 2 * 2 * (parameters + 1)
+    assert len(again.numbers) == maxima + draws + (1 + 2 * one_class)
+    assert again.sentences[
+        len(sources)
+    ] == "Versions and processor are the same; the draws are " + ("the same to the bit.")
 
 
 def test_what_the_page_carries(comparison: mc.Comparison, report: Path) -> None:
@@ -104,7 +124,9 @@ def test_what_the_page_carries(comparison: mc.Comparison, report: Path) -> None:
     assert record["study"] == STUDY
     assert record["data"]["file"] == "panel.csv"
     assert record["data"]["dropped"]["rows"] == 1
-    pd.testing.assert_frame_equal(from_records(record["numbers"]), numbers(comparison))
+    assert record["models"][MODEL]["specification"]["n_components"] == 1
+    own = numbers({**recorded_fits(comparison), MODEL: fitted(n_components=1)})
+    pd.testing.assert_frame_equal(from_records(record["numbers"]), own)
     beside = json.loads((report.parent / "provenance.json").read_text("utf-8"))
     assert beside == record
 
@@ -168,14 +190,14 @@ def test_a_changed_verdict_is_said(
 
 
 def test_numbers_that_one_side_lacks_do_not_agree(comparison: mc.Comparison) -> None:
-    whole = numbers(comparison)
+    whole = numbers(recorded_fits(comparison))
     table = agreement(whole.iloc[1:], whole.iloc[:-1])
     assert len(table) == len(whole)
     assert int((~table["agrees"]).sum()) == 2
 
 
 def test_numbers_survive_json(comparison: mc.Comparison) -> None:
-    table = numbers(comparison)
+    table = numbers(recorded_fits(comparison))
     text = json.dumps(to_records(table), allow_nan=False)
     pd.testing.assert_frame_equal(from_records(json.loads(text)), table)
 
@@ -222,8 +244,8 @@ def test_what_is_no_report(tmp_path: Path, text: str | None) -> None:
 @pytest.mark.parametrize(
     ("seed", "arguments", "status", "said"),
     [
-        (2, ["--all"], 0, ["log-likelihood", "agrees", "The report is reproduced."]),
-        (2, [], 0, ["The report is reproduced."]),
+        (None, ["--all"], 0, ["log-likelihood", "agrees", "The report is reproduced."]),
+        (None, [], 0, ["The report is reproduced."]),
         (77, [], 3, ["The report is NOT reproduced."]),
     ],
 )
@@ -231,7 +253,7 @@ def test_on_the_command_line(
     report: Path,
     tmp_path: Path,
     sampled: Callable[..., None],
-    seed: int,
+    seed: int | None,
     arguments: list[str],
     status: int,
     said: list[str],

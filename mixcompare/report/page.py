@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from mixcompare.comparison import Comparison
+from mixcompare.fit import Fit
 from mixcompare.report import tables, wording
 from mixcompare.report.formatting import Table, duration
 from mixcompare.report.provenance import code_again, code_reload, to_json
@@ -50,6 +51,7 @@ def render(
     title: str | None,
     record: dict[str, Any],
     saved: tuple[str, ...],
+    models: Sequence[Fit] = (),
 ) -> str:
     """The page.
 
@@ -65,6 +67,8 @@ def render(
         From `mixcompare.report.provenance.provenance`; the page carries it.
     saved
         Names of the files beside the page that hold the two fits, if they are there.
+    models
+        Fits of other models.
     """
     return render_page(
         "template.html",
@@ -82,7 +86,7 @@ def render(
         fits=_fits(record),
         page_name=REPORT,
         data_option="" if record["data"]["panel"] else " --data FILE",
-        code_again=code_again(comparison),
+        code_again=code_again(comparison, models),
         code_reload=code_reload(saved),
     )
 
@@ -162,7 +166,7 @@ def _verdicts(comparison: Comparison) -> list[Verdict]:
 
 
 def _fits(record: dict[str, Any]) -> list[dict[str, Any]]:
-    fits = dict(record["fits"])
+    fits = {**record["fits"], **record["models"]}
     if record["restart"] is not None:
         fits["em restarted from the highest draw"] = record["restart"]
     return [

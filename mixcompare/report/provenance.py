@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
 from mixcompare.reproduction.numbers import (
-    draws_digest,
+    digests,
     numbers,
     recorded_fits,
     to_records,
@@ -24,9 +25,21 @@ _NO_ORIGIN = Origin()
 FITS = {"em": "em.nc", "pymc": "pymc.nc"}
 
 
-def provenance(comparison: Comparison, origin: Origin = _NO_ORIGIN) -> dict[str, Any]:
-    """Specification, data, options, seeds, versions and times of each fit, and its numbers."""
+def provenance(
+    comparison: Comparison, origin: Origin = _NO_ORIGIN, models: Mapping[str, Fit] | None = None
+) -> dict[str, Any]:
+    """Specification, data, options, seeds, versions and times of each fit, and its numbers.
+
+    Parameters
+    ----------
+    comparison, origin
+        What is reported, and where it came from.
+    models
+        Fits of other specifications that the report shows, by name.
+    """
     em = comparison.em
+    further = models or {}
+    fits = recorded_fits(comparison)
     panel = em.panel
     per_unit = np.bincount(panel.unit, minlength=panel.n_units)
     return {
@@ -49,11 +62,15 @@ def provenance(comparison: Comparison, origin: Origin = _NO_ORIGIN) -> dict[str,
                 "missing_by_column": dict(panel.dropped.by_column),
             },
         },
-        "fits": {name: _fit(fit) for name, fit in recorded_fits(comparison).items()},
+        "fits": {name: _fit(fit) for name, fit in fits.items()},
+        "models": {
+            name: {"specification": fit.spec.to_dict(), **_fit(fit)}
+            for name, fit in further.items()
+        },
         "thresholds": dict(comparison.thresholds.table().itertuples(index=False)),
         "verdicts": dict(comparison.verdicts[["section", "verdict"]].itertuples(index=False)),
-        "numbers": to_records(numbers(comparison)),
-        "draws_sha256": draws_digest(comparison.posterior_fit),
+        "numbers": to_records(numbers({**fits, **further})),
+        "draws_sha256": digests({**fits, **further}),
         "restart": None if comparison.restart is None else _fit(comparison.restart),
         "report_created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -91,10 +108,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def code_again(comparison: Comparison) -> str:
-    """Python that repeats the fits and the comparison."""
+def code_again(comparison: Comparison, models: Sequence[Fit] = ()) -> str:
+    """Python that repeats the fits, the comparison and the fits of other models."""
     named = recorded_fits(comparison)
     fits = {f"fit_{i}" if i > 2 else name: fit for i, (name, fit) in enumerate(named.items(), 1)}
+    names = ", ".join(f"model_{i}" for i in range(1, len(models) + 1))
+    further = [f"models=[{names}]"] if models else []
     lines = [
         "import mixcompare as mc",
         "",
@@ -102,7 +121,8 @@ def code_again(comparison: Comparison) -> str:
         "data = ...  # the table, or the path of its CSV or Parquet file",
         *(_fit_code(name, fit) for name, fit in fits.items()),
         f"comparison = mc.compare({', '.join(fits)})",
-        "comparison.report(...)  # the folder for the report",
+        *(_fit_code(f"model_{i}", fit, _spec_code(fit.spec)) for i, fit in enumerate(models, 1)),
+        f"comparison.report({', '.join(['...', *further])})  # ...: the folder for the report",
     ]
     return "\n".join(lines)
 
@@ -130,14 +150,15 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if made is dataclasses.MISSING else made()
 
 
-def _fit_code(name: str, fit: Fit) -> str:
+def _fit_code(name: str, fit: Fit, spec: str = "spec") -> str:
     options = {k: v for k, v in fit.options.items() if v is not None and k != "progress"}
     # A start of one's own is stored as text only, from which it cannot be built again.
     own_start = options.pop("initial", None) is not None
     more = f", {_arguments(options)}" if options else ""
     more += ", initial=..." if own_start else ""
     missing = ', missing="drop"' if fit.panel.dropped.rows else ""
-    return f'{name} = mc.fit(spec, data, backend="{fit.backend}", seed={fit.seed}{missing}{more})'
+    backend, seed = fit.backend, fit.seed
+    return f'{name} = mc.fit({spec}, data, backend="{backend}", seed={seed}{missing}{more})'
 
 
 def _arguments(values: dict[str, Any]) -> str:

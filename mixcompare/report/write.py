@@ -13,6 +13,7 @@ from mixcompare.report import exports, tables
 from mixcompare.report.checklists import checklists
 from mixcompare.report.choice import choice_of_k
 from mixcompare.report.formatting import Table
+from mixcompare.report.models import named_fits, other_models
 from mixcompare.report.page import REPORT, render
 from mixcompare.report.provenance import FITS, provenance, to_json
 from mixcompare.report.sections import Section, drawings, sections
@@ -29,6 +30,7 @@ def write_report(
     origin: Origin | None = None,
     answers: Mapping[str, str] | None = None,
     selection: Selection | None = None,
+    models: Sequence[Fit] = (),
 ) -> Path:
     """Write a comparison's report into a folder.
 
@@ -51,6 +53,9 @@ def write_report(
         The author's answers to items of the checklists, such as ``{"GRoLTS 3a": "..."}``.
     selection
         The same model with other numbers of classes, see `mixcompare.select`.
+    models
+        Fits of other specifications to the same rows, by EM and by PyMC: they are ranked by
+        criteria and by prediction beside the one that is compared.
 
     Returns
     -------
@@ -61,18 +66,23 @@ def write_report(
     OptionError
         If the folder cannot be written or an answer is to no item of the checklists.
     DataError
-        If the selection is of another model or of other data.
+        If the selection is of another model or of other data, or other models are not of
+        the same units, outcomes and rows.
     """
     directory = Path(directory)
     with staged(directory, last=REPORT) as folder:
-        record = provenance(comparison, origin or Origin())
+        record = provenance(comparison, origin or Origin(), named_fits(models))
         figures = drawings(comparison)
         shown = list(sections(comparison, figures))
         if selection is not None:
             shown.append(choice_of_k(comparison, selection))
+        if models:
+            shown.append(other_models(comparison, models))
         lists = checklists(comparison, shown, record, answers or {})
         saved = _saved_fits(comparison, directory)
-        page = render(comparison, shown, lists, title=title, record=record, saved=saved)
+        page = render(
+            comparison, shown, lists, title=title, record=record, saved=saved, models=models
+        )
         whole = tables.frames(comparison)
         exports.write_files(
             folder,

@@ -52,13 +52,14 @@ def reproduce_command(
 
 
 def _table(numbers: pd.DataFrame, title: str) -> Table:
+    numbers = numbers.drop(columns="backend")
     table = Table(title=title, title_justify="left")
     for name in numbers.columns:
         words = name in ("source", "quantity")
         table.add_column("" if name == "agrees" else name, justify="left" if words else "right")
     for row in numbers.to_dict("records"):
         table.add_row(
-            str(row["source"]),
+            escape(str(row["source"])),
             escape(str(row["quantity"])),
             *(f"{row[name]:.10g}" for name in ("reported", "again")),
             *(f"{row[name]:.2g}" for name in ("difference", "allowed")),

@@ -1,16 +1,18 @@
-"""The numbers of a comparison that new fits must give again, and how closely they must."""
+"""The numbers of fits that new ones must give again, and how closely they must."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from mixcompare import labels
 from mixcompare.comparison import Comparison
-from mixcompare.fit import Fit
+from mixcompare.fit import Fit, permute_posterior
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten, variables
 
@@ -32,44 +34,60 @@ def recorded_fits(comparison: Comparison) -> dict[str, Fit]:
     return own | further
 
 
-def numbers(comparison: Comparison) -> pd.DataFrame:
-    """Estimates of EM and summaries of the aligned draws that EM is compared with in detail.
+def numbers(fits: Mapping[str, Fit]) -> pd.DataFrame:
+    """Estimates of every fit by EM, and summaries of every posterior's aligned draws.
+
+    Parameters
+    ----------
+    fits
+        By name. Draws are aligned to the first fit by EM of the same specification, or to
+        their own mean where there is none.
 
     Returns
     -------
-    source (``"em"`` or ``"pymc"``), quantity, value, and error: EM's standard error, or the
+    source, the fit's name; backend; quantity; value; and error: EM's standard error, or the
     Monte Carlo error of a summary (Vehtari et al. 2021); NaN where there is none.
     """
-    return pd.concat([_em(comparison), _pymc(comparison)], ignore_index=True)
+    parts = []
+    for name, fit in fits.items():
+        if fit.backend == "em":
+            parts.append(_em(name, fit))
+        else:
+            same = [f for f in fits.values() if f.backend == "em" and f.spec == fit.spec]
+            reference = (same or [fit])[0].responsibilities.to_numpy()
+            parts.append(_pymc(name, fit, reference))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _em(comparison: Comparison) -> pd.DataFrame:
-    table = comparison.estimates
-    estimate, error = table["em_estimate"].to_numpy(), table["em_se"].to_numpy()
+def _em(source: str, fit: Fit) -> pd.DataFrame:
+    table = fit.summary()
+    estimate, error = table["estimate"].to_numpy(), table["se"].to_numpy()
     names = [*table.index, *(f"standard error of {name}" for name in table.index)]
     rows = pd.DataFrame(
         {
-            "source": "em",
+            "source": source,
+            "backend": "em",
             "quantity": ["log-likelihood", *names],
-            "value": [comparison.em.log_likelihood, *estimate, *error],
+            "value": [fit.log_likelihood, *estimate, *error],
             "error": [np.nan, *error, *np.full(len(error), np.nan)],
         }
     )
     return rows.dropna(subset="value")
 
 
-def _pymc(comparison: Comparison) -> pd.DataFrame:
-    fit = comparison.posterior_fit
+def _pymc(source: str, fit: Fit, reference: FloatArray) -> pd.DataFrame:
+    drawn = fit.tree["membership"]["responsibilities"].to_numpy()
+    permutation = labels.align_to_reference(drawn, reference)
+    aligned = permute_posterior(fit.tree["posterior"].to_dataset(), permutation)
     total = fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
-    draws = np.concatenate(
-        [flatten(comparison.aligned, comparison.em.parameters), total[..., None]], axis=-1
-    )
-    names = [*comparison.estimates.index, "log-likelihood"]
+    draws = np.concatenate([flatten(aligned, fit.parameters), total[..., None]], axis=-1)
+    names = [*(parameter.name for parameter in fit.parameters), "log-likelihood"]
     flat = draws.reshape(-1, draws.shape[-1])
     parts = [
         pd.DataFrame(
             {
-                "source": "pymc",
+                "source": source,
+                "backend": "pymc",
                 "quantity": [f"{word} of {name}" for name in names],
                 "value": value,
                 "error": _monte_carlo_error(draws, kind),
@@ -104,8 +122,13 @@ def draws_digest(fit: Fit) -> str:
     return digest.hexdigest()
 
 
+def digests(fits: Mapping[str, Fit]) -> dict[str, str]:
+    """`draws_digest` of every posterior among fits."""
+    return {name: draws_digest(fit) for name, fit in fits.items() if fit.backend == "pymc"}
+
+
 def agreement(reported: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
-    """Number by number, whether two fits of the same kind agree.
+    """Number by number, whether two sets of fits agree.
 
     EM's must agree to 1e-8 of their size or standard error. Summaries of draws must agree
     within their Monte Carlo errors, with a normal quantile that refuses any of them with
@@ -118,24 +141,25 @@ def agreement(reported: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    source, quantity, reported, again, difference, allowed, agrees; one row per number of
-    either, and what one of them lacks is NaN and does not agree.
+    source, backend, quantity, reported, again, difference, allowed, agrees; one row per
+    number of either, and what one of them lacks is NaN and does not agree.
     """
-    table = reported.merge(
-        again, on=["source", "quantity"], how="outer", sort=False, suffixes=("_reported", "_again")
-    )
+    keys = ["source", "backend", "quantity"]
+    table = pd.concat([reported[keys], again[keys]]).drop_duplicates(ignore_index=True)
+    for side, suffix in ((reported, "_reported"), (again, "_again")):
+        own = side.rename(columns={name: f"{name}{suffix}" for name in ("value", "error")})
+        table = table.merge(own, on=keys, how="left")
     size = np.fmax(table["value_reported"].abs(), table["error_reported"])
-    sampled = int((table["source"] == "pymc").sum())
+    sampled = int((table["backend"] == "pymc").sum())
     quantile = float(ndtri(1 - _FALSE_ALARM / (2 * max(sampled, 1))))
     noise = quantile * np.hypot(table["error_reported"], table["error_again"])
-    allowed = np.where(table["source"] == "em", EXACT * size, noise)
+    allowed = np.where(table["backend"] == "em", EXACT * size, noise)
     # A quantity that never varies is a constant, whose mean may differ by rounding.
     allowed = np.fmax(allowed, EXACT * table["value_reported"].abs())
     difference = table["value_again"] - table["value_reported"]
     return pd.DataFrame(
         {
-            "source": table["source"],
-            "quantity": table["quantity"],
+            **{key: table[key] for key in keys},
             "reported": table["value_reported"],
             "again": table["value_again"],
             "difference": difference,
@@ -153,5 +177,5 @@ def to_records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def from_records(records: list[dict[str, Any]]) -> pd.DataFrame:
     """The table of which `to_records` made rows."""
-    table = pd.DataFrame(records, columns=["source", "quantity", "value", "error"])
+    table = pd.DataFrame(records, columns=["source", "backend", "quantity", "value", "error"])
     return table.astype({"value": float, "error": float})

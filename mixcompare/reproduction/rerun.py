@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -16,8 +16,10 @@ from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import Panel, build_panel
 from mixcompare.reproduction.carried import read_record
-from mixcompare.reproduction.numbers import agreement, draws_digest, from_records, numbers
+from mixcompare.reproduction.numbers import agreement, digests, from_records, numbers
 from mixcompare.spec import MixtureSpec
+
+_NAMES: Final = {"em": "EM", "pymc": "PyMC"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +33,7 @@ class Reproduced:
     same_setting
         Whether versions of the libraries and kind of processor are those of the report.
     same_draws
-        Whether every draw is the same to the bit.
+        Whether every draw of every posterior is the same to the bit.
     verdicts
         Sections whose verdict is another one now: section, reported, again.
     comparison
@@ -53,8 +55,9 @@ class Reproduced:
     def sentences(self) -> tuple[str, ...]:
         """The findings in words."""
         said = []
-        for source, name in (("em", "EM"), ("pymc", "PyMC")):
+        for source in dict.fromkeys(self.numbers["source"]):
             own = self.numbers[self.numbers["source"] == source]
+            name = _NAMES.get(source, source)
             off = own[~own["agrees"]]
             most = f"; the first is {off['quantity'].iloc[0]}" if len(off) else ""
             said.append(f"{name}: {len(own) - len(off)} of {len(own)} numbers agree{most}.")
@@ -101,11 +104,15 @@ def reproduce(report: str | Path, data: Any = None, *, progress: bool | None = N
         name: _fit(recorded, spec, panel, progress) for name, recorded in record["fits"].items()
     }
     again = compare(*made.values(), thresholds=_thresholds(record))
+    for name, recorded in record["models"].items():
+        own = MixtureSpec.from_dict(recorded["specification"])
+        table = build_panel(own, _data(record, data), missing=_missing(record))
+        made[name] = _fit(recorded, own, table, progress)
     now = {name: {"versions": fit.versions, "machine": fit.machine} for name, fit in made.items()}
     return Reproduced(
-        agreement(from_records(record["numbers"]), numbers(again)),
-        _setting(record["fits"]) == _setting(now),
-        draws_digest(again.posterior_fit) == record["draws_sha256"],
+        agreement(from_records(record["numbers"]), numbers(made)),
+        _setting(record["fits"] | record["models"]) == _setting(now),
+        digests(made) == record["draws_sha256"],
         _changed(record["verdicts"], again),
         again,
     )

@@ -35,6 +35,8 @@ QUICK: Final[dict[str, dict[str, Any]]] = {
     "em": {"starts": 10},
     "pymc": {"draws": 300, "tune": 300, "chains": 2},
 }
+# What methods may change and still be models of the same rows.
+_MODELS: Final = {"n_components", "covariance", "covariance_by", "common", "membership", "priors"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,33 +226,43 @@ def _report(
     if study.text:
         with staged(folder, last="study.toml") as staging:
             (staging / "study.toml").write_text(study.text, encoding="utf-8")
-    names = _comparable(study, plan)
+    names, others = _comparable(study, plan)
     if not names:
         return Finished(write_study_report(study, store, folder), store.path, None, counts)
     assert job.fits is not None
     tasks = store.frame("tasks")
     for task in tasks[tasks["outcome"].isin(FAILURES)].itertuples():
         raise DataError(f"method {task.method} failed: {task.message}")
-    fits = [load(job.fits / fit_file(study, Task(0, 0, 0, name))) for name in names]
+    fits, models = (
+        [load(job.fits / fit_file(study, Task(0, 0, 0, name))) for name in group]
+        for group in (names, others)
+    )
     comparison = _compare(*fits)
     report = comparison.report(
         folder,
         title=study.tables.study.title or None,
         origin=study.origin,
         answers=study.tables.checklist,
+        models=models,
     )
     return Finished(report, store.path, comparison.verdicts, counts)
 
 
-def _comparable(study: Study, plan: Plan) -> list[str]:
-    """Names of the methods, if `mixcompare.compare` can compare all there is; else none."""
+def _comparable(study: Study, plan: Plan) -> tuple[list[str], list[str]]:
+    """Names of the methods that `mixcompare.compare` takes, and of those of other models.
+
+    Both are empty if the methods cannot be reported in this way.
+    """
     methods = {name: study.methods[name] for name in plan.counts}
     single = study.is_real and plan.n_fits == len(methods)
-    plain = not any(m.changes or m.within or m.choose for m in methods.values())
-    kinds = [m.options.get("estimator", "ml") for m in methods.values() if m.backend == "em"]
-    posteriors = len(methods) - len(kinds)
+    alike = not any(m.within or m.choose or m.changes.keys() - _MODELS for m in methods.values())
+    own = {name: m for name, m in methods.items() if not m.changes}
+    kinds = [m.options.get("estimator", "ml") for m in own.values() if m.backend == "em"]
+    posteriors = len(own) - len(kinds)
     fits = "ml" in kinds and kinds.count("map") <= 1 and posteriors >= 1
-    return list(methods) if single and plain and fits else []
+    if not (single and alike and fits):
+        return [], []
+    return list(own), [name for name in methods if name not in own]
 
 
 def _compare(*fits: Fit) -> Comparison:

@@ -109,7 +109,7 @@ def same_chains(facts: Facts) -> Answer:
     """The seed and the fingerprint of the draws."""
     return automatic(
         f"Seed {facts.comparison.posterior_fit.seed}; the same versions and kind of processor give "
-        f"the same draws to the bit (SHA-256 {facts.record['draws_sha256'][:12]}…).",
+        f"the same draws to the bit (SHA-256 {facts.record['draws_sha256']['pymc'][:12]}…).",
         "reproduction",
     )
 
