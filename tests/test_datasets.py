@@ -13,11 +13,27 @@ import pytest
 
 from mixcompare import DataError, OptionError, datasets
 
+BUNDLED = ("billboard", "gapminder")
 
-def test_gapminder_is_the_file_whose_provenance_is_stated() -> None:
+
+def test_bundled_files_are_those_whose_provenance_is_stated() -> None:
     folder = resources.files("mixcompare.datasets")
     stated = re.findall(r"[0-9a-f]{64}", (folder / "PROVENANCE.md").read_text(encoding="utf-8"))
-    assert stated == [hashlib.sha256((folder / "gapminder.csv").read_bytes()).hexdigest()]
+    files = [(folder / f"{name}.csv").read_bytes() for name in BUNDLED]
+    assert stated == [hashlib.sha256(content).hexdigest() for content in files]
+
+
+def test_billboard_has_317_songs_and_5307_weeks() -> None:
+    frame = datasets.load("billboard")
+    assert len(frame) == 5307
+    assert frame["song"].nunique() == 317
+    assert not frame.isna().to_numpy().any()
+    assert frame["rank"].between(1, 100).all()
+    assert not frame.duplicated(["song", "week"]).any()
+    # The song that was longest in the chart; it fell out of it and came back.
+    creed = frame[frame["song"] == "Creed: Higher"]
+    assert (len(creed), creed["week"].max()) == (57, 65)
+    assert creed.loc[creed["week"] == 10, "t"].tolist() == [0.0]
 
 
 def test_gapminder_has_142_countries_of_12_years_and_centred_decades() -> None:
@@ -82,7 +98,8 @@ def test_a_panel_without_its_package_says_what_to_install(
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(OptionError, match=r"'gapmindr' \(did you mean 'gapminder'\?\).*munnell"):
         datasets.load("gapmindr")
-    assert datasets.names() == ("gapminder", "munnell", "ricefarms", "airfare")
+    expected = ("gapminder", "billboard", "munnell", "ricefarms", "airfare")
+    assert datasets.names() == expected
 
 
 def test_wheel_ships_the_bundled_panel_and_its_provenance(tmp_path: Path) -> None:
@@ -94,5 +111,5 @@ def test_wheel_ships_the_bundled_panel_and_its_provenance(tmp_path: Path) -> Non
     )
     (wheel,) = tmp_path.glob("*.whl")
     shipped = zipfile.ZipFile(wheel).namelist()
-    for name in ("gapminder.csv", "PROVENANCE.md"):
+    for name in (*(f"{name}.csv" for name in BUNDLED), "PROVENANCE.md"):
         assert f"mixcompare/datasets/{name}" in shipped

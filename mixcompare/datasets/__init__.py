@@ -25,6 +25,11 @@ def load(name: str) -> pd.DataFrame:
         CC0; see ``PROVENANCE.md`` beside this module). Columns country, continent, year,
         lifeExp, pop, gdpPercap, and `t`: decades since the middle of the period,
         (year - 1979.5) / 10.
+    ``billboard``
+        Positions of 317 songs in the Billboard Hot 100 of about the year 2000, a row for each
+        week in the chart (from R's tidyr, MIT; see ``PROVENANCE.md``). Columns song, artist,
+        track, entered (date), week (1 in that of entry), rank (1 to 100), and `t`: tens of
+        weeks since the tenth, (week - 10) / 10.
     ``munnell``
         Production of 48 US states in the years 1970 to 1986 (Munnell 1990), from the
         optional package linearmodels. Columns STATE, ST_ABB, YR, P_CAP (public capital),
@@ -62,12 +67,26 @@ def load(name: str) -> pd.DataFrame:
     return _LOADERS[name]()
 
 
-def _gapminder() -> pd.DataFrame:
-    file = resources.files(__name__) / "gapminder.csv"
+def _bundled(name: str) -> pd.DataFrame:
+    file = resources.files(__name__) / f"{name}.csv"
     with file.open(encoding="utf-8") as stream:
-        frame = pd.read_csv(stream)
+        return pd.read_csv(stream)
+
+
+def _gapminder() -> pd.DataFrame:
+    frame = _bundled("gapminder")
     # Centred decades keep the intercept, slope and curvature of a trend well conditioned.
     return frame.assign(t=(frame["year"] - 1979.5) / 10)
+
+
+def _billboard() -> pd.DataFrame:
+    wide = _bundled("billboard").rename(columns={"date.entered": "entered"})
+    weeks = {name: int(name.removeprefix("wk")) for name in wide.columns if name.startswith("wk")}
+    wide = wide.assign(song=wide["artist"] + ": " + wide["track"]).rename(columns=weeks)
+    named = ["song", "artist", "track", "entered"]
+    long = wide.melt(named, var_name="week", value_name="rank").dropna(subset="rank")
+    long = long.sort_values(["song", "week"], ignore_index=True).astype({"week": int, "rank": int})
+    return long.assign(t=(long["week"] - 10) / 10)
 
 
 def _munnell() -> pd.DataFrame:
@@ -96,6 +115,7 @@ def _not_installed(panel: str, package: str, error: ImportError) -> DataError:
 
 _LOADERS: dict[str, Callable[[], pd.DataFrame]] = {
     "gapminder": _gapminder,
+    "billboard": _billboard,
     "munnell": _munnell,
     "ricefarms": lambda: _from_r("ricefarms", "plm", "RiceFarms"),
     "airfare": lambda: _from_r("airfare", "wooldridge", "airfare"),
