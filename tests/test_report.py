@@ -99,7 +99,7 @@ def test_files(report: Path) -> None:
     def stems(kind: str, suffix: str) -> set[str]:
         return {p.stem for p in (folder / kind).glob(f"*.{suffix}")}
 
-    assert stems("tables", "csv") == SHOWN | {"fits", "side-by-side", "starts"}
+    assert stems("tables", "csv") == SHOWN | {"fits", "runs", "side-by-side", "starts"}
     assert stems("tables", "md") == stems("tables", "tex") == SHOWN
     assert stems("figures", "svg") == stems("figures", "pdf") == FIGURES
     for path in (folder / "figures").glob("*.pdf"):

@@ -18,7 +18,7 @@ from mixcompare.report.palette import BACKENDS, MARKERS, MUTED, style
 from mixcompare.report.rendering import Drawing, draw
 from mixcompare.report.sections import Section
 from mixcompare.selection.models import arrange_models, models_table
-from mixcompare.selection.result import CRITERIA, DEFAULT
+from mixcompare.selection.table import CRITERIA, DEFAULT
 
 ANCHOR: Final = "models"
 _BACKENDS: Final = {"em": "EM", "pymc": "PyMC"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -10,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mixcompare.backends.em.standardise import Parameters, standardise
-from mixcompare.backends.em.steps import EStep, e_step
+from mixcompare.backends.em.expectation import EStep, e_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import standardise
 from mixcompare.comparison import Comparison
 from mixcompare.compress import compress
 from mixcompare.fit import Fit
@@ -66,20 +66,17 @@ def bounds(em: Fit) -> tuple[FloatArray, FloatArray]:
     """
     history = em.tree["history"].to_dataset().isel(iteration=slice(_MOST_ITERATIONS))
     data = standardise(em.spec, compress(em.panel))
-    found = []
-    for i in range(history.sizes["iteration"]):
-        point = {n: history[n].isel(iteration=i).to_numpy() for n in VARIABLES if n in history}
-        found.append(e_step(data, data.from_raw(Parameters(**point))))
-    reached = np.array([step.log_likelihood for step in found])
-    after = [_bound(old, new) for old, new in pairwise(found)]
-    return reached, np.array(after)
+    path = Parameters(**{name: history[name].to_numpy() for name in VARIABLES if name in history})
+    found = e_step(data, data.from_raw(path))
+    return found.log_likelihood, _bound(found[:-1], found[1:])
 
 
-def _bound(old: EStep, new: EStep) -> float:
+def _bound(old: EStep, new: EStep) -> FloatArray:
     held = old.responsibilities > 0  # 0 times log 0
-    by_unit = np.where(held, old.responsibilities * new.joint, 0.0).sum(axis=1)
-    expected = by_unit.sum() if old.unit_weights is None else old.unit_weights @ by_unit
-    return float(expected) + old.entropy
+    by_unit = np.where(held, old.responsibilities * new.joint, 0.0).sum(axis=-1)
+    weights = old.data.unit_weights
+    expected = (by_unit if weights is None else by_unit * weights).sum(axis=-1)
+    return np.asarray(expected + old.entropy)
 
 
 def _staircase(ax: Axes, reached: FloatArray, after: FloatArray) -> None:

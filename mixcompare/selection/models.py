@@ -12,7 +12,7 @@ from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
 from mixcompare.compress import compress
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit
-from mixcompare.selection.result import CRITERIA
+from mixcompare.selection.table import CRITERIA
 from mixcompare.spec import MixtureSpec
 
 # What would change the rows, or what a unit is, and with them the likelihood's scale.
@@ -140,7 +140,7 @@ def _criteria(em: Fit | None) -> dict[str, float]:
     prepared = compress(em.panel)
     return {
         "log_likelihood": em.log_likelihood,
-        **{name: criterion.value(em, prepared) for name, criterion in CRITERIA.items()},
+        **{name: c.value(em, prepared) for name, c in CRITERIA.items() if c.value is not None},
     }
 
 
