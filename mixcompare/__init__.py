@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mixcompare.reproduction import Origin, Reproduced, reproduce
     from mixcompare.resampling import bootstrap
     from mixcompare.selection import Selection, select
+    from mixcompare.study.load import build_study, load_study
+    from mixcompare.study.run import run_study
 
 __all__ = [
     "Audit",
@@ -58,6 +60,7 @@ __all__ = [
     "audit",
     "bootstrap",
     "build_panel",
+    "build_study",
     "calibrate",
     "compare",
     "delta_method",
@@ -65,6 +68,7 @@ __all__ = [
     "fit",
     "leave_one_out",
     "load",
+    "load_study",
     "posterior_predictive",
     "predict",
     "prediction_table",
@@ -72,6 +76,7 @@ __all__ = [
     "prior_predictive",
     "prior_sensitivity",
     "reproduce",
+    "run_study",
     "select",
 ]
 
@@ -88,9 +93,11 @@ _LAZY = {
     "TraceError": "mixcompare.auditing",
     "audit": "mixcompare.auditing",
     "bootstrap": "mixcompare.resampling",
+    "build_study": "mixcompare.study.load",
     "calibrate": "mixcompare.checking.simulation_based",
     "delta_method": "mixcompare.delta",
     "leave_one_out": "mixcompare.checking.leave_one_out",
+    "load_study": "mixcompare.study.load",
     "posterior_predictive": "mixcompare.checking.posterior_predictive",
     "predict": "mixcompare.prediction",
     "prediction_table": "mixcompare.prediction",
@@ -99,6 +106,7 @@ _LAZY = {
     "prior_sensitivity": "mixcompare.checking.sensitivity",
     "select": "mixcompare.selection",
     "reproduce": "mixcompare.reproduction",
+    "run_study": "mixcompare.study.run",
 }
 
 

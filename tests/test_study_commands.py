@@ -14,6 +14,7 @@ import mixcompare as mc
 from mixcompare.cli import app
 from mixcompare.errors import MixCompareError, OptionError
 from mixcompare.study.load import load_study
+from mixcompare.study.lock import only_runner
 from mixcompare.study.plan import replicates_for_coverage
 from mixcompare.study.run import run_study
 from mixcompare.study.store import open_store
@@ -60,9 +61,22 @@ def test_status_counts_what_is_done(finished: Path) -> None:
         invoke("status", finished / "study.toml", "--output", finished / "nowhere")
 
 
+def test_status_can_be_asked_while_the_study_runs(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(toml(content()))
+    run_study(path, tmp_path / "out", methods=["five"], report=False)
+    file = tmp_path / "out" / "study.sqlite"
+    # As a runner in the middle of writing a task's rows.
+    with only_runner(file), open_store(file, create=True) as store, store.transaction() as own:
+        own.execute("DELETE FROM estimates")
+        shown = invoke("status", path, "--output", tmp_path / "out")
+        assert "6 of 6 fits" in shown
+
+
 def test_rerun_repeats_a_fit_exactly(finished: Path, tmp_path: Path) -> None:
     with open_store(finished / "out" / "study.sqlite", create=False) as store:
         criteria = store.frame("criteria")
+        seed = store.frame("tasks").set_index("task").loc[9, "seed"]
     stored = criteria[(criteria["task"] == 9) & (criteria["name"] == "log_likelihood")]
     shown = invoke(
         "rerun", finished / "study.toml", "--task", 9, "--output", finished / "out",
@@ -70,6 +84,7 @@ def test_rerun_repeats_a_fit_exactly(finished: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     exact = repr(float(stored["value"].iloc[0]))
     assert shown.count(exact) == 2
+    assert str(seed) in shown
     assert mc.load(tmp_path / "fit.nc").log_likelihood == float(exact)
     with pytest.raises(OptionError, match="no task 999"):
         invoke("rerun", finished / "study.toml", "--task", 999, "--output", finished / "out")

@@ -12,9 +12,10 @@ import pytest
 from mixcompare.study import limits
 from mixcompare.study.limits import FitTimeoutError, time_limit
 from mixcompare.study.load import build_study
-from mixcompare.study.pools import Here, LocalPool
+from mixcompare.study.pools import ExecutorPool, Here, LocalPool
 from mixcompare.study.run import run_study
 from mixcompare.study.seeds import data_stream, fit_seed
+from mixcompare.study.store import open_store
 from tests import faulty_fits
 from tests.faulty_fits import faulty_tables, outcomes
 from tests.study_cases import content, results
@@ -49,6 +50,15 @@ def test_two_workers_give_what_one_process_gives(tmp_path: Path) -> None:
     assert results(stores[0]) == results(stores[1])
 
 
+def test_any_executor_will_do(tmp_path: Path) -> None:
+    study = build_study(content())
+    with ThreadPoolExecutor(2) as executor:
+        run_study(study, tmp_path / "there", pool=ExecutorPool(executor, 2), report=False)
+    run_study(study, tmp_path / "here", pool=Here(), report=False)
+    stores = [tmp_path / name / "study.sqlite" for name in ("here", "there")]
+    assert results(stores[0]) == results(stores[1])
+
+
 def test_methods_see_the_same_data(tmp_path: Path) -> None:
     tables = content(
         methods__one={"backend": "em", "starts": 8}, methods__five={"backend": "em", "starts": 8}
@@ -65,6 +75,9 @@ def test_error_is_a_row_with_its_message(tmp_path: Path, faulty: None) -> None:
     run_study(build_study(faulty_tables("none")), tmp_path / "out", report=False)
     found = outcomes(tmp_path / "out" / "study.sqlite")
     assert found[("bad", 0)] == ("error", "RuntimeError: a fault of its own")
+    with open_store(tmp_path / "out" / "study.sqlite", create=False) as store:
+        tasks = store.frame("tasks").set_index("method")
+    assert tasks.loc["bad", "seed"] == str(fit_seed(4, "all", 0, "bad"))
     assert found[("one", 2)][0] == "converged"
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from mixcompare.study.limits import GRACE
 from mixcompare.study.pools import Pool
 from mixcompare.study.store import Store
-from mixcompare.study.task import Job, Result, Task, run_batch
+from mixcompare.study.task import Job, Result, Task, run_batch, task_seed
 
 # A batch takes about so long: much against the cost of sending it, little to lose.
 _BATCH_SECONDS: Final = 0.5
@@ -155,10 +155,9 @@ class _Run:
         self._keep(result)
 
     def _death(self, task: Task, seconds: float) -> Result:
-        limit = self.job.seconds_per_fit
+        limit, seed = self.job.seconds_per_fit, task_seed(self.job, task)
         if limit is not None and seconds >= limit + GRACE:
             message = f"did not listen to the interrupt after {limit:g} s; its process was ended"
-            return Result(task.number, "timeout", message, seconds)
-        return Result(
-            task.number, "worker died", "the process ended while this task was alone in it", seconds
-        )
+            return Result(task.number, "timeout", message, seconds, seed)
+        message = "the process ended while this task was alone in it"
+        return Result(task.number, "worker died", message, seconds, seed)

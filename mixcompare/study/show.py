@@ -15,14 +15,13 @@ from rich.table import Table
 from mixcompare.comparison.verdicts import conclude
 from mixcompare.study.measures import planned_tasks
 from mixcompare.study.plan import Plan, plan_table, replicates_for_coverage
-from mixcompare.study.seeds import fit_seed
 from mixcompare.study.store import FAILURES, Store
+from mixcompare.study.task import Job, Task, task_seed
 
 if TYPE_CHECKING:
     from mixcompare.fit import Fit
     from mixcompare.study.load import Study
     from mixcompare.study.run import Finished
-    from mixcompare.study.task import Job, Task
 
 _LISTED_FAILURES: Final = 10
 
@@ -141,7 +140,7 @@ def print_rerun(
     outcome, stored = before
     facts: dict[str, Any] = {
         "task": f"{task.number}: {scenario.label}, replicate {task.replicate}, {task.method}",
-        "seed": fit_seed(job.seed, scenario.label, task.replicate, task.method),
+        "seed": task_seed(job, task),
         "status": f"{fitted.status}: {fitted.message}",
         "log-likelihood": repr(fitted.log_likelihood),
         "in the store": f"{outcome or 'not run yet'}, log-likelihood {stored!r}",

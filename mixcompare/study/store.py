@@ -138,11 +138,13 @@ class Store:
                 "INSERT OR IGNORE INTO versions (content) VALUES (?)", (result.versions,)
             )
             connection.execute(
-                "UPDATE tasks SET outcome = ?, message = ?, seconds = ?, host = ?, finished = ?, "
+                "UPDATE tasks SET outcome = ?, message = ?, seed = ?, seconds = ?, host = ?, "
+                "finished = ?, "
                 "versions = (SELECT versions FROM versions WHERE content = ?) WHERE task = ?",
                 (
                     result.outcome,
                     result.message,
+                    str(result.seed),
                     result.seconds,
                     result.host,
                     datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -187,8 +189,8 @@ class Store:
                     tuple(outcomes or ()),
                 )
             done = connection.execute(
-                "UPDATE tasks SET outcome = NULL, message = NULL, seconds = NULL, host = NULL, "
-                f"versions = NULL, finished = NULL WHERE {condition}",
+                "UPDATE tasks SET outcome = NULL, message = NULL, seed = NULL, seconds = NULL, "
+                f"host = NULL, versions = NULL, finished = NULL WHERE {condition}",
                 tuple(outcomes or ()),
             )
             return done.rowcount
@@ -204,8 +206,8 @@ class Store:
         columns = "scenarios.label AS scenario, replicate, method, outcome"
         if table == "tasks":
             return pd.read_sql_query(
-                f"SELECT task, {columns}, message, seconds, host, versions.content AS versions, "
-                "finished FROM tasks JOIN scenarios USING (scenario) "
+                f"SELECT task, {columns}, message, seed, seconds, host, versions.content AS "
+                "versions, finished FROM tasks JOIN scenarios USING (scenario) "
                 "LEFT JOIN versions USING (versions) ORDER BY task",
                 self._connection,
             )

@@ -4,9 +4,10 @@
   depend on, by part), versions and sources behind it.
 - ``scenarios`` (scenario, label, factors): factors as JSON.
 - ``versions`` (versions, content): versions of Python and packages, as JSON.
-- ``tasks`` (task, scenario, replicate, method, outcome, message, seconds, host, versions,
+- ``tasks`` (task, scenario, replicate, method, outcome, message, seed, seconds, host, versions,
   finished): one row per fit that is planned; `outcome` is NULL until it is finished, then the
-  fit's status, ``error``, ``timeout`` or ``worker died``; replicates count from 0.
+  fit's status, ``error``, ``timeout`` or ``worker died``; `seed` is the fit's own, as text, since
+  many programs would round so large a number; replicates count from 0.
 - ``estimates`` (task, estimand, truth, estimate, standard_error, lower, upper).
 - ``criteria`` (task, name, value) and ``diagnostics`` (task, name, value).
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS study (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -30,7 +31,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     scenario INTEGER NOT NULL REFERENCES scenarios,
     replicate INTEGER NOT NULL,
     method TEXT NOT NULL,
-    outcome TEXT, message TEXT, seconds REAL, host TEXT,
+    outcome TEXT, message TEXT, seed TEXT, seconds REAL, host TEXT,
     versions INTEGER REFERENCES versions,
     finished TEXT,
     UNIQUE (scenario, replicate, method));

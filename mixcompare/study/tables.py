@@ -187,6 +187,7 @@ def failures(tasks: pd.DataFrame) -> Table | None:
             (Column("replicate"), shown["replicate"], str),
             (Column("method", numeric=False), shown["method"], str),
             (Column("outcome", numeric=False), shown["outcome"], str),
+            (Column("seed", numeric=False), shown["seed"], str),
             (Column("message", numeric=False), shown["message"], str),
         ],
     )

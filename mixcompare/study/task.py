@@ -59,12 +59,15 @@ class Result:
         The outcome in a sentence.
     seconds
         Wall time of the fit, from the panel to the result.
+    seed
+        Of the fit's random numbers.
     """
 
     number: int
     outcome: str
     message: str
     seconds: float
+    seed: int
     host: str = ""
     versions: str = "{}"
     estimates: tuple[Estimate, ...] = ()
@@ -132,6 +135,7 @@ def run_task(job: Job, task: Task) -> Result:
         What to fit.
     """
     began = time.perf_counter()
+    seed = task_seed(job, task)
     try:
         with time_limit(job.seconds_per_fit, expendable=job.expendable):
             fitted, data, seconds = fit_task(job, task)
@@ -143,6 +147,7 @@ def run_task(job: Job, task: Task) -> Result:
                 fitted.status,
                 fitted.message,
                 seconds,
+                seed,
                 *_where(),
                 tuple(estimates(fitted, data, wanted)),
                 criteria(fitted, data),
@@ -151,11 +156,11 @@ def run_task(job: Job, task: Task) -> Result:
     except FitTimeoutError:
         seconds = time.perf_counter() - began
         message = f"interrupted after {job.seconds_per_fit:g} s (seconds_per_fit)"
-        return Result(task.number, "timeout", message, seconds, *_where())
+        return Result(task.number, "timeout", message, seconds, seed, *_where())
     except Exception as error:
         seconds = time.perf_counter() - began
         message = f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]
-        return Result(task.number, "error", message, seconds, *_where())
+        return Result(task.number, "error", message, seconds, seed, *_where())
 
 
 def fit_task(job: Job, task: Task) -> tuple[Fit, DataSet, float]:
@@ -170,12 +175,18 @@ def fit_task(job: Job, task: Task) -> tuple[Fit, DataSet, float]:
     data = data_of(job, task.scenario, task.replicate)
     method = study.methods[task.method]
     scenario = study.scenarios[task.scenario]
-    seed = fit_seed(job.seed, scenario.label, task.replicate, task.method)
+    seed = task_seed(job, task)
     spec = method.spec(scenario.spec)
     options = job.options.get(method.backend, {})
     began = time.perf_counter()
     fitted = fit_method(method, spec, data.panel(spec), seed, options)
     return fitted, data, time.perf_counter() - began
+
+
+def task_seed(job: Job, task: Task) -> int:
+    """Seed of a task's fit."""
+    label = job.study.scenarios[task.scenario].label
+    return fit_seed(job.seed, label, task.replicate, task.method)
 
 
 def fit_file(study: Study, task: Task) -> str:
@@ -188,12 +199,14 @@ def fit_file(study: Study, task: Task) -> str:
 def data_of(job: Job, scenario: int, replicate: int) -> DataSet:
     """A replicate's data, which its methods share; kept until the next replicate's."""
     key = (job.seed, id(job.study), scenario, replicate)
-    if key not in _KEPT:
-        _KEPT.clear()
+    kept = _KEPT.get(key)
+    if kept is None:
         chosen = job.study.scenarios[scenario]
         stream = data_stream(job.seed, chosen.label, replicate)
-        _KEPT[key] = (job.study, generate(chosen, _reader(job.study), stream))
-    return _KEPT[key][1]
+        kept = job.study, generate(chosen, _reader(job.study), stream)
+        _KEPT.clear()
+        _KEPT[key] = kept
+    return kept[1]
 
 
 # Studies are kept with what belongs to them, so that their ids stay their own.
@@ -203,10 +216,12 @@ _READERS: dict[int, tuple[Study, Callable[[], pd.DataFrame]]] = {}
 
 def _reader(study: Study) -> Callable[[], pd.DataFrame]:
     """The study's table, read once in a process."""
-    if id(study) not in _READERS:
+    kept = _READERS.get(id(study))
+    if kept is None:
+        kept = study, cache(study.read_data)
         _READERS.clear()
-        _READERS[id(study)] = (study, cache(study.read_data))
-    return _READERS[id(study)][1]
+        _READERS[id(study)] = kept
+    return kept[1]
 
 
 @cache

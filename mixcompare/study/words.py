@@ -46,15 +46,19 @@ def _design(table: SimulateTable, data: DataTable | None) -> list[str]:
     if table.design != "generated":
         assert data is not None
         how = "as they are" if table.design == "given" else "of units drawn with replacement"
-        return [f"Covariates: those of {_source(data)}, {how}."]
+        return [f"Covariates: those of {_source(data)}, {how}.", *_losses(table)]
     periods = table.periods
     rows = f"{periods[0]} to {periods[-1]}" if isinstance(periods, list) else str(periods)
     inside = "" if table.cells == 1 else f" with {table.cells} cells"
     drawn = "; ".join(f"{name}: {_covariate(c)}" for name, c in table.covariates.items())
-    words = [f"{table.units} units{inside} of {rows} rows, drawn anew in every replicate. {drawn}."]
-    if table.missing_rows:
-        words.append(f"{100 * table.missing_rows:g} % of the rows are lost completely at random.")
-    return words
+    words = f"{table.units} units{inside} of {rows} rows, drawn anew in every replicate. {drawn}."
+    return [words, *_losses(table)]
+
+
+def _losses(table: SimulateTable) -> list[str]:
+    if not table.missing_rows:
+        return []
+    return [f"{100 * table.missing_rows:g} % of the rows are lost completely at random."]
 
 
 def _covariate(table: CovariateTable) -> str:
