@@ -19,6 +19,7 @@ from mixcompare.study.load import build_study
 from mixcompare.study.methods import Method, fit_method, within
 from mixcompare.study.seeds import data_stream
 from mixcompare.study.truth import renamed
+from mixcompare.study.words import mechanism
 from tests.stand_in_posterior import stand_in
 from tests.study_cases import content
 
@@ -175,11 +176,14 @@ def test_bootstrap_study_has_the_whole_panels_fit_for_truth(tiny_csv: Any) -> No
 
 def test_real_design_with_parameters_of_a_fit(tiny_csv: Any) -> None:
     tables = content(
-        data={"file": str(tiny_csv)}, simulate={"design": "resampled", "truth": "fit", "units": 60}
+        data={"file": str(tiny_csv)},
+        simulate={"design": "resampled", "truth": "fit", "units": 60, "missing_rows": 0.2},
     )
     del tables["grid"]
     data = made(tables)
     assert data.frame["unit"].nunique() == 60
+    assert 210 < len(data.frame) < 270  # of 300
+    assert any("20 % of the rows" in text for text in mechanism(build_study(tables)))
     assert data.outcomes is not None
     assert set(data.frame["x"]) <= set(pd.read_csv(tiny_csv)["x"])
     assert not np.any(np.isin(data.outcomes, data.frame["y"]))

@@ -73,7 +73,8 @@ def _pairs(found: Findings, methods: list[str], focus: str) -> list[Drawing]:
     backends = {name: found.study.methods[name].backend for name in methods}
     em = [name for name in methods if backends[name] == "em"]
     posterior = [name for name in methods if backends[name] != "em"]
-    first, second = (em[-1], posterior[0]) if em and posterior else _last_two(methods, baseline)
+    chosen = baseline if baseline in em else next(iter(em), baseline)
+    first, second = (chosen, posterior[0]) if em and posterior else _last_two(methods, baseline)
     return [*made, bland_altman(found.estimates, first, second, focus)]
 
 
