@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import mixcompare as mc
 from mixcompare.cli import app
 from mixcompare.errors import MixCompareError, OptionError
-from mixcompare.study.load import load_study
+from mixcompare.study.load import build_study, load_study
 from mixcompare.study.lock import only_runner
 from mixcompare.study.plan import replicates_for_coverage
 from mixcompare.study.run import run_study
@@ -71,6 +71,31 @@ def test_status_can_be_asked_while_the_study_runs(tmp_path: Path) -> None:
         own.execute("DELETE FROM estimates")
         shown = invoke("status", path, "--output", tmp_path / "out")
         assert "6 of 6 fits" in shown
+
+
+def test_progress_tells_rate_time_left_and_failures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = content(methods__many={"backend": "em", "n_components": 31, "starts": 1})
+    run_study(build_study(tables), tmp_path, progress=True, report=False)
+    shown = capsys.readouterr().err
+    assert "18/18" in shown
+    assert "6 failed" in shown
+    assert re.search(r"[\d.]+/s", shown)
+
+
+def test_fits_are_kept_when_asked(tmp_path: Path) -> None:
+    tables = content(run__keep_fits=True, run__replicates=2)
+    del tables["grid"]
+    run_study(build_study(tables), tmp_path, report=False)
+    kept = sorted((tmp_path / "fits").iterdir())
+    names = [
+        f"{method}-s001-r{replicate:05d}.nc" for method in ("five", "one") for replicate in (1, 2)
+    ]
+    assert [path.name for path in kept] == names
+    with open_store(tmp_path / "study.sqlite", create=False) as store:
+        criteria = store.frame("criteria").set_index(["name", "method", "replicate"])["value"]
+    assert mc.load(kept[1]).log_likelihood == criteria["log_likelihood", "five", 1]
 
 
 def test_rerun_repeats_a_fit_exactly(finished: Path, tmp_path: Path) -> None:

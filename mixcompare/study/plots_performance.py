@@ -24,7 +24,7 @@ LABELS: Final = {
     "model_se_error": "error of the model SE, %",
     "coverage": "coverage",
     "bias_eliminated_coverage": "bias-eliminated coverage",
-    "rejection": "share of intervals without the null",
+    "rejection": "power (share of intervals without the null)",
     "relative_precision": "gain in precision over the baseline, %",
     "adjusted_rand_index": "adjusted Rand index",
     "brier_score": "Brier score",
