@@ -13,11 +13,11 @@ from mixcompare.panel import Missing, Panel, build_panel
 from mixcompare.selection.candidates import Candidate, climb_higher, fit_range, renew_falls
 from mixcompare.selection.likelihood_ratio import bootstrap_tests
 from mixcompare.selection.posterior import Asked, PosteriorOf, check_asked, explore, highest_draw
-from mixcompare.selection.result import Selection
+from mixcompare.selection.result import Selection, load_selection
 from mixcompare.selection.table import posterior_table, selection_table
 from mixcompare.spec import MixtureSpec
 
-__all__ = ["Selection", "select"]
+__all__ = ["Selection", "check_arguments", "load_selection", "select"]
 
 
 def select(
@@ -76,14 +76,8 @@ def select(
     DataError
         If the data do not suit the specification.
     """
-    counts = list(n_components)
-    if not counts or len(set(counts)) < len(counts) or not all(map(_is_count, counts)):
-        raise OptionError(
-            f"n_components must be different whole numbers of at least 1, not {counts!r}."
-        )
-    _check_replicates(replicates, replicate_starts, options)
-    sampling = dict(sampling or {})
-    check_asked(posterior, counts, sampling)
+    counts, sampling = list(n_components), dict(sampling or {})
+    check_arguments(counts, replicates, replicate_starts, posterior, sampling, options)
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     found = fit_range(spec, panel, counts, seed, options)
     if all(candidate.fit is None for candidate in found):
@@ -121,7 +115,35 @@ def _improved(
     return renew_falls(improved)
 
 
-def _check_replicates(replicates: int, starts: int, options: dict[str, Any]) -> None:
+def check_arguments(
+    counts: Sequence[int],
+    replicates: int,
+    starts: int,
+    posterior: Sequence[str],
+    sampling: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> None:
+    """Refuse what `select` cannot do, before anything is fitted.
+
+    Parameters
+    ----------
+    counts, starts
+        Its `n_components` and `replicate_starts`; the others have its names.
+
+    Raises
+    ------
+    OptionError
+        What is wrong, and what is allowed.
+    """
+    if not counts or len(set(counts)) < len(counts) or not all(map(_is_count, counts)):
+        raise OptionError(
+            f"n_components must be different whole numbers of at least 1, not {counts!r}."
+        )
+    _check_replicates(replicates, starts, options)
+    check_asked(posterior, counts, sampling)
+
+
+def _check_replicates(replicates: int, starts: int, options: Mapping[str, Any]) -> None:
     if not _is_count(replicates + 1) or not _is_count(starts):
         raise OptionError(
             "replicates must be a whole number, not negative, and replicate_starts one of at "

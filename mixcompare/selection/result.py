@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.checking.leave_one_out import LeaveOneOut
-from mixcompare.fit import Fit
+from mixcompare.errors import DataError
+from mixcompare.fit import Fit, load
 from mixcompare.selection.table import CRITERIA, DEFAULT
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Selection:
         return plot_selection(self)
 
     def save(self, directory: str | Path) -> Path:
-        """Write selection.csv, selection.svg, tests.csv if there are any, and the fits.
+        """Write selection.csv, selection.svg, tests.csv and loo.csv if there are any, and the fits.
 
         Returns
         -------
@@ -85,6 +86,9 @@ class Selection:
                     fit.save(folder / f"{prefix}_{count}.nc")
             if self.tests is not None:
                 self.tests.to_csv(folder / "tests.csv", index=False)
+            if self.loo:
+                units = pd.concat({k: own.units for k, own in self.loo.items()})
+                units.to_csv(folder / "loo.csv", index_label=["n_components", "unit"])
             self.plot().savefig(folder / "selection.svg")
             self.table.to_csv(folder / "selection.csv")
         return directory
@@ -95,3 +99,40 @@ class Selection:
 
     def _repr_html_(self) -> str:
         return f"<p><b>{repr(self)[1:-1]}</b></p>{self.table.to_html()}"
+
+
+def load_selection(directory: str | Path) -> Selection:
+    """Load what `Selection.save` has written.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no selection or not the whole of one.
+    """
+    folder = Path(directory)
+    try:
+        table = pd.read_csv(
+            folder / "selection.csv", index_col="n_components", converters={"message": str}
+        )
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} holds no selection: {error}.") from error
+    tests, loo = folder / "tests.csv", folder / "loo.csv"
+    units = _cross_validated(loo) if loo.is_file() else {}
+    return Selection(
+        _fits(folder, "em", table),
+        table,
+        pd.read_csv(tests) if tests.is_file() else None,
+        _fits(folder, "pymc", table),
+        units,
+    )
+
+
+def _fits(folder: Path, prefix: str, table: pd.DataFrame) -> dict[int, Fit]:
+    paths = {int(k): folder / f"{prefix}_{k}.nc" for k in table.index}
+    return {k: load(path) for k, path in paths.items() if path.is_file()}
+
+
+def _cross_validated(path: Path) -> dict[int, LeaveOneOut]:
+    whole = pd.read_csv(path, index_col=["n_components", "unit"], converters={"remedy": str})
+    counts = whole.index.get_level_values("n_components").unique()
+    return {int(k): LeaveOneOut(whole.loc[k]) for k in counts}

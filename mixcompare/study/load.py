@@ -20,6 +20,7 @@ from mixcompare import datasets
 from mixcompare.errors import DataError, MixCompareError, OptionError
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec, Priors
+from mixcompare.study.choose import check_choice
 from mixcompare.study.explain import at_line, explain, unknown_keys
 from mixcompare.study.methods import SPEC_KEYS, Method, allowed_options, build_method
 from mixcompare.study.schema import DataTable, MethodTable, ModelTable, StudyTables
@@ -223,12 +224,27 @@ class _Source:
                     method.spec(scenario.spec)
                 except MixCompareError as error:
                     raise self.fail(["methods", name], f"[methods.{name}] {error}") from error
+        if study.tables.select is not None:
+            try:
+                _check_real_comparison(study)
+                check_choice(study.tables.select, study.methods)
+            except OptionError as error:
+                raise self.fail(["select"], f"[select] {error}") from error
         baseline = study.tables.report.baseline
         if baseline is not None and baseline not in study.methods:
             raise self.fail(
                 ["report", "baseline"],
                 f"[report] baseline = {baseline!r}: must be one of {', '.join(study.methods)}.",
             )
+
+
+def _check_real_comparison(study: Study) -> None:
+    kinds = {method.backend for method in study.methods.values()}
+    if not study.is_real or len(study.scenarios) > 1 or kinds != {"em", "pymc"}:
+        raise OptionError(
+            "belongs to the comparison of EM and PyMC on a real panel: it needs [data] without "
+            "[simulate], resample and [grid], and methods of both backends."
+        )
 
 
 def _scenarios(

@@ -19,6 +19,7 @@ from mixcompare.panel import Missing, build_panel
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec
 from mixcompare.staging import staged
+from mixcompare.study.choose import choose
 from mixcompare.study.load import Study, load_study
 from mixcompare.study.lock import only_runner
 from mixcompare.study.measures import count_table
@@ -126,7 +127,7 @@ def run_study(
             counts = count_table(store.frame("tasks"), list(plan.counts))
             if not report:
                 return Finished(None, path, None, counts)
-            return _report(study, plan, job, store, folder, counts)
+            return _report(plan, job, store, folder, counts, QUICK if quick else {})
     finally:
         used.close()
 
@@ -219,10 +220,16 @@ def _run(store: Store, plan: Plan, job: Job, pool: Pool, progress: bool | None) 
 
 
 def _report(
-    study: Study, plan: Plan, job: Job, store: Store, folder: Path, counts: pd.DataFrame
+    plan: Plan,
+    job: Job,
+    store: Store,
+    folder: Path,
+    counts: pd.DataFrame,
+    options: Mapping[str, Mapping[str, Any]],
 ) -> Finished:
     from mixcompare.study.page import write_study_report  # matplotlib is slow to import
 
+    study = plan.study
     if study.text:
         with staged(folder, last="study.toml") as staging:
             (staging / "study.toml").write_text(study.text, encoding="utf-8")
@@ -244,6 +251,9 @@ def _report(
         origin=study.origin,
         answers=study.tables.checklist,
         models=models,
+        selection=choose(
+            study.tables.select, study.methods, comparison, folder, seed=job.seed, options=options
+        ),
     )
     return Finished(report, store.path, comparison.verdicts, counts)
 

@@ -280,6 +280,26 @@ class EstimandsTable(_Table):
     null: float = 0.0
 
 
+class SelectTable(_OpenTable):
+    """``[select]``: how many classes? On a real panel, beside the comparison of EM and PyMC.
+
+    Further keys are EM's options in place of those of the study's EM method.
+
+    Parameters
+    ----------
+    n_components
+        The numbers of classes.
+    replicates, replicate_starts, posterior, sampling
+        See `mixcompare.select`.
+    """
+
+    n_components: Annotated[list[Count], Field(min_length=1)]
+    replicates: Annotated[int, Field(ge=0)] = 0
+    replicate_starts: Count = 10
+    posterior: list[Literal["loo", "bridge", "smc"]] = []
+    sampling: dict[str, Any] = {}
+
+
 class RunTable(_Table):
     """``[run]``: how the methods are run."""
 
@@ -317,6 +337,7 @@ class StudyTables(_Table):
     grid: GridTable = GridTable()
     methods: Annotated[dict[Slug, MethodTable], Field(min_length=1)]
     estimands: EstimandsTable = EstimandsTable()
+    select: SelectTable | None = None
     run: RunTable = RunTable()
     report: ReportTable = ReportTable()
     checklist: dict[str, str] = {}
