@@ -91,6 +91,16 @@ class Thresholds:
         return pd.DataFrame(asdict(self).items(), columns=["threshold", "value"])
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One section's verdict, the likeliest reason of a difference, and a statement."""
+
+    section: str
+    verdict: str
+    reason: str
+    statement: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """All that the rules read."""

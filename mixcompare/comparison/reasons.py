@@ -1,0 +1,75 @@
+"""Why estimates or likelihoods differ: the likeliest cause, with its evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcompare.comparison.evidence import (
+    APPROXIMATE,
+    MODES,
+    NOT_CONVERGED,
+    PRIOR,
+    SEVERAL,
+    SKEWED,
+    UNVISITED,
+    WORSE_OPTIMUM,
+    Evidence,
+)
+
+
+def likely_reason(e: Evidence) -> tuple[str, str]:
+    """Why estimates or likelihoods differ, the most damning cause first."""
+    if e.worse_optimum:
+        return WORSE_OPTIMUM, "A draw has beaten EM's maximum, so EM's estimate is not the maximum."
+    if e.different_modes:
+        return MODES, "The chains have not mixed, so that their mean describes no mode."
+    if e.unvisited:
+        return UNVISITED, "No draw climbs to EM's estimate, so the backends describe other modes."
+    if e.approximate:
+        return APPROXIMATE, "An approximation of the posterior cannot settle a difference."
+    if not e.converged:
+        return NOT_CONVERGED, "The chains have not converged, so the difference may be noise."
+    if e.several_modes:
+        return SEVERAL, (
+            f"{e.modes.share_of_others:.1%} of the draws belong to other modes than the "
+            "commonest, and the posterior's mean lies between them."
+        )
+    if np.isnan(e.shift).any():
+        without = "EM has no standard errors, so the prior's pull cannot be predicted."
+        return _traced(e) or ("unknown", without)
+    moves = "moves" if e.arranged.mode is not None else "should move"
+    moved, left = pull(e)
+    if moved > e.thresholds.difference and left <= 0.5 * float(
+        e.estimates["difference"].abs().max()
+    ):
+        return PRIOR, (
+            f"The prior alone {moves} parameters by up to {moved:.3g} sds; what it does not "
+            f"explain is at most {left:.3g} sds. If that is not wanted, weaken the prior or centre "
+            "covariates that lie far from zero."
+        )
+    # Where the mode is known, the pull is measured and there is nothing left to trace.
+    traced = _traced(e) if e.arranged.mode is None else None
+    return traced or (
+        SKEWED,
+        f"The prior {moves} parameters by at most {moved:.3g} sds, which leaves up to "
+        f"{left:.3g} sds: the posterior's mean is not near its mode.",
+    )
+
+
+def _traced(e: Evidence) -> tuple[str, str] | None:
+    """The prior as reason, if the parameter that differs most moves when it is power-scaled."""
+    worst = str(e.estimates["difference"].abs().idxmax())
+    line = e.checks.sensitivity.T[worst]
+    if not line["diagnosis"]:
+        return None
+    return PRIOR, (
+        f"Power-scaling traces the largest difference to the prior of {line['source']} "
+        f"({line['diagnosis']})."
+    )
+
+
+def pull(e: Evidence) -> tuple[float, float]:
+    """Largest move from maximum to mode, and from there to the mean, in posterior sds."""
+    difference = e.estimates["difference"]
+    moved = e.shift / e.estimates["posterior_sd"].where(lambda sd: sd > 0, 1.0).to_numpy()
+    return float(np.abs(moved).max()), float((difference - moved).abs().max())

@@ -1,0 +1,130 @@
+"""Rules on what both backends estimate: do they agree, and if not, why?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixcompare.comparison.evidence import (
+    APPROXIMATE,
+    MODES,
+    NOT_CONVERGED,
+    PRIOR,
+    SEVERAL,
+    SKEWED,
+    UNVISITED,
+    WORSE_OPTIMUM,
+    Evidence,
+    Verdict,
+)
+from mixcompare.comparison.reasons import likely_reason, pull
+from mixcompare.comparison.several import side_by_side
+
+
+def judge_estimates(e: Evidence) -> Verdict:
+    """Posterior means must lie near the maximum, in posterior sds."""
+    difference = e.estimates["difference"]
+    worst = str(difference.abs().idxmax())
+    limit = e.thresholds.difference
+    beyond = int((difference.abs() > limit).sum())
+    found = (
+        f"{beyond} of {len(difference)} parameters differ by more than {limit:g} posterior sds; "
+        f"the most is {difference[worst]:+.2f} sds for {worst}."
+    )
+    if beyond == 0:
+        verdict = "agree" if e.converged else "caution"
+        return Verdict("estimates", verdict, "" if e.converged else e.unconverged, found)
+    reason, because = likely_reason(e)
+    verdict = "caution" if reason == e.unconverged else "differ"
+    return Verdict("estimates", verdict, reason, f"{found} {because}")
+
+
+def judge_posterior_mode(e: Evidence) -> Verdict:
+    """EM's mode of the posterior lies between the maximum and the mean; no draw is above it."""
+    section, mode = "posterior mode", e.arranged.mode
+    assert mode is not None
+    moved, left = pull(e)
+    found = (
+        f"From EM's maximum to its mode of the posterior, which is the prior's pull, parameters "
+        f"move by up to {moved:.3g} posterior sds; from there to the posterior's mean, which is "
+        f"its skewness, by up to {left:.3g}."
+    )
+    if mode.status != "converged":
+        return Verdict(section, "caution", NOT_CONVERGED, f"{found} EM: {mode.message}.")
+    limit = e.thresholds.difference
+    if max(moved, left) <= limit:
+        return Verdict(section, "agree", "", found)
+    if not e.converged:
+        return Verdict(section, "caution", NOT_CONVERGED, found)
+    return Verdict(section, "differ", PRIOR if moved > limit else SKEWED, found)
+
+
+def judge_other_posteriors(e: Evidence) -> Verdict:
+    """Further posteriors must have the means of the first."""
+    section = "other posteriors"
+    table = side_by_side(e.arranged)
+    sd = e.estimates["posterior_sd"].where(lambda v: v > 0, 1.0)
+    names = list(e.arranged.named)
+    first, others = names[-len(e.arranged.others) - 1], names[-len(e.arranged.others) :]
+    apart = table[others].sub(table[first], axis=0).div(sd, axis=0)
+    worst = float(apart.abs().max().max())
+    each = "; ".join(
+        f"{name}: {apart[name].abs().max():.2f} sds ({e.arranged.named[name].status})"
+        for name in others
+    )
+    found = f"Largest difference of posterior means from {first}'s: {each}."
+    if worst <= e.thresholds.difference:
+        return Verdict(section, "agree", "", found)
+    unfinished = [n for n in (first, *others) if e.arranged.named[n].status != "converged"]
+    if unfinished:
+        return Verdict(
+            section, "caution", NOT_CONVERGED, f"{found} Not converged: {unfinished[0]}."
+        )
+    return Verdict(section, "differ", "samplers disagree", found)
+
+
+def judge_likelihoods(e: Evidence) -> Verdict:
+    """Draws should lie about d/2 below the maximum, where a posterior is near normal."""
+    d = e.em.n_parameters
+    mean, expected = float(e.scores.by_draw.mean()), e.scores.em_maximum - d / 2
+    off = (mean - expected) / np.sqrt(d / 2)
+    found = (
+        f"The draws' mean log-likelihood {mean:.2f} is {off:+.2f} spreads from the {expected:.2f} "
+        f"that a posterior near normal around EM's maximum would have.{_misfit(e, d)}"
+    )
+    if abs(off) <= e.thresholds.mean_log_likelihood:
+        return Verdict("likelihoods", "agree", "", found)
+    reason, _ = likely_reason(e)
+    verdict = "caution" if reason == e.unconverged else "differ"
+    return Verdict("likelihoods", verdict, reason, found)
+
+
+def _misfit(e: Evidence, d: int) -> str:
+    """Agreement of two backends is no evidence that their common model fits."""
+    effective, counts = e.checks.loo.p, e.em.panel.unit_weights
+    # A unit of weight w is left out whole, which counts like w units at once.
+    expected = d if counts is None else d * float(np.sum(counts**2) / np.sum(counts))
+    if not effective > e.thresholds.misfit * expected:
+        return ""
+    return (
+        f" Both may be wrong together: PSIS-LOO counts {effective:.0f} effective parameters where "
+        f"{expected:.0f} are expected, so the model fits the units poorly and intervals are likely "
+        "too short; EM's sandwich errors (standard_errors='sandwich') allow for dependence within "
+        "units."
+    )
+
+
+def judge_membership(e: Evidence) -> Verdict:
+    """Units must be put into the same classes with like certainty."""
+    same = float(e.agreement["value"]["units in the same class"])
+    distance = float(e.agreement["value"]["mean distance"])
+    index = float(e.agreement["value"]["adjusted Rand index"])
+    found = (
+        f"{same:.1%} of the units are in the same class (adjusted Rand index {index:.3f}); class "
+        f"probabilities differ by {distance:.4f} on average."
+    )
+    if same >= e.thresholds.same_class and distance <= e.thresholds.distance:
+        return Verdict("class membership", "agree", "", found)
+    reason, _ = likely_reason(e)
+    if reason not in (WORSE_OPTIMUM, MODES, UNVISITED, APPROXIMATE, NOT_CONVERGED, SEVERAL):
+        reason = "overlapping classes"
+    return Verdict("class membership", "differ", reason, found)

@@ -1,0 +1,130 @@
+"""Rules on the searches themselves: EM's starts and the chains.
+
+They come before all others, since a maximum that was missed and chains that have not mixed
+explain every other difference.
+"""
+
+from __future__ import annotations
+
+from mixcompare.comparison.evidence import (
+    APPROXIMATE,
+    MODES,
+    NOT_CONVERGED,
+    SEVERAL,
+    UNBOUNDED,
+    UNVISITED,
+    WORSE_OPTIMUM,
+    Evidence,
+    Verdict,
+)
+
+
+def judge_identity(e: Evidence) -> Verdict:
+    """Both backends must compute the same log-likelihood at the same parameters."""
+    error = e.scores.identity_error
+    same = error <= e.thresholds.identity
+    return Verdict(
+        "likelihood identity",
+        "agree" if same else "differ",
+        "" if same else "the backends compute different likelihoods",
+        f"At EM's estimate and at the best draw the two independent computations of the "
+        f"log-likelihood differ by {error:.1e} relative (at most {e.thresholds.identity:.0e}).",
+    )
+
+
+def judge_optimum(e: Evidence) -> Verdict:
+    """EM's maximum must not be beaten by a draw, and several starts should find it."""
+    section = "EM optimum"
+    if e.scores.restart is not None:
+        above = (
+            f"A draw has a log-likelihood {e.scores.excess:.4g} above EM's maximum"
+            if e.scores.excess > 0
+            else "No draw is above EM's maximum, but draws climb to a higher one"
+        )
+        return Verdict(
+            section,
+            "differ",
+            WORSE_OPTIMUM,
+            f"{above}; EM restarted from it reaches {e.scores.restart.log_likelihood:.4f} instead "
+            f"of {e.scores.em_maximum:.4f}. Use more starts.",
+        )
+    if e.scores.collapsed:
+        return Verdict(
+            section,
+            "caution",
+            UNBOUNDED,
+            f"A draw has a log-likelihood {e.scores.excess:.4g} above EM's maximum, but EM started "
+            "from it shrinks a component onto a few rows, where the likelihood is unbounded: EM's "
+            "maximum is the highest of the usable optima that were found. Ask for fewer classes, "
+            "covariance_by='shared' or the mode of the posterior (estimator='map').",
+        )
+    if e.em.status != "converged":
+        return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
+    at_best, total = int(e.optima["starts"].iloc[0]), e.em.tree["starts"].sizes["start"]
+    optima = "1 optimum" if len(e.optima) == 1 else f"{len(e.optima)} distinct optima"
+    found = (
+        f"{at_best} of {total} starts reached the maximum {e.scores.em_maximum:.4f}; {optima}; "
+        f"no draw is above it (highest {e.scores.best_draw:.4f})."
+    )
+    if e.em.spec.n_components > 1 and at_best < e.thresholds.starts_at_best:
+        return Verdict(section, "caution", "few starts at the best optimum", found)
+    return Verdict(section, "agree", "", found)
+
+
+def judge_convergence(e: Evidence) -> Verdict:
+    """Chains must agree with one another before they can be compared with anything."""
+    if e.approximate:
+        return Verdict(
+            "MCMC convergence",
+            "caution",
+            APPROXIMATE,
+            "The draws are from an approximation of the posterior; nothing shows how good it is.",
+        )
+    r_hat, ess = float(e.estimates["r_hat"].max()), float(e.estimates["ess_bulk"].min())
+    invariant = ", ".join(f"{name} {value:.3f}" for name, value in e.invariant.items())
+    found = (
+        f"Largest R-hat after alignment {r_hat:.3f}, smallest bulk ESS {ess:.0f}, "
+        f"{e.divergences} divergences; label-invariant R-hat: {invariant}."
+    )
+    if e.converged:
+        return Verdict("MCMC convergence", "agree", "", found)
+    if e.different_modes:
+        return Verdict("MCMC convergence", "differ", MODES, found)
+    return Verdict("MCMC convergence", "caution", NOT_CONVERGED, found)
+
+
+def judge_modes(e: Evidence) -> Verdict:
+    """Draws should belong to one mode, copies of which are only labels, and it should be EM's."""
+    section, modes = "modes", e.modes
+    climbed, count = modes.visited.size, int((modes.shares.sum(axis=1) > 0).sum())
+    unfinished = float((modes.visited < 0).mean())
+    lost = f"; from {unfinished:.1%} EM did not converge" if unfinished else ""
+    found = (
+        f"Of {climbed} draws, {modes.share_of_em:.1%} climb by EM to its estimate; they end at "
+        f"{count} mode{'' if count == 1 else 's'} up to labels, {modes.share_of_others:.1%} of "
+        f"them outside the commonest{lost}."
+    )
+    if e.worse_optimum:
+        return Verdict(section, "differ", WORSE_OPTIMUM, found)
+    if e.unvisited:
+        return Verdict(section, "differ", UNVISITED, found)
+    if e.different_modes:
+        return Verdict(section, "differ", MODES, found)
+    if e.several_modes:
+        return Verdict(section, "caution", SEVERAL, f"{found} The chains agree on how often.")
+    return Verdict(section, "agree", "", found)
+
+
+def judge_switching(e: Evidence) -> Verdict:
+    """Label switching does no harm if alignment undoes it."""
+    before, after = float(e.estimates["r_hat_raw"].max()), float(e.estimates["r_hat"].max())
+    found = (
+        f"{e.moved.labellings} labelling(s) visited, {e.moved.switches.sum()} switches within "
+        f"chains; largest R-hat {before:.3f} as sampled and {after:.3f} aligned."
+    )
+    if e.moved.labellings == 1:
+        return Verdict("label switching", "agree", "", f"No label switching: {found}")
+    if not after > e.thresholds.r_hat:
+        return Verdict("label switching", "agree", "", f"Undone by alignment: {found}")
+    reason = MODES if e.different_modes else NOT_CONVERGED
+    return Verdict("label switching", "caution", reason, found)
