@@ -28,7 +28,7 @@ def icl(
     responsibilities: FloatArray,
     unit_weights: FloatArray | None = None,
 ) -> float:
-    """Integrated completed likelihood in BIC's form (Biernacki, Celeux & Govaert 2000, eq. 4).
+    """Integrated completed likelihood in BIC's form (Biernacki, Celeux & Govaert 2000).
 
     BIC with n = units less twice the log-probability of the most probable classification:
     ``-2 l - 2 sum_g log max_k tau_gk + d log n``. It asks for classes that are told apart.

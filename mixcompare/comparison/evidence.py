@@ -52,7 +52,7 @@ class Thresholds:
         Posterior mean less EM's estimate, in posterior sds.
     sensitivity
         Power-scaling sensitivity from which a parameter depends on the prior (Kallioinen,
-        Paananen, Buerkner & Vehtari 2024, section 3.2).
+        Paananen, Buerkner & Vehtari 2024).
     misfits
         Share of the posterior predictive checks that may fail.
     mean_log_likelihood
@@ -60,7 +60,7 @@ class Thresholds:
         less d/2, in units of its spread sqrt(d/2).
     misfit
         Effective number of parameters by PSIS-LOO, relative to the free ones, above
-        which the model fits poorly (Vehtari, Gelman & Gabry 2017, section 5).
+        which the model fits poorly (Vehtari, Gelman & Gabry 2017).
     same_class, distance
         Share of units in the same class; mean distance of class probabilities.
     """

@@ -15,7 +15,7 @@ type Climb = Callable[[FloatArray], tuple[int, IntArray]]
 
 
 def climbing(responsibilities: FloatArray, climb: Climb) -> tuple[IntArray, IntArray]:
-    """Label each draw as the mode it climbs to is labelled (Yao & Lindsay 2009, section 3).
+    """Label each draw as the mode it climbs to is labelled (Yao & Lindsay 2009).
 
     Every mode has K! copies; a draw belongs to the copy that an ascending algorithm such as
     EM reaches from it. The modes' own labellings must agree with one another, which is the

@@ -17,7 +17,7 @@ def data_based(
 ) -> IntArray:
     """Relabel draws by their classes' centres and spreads in the data.
 
-    The k-means type loss of Rodriguez & Walker (2014, section 3.2): label ``k`` costs
+    The k-means type loss of Rodriguez & Walker (2014): label ``k`` costs
     component ``j`` the sum over its units of ``((x - centre_k) / spread_k)^2``, with centres
     and spreads averaged over the relabelled draws. They average draw by draw in the order of
     sampling; here all draws are relabelled at once, in turn with the averages, so that the

@@ -14,7 +14,7 @@ from mixcompare.labels.permutations import FloatArray, IntArray, assign, invert,
 
 
 def ecr(responsibilities: FloatArray, pivot: FloatArray) -> IntArray:
-    """Align draws to a pivot's classes (Papastamoulis & Iliopoulos 2010, section 3).
+    """Align draws to a pivot's classes (Papastamoulis & Iliopoulos 2010).
 
     Maximises the number of units that are in the same class as in the pivot.
 
@@ -37,8 +37,8 @@ def ecr_iterative_1(
 ) -> IntArray:
     """ECR whose pivot becomes each unit's commonest class over the relabelled draws.
 
-    The first iterative version (Rodriguez & Walker 2014, section 3.1; Papastamoulis 2016,
-    section 2.3), started from a pivot instead of the labels as sampled, which may cancel.
+    The first iterative version (Rodriguez & Walker 2014; Papastamoulis 2016),
+    started from a pivot instead of the labels as sampled, which may cancel.
     """
     allocated, k = responsibilities.argmax(axis=-1), pivot.shape[-1]
 
@@ -57,7 +57,7 @@ def ecr_iterative_2(
 ) -> IntArray:
     """ECR whose pivot becomes each unit's class of highest mean probability.
 
-    The second iterative version (Papastamoulis 2014; Papastamoulis 2016, section 2.3),
+    The second iterative version (Papastamoulis 2014; Papastamoulis 2016),
     started from a pivot like the first.
     """
 

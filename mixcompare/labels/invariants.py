@@ -11,7 +11,7 @@ def co_clustering(responsibilities: FloatArray) -> FloatArray:
     """(G, G) posterior probabilities that two units are in the same class.
 
     The mean over the draws of ``sum_k tau[g, k] tau[h, k]``, since units are independent
-    given the parameters (Binder 1978; Fritsch & Ickstadt 2009, section 2); 1 on the diagonal.
+    given the parameters (Binder 1978; Fritsch & Ickstadt 2009); 1 on the diagonal.
 
     Parameters
     ----------

@@ -16,9 +16,9 @@ def stephens(
 ) -> IntArray:
     """Relabel draws so that they scatter least around their mean class probabilities.
 
-    Algorithm 2 of Stephens (2000, section 4.1): with q the mean of the relabelled
+    Algorithm 2 of Stephens (2000): with q the mean of the relabelled
     probabilities, each draw takes the permutation that minimises the divergence
-    ``sum_gk p[g, perm[k]] log(p[g, perm[k]] / q[g, k])`` (his equation 4.4), and q is
+    ``sum_gk p[g, perm[k]] log(p[g, perm[k]] / q[g, k])``, and q is
     renewed until nothing changes. Neither step can raise the summed divergence. He starts
     from the labels as sampled, whose mean may be the same for all classes; this starts from
     the draws aligned to a pivot.

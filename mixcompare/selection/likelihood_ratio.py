@@ -58,7 +58,7 @@ def bootstrap_tests(
     A row for each pair: null and alternative (numbers of classes), statistic, p_value, its
     Monte Carlo standard error, critical (the 95 % quantile under the null), replicates that
     could be fitted, and failures. The p-value is ``(1 + #{T* >= T}) / (1 + B)`` (Davison &
-    Hinkley 1997, eq. 4.11).
+    Hinkley 1997).
 
     Raises
     ------
