@@ -176,7 +176,7 @@ def test_pymc_sampler_agrees(fit: mc.Fit, table: pd.DataFrame) -> None:
 def test_sequential_monte_carlo_agrees_and_gives_the_evidence(
     fit: mc.Fit, table: pd.DataFrame
 ) -> None:
-    own = mc.fit(SPEC, table, backend="pymc", seed=3, sampler="smc", draws=1000, chains=2)
+    own = mc.fit(SPEC, table, backend="pymc", seed=3, sampler="smc", draws=500, chains=2)
     summary, expected = own.summary(), fit.summary()
     assert (np.abs(summary["mean"] - expected["mean"]) < 0.5 * expected["sd"]).all()
     evidence = own.tree["sample_stats"]["log_marginal_likelihood"]

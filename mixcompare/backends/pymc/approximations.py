@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,9 @@ from mixcompare.backends.pymc.starts import Start, prior_draw
 
 # Steps of the stochastic gradient; the evidence bound has long settled by then.
 _ADVI_STEPS = 20_000
+# Smaller steps of temperature and longer walks in each than PyMC's own. Random walks, since a
+# normal proposal for all particles at once seldom reaches any of a mixture's K! modes.
+_SMC: Final[dict[str, Any]] = {"threshold": 0.8, "correlation_threshold": 0.001}
 
 
 def sequential_monte_carlo(
@@ -48,6 +51,8 @@ def sequential_monte_carlo(
             random_seed=int(seed.generate_state(1)[0]),
             progressbar=progress,
             compute_convergence_checks=False,
+            kernel=pm.smc.MH,
+            **_SMC,
         )
     stages = tree["sample_stats"]["log_marginal_likelihood"].to_numpy()
     # One value for each stage of the tempering; the last is that of the posterior.
