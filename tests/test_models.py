@@ -113,6 +113,8 @@ def test_the_report_ranks_them(
     assert f'<section id="{section.ANCHOR}">' in page
     assert "This report is on the model covariance full, covariance by component." in page
     assert "Least by BIC, n = units: covariance full, covariance by component." in page
+    grolts = pd.read_csv(tmp_path / "tables" / "grolts.csv").set_index("item")
+    assert grolts.loc["6b", "answered"] == "automatic"
     assert "model_3 = mc.fit(mc.MixtureSpec(" in page
     assert "comparison.report(..., models=[model_1, model_2, model_3])" in page
     table = pd.read_csv(tmp_path / "tables" / "models.csv")

@@ -30,7 +30,10 @@ from tests.report_page import growth
 from tests.stand_in_posterior import stand_in
 
 SPEC = mc.MixtureSpec("y ~ t", unit="unit", n_components=2, priors=mc.Priors(concentration=3.0))
-STUDY = 'title = "</script><script>alert(1)</script> & <!-- \u2028"'
+STUDY = """title = "</script><script>alert(1)</script> & <!-- \u2028"
+[aims]
+text = "Do they agree?\\n\\nIf not, why?"
+"""
 
 
 def panel() -> pd.DataFrame:
@@ -122,6 +125,9 @@ def test_the_same_numbers(report: Path, sampled: Callable[..., None]) -> None:
 def test_what_the_page_carries(comparison: mc.Comparison, report: Path) -> None:
     record = read_record(report)
     assert record["study"] == STUDY
+    text = report.read_text("utf-8")
+    assert '<section id="aims">' in text
+    assert text.index("<p>Do they agree?</p>") < text.index("<p>If not, why?</p>")
     assert record["data"]["file"] == "panel.csv"
     assert record["data"]["dropped"]["rows"] == 1
     assert record["models"][MODEL]["specification"]["n_components"] == 1

@@ -31,6 +31,8 @@ from mixcompare.report.plots_runs import starts_and_stops
 from mixcompare.report.plots_switching import co_clustering, permutations
 from mixcompare.report.rendering import Drawing
 
+AIMS: Final = "aims"
+
 type Figures = Mapping[str, tuple[Drawing, ...]]
 
 
@@ -193,6 +195,11 @@ def sections(comparison: Comparison, figures: Figures) -> tuple[Section, ...]:
     """The sections that have something to show."""
     made = (o.section(comparison, figures[o.anchor]) for o in SECTIONS)
     return tuple(s for s in made if s.intro or s.lead or s.drawings or s.tables)
+
+
+def aims(paragraphs: tuple[str, ...]) -> list[Section]:
+    """The section that says what a study is to find out, if it says so."""
+    return [Section(AIMS, "Aims", paragraphs)] if paragraphs else []
 
 
 def place_of_verdict(section: str) -> str | None:

@@ -16,7 +16,7 @@ from mixcompare.report.formatting import Table
 from mixcompare.report.models import named_fits, other_models
 from mixcompare.report.page import REPORT, render
 from mixcompare.report.provenance import FITS, provenance, to_json
-from mixcompare.report.sections import Section, drawings, sections
+from mixcompare.report.sections import Section, aims, drawings, sections
 from mixcompare.reproduction.origin import Origin
 from mixcompare.selection import Selection
 from mixcompare.staging import staged
@@ -71,9 +71,10 @@ def write_report(
     """
     directory = Path(directory)
     with staged(directory, last=REPORT) as folder:
-        record = provenance(comparison, origin or Origin(), named_fits(models))
+        origin = origin or Origin()
+        record = provenance(comparison, origin, named_fits(models))
         figures = drawings(comparison)
-        shown = list(sections(comparison, figures))
+        shown = [*aims(origin.aims), *sections(comparison, figures)]
         if selection is not None:
             shown.append(choice_of_k(comparison, selection))
         if models:

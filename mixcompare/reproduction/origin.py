@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +24,15 @@ class Origin:
     study: str = ""
     panel: str | None = None
     file: str | None = None
+
+    @property
+    def aims(self) -> tuple[str, ...]:
+        """Paragraphs of what the study is to find out, by its ``[aims]``; empty without any."""
+        text = str(_table(self.study, "aims").get("text", ""))
+        paragraphs = (" ".join(part.split()) for part in text.split("\n\n"))
+        return tuple(part for part in paragraphs if part)
+
+
+def _table(study: str, name: str) -> dict[str, Any]:
+    found = tomllib.loads(study).get(name, {})
+    return found if isinstance(found, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -15,6 +14,8 @@ from mixcompare.report.checklists.answers import (
     not_applicable,
 )
 from mixcompare.report.formatting import count, fixed
+from mixcompare.report.sections import AIMS
+from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import Priors
 
 _POSTERIOR_CHECK: Final = "fit"
@@ -23,9 +24,8 @@ _PRIOR: Final = "prior"
 
 def aims(facts: Facts) -> Answer:
     """The study's own words, if it has any."""
-    study = tomllib.loads(facts.record["study"])
-    text = " ".join(str(study.get("aims", {}).get("text", "")).split())
-    return automatic(text, "reproduction") if text else author("State the aims.")
+    text = " ".join(Origin(study=facts.record["study"]).aims)
+    return automatic(text, AIMS) if text else author("State the aims.")
 
 
 def likelihood(facts: Facts) -> Answer:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from mixcompare.metrics import relative_entropy
 from mixcompare.panel import Panel
+from mixcompare.report import choice, models
 from mixcompare.report.checklists.answers import (
     Answer,
     Facts,
@@ -16,7 +17,6 @@ from mixcompare.report.checklists.answers import (
     automatic,
     not_applicable,
 )
-from mixcompare.report.choice import ANCHOR, TRAJECTORIES
 from mixcompare.report.formatting import counted, significant
 from mixcompare.report.plots_data import only_variable
 
@@ -99,6 +99,11 @@ def between_class(facts: Facts) -> Answer:
     if spec.n_components == 1:
         return not_applicable("There is one class.")
     own = "one for all classes" if spec.covariance_by == "shared" else "one for each class"
+    if any(
+        _structure(other["specification"]) != _structure(spec.to_dict())
+        for other in facts.record["models"].values()
+    ):
+        return automatic("Criteria and prediction of the structures fitted are compared.", _MODELS)
     shape = "variance" if len(facts.comparison.em.outcome_names) == 1 else f"{spec.covariance}"
     return author(f"Here: {shape}, {own}. Say which others were considered.", "model")
 
@@ -188,7 +193,7 @@ def trajectories_of_each_model(facts: Facts) -> Answer:
     if facts.comparison.em.spec.unit is None:
         return not_applicable(_ONE_ROW_UNITS)
     if _SELECTION in facts.sections and only_variable(facts.comparison.em.panel) is not None:
-        return automatic("Class means of every model.", f"figure-{TRAJECTORIES}")
+        return automatic("Class means of every model.", f"figure-{choice.TRAJECTORIES}")
     return author("This report is on one model: add the reports of the others.")
 
 
@@ -207,12 +212,17 @@ def code(facts: Facts) -> Answer:
     return automatic(f"{what} is in this report.", "reproduction")
 
 
+def _structure(spec: Mapping[str, Any]) -> tuple[Any, Any]:
+    return spec["covariance"], spec["covariance_by"]
+
+
 def _balanced(panel: Panel) -> bool:
     return len(np.unique(np.bincount(panel.unit, minlength=panel.n_units))) == 1
 
 
 _VARIABLES: Final = "table-variables"
-_SELECTION: Final = ANCHOR
+_SELECTION: Final = choice.ANCHOR
+_MODELS: Final = models.ANCHOR
 
 GROLTS_RULES: Final[Mapping[str, Callable[[Facts], Answer]]] = {
     rule.__name__: rule
