@@ -20,6 +20,7 @@ from mixcompare.simulate import draw_classes
 from mixcompare.spec import MixtureSpec
 from mixcompare.study.calibration import draw_from_prior
 from mixcompare.study.covariates import generate_design, lose_rows, resample_units
+from mixcompare.study.custom import mechanism, true_classes
 from mixcompare.study.given import stated_truth
 from mixcompare.study.load import Scenario
 from mixcompare.study.noise import cell_effects, draw_noise, spread
@@ -106,7 +107,26 @@ def generate(
         complete = _complete(frame, scenario.spec, missing)
         drawn, chosen = resample_units(complete, scenario.spec, None, rng)
         return DataSet(drawn, None, reference, probabilities[chosen], missing)
+    if table.generator is not None:
+        return _generated(table.generator, table, scenario.spec, missing, rng)
     return _simulate(scenario, table, read, missing, rng)
+
+
+def _generated(
+    generator: str,
+    table: SimulateTable,
+    spec: MixtureSpec,
+    missing: Missing,
+    rng: np.random.Generator,
+) -> DataSet:
+    stated = {"weights": table.weights, "coefficients": table.coefficients}
+    stated["covariance"] = table.covariance
+    frame = mechanism(generator, stated, table.arguments, rng)
+    panel = build_panel(spec, frame, missing=missing)
+    truth = stated_truth(table, panel)
+    classes = true_classes(generator, frame, panel, len(truth.weights))
+    hard = np.eye(len(truth.weights))[classes]
+    return DataSet(frame, None, truth, hard, missing, False, {design_source(spec): panel})
 
 
 def _simulate(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import importlib
 import itertools
 import json
 import tomllib
@@ -17,10 +16,11 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mixcompare import datasets
-from mixcompare.errors import DataError, MixCompareError, OptionError
+from mixcompare.errors import MixCompareError, OptionError
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec, Priors
 from mixcompare.study.choose import check_choice
+from mixcompare.study.custom import call
 from mixcompare.study.explain import at_line, explain, unknown_keys
 from mixcompare.study.methods import SPEC_KEYS, Method, allowed_options, build_method
 from mixcompare.study.schema import DataTable, MethodTable, ModelTable, StudyTables
@@ -330,14 +330,7 @@ def _read_data(source: DataTable, path: Path | None) -> pd.DataFrame:
     if source.file is not None:
         folder = Path() if path is None else path.parent
         return read_table(folder / source.file)
-    module, function = str(source.loader).split(":")
-    try:
-        loader: Any = importlib.import_module(module)
-        for name in function.split("."):
-            loader = getattr(loader, name)
-        return read_table(loader())
-    except (ImportError, AttributeError, TypeError) as error:
-        raise DataError(f"the loader {source.loader!r} cannot be used: {error}.") from error
+    return call(str(source.loader))
 
 
 def fingerprint(frame: pd.DataFrame) -> str:

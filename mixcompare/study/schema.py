@@ -44,10 +44,14 @@ def _periods(value: Any) -> Any:
     return value
 
 
-def _loader(value: str | None) -> str | None:
+def _function(value: str | None) -> str | None:
     if value is not None and not re.fullmatch(r"[\w.]+:[\w.]+", value):
         raise ValueError("must be 'package.module:function', a function that gives a table")
     return value
+
+
+# The truth of a mechanism, which the report needs whoever makes the data.
+_STATED = ("weights", "coefficients", "covariance")
 
 
 Slug = Annotated[str, AfterValidator(_slug)]
@@ -92,7 +96,7 @@ class DataTable(_Table):
 
     panel: Annotated[str | None, AfterValidator(_panel_name)] = None
     file: str | None = None
-    loader: Annotated[str | None, AfterValidator(_loader)] = None
+    loader: Annotated[str | None, AfterValidator(_function)] = None
     missing: Literal["error", "drop"] = "error"
     resample: Literal["no", "units"] = "no"
 
@@ -153,6 +157,9 @@ class SimulateTable(_Table):
 
     Parameters
     ----------
+    generator, arguments
+        A function of the user's own in place of all else but the truth, and its further
+        keywords, see `mixcompare.study.custom.mechanism`.
     units, cells, periods
         Number of units, cells in a unit and rows in a cell.
     weights, coefficients, covariance
@@ -181,6 +188,8 @@ class SimulateTable(_Table):
         model's prior in every replicate, for simulation-based calibration.
     """
 
+    generator: Annotated[str | None, AfterValidator(_function)] = None
+    arguments: dict[str, Any] = {}
     units: Count | None = None
     cells: Count = 1
     periods: Periods = 1
@@ -202,7 +211,11 @@ class SimulateTable(_Table):
 
     @model_validator(mode="after")
     def _complete(self) -> SimulateTable:
-        if self.design == "generated" and self.units is None:
+        if self.generator is not None:
+            self._check_generator()
+        elif self.arguments:
+            raise ValueError("arguments belong to a generator, which is missing")
+        elif self.design == "generated" and self.units is None:
             raise ValueError("units is missing: say how many, or take the design from [data]")
         if self.weights is not None and self.membership:
             raise ValueError("weights and membership exclude each other: both give classes")
@@ -219,6 +232,14 @@ class SimulateTable(_Table):
         if self.truth == "given" and not all(stated):
             raise ValueError(f"needs {own}, the true parameters")
         return self
+
+    def _check_generator(self) -> None:
+        given = self.model_fields_set - {"generator", "arguments", *_STATED}
+        if given:
+            raise ValueError(
+                f"the generator makes the data: {', '.join(sorted(given))} cannot be given beside "
+                "it; name them among its arguments"
+            )
 
 
 class GridTable(_Table):

@@ -35,6 +35,10 @@ def mechanism(study: Study) -> list[str]:
             else "as it is, so that there is no truth to compare with"
         )
         return [*words, f"Data: {_source(data)}, {how}."]
+    if table.generator is not None:
+        given = ", ".join(f"{name} = {_plain(value)}" for name, value in table.arguments.items())
+        made = f"Data: made by the function {table.generator!r}" + (f" with {given}" * bool(given))
+        return [*words, f"{made}.", *_population(table)]
     return [*words, *_design(table, data), *_errors(table), *_population(table)]
 
 

@@ -1,0 +1,97 @@
+"""Functions of the user's own that a study file names: loaders and data-generating mechanisms."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.errors import DataError
+from mixcompare.panel import IntArray, Panel
+from mixcompare.tables import read_table
+
+# Column in which a mechanism says the true class of each row's unit, counted from 0.
+CLASS: Final = "class"
+
+
+def call(reference: str, *given: Any, **arguments: Any) -> pd.DataFrame:
+    """The table that a function gives.
+
+    Parameters
+    ----------
+    reference
+        ``"package.module:function"``.
+    *given, **arguments
+        What it is called with.
+
+    Raises
+    ------
+    DataError
+        If there is no such function, it cannot be called so, or it gives no table.
+    """
+    module, function = reference.split(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for name in function.split("."):
+            found = getattr(found, name)
+        return read_table(found(*given, **arguments))
+    except (ImportError, AttributeError, TypeError) as error:
+        raise DataError(f"the function {reference!r} cannot be used: {error}.") from error
+
+
+def mechanism(
+    reference: str,
+    truth: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """One data set of a mechanism.
+
+    Parameters
+    ----------
+    reference
+        A function that is called with `rng`, with the keywords of `truth`, and with
+        `arguments`; it gives a table of the model's columns, outcomes among them, and of
+        ``class``, the true class of each row's unit, counted from 0.
+    truth
+        weights, coefficients and covariance as the study file states them.
+    arguments
+        Further keywords.
+
+    Raises
+    ------
+    DataError
+        If the function cannot be used or its table lacks the column ``class``.
+    """
+    frame = call(reference, rng, **truth, **arguments)
+    if CLASS not in frame.columns:
+        raise DataError(
+            f"the table of {reference!r} has no column {CLASS!r}, which must say the true class "
+            f"of each row's unit, from 0; it has {', '.join(map(str, frame.columns))}."
+        )
+    return frame
+
+
+def true_classes(reference: str, frame: pd.DataFrame, panel: Panel, k: int) -> IntArray:
+    """(G,) true classes of a panel's units.
+
+    Raises
+    ------
+    DataError
+        If the column ``class`` has other values than 0 to K - 1, or several in one unit.
+    """
+    by_row = frame[CLASS].to_numpy()[panel.row]
+    if not np.isin(by_row, range(k)).all():
+        raise DataError(
+            f"the column {CLASS!r} of {reference!r} must have classes from 0 to {k - 1}, not "
+            f"{sorted(set(by_row.tolist()) - set(range(k)))[0]!r}."
+        )
+    classes = np.zeros(panel.n_units, dtype=np.intp)
+    classes[panel.unit] = by_row
+    if (classes[panel.unit] != by_row).any():
+        unit = panel.unit_labels[panel.unit[classes[panel.unit] != by_row][0]]
+        raise DataError(f"the column {CLASS!r} of {reference!r} has two classes in unit {unit}.")
+    return classes
