@@ -25,5 +25,9 @@ class DegenerateFitError(MixCompareError):
     """Every EM start ran into an unbounded or empty component."""
 
 
+class DensityError(MixCompareError):
+    """A sampler's compiled density is not that of the model."""
+
+
 class DataWarning(UserWarning):
     """The data can be used, but something about them should be known."""

@@ -63,7 +63,7 @@ EXEMPT = {""}
 # What neither backend may take from the other's world.
 FORBIDDEN = {
     "backends.em": ("pymc", "pytensor", "nutpie", "arviz", "mixcompare.backends.pymc"),
-    "backends.pymc": ("mixcompare.backends.em", "mixcompare.metrics", "scipy.stats", "numba"),
+    "backends.pymc": ("mixcompare.backends.em", "mixcompare.metrics", "scipy.stats"),
 }
 
 

@@ -18,6 +18,7 @@ from mixcompare.backends.pymc import build_model, unit_log_likelihood
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.options import Options
+from mixcompare.backends.pymc.prior import log_prior
 from mixcompare.backends.pymc.sampling import sample
 from mixcompare.backends.pymc.transforms import unconstrained
 from mixcompare.compress import compress
@@ -134,20 +135,22 @@ def test_save_and_load(fit: mc.Fit, tmp_path: Path) -> None:
     assert loaded.status == fit.status
 
 
-def test_a_structure_is_compiled_once_for_any_data_and_priors(
+def test_nothing_is_compiled_for_other_data_and_priors(
     fit: mc.Fit, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the program computes on other data is the log-density of their own model."""
+    """What the program computes on other data is the log density of their own model."""
 
     def refuse(*args: object, **options: object) -> None:
         raise AssertionError("compiled again")
 
-    monkeypatch.setattr("nutpie.compile_pymc_model", refuse)
     shorter = table.iloc[:-70].assign(y=lambda rows: 100 * rows["y"])
     spec = replace(SPEC, priors=mc.Priors(concentration=4.0, coefficient_sd=500.0, covariance_df=7))
     prepared = compress(mc.build_panel(spec, shorter))
     options = Options(draws=20, tune=100, chains=2, progress=False)
-    draws = sample(build_mixture(spec, prepared), options, np.random.SeedSequence(4))
+    with monkeypatch.context() as patched:
+        patched.setattr("numba.cfunc", refuse)
+        patched.setattr("pytensor.function", refuse)
+        draws = sample(build_mixture(spec, prepared), options, np.random.SeedSequence(4))
     model = build_model(spec, prepared)
     log_density = model.compile_logp(mode=PYTHON)
     names = {name: model.rvs_to_values[model[name]].name for name in draws.variables}
@@ -155,6 +158,19 @@ def test_a_structure_is_compiled_once_for_any_data_and_priors(
         at = unconstrained({name: value[draw] for name, value in draws.variables.items()})
         expected = log_density({names[name]: value for name, value in at.items()})
         assert draws.stats["lp"].to_numpy()[draw] == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_every_fit_checks_what_was_sampled(
+    table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mixcompare.backends.pymc import result
+
+    def other(*args: Any) -> dict[str, Any]:
+        return {name: 1.001 * value for name, value in log_prior(*args).items()}
+
+    monkeypatch.setattr(result, "log_prior", other)
+    with pytest.raises(mc.DensityError, match="only a constant is due"):
+        mc.fit(SPEC, table, backend="pymc", seed=1, draws=20, tune=50, chains=1)
 
 
 def test_message_has_the_evidence(fit: mc.Fit) -> None:

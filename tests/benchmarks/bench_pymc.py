@@ -5,7 +5,8 @@ compressed model and from the naive one, which has every raw row in its graph, u
 same priors and from the same start, EM's fit: effective draws per second, of processor time,
 since that is what a busy machine changes least, and with compilation. For a Gaussian mixture
 (5,000 rows, 5 outcomes, 4 classes) the time of one gradient is compared with two forms of
-``pm.Mixture``.
+``pm.Mixture``. What a machine's first fit costs shows with NUMBA_CACHE_DIR and PyTensor's
+base_compiledir in new folders.
 """
 
 # It prints.
@@ -14,6 +15,7 @@ since that is what a busy machine changes least, and with compilation. For a Gau
 from __future__ import annotations
 
 import argparse
+import ctypes
 import time
 from typing import Any
 
@@ -25,8 +27,9 @@ import pytensor.tensor as pt
 from threadpoolctl import threadpool_limits
 
 import mixcompare as mc
-from mixcompare.backends.pymc import build_model, nuts
-from mixcompare.backends.pymc.mixture import build_mixture
+from mixcompare.backends.pymc import build_model, nutpie_program
+from mixcompare.backends.pymc.density import pack
+from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.sampling import sample
 from mixcompare.compress import compress
@@ -79,7 +82,8 @@ def compressed(table: pd.DataFrame, options: Options) -> None:
     """The backend's own model, compiled and sampled."""
     mixture = build_mixture(SPEC, compress(mc.build_panel(SPEC, table)))
     watch = Stopwatch()
-    nuts._compiled(mixture.structure)
+    nutpie_program._compiled()
+    pack(mixture)
     compiled = watch.read()
     watch = Stopwatch()
     draws = sample(mixture, options, np.random.SeedSequence(1))
@@ -191,13 +195,32 @@ def gradient(name: str, model: pm.Model, seconds: float = 10.0) -> float:
     return least
 
 
+def own_gradient(mixture: Mixture, seconds: float = 10.0) -> float:
+    """The same of the density that nutpie samples here."""
+    block, function = pack(mixture), nutpie_program._compiled()[0].ctypes
+    size = sum(int(np.prod(shape)) for shape in mixture.structure.free_shapes.values())
+    arrays = np.random.default_rng(0).uniform(-0.3, 0.3, size=size), np.empty(size), np.empty(1)
+    addresses = [a.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for a in arrays]
+    spent: list[float] = []
+    while sum(spent) < seconds:
+        watch = Stopwatch()
+        for _ in range(50):
+            function(size, *addresses, block.ctypes.data)
+        spent.append(watch.read()[1])
+    least = min(spent) / 50
+    print(f"own: {1e6 * least:,.0f} microseconds", flush=True)
+    return least
+
+
 def gradients() -> None:
     table = mixture_table()
     outcomes = " + ".join(table.columns)
     spec = mc.MixtureSpec(f"{outcomes} ~ 1", n_components=4)
     y = table.to_numpy()
+    prepared = compress(mc.build_panel(spec, table))
     with threadpool_limits(1):
-        own = gradient("own", build_model(spec, compress(mc.build_panel(spec, table))))
+        own = own_gradient(build_mixture(spec, prepared))
+        gradient("own graph", build_model(spec, prepared))
         listed = gradient("pm.Mixture of a list", listed_mixture(y, 4))
         batched = gradient("pm.Mixture of a batch", batched_mixture(y, 4))
     print(f"list / own {listed / own:.1f}, batch / own {batched / own:.1f}")

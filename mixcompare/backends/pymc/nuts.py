@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixcompare.backends.pymc.mixture import Mixture
-from mixcompare.backends.pymc.model import model_of, template
+from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.starts import Start
-from mixcompare.backends.pymc.structure import Structure
+from mixcompare.backends.pymc.transforms import constrained
 from mixcompare.panel import FloatArray
-
-
-@cache
-def _compiled(structure: Structure) -> Any:
-    """The program of nutpie for every model of a structure; it is given the data later."""
-    import nutpie
-
-    # Only the free variables: expanding covariances would compile for a minute.
-    names = list(structure.shapes)
-    return nutpie.compile_pymc_model(template(structure), var_names=names, freeze_model=False)
 
 
 def nutpie_nuts(
     mixture: Mixture, options: Options, start: Start, seed: np.random.SeedSequence, progress: bool
 ) -> Any:
-    """Sample with nutpie, which is compiled once for a structure."""
+    """Sample the hand-written density with nutpie."""
     import nutpie
 
-    program = _compiled(mixture.structure)
-    inputs = mixture.inputs()
-    read = {variable.name for variable in program.shared_var_keys}
-    compiled = replace(
-        program.with_data(**{name: inputs[name] for name in inputs if name in read}),
-        initial_point_func=lambda chain_seed: _flat(start, np.random.default_rng(chain_seed)),
+    from mixcompare.backends.pymc.density import pack
+    from mixcompare.backends.pymc.nutpie_program import POINT, program
+
+    compiled = program(
+        pack(mixture),
+        sum(math.prod(shape) for shape in mixture.structure.free_shapes.values()),
+        lambda chain_seed: _flat(start, np.random.default_rng(chain_seed)),
     )
     # Chains are threads, so BLAS must not start its own.
     with threadpool_limits(1):
@@ -55,11 +47,31 @@ def nutpie_nuts(
             blocking=False,
         )
         try:
-            return sampler.wait()
+            tree = sampler.wait()
         except KeyboardInterrupt:
             # nutpie itself would return the draws so far as if they were all.
             sampler.cancel()
             raise
+    free = constrained(
+        split_point(tree["posterior"][POINT].to_numpy(), mixture.structure.free_shapes)
+    )
+    posterior = {
+        name: (("chain", "draw", *(f"{name}_{i}" for i in range(2, value.ndim))), value)
+        for name, value in free.items()
+    }
+    return xr.DataTree.from_dict(
+        {"posterior": xr.Dataset(posterior), "sample_stats": tree["sample_stats"].to_dataset()}
+    )
+
+
+def split_point(points: FloatArray, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, FloatArray]:
+    """Unconstrained points (..., n) by free variable, see `Structure.free_shapes`."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
+    parts = np.split(points, ends, axis=-1)
+    return {
+        name: part.reshape(*points.shape[:-1], *shape)
+        for (name, shape), part in zip(shapes.items(), parts, strict=True)
+    }
 
 
 def _flat(start: Start, rng: np.random.Generator) -> FloatArray:

@@ -28,10 +28,9 @@ _FEWEST_DRAWS = 10
 class Options:
     """How the posterior is sampled.
 
-    With nutpie a process compiles a model's structure once (numbers of classes, covariates
-    and outcomes, covariance, common coefficients, membership), for up to a minute and a
-    half the first time on a machine; data, their sizes and priors' numbers are then exchanged.
-    The other samplers compile for some seconds in every fit.
+    nutpie samples one program for every model, written by hand and compiled once on a machine,
+    for some ten seconds; every fit checks its density against that of PyMC's graph and of
+    the priors. The other samplers compile PyMC's graph, for some seconds in every fit.
 
     Parameters
     ----------
@@ -46,7 +45,7 @@ class Options:
         chains are threads; one for PyMC's own samplers, whose chains would be processes
         that import the calling script again.
     sampler
-        The No-U-Turn sampler of ``"nutpie"`` (Rust, compiled with numba), ``"pymc"``,
+        The No-U-Turn sampler of ``"nutpie"`` (Rust), ``"pymc"``,
         ``"numpyro"`` or ``"blackjax"`` (both JAX); ``"smc"``, sequential Monte Carlo from the
         prior to the posterior, which can cross between modes and gives the log marginal
         likelihood; or a cheap look, ``"pathfinder"`` (Zhang et al. 2022) or mean-field

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mixcompare import labels
+from mixcompare.backends.pymc.agreement import check_density
 from mixcompare.backends.pymc.diagnosis import approximation, diagnose, remarks
 from mixcompare.backends.pymc.evaluate import Evaluation, evaluate
 from mixcompare.backends.pymc.mixture import Mixture
@@ -44,6 +45,10 @@ def build_outcome(
     evaluation = evaluate(mixture, variables, int(np.prod(sample_shape)))
     prior = log_prior(mixture, variables, evaluation.parameters)
     groups = _groups(spec, prepared, draws, evaluation, prior)
+    if "lp" in draws.stats:
+        densities = draws.stats["lp"], groups["sample_stats"]["log_posterior"]
+        sampled, log_posterior = (density.to_numpy().ravel() for density in densities)
+        check_density(mixture.structure, variables, sampled, log_posterior)
     tau = groups["membership"]["responsibilities"].to_numpy()
     permutation = _align(groups, tau)
     aligned = permute_posterior(groups["posterior"], permutation)

@@ -73,6 +73,12 @@ class Structure:
         return {name: shape for name, shape in shapes.items() if 0 not in shape}
 
     @property
+    def free_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the unconstrained values of these: weights have one less."""
+        shapes = self.shapes
+        return shapes | ({"weights": (self.n_components - 1,)} if "weights" in shapes else {})
+
+    @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """The graph's data, see `Mixture.inputs`, and their shapes for one unit of one row.
 

@@ -1,0 +1,87 @@
+"""A mixture's numbers in the one block that the compiled density reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln
+
+from mixcompare.backends.pymc.density_kernels import Constants, Sizes
+from mixcompare.backends.pymc.likelihood import LOG_2PI
+from mixcompare.backends.pymc.likelihood_kernels import LANES
+from mixcompare.backends.pymc.membership import helmert_contrasts
+from mixcompare.backends.pymc.mixture import Mixture
+from mixcompare.panel import FloatArray
+
+
+def pack(mixture: Mixture) -> FloatArray:
+    """Everything that `log_density` reads of a mixture, one after the other."""
+    s, inputs = mixture.structure, mixture.inputs()
+    first, tiles = _tiles(mixture)
+    sizes = Sizes(
+        n_components=s.n_components,
+        n_varying=s.n_varying,
+        n_common=s.n_common,
+        n_outcomes=s.n_outcomes,
+        n_concomitants=s.n_concomitants,
+        n_covariances=s.n_covariances,
+        n_squares=s.n_squares,
+        n_below=s.n_below,
+        n_rows=first.size,
+        n_tiles=len(tiles),
+        tile=tiles.shape[1],
+        full=s.covariance == "full",
+    )
+    own: dict[str, Any] = {
+        "log_constant": _constant(mixture),
+        "contrasts": helmert_contrasts(s.n_components),
+        "first": first,
+        "tiles": tiles,
+    }
+    numbers = {**inputs, **own}
+    pieces = [numbers.get(name, np.zeros(0)) for name in Constants._fields]
+    body = np.concatenate([np.ravel(piece).astype(np.float64) for piece in (sizes, *pieces)])
+    return np.concatenate([[body.size + 1.0], body])
+
+
+def _constant(mixture: Mixture) -> float:
+    """What the log density has that no free variable changes, likelihood apart."""
+    s, inputs = mixture.structure, mixture.inputs()
+    k = s.n_components
+    total = 0.0
+    if k > 1 and not s.n_concomitants:
+        a = inputs["concentration"]
+        # The transform's Jacobian has the number of classes.
+        total += gammaln(a.sum()) - gammaln(a).sum() + np.log(k)
+    normals = {
+        "membership": ((k - 1) * s.n_concomitants, k - 1, "membership_log_volume"),
+        "common": (s.n_common * s.n_outcomes, 1, "common_log_volume"),
+        "own": (k * s.n_varying * s.n_outcomes, k, "log_volume"),
+    }
+    for size, copies, volume in normals.values():
+        if size:
+            total += copies * float(inputs[volume]) - 0.5 * size * LOG_2PI
+    half = inputs["squares_df"] / 2
+    total -= s.n_covariances * (gammaln(half) + half * np.log(2)).sum()
+    return float(total - 0.5 * s.n_covariances * s.n_below * LOG_2PI)
+
+
+def _tiles(mixture: Mixture) -> tuple[FloatArray, FloatArray]:
+    """First column of each row and tiles, see `likelihood_kernels.log_likelihood`."""
+    panel = mixture.panel
+    rows = np.concatenate([panel.covariates, panel.outcomes[..., ::-1]], axis=-1)
+    n_units, n_rows, q = rows.shape
+    if n_rows > 1:
+        rows = np.linalg.qr(rows, mode="r")
+    first = np.minimum(np.arange(rows.shape[1]), q)
+    columns = [rows[:, j, first[j] :] for j in range(rows.shape[1])]
+    if mixture.membership is not None:
+        columns.append(mixture.membership.concomitants)
+    columns += [panel.degrees_of_freedom[:, None], panel.unit_weights[:, None]]
+    flat = np.concatenate(columns, axis=1)
+    n_tiles = -(-n_units // LANES)
+    padded = np.zeros((n_tiles * LANES, flat.shape[1]))
+    padded[:n_units] = flat
+    tiles = padded.reshape(n_tiles, LANES, -1).swapaxes(1, 2)
+    return first, np.ascontiguousarray(tiles).reshape(n_tiles, -1)

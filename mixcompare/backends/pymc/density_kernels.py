@@ -1,0 +1,366 @@
+"""The log posterior density in the sampler's coordinates and its gradient, compiled.
+
+This is the density of `mixcompare.backends.pymc.model`, transforms included, written by hand:
+from free variables to the likelihood's maps, one pass over the units, and the chain rule
+back. Sizes are read at run time, so that one program serves every model.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numba
+import numpy as np
+from numba import njit
+
+from mixcompare.backends.pymc.likelihood_kernels import INNER, log_likelihood
+
+# A block of numbers begins with its length and these.
+Sizes = namedtuple(
+    "Sizes",
+    "n_components n_varying n_common n_outcomes n_concomitants n_covariances n_squares n_below "
+    "n_rows n_tiles tile full",
+)
+# Then come the density's constants, see `mixcompare.backends.pymc.mixture.Mixture.inputs`.
+Constants = namedtuple(
+    "Constants",
+    "log_constant log_determinant_constant concentration contrasts membership_spread common_offset "
+    "common_spread offset spread common_share squares_df squares_map below_map first tiles",
+)
+# And the free variables are these; class probabilities are one row of weights or the contrasts.
+Free = namedtuple("Free", "classes common varying squares below")
+N_SIZES = len(Sizes._fields)
+
+
+@njit(**INNER)
+def _sizes(block):
+    n = np.empty(N_SIZES, dtype=np.int64)
+    for i in range(N_SIZES):
+        n[i] = int(block[i + 1])
+    return Sizes(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11])
+
+
+@njit(**INNER)
+def _matrix(block, at, rows, columns):
+    """The next numbers of a block as a matrix."""
+    return block[at : at + rows * columns].reshape(rows, columns)
+
+
+@njit(**INNER)
+def _constants(block, s):
+    k, m, c = s.n_components, s.n_outcomes, s.n_concomitants
+    own, shared = s.n_varying * m, s.n_common * m
+    at = N_SIZES + 3
+    concentration = block[at : at + (0 if c else k)]
+    at += concentration.size
+    contrasts = _matrix(block, at, k - 1, k)
+    at += contrasts.size
+    membership_spread = _matrix(block, at, c, c)
+    at += membership_spread.size
+    common_offset = block[at : at + shared]
+    at += shared
+    common_spread = _matrix(block, at, shared, shared)
+    at += common_spread.size
+    offset = block[at : at + own]
+    at += own
+    spread = _matrix(block, at, own, own)
+    at += spread.size
+    common_share = _matrix(block, at, own, shared)
+    at += common_share.size
+    squares_df = block[at : at + s.n_squares]
+    at += s.n_squares
+    squares_map = _matrix(block, at, s.n_squares, m * m)
+    at += squares_map.size
+    below_map = _matrix(block, at, s.n_below, m * m)
+    at += below_map.size
+    first = block[at : at + s.n_rows]
+    at += s.n_rows
+    return Constants(
+        block[N_SIZES + 1],
+        block[N_SIZES + 2],
+        concentration,
+        contrasts,
+        membership_spread,
+        common_offset,
+        common_spread,
+        offset,
+        spread,
+        common_share,
+        squares_df,
+        squares_map,
+        below_map,
+        first,
+        _matrix(block, at, s.n_tiles, s.tile),
+    )
+
+
+@njit(**INNER)
+def _free(point, s):
+    k, m, c = s.n_components, s.n_outcomes, s.n_concomitants
+    classes = _matrix(point, 0, k - 1 if c else 1, c if c else k - 1)
+    at = classes.size
+    common = point[at : at + s.n_common * m]
+    at += common.size
+    varying = _matrix(point, at, k, s.n_varying * m)
+    at += varying.size
+    squares = _matrix(point, at, s.n_covariances, s.n_squares)
+    below = _matrix(point, at + squares.size, s.n_covariances, s.n_below)
+    return Free(classes, common, varying, squares, below)
+
+
+@njit(**INNER)
+def _standard_normal(offset, spread, v, standard, gradient):
+    """Log density, less constants, of v such that offset + spread v is standard normal."""
+    total = 0.0
+    for i in range(offset.size):
+        value = offset[i]
+        for j in range(v.size):
+            value += spread[i, j] * v[j]
+        standard[i] = value
+        total -= 0.5 * value * value
+    _subtract(spread, standard, gradient)
+    return total
+
+
+@njit(**INNER)
+def _subtract(spread, standard, gradient):
+    for i in range(standard.size):
+        for j in range(gradient.size):
+            gradient[j] -= spread[i, j] * standard[i]
+
+
+@njit(**INNER)
+def _weights(free, concentration, log_weights):
+    """Log weights, of which the last coordinate is minus the others' sum; their log density."""
+    last = log_weights.size - 1
+    for j in range(last):
+        log_weights[j] = free[j]
+        log_weights[last] -= free[j]
+    top, total, result = log_weights[0], 0.0, 0.0
+    for j in range(last):
+        top = max(top, log_weights[j + 1])
+    for j in range(log_weights.size):
+        total += np.exp(log_weights[j] - top)
+    for j in range(log_weights.size):
+        log_weights[j] -= top + np.log(total)
+        result += concentration[j] * log_weights[j]
+    return result
+
+
+@njit(**INNER)
+def _weights_pullback(log_weights, concentration, counts, gradient):
+    last, total = log_weights.size - 1, 0.0
+    for j in range(log_weights.size):
+        counts[j] += concentration[j]
+        total += counts[j]
+    for j in range(log_weights.size):
+        counts[j] -= np.exp(log_weights[j]) * total
+    for j in range(last):
+        gradient[j] += counts[j] - counts[last]
+
+
+@njit(**INNER)
+def _membership(free, constants, scores, gradient):
+    """Maps of unit covariates to logits, and the log density of the contrasts behind them."""
+    n_contrasts, c = free.shape
+    zero, standard = np.zeros(c), np.empty(c)
+    result = 0.0
+    for j in range(n_contrasts):
+        result += _standard_normal(
+            zero, constants.membership_spread, free[j], standard, gradient[j]
+        )
+        for a in range(n_contrasts + 1):
+            for i in range(c):
+                scores[a, i] += constants.contrasts[j, a] * free[j, i]
+    return result
+
+
+@njit(**INNER)
+def _membership_pullback(contrasts, score_slopes, gradient):
+    for j in range(contrasts.shape[0]):
+        for a in range(contrasts.shape[1]):
+            for i in range(gradient.shape[1]):
+                gradient[j, i] += contrasts[j, a] * score_slopes[a, i]
+
+
+@njit(**INNER)
+def _deviations(free, constants, deviations, gradient):
+    """Deviations (K, p m) of the coefficients, and their log density."""
+    own, shared = constants.offset.size, free.common.size
+    standard, shift, common_standard = np.empty(own), np.empty(own), np.empty(shared)
+    result = _standard_normal(
+        constants.common_offset,
+        constants.common_spread,
+        free.common,
+        common_standard,
+        gradient.common,
+    )
+    for i in range(own):
+        shift[i] = constants.offset[i]
+        for j in range(shared):
+            shift[i] += constants.common_share[i, j] * free.common[j]
+    for a in range(free.varying.shape[0]):
+        varying = free.varying[a]
+        for i in range(own):
+            deviations[a, i] = varying[i]
+        for i in range(shared):
+            deviations[a, own + i] = free.common[i]
+        result += _standard_normal(shift, constants.spread, varying, standard, gradient.varying[a])
+        _subtract(constants.common_share, standard, gradient.common)
+    return result
+
+
+@njit(**INNER)
+def _whiteners(free, constants, m, roots, whiteners, log_determinants):
+    """Whiteners (C, m m), log determinants (C,) and the log density of what makes them."""
+    squares, below = free.squares, free.below
+    n_squares = squares.shape[1]
+    result = 0.0
+    for b in range(squares.shape[0]):
+        log_determinants[b] = constants.log_determinant_constant
+        for i in range(n_squares):
+            roots[b, i] = np.exp(0.5 * squares[b, i])
+            result += 0.5 * (constants.squares_df[i] * squares[b, i] - roots[b, i] ** 2)
+            log_determinants[b] -= (m // n_squares) * squares[b, i]
+            for j in range(whiteners.shape[1]):
+                whiteners[b, j] += roots[b, i] * constants.squares_map[i, j]
+        for i in range(below.shape[1]):
+            result -= 0.5 * below[b, i] ** 2
+            for j in range(whiteners.shape[1]):
+                whiteners[b, j] += below[b, i] * constants.below_map[i, j]
+    return result
+
+
+@njit(**INNER)
+def _whiteners_pullback(below, constants, m, roots, slopes, rows, gradient):
+    n_squares = roots.shape[1]
+    for b in range(roots.shape[0]):
+        for i in range(n_squares):
+            slope = constants.squares_df[i] / roots[b, i] - roots[b, i]
+            for j in range(slopes.shape[1]):
+                slope += constants.squares_map[i, j] * slopes[b, j]
+            gradient.squares[b, i] = 0.5 * (roots[b, i] * slope + (m // n_squares) * rows[b])
+        for i in range(below.shape[1]):
+            slope = -below[b, i]
+            for j in range(slopes.shape[1]):
+                slope += constants.below_map[i, j] * slopes[b, j]
+            gradient.below[b, i] = slope
+
+
+@njit(**INNER)
+def _maps(deviations, whiteners, full, maps):
+    """Maps (K, m, q) of the rows to whitened residuals, outcomes from last to first."""
+    k, m, q = maps.shape
+    p = q - m
+    for a in range(k):
+        whitener = whiteners[a % whiteners.shape[0]]
+        for i in range(m):
+            for j in range(i, m if full else i + 1):
+                maps[a, i, q - 1 - j] = whitener[j * m + i]
+                for s in range(p):
+                    maps[a, i, s] -= deviations[a, s * m + j] * whitener[j * m + i]
+
+
+@njit(**INNER)
+def _maps_pullback(deviations, whiteners, full, slopes, gradient, whitener_slopes):
+    k, m, q = slopes.shape
+    p, own = q - m, gradient.varying.shape[1]
+    for a in range(k):
+        b = a % whiteners.shape[0]
+        for i in range(m):
+            for j in range(i, m if full else i + 1):
+                slope = slopes[a, i, q - 1 - j]
+                for s in range(p):
+                    slope -= deviations[a, s * m + j] * slopes[a, i, s]
+                    part = slopes[a, i, s] * whiteners[b, j * m + i]
+                    if s * m + j < own:
+                        gradient.varying[a, s * m + j] -= part
+                    else:
+                        gradient.common[s * m + j - own] -= part
+                whitener_slopes[b, j * m + i] += slope
+
+
+@njit(**INNER, inline="always")
+def _log_density(x, gradient, block):
+    s = _sizes(block)
+    constants = _constants(block, s)
+    k, m, c, full = s.n_components, s.n_outcomes, s.n_concomitants, s.full > 0
+    n_covariances = s.n_covariances
+    gradient[:] = 0.0
+    free, back = _free(x, s), _free(gradient, s)
+
+    result = constants.log_constant
+    log_weights, scores = np.zeros(k), np.zeros((k, c))
+    if c:
+        result += _membership(free.classes, constants, scores, back.classes)
+    else:
+        result += _weights(free.classes[0], constants.concentration, log_weights)
+    deviations = np.empty((k, (s.n_varying + s.n_common) * m))
+    result += _deviations(free, constants, deviations, back)
+    roots, log_determinants = np.empty((n_covariances, s.n_squares)), np.empty(n_covariances)
+    whiteners = np.zeros((n_covariances, m * m))
+    result += _whiteners(free, constants, m, roots, whiteners, log_determinants)
+    maps = np.zeros((k, m, s.n_varying + s.n_common + m))
+    _maps(deviations, whiteners, full, maps)
+
+    slopes, score_slopes = np.zeros(maps.shape), np.zeros((k, c))
+    counts, rows = np.zeros(k), np.zeros(n_covariances)
+    result += log_likelihood(
+        constants.tiles,
+        constants.first,
+        full,
+        log_weights,
+        scores,
+        maps,
+        log_determinants,
+        slopes,
+        score_slopes,
+        counts,
+        rows,
+    )
+
+    if c:
+        _membership_pullback(constants.contrasts, score_slopes, back.classes)
+    else:
+        _weights_pullback(log_weights, constants.concentration, counts, back.classes[0])
+    whitener_slopes = np.zeros(whiteners.shape)
+    _maps_pullback(deviations, whiteners, full, slopes, back, whitener_slopes)
+    _whiteners_pullback(free.below, constants, m, roots, whitener_slopes, rows, back)
+    return result
+
+
+def log_density(n, point, gradient, value, numbers):
+    """Log density at a point, with its gradient, as nutpie calls it.
+
+    Parameters
+    ----------
+    n
+        Length of the point.
+    point
+        Address of the n unconstrained values of the model's free variables.
+    gradient, value
+        Addresses to which n numbers and one number are written.
+    numbers
+        Address of a block, see `mixcompare.backends.pymc.density.pack`.
+
+    Returns
+    -------
+    Zero, or another number where the density or its gradient is not finite.
+    """
+    x, slopes = numba.carray(point, (n,)), numba.carray(gradient, (n,))
+    size = int(numba.carray(numbers, (1,), np.float64)[0])
+    block = numba.carray(numbers, (size,), np.float64)
+    result = _log_density(x, slopes, block)
+    numba.carray(value, (1,))[0] = result
+    total = result
+    for i in range(n):
+        total += slopes[i]
+    return 0 if np.isfinite(total) else 3
+
+
+def copy_point(n, n_out, point, out, numbers):  # noqa: ARG001 (nutpie's signature)
+    """Write what nutpie stores of a point: the point itself."""
+    at, kept = numba.carray(point, (n,)), numba.carray(out, (n_out,))
+    for i in range(n):
+        kept[i] = at[i]
+    return 0

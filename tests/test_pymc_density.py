@@ -1,0 +1,164 @@
+"""The density that is written by hand is that of the PyMC model, and its gradient is right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numba
+import numpy as np
+import pytensor.tensor as pt
+import pytest
+from pytensor.compile.mode import Mode
+
+import mixcompare as mc
+from mixcompare.backends.pymc.agreement import check_density, log_jacobian
+from mixcompare.backends.pymc.density import pack
+from mixcompare.backends.pymc.evaluate import evaluate
+from mixcompare.backends.pymc.likelihood_kernels import exponential, logarithm
+from mixcompare.backends.pymc.mixture import Mixture, build_mixture
+from mixcompare.backends.pymc.model import model_of
+from mixcompare.backends.pymc.nutpie_program import density
+from mixcompare.backends.pymc.nuts import split_point
+from mixcompare.backends.pymc.prior import log_prior
+from mixcompare.backends.pymc.transforms import constrained
+from tests.em_cases import build
+
+PYTHON = Mode(linker="py", optimizer="fast_compile").including("stabilize")
+EVERYTHING = {
+    "absorb": True,
+    "common": "~ x1",
+    "membership": "~ income",
+    "unit_weights": "count",
+}
+CASES: list[Any] = [
+    pytest.param(*case, id="-".join(map(str, (*case[:4], *case[4]))))
+    for case in (
+        ("full", "component", 1, 3, {}),
+        ("full", "component", 3, 2, {"common": "~ x1"}),
+        ("full", "shared", 2, 2, {"membership": "~ income"}),
+        ("diagonal", "component", 2, 3, EVERYTHING),
+        ("diagonal", "shared", 3, 2, {}),
+        ("spherical", "component", 2, 2, {"unit_weights": "count"}),
+        ("spherical", "shared", 2, 1, {"membership": "~ income"}),
+        ("full", "component", 1, 1, {"absorb": True}),
+    )
+]
+
+
+def mixture_of(covariance: str, by: str, m: int, k: int, parts: dict[str, Any]) -> Mixture:
+    case = build(covariance, by, m=m, k=k, with_prior=True, **parts)
+    return build_mixture(case.spec, case.prepared)
+
+
+def point_of(mixture: Mixture, seed: int, width: float = 0.5) -> np.ndarray[Any, Any]:
+    size = sum(int(np.prod(shape)) for shape in mixture.structure.free_shapes.values())
+    return width * np.random.default_rng(seed).normal(size=size)
+
+
+@pytest.mark.parametrize(("covariance", "by", "m", "k", "parts"), CASES)
+def test_equals_the_models_density_and_gradient(
+    covariance: str, by: str, m: int, k: int, parts: dict[str, Any]
+) -> None:
+    mixture = mixture_of(covariance, by, m, k, parts)
+    model = model_of(mixture.structure, mixture.inputs())
+    values = [model.rvs_to_values[model[name]] for name in mixture.structure.free_shapes]
+    log_density = model.logp()
+    outputs = [log_density, *pt.grad(log_density, values)]
+    function = model.compile_fn(outputs, inputs=values, mode=PYTHON, point_fn=False)
+    block = pack(mixture)
+    for seed, width in ((0, 0.3), (1, 0.5), (2, 2.0)):
+        point = point_of(mixture, seed, width)
+        expected, *slopes = function(*split_point(point, mixture.structure.free_shapes).values())
+        found, gradient = density(point, block)
+        # PyMC's chi-squared has a constant that is rounded to single precision.
+        assert found == pytest.approx(float(expected), rel=1e-10, abs=1e-7)
+        slope = np.concatenate([part.ravel() for part in slopes])
+        np.testing.assert_allclose(gradient, slope, rtol=1e-10, atol=1e-10 * np.abs(slope).max())
+
+
+@pytest.mark.parametrize(("covariance", "by", "m", "k", "parts"), CASES)
+def test_gradient_is_that_of_finite_differences(
+    covariance: str, by: str, m: int, k: int, parts: dict[str, Any]
+) -> None:
+    mixture = mixture_of(covariance, by, m, k, parts)
+    block, point, step = pack(mixture), point_of(mixture, 3), 1e-5
+    _, gradient = density(point, block)
+    for i in range(point.size):
+        ends = [density(point + sign * step * np.eye(point.size)[i], block)[0] for sign in (1, -1)]
+        slope = (ends[0] - ends[1]) / (2 * step)
+        assert slope == pytest.approx(gradient[i], rel=1e-5, abs=1e-6 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize(("covariance", "by", "m", "k", "parts"), CASES)
+def test_differs_from_the_log_posterior_by_the_jacobian(
+    covariance: str, by: str, m: int, k: int, parts: dict[str, Any]
+) -> None:
+    mixture = mixture_of(covariance, by, m, k, parts)
+    block, points = pack(mixture), np.stack([point_of(mixture, seed) for seed in range(6)])
+    free = constrained(split_point(points, mixture.structure.free_shapes))
+    evaluation = evaluate(mixture, free, 6)
+    prior = sum(log_prior(mixture, free, evaluation.parameters).values())
+    log_posterior = evaluation.log_likelihood.sum(axis=1) + prior
+    sampled = np.array([density(point, block)[0] for point in points])
+    difference = sampled - log_posterior - log_jacobian(mixture.structure, free)
+    assert np.ptp(difference) < 1e-10 * np.abs(sampled).max()
+    check_density(mixture.structure, free, sampled, log_posterior)
+    with pytest.raises(mc.DensityError, match="differs from the model's by"):
+        check_density(mixture.structure, free, sampled * (1 + 1e-6), log_posterior)
+
+
+def test_a_unit_counts_as_often_as_its_weight_says() -> None:
+    """And neither the order of the units nor the length of the last tile matters."""
+    case = build("full", "component", m=2, k=2, units=70, with_prior=True)
+    once, point = build_mixture(case.spec, case.prepared), None
+    panel = once.panel
+    take = np.random.default_rng(0).permutation(np.repeat(np.arange(70), 2))
+    again = replace(
+        panel,
+        **{
+            name: getattr(panel, name)[take]
+            for name in ("covariates", "outcomes", "degrees_of_freedom", "unit_weights")
+        },
+    )
+    twice = replace(panel, unit_weights=2 * panel.unit_weights)
+    point = point_of(once, 1)
+    one, other = (density(point, pack(replace(once, panel=p))) for p in (again, twice))
+    assert one[0] == pytest.approx(other[0], rel=1e-12)
+    np.testing.assert_allclose(one[1], other[1], rtol=1e-9, atol=1e-9)
+
+
+def test_a_class_without_weight_does_not_matter_to_the_others() -> None:
+    mixture = mixture_of("full", "component", 1, 2, {})
+    block, shapes = pack(mixture), mixture.structure.free_shapes
+    slopes = []
+    for moved in (0.0, 1e3):
+        parts = split_point(point_of(mixture, 0), shapes)
+        parts["weights"][:] = 800.0
+        parts["deviations"][1] += moved
+        value, gradient = density(np.concatenate([v.ravel() for v in parts.values()]), block)
+        assert np.isfinite(value)
+        slopes.append(split_point(gradient, shapes))
+    for name in ("deviations", "precision_squares"):
+        np.testing.assert_array_equal(slopes[0][name][0], slopes[1][name][0])
+
+
+def test_a_point_without_a_density_is_told() -> None:
+    mixture = mixture_of("full", "component", 1, 2, {})
+    point = point_of(mixture, 0)
+    point[-1] = 1e4
+    value, _ = density(point, pack(mixture))
+    assert np.isnan(value)
+
+
+def test_exponential_and_logarithm_are_exact_to_rounding() -> None:
+    @numba.njit  # type: ignore[untyped-decorator]
+    def both(x: Any, y: Any) -> Any:
+        return [exponential(value) for value in x], [logarithm(value) for value in y]
+
+    x = np.concatenate([-np.geomspace(1e-12, 599, 4000), [0.0, -0.5 * np.log(2), -600.1, -1e9]])
+    y = np.concatenate([np.linspace(1, 3, 4001), np.geomspace(1, 1e6, 1000)])
+    e, logs = both(np.append(x, -np.inf), y)
+    np.testing.assert_allclose(e[:-3], np.exp(x[:-2]), rtol=1e-15)
+    assert e[-3:] == [0.0, 0.0, 0.0]
+    np.testing.assert_allclose(logs, np.log(y), rtol=1e-15, atol=1e-16)
