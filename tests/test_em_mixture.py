@@ -17,7 +17,7 @@ from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
 from mixcompare.backends.em.mixture import CompiledMixture, is_mixture
-from mixcompare.backends.em.posterior_kernels import TILE, _exp, _log
+from mixcompare.backends.em.posterior_kernels import TILE, exponential, logarithm
 from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.compress import compress
@@ -179,8 +179,8 @@ def test_an_iteration_makes_nothing_of_units_times_classes(
 
 def test_exponential_and_logarithm() -> None:
     x = -np.concatenate([np.linspace(0, 1, 1000), np.geomspace(1e-12, 599, 1000)])
-    np.testing.assert_allclose([_exp(v) for v in x], np.exp(x), rtol=4e-16)
-    assert [_exp(v) for v in (-600.0, -1e9, -np.inf)] == [0, 0, 0]
+    np.testing.assert_allclose([exponential(v) for v in x], np.exp(x), rtol=4e-16)
+    assert [exponential(v) for v in (-600.0, -1e9, -np.inf)] == [0, 0, 0]
     y = np.concatenate([np.linspace(1, 3, 1000), np.geomspace(1e-200, 1e200, 1000)])
-    np.testing.assert_allclose([_log(v) for v in y], np.log(y), rtol=5e-16, atol=1e-17)
-    assert _log(1.0) == 0
+    np.testing.assert_allclose([logarithm(v) for v in y], np.log(y), rtol=5e-16, atol=1e-17)
+    assert logarithm(1.0) == 0

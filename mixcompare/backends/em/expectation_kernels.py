@@ -9,16 +9,9 @@ import numpy as np
 from numba import njit
 
 from mixcompare.backends.em.kernels import SUMS, TILE, residuals
+from mixcompare.backends.em.posterior_kernels import EXACT, exponential, logarithm
 
 _LOG_ZERO = -600.0  # as in `expectation`
-
-# exp(x) = 2^n exp(x - n log 2): the remainder lies in +-log(2)/2, where the Taylor
-# polynomial of degree 13 is exact to rounding. Adding 1.5 * 2^52 rounds to an integer
-# and leaves it in the low bits.
-_LOG2_E = 1.4426950408889634
-_LN2_HIGH = 6.93145751953125e-1
-_LN2_LOW = 1.42860682030941723212e-6
-_ROUNDER = 6755399441055744.0
 
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
@@ -46,39 +39,8 @@ def _whiten(rest, root, distance):
             distance[u] += z[u] * z[u]
 
 
-@njit(cache=True, nogil=True)
-def _exp(x, out, power, bits):
-    """Exponential of the tile's x, none positive; an exact zero at and below -600.
-
-    `bits` is a view of `power` as integers. Not compiled with `SUMS`, which would undo
-    the rounding by `_ROUNDER`.
-    """
-    for u in range(TILE):
-        value = x[u] if x[u] > _LOG_ZERO else _LOG_ZERO
-        power[u] = value * _LOG2_E + _ROUNDER
-        n = power[u] - _ROUNDER
-        s = (value - n * _LN2_HIGH) - n * _LN2_LOW
-        e = 1 / 6227020800.0
-        e = e * s + 1 / 479001600.0
-        e = e * s + 1 / 39916800.0
-        e = e * s + 1 / 3628800.0
-        e = e * s + 1 / 362880.0
-        e = e * s + 1 / 40320.0
-        e = e * s + 1 / 5040.0
-        e = e * s + 1 / 720.0
-        e = e * s + 1 / 120.0
-        e = e * s + 1 / 24.0
-        e = e * s + 1 / 6.0
-        e = e * s + 0.5
-        out[u] = (e * s) * s + s + 1.0
-    for u in range(TILE):
-        bits[u] = (bits[u] + 1023) << 52
-    for u in range(TILE):
-        out[u] = out[u] * power[u] if x[u] > _LOG_ZERO else 0.0
-
-
-@njit(cache=True, nogil=True)
-def _posterior(joint, tau, unit, top, shifted, power, bits):
+@njit(**EXACT)
+def _posterior(joint, tau, unit, top, inverse):
     """Log-sum-exp over the classes of a tile, all in place."""
     n_classes = joint.shape[0]
     top[:] = joint[0]
@@ -89,17 +51,16 @@ def _posterior(joint, tau, unit, top, shifted, power, bits):
     for k in range(n_classes):
         own = tau[k]
         for u in range(TILE):
-            shifted[u] = joint[k, u] - top[u]
-        _exp(shifted, own, power, bits)
-        for u in range(TILE):
-            unit[u] += own[u]
+            e = exponential(joint[k, u] - top[u])
+            own[u] = e
+            unit[u] += e
     for u in range(TILE):
-        power[u] = 1.0 / unit[u]
-        unit[u] = top[u] + np.log(unit[u])
+        inverse[u] = 1.0 / unit[u]
+        unit[u] = top[u] + logarithm(unit[u])
     for k in range(n_classes):
         own = tau[k]
         for u in range(TILE):
-            own[u] = own[u] * power[u] if joint[k, u] - unit[u] > _LOG_ZERO else 0.0
+            own[u] = own[u] * inverse[u] if joint[k, u] - unit[u] > _LOG_ZERO else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -151,8 +112,7 @@ def e_step(
     own_joint, own_tau = np.empty((n_classes, TILE)), np.empty((n_classes, TILE))
     rest = np.empty((m, TILE))
     own_nu, own_unit, top = np.zeros(TILE), np.empty(TILE), np.empty(TILE)
-    shifted, power = np.empty(TILE), np.empty(TILE)
-    bits = power.view(np.int64)
+    inverse = np.empty(TILE)
     sums[:] = 0.0
     for t in range(tiles.shape[0]):
         begin = t * TILE
@@ -175,7 +135,7 @@ def e_step(
                 if by_unit.shape[2] > 0:
                     for u in range(held):
                         distance[u] += by_unit[s, k, begin + u]
-            _posterior(own_joint, own_tau, own_unit, top, shifted, power, bits)
+            _posterior(own_joint, own_tau, own_unit, top, inverse)
             expected, entropy = _bound(own_joint, own_tau, own_unit, held)
             sums[s, 0] += expected
             sums[s, 1] += entropy

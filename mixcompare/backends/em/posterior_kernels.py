@@ -13,7 +13,7 @@ OPTIONS = {
     "fastmath": {"reassoc", "contract"},
 }
 # Reassociation would undo the rounding by `_ROUNDER`.
-_EXACT = {**OPTIONS, "fastmath": {"contract"}}
+EXACT = {**OPTIONS, "fastmath": {"contract"}}
 _LOG_ZERO = -600.0  # as in `expectation`
 
 _LOG2_E = 1.4426950408889634
@@ -23,8 +23,8 @@ _ROUNDER = 6755399441055744.0  # 1.5 * 2^52: adding it leaves an integer in the 
 _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 
 
-@njit(inline="always", **_EXACT)
-def _exp(x):
+@njit(inline="always", **EXACT)
+def exponential(x):
     """Exponential of x, not positive; an exact zero at and below -600.
 
     exp(x) = 2^n exp(x - n log 2): the remainder lies in +-log(2)/2, where the Taylor
@@ -51,8 +51,8 @@ def _exp(x):
     return ((e * s) * s + s + 1.0) * scale if x > _LOG_ZERO else 0.0
 
 
-@njit(inline="always", **_EXACT)
-def _log(x):
+@njit(inline="always", **EXACT)
+def logarithm(x):
     """Logarithm of a positive, normal x.
 
     log(x) = n log 2 + log(1 + f) with 1 + f between the roots of 1/2 and 2, and
@@ -78,7 +78,7 @@ def _log(x):
     return n * _LN2_HIGH + (n * _LN2_LOW + (f - s * (f - w * e)))
 
 
-@njit(**_EXACT)
+@njit(**EXACT)
 def posterior(joint, counts, largest, shares, inverse, slopes):
     """Turn joint log-densities into responsibilities, by log-sum-exp.
 
@@ -105,11 +105,11 @@ def posterior(joint, counts, largest, shares, inverse, slopes):
     return _sums(counts, largest, shares, inverse, slopes)
 
 
-@njit(**_EXACT)
+@njit(**EXACT)
 def _add_class(own, largest, shares, slopes):
     for u in range(TILE):
         x = own[u] - largest[u]
-        e = _exp(x)
+        e = exponential(x)
         own[u] = e
         shares[u] += e
         slopes[u] += e * (x if x > _LOG_ZERO else _LOG_ZERO)
@@ -119,7 +119,7 @@ def _add_class(own, largest, shares, slopes):
 def _sums(counts, largest, shares, inverse, slopes):
     for u in range(TILE):
         slopes[u] *= inverse[u]
-        shares[u] = _log(shares[u])
+        shares[u] = logarithm(shares[u])
     log_likelihood = entropy = 0.0
     for u in range(TILE):
         log_likelihood += counts[u] * (largest[u] + shares[u])
