@@ -1,5 +1,6 @@
 """More than two fits: roles, tables, what the mode of the posterior adds."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,18 @@ def test_a_posterior_elsewhere_is_named(em: mc.Fit) -> None:
     verdicts = mc.compare(em, one, far).verdicts.set_index("section")
     assert verdicts.loc["other posteriors", "verdict"] == "differ"
     assert "nutpie (2): " in str(verdicts.loc["other posteriors", "statement"])
+
+
+def test_an_ordering_constraint_is_told_from_samplers_that_disagree(em: mc.Fit) -> None:
+    one = stand_in(em, seed=1)
+    by_variance = stand_in(em, seed=2, offset=2.0 * one.summary()["sd"].to_numpy())
+    options = by_variance.options | {"ordered_by": "covariance"}
+    by_variance.tree.attrs["options"] = json.dumps(options)
+    comparison = mc.compare(em, one, by_variance)
+    assert "nutpie, ordered by covariance" in comparison.fits.index
+    verdicts = comparison.verdicts.set_index("section")
+    assert verdicts.loc["other posteriors", "verdict"] == "caution"
+    assert verdicts.loc["other posteriors", "reason"] == "ordering constraint"
 
 
 def test_the_mode_tells_prior_pull_from_skewness(em: mc.Fit) -> None:

@@ -8,6 +8,7 @@ from mixcompare.comparison.evidence import (
     APPROXIMATE,
     MODES,
     NOT_CONVERGED,
+    ORDERED,
     PRIOR,
     SEVERAL,
     SKEWED,
@@ -74,6 +75,10 @@ def judge_other_posteriors(e: Evidence) -> Verdict:
     found = f"Largest difference of posterior means from {first}'s: {each}."
     if worst <= e.thresholds.difference:
         return Verdict(section, "agree", "", found)
+    beyond = [n for n in others if float(apart[n].abs().max()) > e.thresholds.difference]
+    if all(e.arranged.named[n].options.get("ordered_by") is not None for n in beyond):
+        overlap = "The ordering constraint mixes up classes that overlap in what it sorts."
+        return Verdict(section, "caution", ORDERED, f"{found} {overlap}")
     unfinished = [n for n in (first, *others) if e.arranged.named[n].status != "converged"]
     if unfinished:
         return Verdict(

@@ -48,7 +48,7 @@ class Arranged:
     def named(self) -> dict[str, Fit]:
         """Every fit under a name of its own, in the order of the tables."""
         mode = () if self.mode is None else (("EM, mode of the posterior", self.mode),)
-        samplers = ((str(fit.options["sampler"]), fit) for fit in (self.posterior, *self.others))
+        samplers = ((_sampler(fit), fit) for fit in (self.posterior, *self.others))
         return unique_names([*self.maxima.items(), *mode, *samplers])
 
     @property
@@ -56,6 +56,11 @@ class Arranged:
         """EM's maxima of the likelihood, each named after what differs from the first."""
         others = ((f"EM, {_difference(fit, self.em)}", fit) for fit in self.runs)
         return unique_names([("EM", self.em), *others])
+
+
+def _sampler(fit: Fit) -> str:
+    by = fit.options.get("ordered_by")
+    return f"{fit.options['sampler']}{'' if by is None else f', ordered by {by}'}"
 
 
 def unique_names(pairs: Iterable[tuple[str, Fit]]) -> dict[str, Fit]:

@@ -86,8 +86,8 @@ def _arguments(
 ) -> dict[str, Any]:
     """What `mixcompare.select` is called with."""
     plain = [m for m in methods.values() if m.backend == "em" and not m.changes]
-    own = next((m for m in plain if m.options.get("estimator", "ml") == "ml"), plain[0])
-    em = {**own.options, **table.further, **options.get("em", {}), "progress": False}
+    own = next((m.options for m in plain if m.options.get("estimator", "ml") == "ml"), {})
+    em = {**own, **table.further, **options.get("em", {}), "progress": False}
     sampling = {**table.sampling, **options.get("pymc", {}), "progress": False}
     replicates = min(table.replicates, _QUICK_REPLICATES) if options else table.replicates
     return {

@@ -8,6 +8,7 @@ from mixcompare.backends.pymc.evaluate import unit_log_likelihood
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.model import build_model
 from mixcompare.backends.pymc.options import Options
+from mixcompare.backends.pymc.ordering import ordering
 from mixcompare.backends.pymc.prediction import class_log_density
 from mixcompare.backends.pymc.result import build_outcome
 from mixcompare.backends.pymc.sampling import sample
@@ -43,5 +44,7 @@ def run(
         Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
         ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fit`.
     """
+    if options.ordered_by is not None:
+        ordering(spec, prepared, options.ordered_by)  # a slip should not wait for the sampler
     mixture = build_mixture(spec, prepared)
     return build_outcome(spec, prepared, mixture, sample(mixture, options, seed), options)

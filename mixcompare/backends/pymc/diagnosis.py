@@ -128,6 +128,11 @@ def remarks(options: Options, stats: xr.Dataset) -> str:
             " Chains started near given parameters (init='em'), so they are no evidence that these "
             "were found independently."
         )
+    if options.ordered_by is not None:
+        notes.append(
+            f" Components are numbered by {options.ordered_by} in every draw: the posterior under "
+            "that ordering constraint, in which classes that overlap in it are mixed up."
+        )
     if "log_marginal_likelihood" in stats:
         evidence = stats["log_marginal_likelihood"].to_numpy()
         notes.append(

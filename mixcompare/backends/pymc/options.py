@@ -60,6 +60,11 @@ class Options:
     target_accept
         Acceptance rate that the step size of the No-U-Turn samplers is adapted to; above
         the usual 0.8 because components that hold little data have curved posteriors.
+    ordered_by
+        For a posterior under an ordering constraint: components are numbered in every draw by
+        the size of this quantity, such as ``"coefficients[x]"``, ``"weights"`` or
+        ``"covariance"``, instead of being aligned to one another. Where classes overlap in it,
+        it mixes them up: of use to see that beside a fit without it.
     progress
         Whether a progress bar is shown; None: when standard error is a terminal.
 
@@ -77,6 +82,7 @@ class Options:
     init: Init = "overdispersed"
     initial: Any = None
     target_accept: float = 0.9
+    ordered_by: str | None = None
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -96,6 +102,10 @@ class Options:
                 f"init is {self.init!r} and initial {'not ' * (self.initial is None)}given."
             )
         _rate("target_accept", self.target_accept)
+        if not isinstance(self.ordered_by, str | None):
+            raise OptionError(
+                f"ordered_by must name a quantity of the classes, not {self.ordered_by!r}."
+            )
         if self.progress not in (None, True, False):
             raise OptionError(f"progress must be true, false or None, not {self.progress!r}.")
 

@@ -11,6 +11,7 @@ from mixcompare.backends.pymc.diagnosis import approximation, diagnose, remarks
 from mixcompare.backends.pymc.evaluate import Evaluation, evaluate
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import APPROXIMATIONS, Options
+from mixcompare.backends.pymc.ordering import ordered, ordering
 from mixcompare.backends.pymc.prior import log_prior
 from mixcompare.backends.pymc.sampling import Draws
 from mixcompare.compress import PreparedPanel
@@ -50,7 +51,11 @@ def build_outcome(
         sampled, log_posterior = (density.to_numpy().ravel() for density in densities)
         check_density(mixture.structure, variables, sampled, log_posterior)
     tau = groups["membership"]["responsibilities"].to_numpy()
-    permutation = _align(groups, tau)
+    if options.ordered_by is None:
+        permutation = _align(groups, tau)
+    else:
+        quantity = ordering(spec, prepared, options.ordered_by)
+        permutation = ordered(groups["posterior"], quantity)
     aligned = permute_posterior(groups["posterior"], permutation)
     coords = coordinates(spec, prepared)
     groups["alignment"] = xr.Dataset(
