@@ -88,6 +88,7 @@ def test_the_report_is_told_the_study_its_data_and_answers(
         "title": None,
         "origin": Origin(study=path.read_text(), file="tiny.csv"),
         "answers": {"GRoLTS 7": "linear"},
+        "models": [],
         "selection": None,
     }
     assert (report.parent / "tables" / "estimates.csv").read_text() == repr(expected)
