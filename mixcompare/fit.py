@@ -287,6 +287,18 @@ def load(path: str | Path) -> Fit:
     ------
     DataError
         If the file does not exist or holds something else.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
+    >>> path = em.save(Path(mkdtemp()) / "em.nc")
+    >>> mc.load(path).log_likelihood == em.log_likelihood
+    True
     """
     return Fit(load_tree(path))
 

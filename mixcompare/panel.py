@@ -135,6 +135,15 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
         If a column is unknown, a value is missing or infinite, an outcome is not
         numeric, a cell spans two units, there are no rows left, a formula fails, what is
         read once per unit differs within one, or nothing tells one class from another.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> panel = mc.build_panel(spec, load("gapminder"))
+    >>> panel.n_units, panel.n_rows, panel.covariate_names
+    (142, 1704, ('Intercept', 't'))
     """
     if missing not in ("error", "drop"):
         raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")

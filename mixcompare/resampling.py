@@ -67,6 +67,16 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
         If the fit is no EM fit, or every replicate failed.
     OptionError
         If an option is out of range.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
+    >>> replicates = mc.bootstrap(em, replicates=5, kind="units", seed=1).tree["bootstrap"]
+    >>> replicates["weights"].shape
+    (1, 5, 2)
     """
     if "starts" not in fit.tree.children:
         raise DataError("bootstrap needs a fit with backend='em'; a posterior has draws already.")

@@ -114,6 +114,15 @@ def fit(
     -----
     DataWarning
         If covariates are nearly collinear.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> em = mc.fit(spec, load("gapminder"), starts=10, seed=1)
+    >>> em.status, round(em.log_likelihood, 2)
+    ('converged', -5575.88)
     """
     module = get_backend(backend)
     chosen = build_options(backend, options)

@@ -112,6 +112,17 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
     ------
     OptionError
         If the fit has no posterior or refit is negative.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
+    >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)
+    >>> units = mc.leave_one_out(nuts).units
+    >>> len(units), list(units.columns[:3])
+    (142, ['elpd', 'p', 'pareto_k'])
     """
     if "log_likelihood" not in fit.tree.children:
         raise OptionError(f"leave_one_out needs a posterior, not a fit by {fit.backend!r}.")

@@ -106,6 +106,16 @@ def posterior_predictive(
     ------
     OptionError
         If the fit has no posterior or draws is not positive.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
+    >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)
+    >>> list(mc.posterior_predictive(nuts, draws=100, seed=1).table["class"].unique())
+    ['1', '2', 'all']
     """
     if "posterior" not in fit.tree.children:
         raise OptionError(f"posterior_predictive needs a posterior, not a fit by {fit.backend!r}.")

@@ -101,6 +101,15 @@ def prior_predictive(
         If draws is not positive.
     MixCompareError
         If the data do not suit the specification.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> check = mc.prior_predictive(spec, load("gapminder"), draws=200, seed=1)
+    >>> list(check.table["outcome"].unique())
+    ['lifeExp']
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise OptionError(f"draws must be a whole number, at least 1, not {draws!r}.")

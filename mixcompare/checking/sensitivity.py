@@ -51,6 +51,16 @@ def prior_sensitivity(
     flagged) and diagnosis (``"prior-data conflict"``, ``"strong prior"`` or empty). NaN for
     a parameter that never varies, and for all where there are too few draws for the tail of
     the importance weights.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
+    >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)
+    >>> bool((mc.prior_sensitivity(nuts)["likelihood"] > 0).all())
+    True
     """
     draws = flatten(fit.aligned_posterior() if aligned is None else aligned, fit.parameters)
     varies = np.ptp(draws, axis=(0, 1)) > 0

@@ -181,6 +181,19 @@ def compare(
         If the fits are not of these kinds, or their models or data differ.
     OptionError
         If `climbs` is no positive whole number.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
+    >>> em = mc.fit(spec, load("gapminder"), starts=10, seed=1)
+    >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)
+    >>> comparison = mc.compare(em, nuts)
+    >>> verdicts = comparison.verdicts.set_index("section")["verdict"]
+    >>> verdicts["likelihood identity"], verdicts["class membership"]
+    ('agree', 'agree')
     """
     if isinstance(climbs, bool) or not isinstance(climbs, int) or climbs < 1:
         raise OptionError(f"climbs must be a whole number of at least 1, not {climbs!r}.")

@@ -174,6 +174,16 @@ def predictive_draws(
     ------
     DataError, OptionError
         As in `predict`.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
+    >>> drawn = mc.predictive_draws(em, {"country": ["new"], "t": [2.0]}, draws=100, seed=1)
+    >>> drawn["outcomes"].shape
+    (100, 1, 1)
     """
     _check_choice("units", units, get_args(Units))
     _check_choice("classes", classes, get_args(ClassesFrom))

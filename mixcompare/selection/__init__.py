@@ -75,6 +75,15 @@ def select(
         If no number of classes could be fitted.
     DataError
         If the data do not suit the specification.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> found = mc.select(spec, load("gapminder"), n_components=[1, 2, 3], starts=10)
+    >>> found.best("bic")
+    3
     """
     counts, sampling = list(n_components), dict(sampling or {})
     check_arguments(counts, replicates, replicate_starts, posterior, sampling, options)
