@@ -44,13 +44,19 @@ def posteriors(maxima: dict[str, mc.Fit]) -> dict[str, mc.Fit]:
 def test_models_are_named_by_what_varies(maxima: dict[str, mc.Fit]) -> None:
     models = arrange_models(list(maxima.values()))
     assert list(models) == [
-        "covariance full, covariance by component",
-        "covariance full, covariance by shared",
-        "covariance spherical, covariance by component",
+        "full covariance by component",
+        "full covariance shared",
+        "spherical covariance by component",
     ]
     assert [model.em for model in models.values()] == list(maxima.values())
+    three = replace(SPEC, n_components=3, covariance="diagonal")
+    other = mc.fit(three, TABLE, starts=5, seed=1)
+    assert list(arrange_models([maxima["VVV"], other])) == [
+        "K 2, full covariance",
+        "K 3, diagonal covariance",
+    ]
     shared = [maxima["VVV"], maxima["EEE"]]
-    assert list(arrange_models(shared)) == ["covariance by component", "covariance by shared"]
+    assert list(arrange_models(shared)) == ["covariance by component", "covariance shared"]
 
 
 def test_the_highest_maximum_stands_for_a_model(maxima: dict[str, mc.Fit]) -> None:
@@ -111,8 +117,8 @@ def test_the_report_ranks_them(
     others = [maxima["EEE"], maxima["VII"], posteriors["EEE"]]
     page = comparison.report(tmp_path, models=others).read_text("utf-8")
     assert f'<section id="{section.ANCHOR}">' in page
-    assert "This report is on the model covariance full, covariance by component." in page
-    assert "Least by BIC, n = units: covariance full, covariance by component." in page
+    assert "This report is on the model full covariance by component." in page
+    assert "full covariance by component: least by AIC; BIC, n = units; " in page
     grolts = pd.read_csv(tmp_path / "tables" / "grolts.csv").set_index("item")
     assert grolts.loc["6b", "answered"] == "automatic"
     assert "model_3 = mc.fit(mc.MixtureSpec(" in page

@@ -58,8 +58,10 @@ def other_models(comparison: Comparison, fits: Sequence[Fit]) -> Section:
 
 
 def _choices(frame: pd.DataFrame) -> list[str]:
-    chosen = {title: frame[key].idxmin() for key, title in _titles(frame).items()}
-    said = [f"Least by {title}: {name}." for title, name in chosen.items()]
+    chosen: dict[str, list[str]] = {}
+    for key, title in _titles(frame).items():
+        chosen.setdefault(str(frame[key].idxmin()), []).append(title)
+    said = [f"{name}: least by {'; '.join(titles)}." for name, titles in chosen.items()]
     if "elpd" in frame and frame["elpd"].notna().any():
         said.append(f"Predicted best: {frame['elpd'].idxmax()}.")
     return said
@@ -77,12 +79,13 @@ def _figure(frame: pd.DataFrame) -> Drawing:
         above = frame[DEFAULT] - frame[DEFAULT].min()
         left.plot(above, place, MARKERS["em"], color=BACKENDS["em"], ms=7)
     left.set_xlabel(f"{CRITERIA[DEFAULT].title}, above the least")
+    _away_from_zero(left)
     left.set_title("Criterion (EM)")
     left.set_yticks(place, [str(name) for name in frame.index])
     left.invert_yaxis()
     if "elpd" in frame:
         _differences(right, frame, place)
-    right.set_xlabel("elpd less the best model's, \N{PLUS-MINUS SIGN} 2 standard errors")
+    right.set_xlabel("elpd less the best model's, with 2 s.e.")
     right.set_title("Prediction (posterior)")
     return draw(
         figure,
@@ -90,7 +93,7 @@ def _figure(frame: pd.DataFrame) -> Drawing:
         "Models of the same data",
         "Left: what the criterion says against each model. Right: how much worse its posterior "
         "predicts units that were left out. Bars that reach zero belong to models that predict as "
-        "well as the best.",
+        "well as the best. Both scales are logarithmic beyond 10.",
         "Criterion above its least value and difference of the expected log predictive density "
         "for each model.",
     )
@@ -107,6 +110,14 @@ def _differences(ax: Axes, frame: pd.DataFrame, place: IntArray) -> None:
         ms=6,
         capsize=3,
     )
+    _away_from_zero(ax)
+
+
+def _away_from_zero(ax: Axes) -> None:
+    """Small differences decide, and large ones must be shown all the same."""
+    ax.set_xscale("symlog", linthresh=10)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
 
 
 def _table(frame: pd.DataFrame) -> Table:

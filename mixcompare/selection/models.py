@@ -17,6 +17,7 @@ from mixcompare.spec import MixtureSpec
 
 # What would change the rows, or what a unit is, and with them the likelihood's scale.
 _SAME = ("unit", "absorb", "unit_weights")
+_COVARIANCE = ("covariance", "covariance_by")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,11 +107,21 @@ def _model(spec: MixtureSpec, fits: Sequence[Fit]) -> Model:
 def _names(specs: Sequence[MixtureSpec]) -> list[str]:
     plain = [spec.to_dict() for spec in specs]
     varying = [key for key in plain[0] if any(one[key] != plain[0][key] for one in plain)]
-    words = {"n_components": "K", "covariance_by": "covariance by"}
-    return [
-        ", ".join(f"{words.get(key, key)} {_value(own[key])}" for key in varying) or "the model"
-        for own in plain
-    ]
+    return [", ".join(_phrases(own, varying)) or "the model" for own in plain]
+
+
+def _phrases(spec: Mapping[str, object], varying: Sequence[str]) -> list[str]:
+    words = {"n_components": "K"}
+    said = [f"{words.get(n, n)} {_value(spec[n])}" for n in varying if n not in _COVARIANCE]
+    if set(varying) & set(_COVARIANCE):
+        by = "by component" if spec["covariance_by"] == "component" else "shared"
+        parts = (
+            str(spec["covariance"]) if "covariance" in varying else "",
+            "covariance",
+            by if "covariance_by" in varying else "",
+        )
+        said.append(" ".join(filter(None, parts)))
+    return said
 
 
 def _value(value: object) -> str:

@@ -140,6 +140,8 @@ def criteria(facts: Facts) -> Answer:
     """Criteria are shown for one model; the choice needs several."""
     if _SELECTION in facts.sections:
         return automatic("Criteria of all models that were fitted are compared.", _SELECTION)
+    if _MODELS in facts.sections:
+        return automatic("Criteria and PSIS-LOO of all models that were fitted.", _MODELS)
     return author(
         "AIC, BIC and PSIS-LOO of this model are given; say which others it was compared with.",
         "likelihoods",
