@@ -15,6 +15,7 @@ from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.nuts import named_values
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.starts import Start, prior_draw
+from mixcompare.backends.pymc.transforms import constrained
 
 # Steps of the stochastic gradient; the evidence bound has long settled by then.
 _ADVI_STEPS = 20_000
@@ -79,7 +80,7 @@ def pathfinder(
             num_paths=options.chains,
             num_draws=options.draws,
             jitter=1.0,
-            initvals=named_values(model, start(np.random.default_rng(child))),
+            initvals=constrained(start(np.random.default_rng(child))),
             random_seed=int(own.generate_state(1)[0]),
             progressbar=progress,
             parallel=False,

@@ -26,7 +26,8 @@ from mixcompare.spec import MixtureSpec
 # Each graph is evaluated a few times on large arrays: NumPy is fast enough and there is
 # nothing to compile. "stabilize" makes log-sum-exp safe.
 _MODE: Final = Mode(linker="py", optimizer="fast_compile").including("stabilize")
-_BATCH_VALUES: Final = 2_000_000
+# Arrays of so many numbers stay in the cache.
+_BATCH_VALUES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,14 +64,17 @@ def evaluate(mixture: Mixture, variables: Mapping[str, FloatArray], n_draws: int
     n_units, n_rows, m = mixture.panel.outcomes.shape
     k = mixture.structure.n_components
     size = max(1, _BATCH_VALUES // (n_units * n_rows * m * k))
-    batches = [slice(i, min(i + size, n_draws)) for i in range(0, n_draws, size)]
-    parts = [
-        _batch(mixture, {name: value[own] for name, value in variables.items()}, own)
-        for own in batches
-    ]
-    log_likelihood, responsibilities, weights = (
-        np.concatenate(arrays) for arrays in zip(*parts, strict=True)
-    )
+    log_likelihood = np.empty((n_draws, n_units))
+    responsibilities = np.empty((n_draws, n_units, k))
+    weights = np.empty((n_draws, k))
+    function, inputs = _class_function(mixture.structure), _function_inputs(mixture)
+    for i in range(0, n_draws, size):
+        own = slice(i, min(i + size, n_draws))
+        part = {name: value[own] for name, value in variables.items()}
+        given_class = function(*inputs, *_draws_as_classes(mixture, part))
+        log_likelihood[own], responsibilities[own], weights[own] = _batch(
+            mixture, part, given_class, own.stop - i
+        )
     parameters = {"weights": weights}
     if mixture.membership is not None:
         parameters["membership_coefficients"] = mixture.membership.coefficients(
@@ -82,14 +86,13 @@ def evaluate(mixture: Mixture, variables: Mapping[str, FloatArray], n_draws: int
 
 
 def _batch(
-    mixture: Mixture, variables: Mapping[str, FloatArray], own: slice
+    mixture: Mixture,
+    variables: Mapping[str, FloatArray],
+    given_class: FloatArray,
+    n_draws: int,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Log-likelihoods (B, G), responsibilities (B, G, K) and weights (B, K)."""
     panel, k = mixture.panel, mixture.structure.n_components
-    n_draws = own.stop - own.start
-    given_class = _class_function(mixture.structure)(
-        *_function_inputs(mixture), *_draws_as_classes(mixture, variables)
-    )
     probabilities, weights = _class_probabilities(mixture, variables, n_draws)
     joint = given_class.reshape(-1, n_draws, k).swapaxes(0, 1) + probabilities
     top = joint.max(axis=-1, keepdims=True)

@@ -130,7 +130,6 @@ def _membership(structure: Structure, data: Mapping[str, Any], dims: Mapping[str
             random=_affine_normal_random,
             signature="(q),(q,q),()->(q)",
             shape=(k - 1, c),
-            initval=np.zeros((k - 1, c)),
         )
         contrasts = helmert_contrasts(k)
         scores = data["concomitants"] @ free.T @ contrasts
@@ -176,7 +175,6 @@ def _affine_normal(name: str, terms: list[Any], shape: tuple[int, ...]) -> Any:
         random=_affine_normal_random,
         signature="(q),(q,q),()->(q)",
         shape=shape,
-        initval=np.zeros(shape),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +20,8 @@ from mixcompare.spec import MixtureSpec
 
 # Evaluated a few times on large arrays: NumPy is fast enough and nothing is compiled.
 _MODE: Final = Mode(linker="py", optimizer="fast_compile")
-_BATCH_VALUES: Final = 2_000_000
+# Arrays of so many numbers stay in the cache.
+_BATCH_VALUES: Final = 200_000
 
 
 def class_log_density(
@@ -40,7 +43,7 @@ def class_log_density(
         (S, K, p, m) and (S, K, m, m) of S draws, in original units.
     """
     panel = standardise(training, resolve_priors(spec, training), spec.covariance)
-    function = _function(panel, new)
+    rows = _standard_rows(panel, new)
     samples, k, p, m = coefficients.shape
     deviations = panel.deviations(coefficients)
     root = np.linalg.cholesky(panel.standard_covariance(covariance))
@@ -49,7 +52,8 @@ def class_log_density(
     log_determinant = 2 * (half_log_determinant + panel.log_volume)
     batch = max(1, _BATCH_VALUES // (new.factor.shape[0] * new.factor.shape[1] * k * m))
     parts = [
-        function(
+        _function()(
+            *rows,
             deviations[i : i + batch].reshape(-1, p, m),
             whitener[i : i + batch].reshape(-1, m, m),
             log_determinant[i : i + batch].ravel(),
@@ -60,18 +64,27 @@ def class_log_density(
     return np.ascontiguousarray(joined.transpose(1, 0, 2))
 
 
-def _function(panel: StandardPanel, new: PreparedPanel) -> Any:
-    """From deviations (C, p, m), whiteners (C, m, m) and log|Sigma| (C,) to (G, C)."""
+def _standard_rows(
+    panel: StandardPanel, new: PreparedPanel
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Outcomes, covariates and degrees of freedom of new units in a panel's coordinates."""
     x, y = new.covariate_factor, new.outcome_factor
     outcomes = (y - x @ panel.centre) @ np.linalg.inv(panel.scale).T
-    deviations, whitener = pt.tensor3("deviations"), pt.tensor3("whitener")
-    log_determinant = pt.vector("log_determinant")
-    density = symbolic_class_log_density(
-        pt.as_tensor(outcomes),
-        pt.as_tensor(x @ panel.directions),
-        pt.as_tensor(new.degrees_of_freedom.astype(float)),
-        deviations,
-        whitener,
-        log_determinant,
+    return outcomes, x @ panel.directions, new.degrees_of_freedom.astype(float)
+
+
+@cache
+def _function() -> Callable[..., FloatArray]:
+    """`symbolic_class_log_density` of arrays."""
+    inputs = [
+        pt.tensor3("outcomes"),
+        pt.tensor3("covariates"),
+        pt.vector("degrees_of_freedom"),
+        pt.tensor3("deviations"),
+        pt.tensor3("whitener"),
+        pt.vector("log_determinant"),
+    ]
+    function: Callable[..., Any] = pytensor.function(
+        inputs, symbolic_class_log_density(*inputs), mode=_MODE
     )
-    return pytensor.function([deviations, whitener, log_determinant], density, mode=_MODE)
+    return function

@@ -87,14 +87,17 @@ def sample(mixture: Mixture, options: Options, seed: np.random.SeedSequence) -> 
     tree = run(mixture, options, starts(mixture, options), seed, progress)
     posterior = tree["posterior"].to_dataset()
     free = {name: posterior[name].to_numpy() for name in mixture.structure.shapes}
-    return Draws(free, _stats(tree, posterior))
+    return Draws(free, _stats(options.sampler, tree, posterior))
 
 
-def _stats(tree: Any, posterior: xr.Dataset) -> xr.Dataset:
+def _stats(sampler: str, tree: Any, posterior: xr.Dataset) -> xr.Dataset:
     given = tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()
     stats = given.rename({old: new for old, new in _RENAMED.items() if old in given})
     kept = stats[[name for name in _KEPT_STATS if name in stats]]
     kept.attrs = {}
+    if sampler == "numpyro":
+        # PyMC calls the potential energy so, which is minus the density's logarithm.
+        kept = kept.assign(lp=-kept["lp"])
     if "diverging" not in kept:
         shape = posterior.sizes["chain"], posterior.sizes["draw"]
         kept = kept.assign(diverging=(("chain", "draw"), np.zeros(shape, dtype=bool)))
