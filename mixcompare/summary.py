@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -86,31 +87,36 @@ def summarise_posterior(parameters: Sequence[Parameter], draws: FloatArray) -> p
     )
 
 
-def convergence(draws: FloatArray) -> dict[str, FloatArray]:
+MEASURES: Final = ("r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+
+
+def convergence(draws: FloatArray, measures: Sequence[str] = MEASURES) -> dict[str, FloatArray]:
     """R-hat, bulk and tail ESS and the Monte Carlo error of the mean.
 
     Parameters
     ----------
     draws
         (C, S, P). A quantity that never varies (one component's weight) gives NaN.
+    measures
+        Those of them that are wanted.
     """
     from arviz_stats.base import array_stats  # slow to import, needed by few
 
     axes = {"chain_axis": 0, "draw_axis": 1}
+    functions = {
+        "r_hat": lambda values: array_stats.rhat(values, **axes),
+        "ess_bulk": lambda values: array_stats.ess(values, method="bulk", **axes),
+        "ess_tail": lambda values: array_stats.ess(
+            values, method="tail", prob=(0.05, 0.95), **axes
+        ),
+        "mcse_mean": lambda values: array_stats.mcse(values, **axes),
+    }
     varies = np.ptp(draws, axis=(0, 1)) > 0
-    result = {name: np.full(draws.shape[-1], np.nan) for name in _CONVERGENCE}
+    result = {name: np.full(draws.shape[-1], np.nan) for name in measures}
     if varies.any():
-        moving = draws[..., varies]
-        result["r_hat"][varies] = array_stats.rhat(moving, **axes)
-        result["ess_bulk"][varies] = array_stats.ess(moving, method="bulk", **axes)
-        result["ess_tail"][varies] = array_stats.ess(
-            moving, method="tail", prob=(0.05, 0.95), **axes
-        )
-        result["mcse_mean"][varies] = array_stats.mcse(moving, **axes)
+        for name, values in result.items():
+            values[varies] = functions[name](draws[..., varies])
     return result
-
-
-_CONVERGENCE = ("r_hat", "ess_bulk", "ess_tail", "mcse_mean")
 
 
 def _index(parameters: Sequence[Parameter]) -> pd.Index:

@@ -197,7 +197,7 @@ def _refitted(fit: Fit, unit: int, seed: np.random.SeedSequence) -> tuple[float,
     weighted = prepared.replicated[unit] * log_density
     relative = np.exp(weighted - weighted.max())
     by_draw = relative.reshape(posterior.sizes["chain"], posterior.sizes["draw"], 1)
-    error = float(convergence(by_draw)["mcse_mean"][0] / relative.mean())
+    error = float(convergence(by_draw, ["mcse_mean"])["mcse_mean"][0] / relative.mean())
     elpd = float(logsumexp(weighted) - np.log(len(weighted)))
     return elpd, error, outcome.status
 

@@ -194,7 +194,7 @@ def _replicate(
     kept = values[np.linspace(0, len(values) - 1, ranked).astype(int)]
     found = rank(np.array([true_values[name] for name in names]), kept, rng)
     total = drawn["log-likelihood"][..., None]
-    measures = convergence(total)
+    measures = convergence(total, ("ess_bulk", "r_hat"))
     record = {
         "status": fit.status,
         "ess": float(measures["ess_bulk"][0]),

@@ -89,7 +89,7 @@ def invariants_table(
         {
             "mean": stacked.mean(axis=(0, 1)),
             "sd": stacked.std(axis=(0, 1), ddof=1),
-            **{name: convergence(stacked)[name] for name in _MEASURES},
+            **convergence(stacked, _MEASURES),
         },
         index=pd.Index(list(values), name="quantity"),
     )

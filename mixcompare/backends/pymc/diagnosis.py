@@ -46,7 +46,8 @@ def diagnose(
         (C, S) whether the transition diverged.
     """
     chains, draws = log_likelihood.shape
-    measures = convergence(np.concatenate([aligned, log_likelihood[..., None]], axis=-1))
+    quantities = np.concatenate([aligned, log_likelihood[..., None]], axis=-1)
+    measures = convergence(quantities, ("r_hat", "ess_bulk"))
     r_hat, ess = measures["r_hat"], measures["ess_bulk"]
     labels = [*names, "the log-likelihood"]
     if np.isnan(r_hat).all():
