@@ -84,7 +84,7 @@ def test_the_report_is_told_the_study_its_data_and_answers(
     path = write_study(("[methods.em]", '[checklist]\n"GRoLTS 7" = "linear"\n[methods.em]'))
     report = run_study(path, tmp_path / "out").report
     assert report is not None
-    expected = {
+    expected: dict[str, Any] = {
         "title": None,
         "origin": Origin(study=path.read_text(), file="tiny.csv"),
         "answers": {"GRoLTS 7": "linear"},

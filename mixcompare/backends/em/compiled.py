@@ -67,6 +67,14 @@ class Compiled:
         ).reshape(*tau.shape[:-2], tau.shape[-1], p, p + m)
         return total[..., :p], total[..., p:]
 
+    def regressions(self, tau: FloatArray) -> FloatArray:
+        """Weighted least-squares coefficients (..., K, p, m), NaN where not identified."""
+        p, m = self._p, self._m
+        found = self._kernels.regressions(
+            self._tiles, self._first, self._offset, p, m, self._products, _by_class(tau)
+        )
+        return np.asarray(found.reshape(*tau.shape[:-2], tau.shape[-1], p, m))
+
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
         """(..., K, m, m) weighted cross-products of the residuals."""
         m = self._m

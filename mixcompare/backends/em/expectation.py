@@ -67,7 +67,7 @@ class EStep:
     def of_one(self, start: int) -> EStep:
         """One start's, which holds nothing of the others."""
         one = self[start]
-        if one.arrays is None:
+        if one.arrays is None or len(self.at.weights) == 1:
             return one
         tau, unit, joint = (array.copy() for array in one.arrays)
         return replace(one, arrays=(tau, unit, joint))

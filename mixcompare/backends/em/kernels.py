@@ -108,6 +108,42 @@ def normal_equations(tiles, first, offset, p, m, known, tau):
 
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
+def regressions(tiles, first, offset, p, m, known, tau):
+    """Weighted least-squares coefficients (K, p, m); NaN where they are not identified.
+
+    Arguments as for `normal_equations`, which are solved by their Cholesky factors.
+    """
+    total = normal_equations(tiles, first, offset, p, m, known, tau)
+    coefficients = np.empty((tau.shape[0], p, m))
+    for k in range(tau.shape[0]):
+        _solve(total[k], p, coefficients[k])
+    return coefficients
+
+
+@njit(cache=True, nogil=True, fastmath=SUMS)
+def _solve(system, p, out):
+    """Solve ``A x = b`` for the upper triangle of A and b side by side, in place."""
+    q = system.shape[1]
+    for j in range(p):
+        if not system[j, j] > 0:
+            out[:] = np.nan
+            return
+        scale = 1.0 / np.sqrt(system[j, j])
+        for b in range(j, q):
+            system[j, b] *= scale
+        for i in range(j + 1, p):
+            by = system[j, i]
+            for b in range(i, q):
+                system[i, b] -= by * system[j, b]
+    for j in range(p - 1, -1, -1):
+        for b in range(q - p):
+            left = system[j, p + b]
+            for i in range(j + 1, p):
+                left -= system[j, i] * out[i, b]
+            out[j, b] = left / system[j, j]
+
+
+@njit(cache=True, nogil=True, fastmath=SUMS)
 def residuals(tile, first, offset, i, beta, out):
     """(m, TILE) residuals of row i of every unit of a tile, given coefficients (p, m)."""
     p, m = beta.shape

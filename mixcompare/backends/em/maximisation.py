@@ -163,9 +163,9 @@ def _membership(
 def _coefficients(
     data: Standardised, statistics: Statistics, previous: Parameters | None
 ) -> FloatArray:
-    gram, cross = statistics.normal_equations()
     if data.prior is None and data.n_common == 0:
-        return regression.separate(gram, cross)
+        return statistics.regressions()
+    gram, cross = statistics.normal_equations()
     covariance = None if previous is None else previous.covariance
     return regression.joint(gram, cross, covariance, data.n_common, data.prior)
 

@@ -13,6 +13,7 @@ from scipy.linalg.lapack import dtrtri
 
 from mixcompare.backends.em.moments import Moments
 from mixcompare.backends.em.passes import split_log_weights
+from mixcompare.backends.em.regression import separate
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 
@@ -47,6 +48,10 @@ class CompiledMixture:
         """Weighted cross-products (..., K, 1, 1) and (..., K, 1, m), for (..., G, K) weights."""
         origin = np.zeros((*tau.shape[:-2], tau.shape[-1], 1, self._m))
         return self._moments_about(origin, tau).normal_equations()
+
+    def regressions(self, tau: FloatArray) -> FloatArray:
+        """Weighted means as coefficients (..., K, 1, m), NaN where not identified."""
+        return separate(*self.normal_equations(tau))
 
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
         """(..., K, m, m) weighted cross-products of the residuals."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.parameters import Index
+from mixcompare.backends.em.regression import separate
 from mixcompare.panel import FloatArray, IntArray
 
 # How much of a scatter, in its worst direction, may be left when its centre moves.
@@ -53,6 +54,10 @@ class Moments:
     def normal_equations(self) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products of the covariates, with themselves and the outcomes."""
         return self.gram, self.cross + self.gram @ self.around
+
+    def regressions(self) -> FloatArray:
+        """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
+        return separate(*self.normal_equations())
 
     def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
         """(..., K, m, m) weighted cross-products of other coefficients' residuals.

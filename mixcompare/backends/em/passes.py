@@ -19,6 +19,9 @@ class Passes(Protocol):
     def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products of the covariates with themselves and the outcomes."""
 
+    def regressions(self, tau: FloatArray) -> FloatArray:
+        """Coefficients that solve them class by class, NaN where not identified."""
+
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
         """Weighted cross-products of the residuals."""
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcompare.backends.em.regression import separate
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 
@@ -25,6 +26,9 @@ class Statistics(Protocol):
 
     def normal_equations(self) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products (..., K, p, p) and (..., K, p, m)."""
+
+    def regressions(self) -> FloatArray:
+        """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
 
     def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
         """(..., K, m, m) weighted cross-products of residuals, and (...,) where they cancel."""
@@ -67,6 +71,12 @@ class Counted:
             grams.append(x.T @ x)
             crosses.append(x.T @ (data.outcomes * root).reshape(-1, m))
         return np.stack(grams).reshape(*shape, p, p), np.stack(crosses).reshape(*shape, p, m)
+
+    def regressions(self) -> FloatArray:
+        """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
+        if self.data.compiled is not None:
+            return self.data.compiled.regressions(self.counts)
+        return separate(*self.normal_equations())
 
     def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
         """(..., K, m, m) weighted cross-products of these coefficients' own residuals."""
