@@ -124,7 +124,7 @@ def compare(
     from mixcompare.reproduction.origin import Origin
     from mixcompare.spec import MixtureSpec
     from mixcompare.study.methods import Method
-    from mixcompare.study.run import fit_and_report
+    from mixcompare.study.pair import fit_and_report
     from mixcompare.study.show import print_finished
 
     spec = MixtureSpec(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.spec import MixtureSpec
-from mixcompare.study.schema import CovariateTable, SimulateTable
+from mixcompare.study.mechanism import CovariateTable, SimulateTable
 
 CELL, TIME = "cell", "time"
 

@@ -23,8 +23,8 @@ from mixcompare.study.covariates import generate_design, lose_rows, resample_uni
 from mixcompare.study.custom import mechanism, true_classes
 from mixcompare.study.given import stated_truth
 from mixcompare.study.load import Scenario
+from mixcompare.study.mechanism import SimulateTable
 from mixcompare.study.noise import cell_effects, draw_noise, spread
-from mixcompare.study.schema import SimulateTable
 from mixcompare.study.truth import Truth, class_probabilities
 from mixcompare.suggest import did_you_mean
 from mixcompare.unit_data import unit_columns

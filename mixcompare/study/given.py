@@ -9,7 +9,7 @@ import numpy as np
 
 from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray, Panel
-from mixcompare.study.schema import SimulateTable
+from mixcompare.study.mechanism import SimulateTable
 from mixcompare.study.truth import Truth, class_probabilities
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,16 +12,15 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from mixcompare import datasets
 from mixcompare.errors import MixCompareError, OptionError
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec, Priors
 from mixcompare.study.choose import check_choice
-from mixcompare.study.custom import call
 from mixcompare.study.explain import at_line, explain, unknown_keys
+from mixcompare.study.grid import combinations, scenario_label
 from mixcompare.study.methods import SPEC_KEYS, Method, allowed_options, build_method
-from mixcompare.study.schema import DataTable, MethodTable, ModelTable, StudyTables
-from mixcompare.tables import read_table
+from mixcompare.study.reading import read_data, read_study
+from mixcompare.study.schema import MethodTable, ModelTable, StudyTables
 
 _GRID_ROOTS = ("simulate", "model")
 
@@ -116,7 +112,7 @@ class Study:
             If the file cannot be read or the panel's package is not installed.
         """
         assert self.tables.data is not None
-        return _read_data(self.tables.data, self.path)
+        return read_data(self.tables.data, self.path)
 
 
 def load_study(path: str | Path) -> Study:
@@ -130,7 +126,7 @@ def load_study(path: str | Path) -> Study:
         allowed.
     """
     path = Path(path)
-    text, content = _read(path)
+    text, content = read_study(path)
     return build_study(content, path=path, text=text)
 
 
@@ -250,14 +246,14 @@ def _check_real_comparison(study: Study) -> None:
 def _scenarios(
     source: _Source, content: Mapping[str, Any], tables: StudyTables, spec: MixtureSpec
 ) -> tuple[Scenario, ...]:
-    combinations = _combinations(tables)
-    if combinations == [{}]:
+    chosen = combinations(tables.grid)
+    if chosen == [{}]:
         return (Scenario("all", {}, tables, spec),)
-    names = _factor_names(source, combinations)
+    names = _factor_names(source, chosen)
     found = []
-    for combination in combinations:
+    for combination in chosen:
         levels = {names[key]: value for key, value in combination.items()}
-        label = ", ".join(f"{name}={_level(value)}" for name, value in levels.items())
+        label = scenario_label(levels)
         changed = copy.deepcopy(dict(content))
         for key, value in combination.items():
             _put(source, changed, key, value)
@@ -267,14 +263,6 @@ def _scenarios(
     if repeated:
         raise source.fail(["grid"], f"[grid] has {repeated[0]!r} more than once.")
     return tuple(found)
-
-
-def _combinations(tables: StudyTables) -> list[dict[str, Any]]:
-    crossed = tables.grid.crossed
-    rest = [
-        dict(zip(crossed, levels, strict=True)) for levels in itertools.product(*crossed.values())
-    ]
-    return [{**listed, **levels} for listed in tables.grid.listed or [{}] for levels in rest]
 
 
 def _factor_names(source: _Source, combinations: list[dict[str, Any]]) -> dict[str, str]:
@@ -302,41 +290,3 @@ def _put(source: _Source, content: dict[str, Any], key: str, value: Any) -> None
         if not isinstance(place, dict):
             raise source.fail(["grid"], f"[grid] factor {key!r}: {table!r} is not a table.")
     place[name] = value
-
-
-def _level(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (bool, int, float)):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise OptionError(f"study file {path} cannot be read: {reason}.") from error
-    try:
-        return text, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"study file {path} is not valid TOML: {error}.") from error
-
-
-def _read_data(source: DataTable, path: Path | None) -> pd.DataFrame:
-    if source.panel is not None:
-        return datasets.load(source.panel)
-    if source.file is not None:
-        folder = Path() if path is None else path.parent
-        return read_table(folder / source.file)
-    return call(str(source.loader))
-
-
-def fingerprint(frame: pd.DataFrame) -> str:
-    """SHA-256 of a table's columns, types and values."""
-    digest = hashlib.sha256()
-    for name in frame.columns:
-        digest.update(f"{name}:{frame[name].dtype}".encode())
-        digest.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
-    return digest.hexdigest()

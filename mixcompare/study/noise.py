@@ -9,7 +9,7 @@ from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.spec import MixtureSpec
 from mixcompare.study.covariates import CELL, TIME
-from mixcompare.study.schema import SimulateTable
+from mixcompare.study.mechanism import SimulateTable
 from mixcompare.suggest import did_you_mean
 
 

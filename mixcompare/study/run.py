@@ -1,4 +1,4 @@
-"""From a study to its store and its report; from a table to two fits and theirs."""
+"""From a study to its store and its report."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ from typing import Any, Final
 
 import pandas as pd
 
-from mixcompare.backends import fit
 from mixcompare.comparison import Comparison, compare
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit, load
-from mixcompare.panel import Missing, build_panel
-from mixcompare.reproduction.origin import Origin
-from mixcompare.spec import MixtureSpec
 from mixcompare.staging import staged
 from mixcompare.study.choose import choose
 from mixcompare.study.load import Study, load_study
 from mixcompare.study.lock import only_runner
 from mixcompare.study.measures import count_table
-from mixcompare.study.methods import Method, allowed_options
+from mixcompare.study.methods import allowed_options
 from mixcompare.study.plan import Plan, check_mechanisms, make_plan
 from mixcompare.study.pools import Here, LocalPool, Pool
 from mixcompare.study.progress import progress_bar
@@ -277,61 +273,3 @@ def _comparable(study: Study, plan: Plan) -> tuple[list[str], list[str]]:
 
 def _compare(*fits: Fit) -> Comparison:
     return compare(*fits)
-
-
-def fit_and_report(
-    spec: MixtureSpec,
-    data: Any,
-    methods: Mapping[str, Method],
-    output: str | Path,
-    *,
-    seed: int = 0,
-    missing: Missing = "error",
-    quick: bool = False,
-    progress: bool | None = None,
-    origin: Origin | None = None,
-) -> Finished:
-    """Fit one specification by EM and by PyMC, compare, and write fits and report.
-
-    Parameters
-    ----------
-    spec, data, missing, seed
-        See `mixcompare.fit`.
-    methods
-        Two named methods, one of each backend; each fit is saved under its method's name.
-    output
-        Folder of the report. It appears, or its files are replaced, only when everything
-        has succeeded; other files in it stay.
-    quick, progress
-        See `run_study`.
-    origin
-        See `mixcompare.report.write_report`.
-
-    Raises
-    ------
-    MixCompareError
-        If something cannot be used; then nothing is written.
-    """
-    options = {name: _options(method, quick, progress) for name, method in methods.items()}
-    for name, method in methods.items():
-        # Before any fit, or a slip in the second method would show after the first has run.
-        Method(method.backend, options[name]).check()
-    panel = build_panel(spec, data, missing=missing)
-    output = Path(output)
-    with staged(output, last="report.html") as folder:
-        fits: dict[str, Fit] = {}
-        for name, method in methods.items():
-            fitted = fit(spec, panel, backend=method.backend, seed=seed, **options[name])
-            fitted.save(folder / f"{name}.nc")
-            fits[method.backend] = fitted
-        comparison = _compare(fits["em"], fits["pymc"])
-        report = comparison.report(folder, origin=origin)
-    return Finished(output / report.name, None, comparison.verdicts)
-
-
-def _options(method: Method, quick: bool, progress: bool | None) -> dict[str, Any]:
-    return {
-        **method.options,
-        **(QUICK[method.backend] if quick else {}),
-        **({} if progress is None else {"progress": progress}),
-    }

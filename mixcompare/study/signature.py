@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from mixcompare.errors import OptionError
 from mixcompare.fit import versions
-from mixcompare.study.load import Study, fingerprint
+from mixcompare.study.load import Study
+from mixcompare.study.reading import fingerprint
 from mixcompare.study.store import Store
 
 _VERSIONS: Final = "versions"
@@ -24,8 +25,9 @@ _APART: Final = frozenset(
     """
     auditing checking cli.py comparison performance.py prediction report reproduction selection
     study/command.py study/explain.py study/export.py study/figures.py study/findings.py
-    study/lock.py study/measures.py study/page.py study/plan.py study/plots_calibration.py
-    study/plots_performance.py study/plots_replicates.py study/pools.py study/progress.py
+    study/lock.py study/measures.py study/page.py study/pair.py study/plan.py
+    study/plots_calibration.py study/plots_performance.py study/plots_replicates.py
+    study/pools.py study/progress.py
     study/run.py study/runner.py study/show.py study/signature.py study/store.py
     study/store_tables.py study/tables.py study/words.py
     """.split()  # noqa: SIM905

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mixcompare.study.load import Study
+from mixcompare.study.mechanism import CovariateTable, SimulateTable
 from mixcompare.study.methods import Method
-from mixcompare.study.schema import CovariateTable, DataTable, SimulateTable
+from mixcompare.study.schema import DataTable
 
 
 def mechanism(study: Study) -> list[str]:
