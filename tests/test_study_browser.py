@@ -52,6 +52,8 @@ def test_every_table_and_figure_is_a_file_in_every_format(folder: Path) -> None:
 @needs_browser
 def test_opens_without_errors_and_asks_for_nothing(page: webdriver.Chrome) -> None:
     assert not page.get_log("browser")  # type: ignore[no-untyped-call]
+    shown = [v.text.split("\n")[:2] for v in page.find_elements(By.CSS_SELECTOR, ".verdicts li")]
+    assert shown == [["✓ 100 %", "one"], ["✓ 100 %", "five"], ["≠ 0 %", "bad"]]
     assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
 
 

@@ -153,7 +153,7 @@ def _verdicts(comparison: Comparison) -> list[Verdict]:
         section = str(line["section"])
         lines.append(
             Verdict(
-                section=section,
+                section=section[:1].upper() + section[1:],
                 verdict=str(line["verdict"]),
                 reason=str(line.get("reason", "")),
                 statement=str(line["statement"]),

@@ -18,6 +18,8 @@ from mixcompare.summary import LEVEL, Z
 _COVERS: Final = "#8fa3b8"
 _MISSES: Final = "#c2410c"
 _MOST_PANELS: Final = 6
+# A longer title is broken into lines.
+_LONG: Final = 30
 
 
 def zip_plot(
@@ -133,7 +135,10 @@ def _strip(
 def bland_altman(estimates: pd.DataFrame, first: str, second: str, estimand: str) -> Drawing:
     """Difference against mean of two methods' estimates (Bland & Altman 1986)."""
     wide = _wide(estimates, estimand)[[first, second]].dropna()
-    scenarios = list(dict.fromkeys(wide.index.get_level_values("scenario")))[:_MOST_PANELS]
+    every = list(dict.fromkeys(wide.index.get_level_values("scenario")))
+    # The first and the last among them, since these differ most.
+    places = np.linspace(0, len(every) - 1, min(len(every), _MOST_PANELS)).round().astype(int)
+    scenarios = [every[place] for place in places]
     rows, columns = grid_shape(max(1, len(scenarios)))
     figure = Figure(figsize=(3.2 * columns + 0.6, 2.6 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -148,7 +153,7 @@ def bland_altman(estimates: pd.DataFrame, first: str, second: str, estimand: str
         for sign in (-1, 1):
             ax.axhline(centre + sign * Z * spread, color=_MISSES, ls="--", lw=1)
         ax.axhline(0, color=MUTED, ls=":", lw=1)
-        ax.set_title(scenario)
+        ax.set_title(scenario.replace(", ", ",\n" if len(scenario) > _LONG else ", "), fontsize=8)
         ax.set_xlabel("mean of the two")
     for ax in axes[len(scenarios) :]:
         ax.set_axis_off()
@@ -159,7 +164,8 @@ def bland_altman(estimates: pd.DataFrame, first: str, second: str, estimand: str
         f"{second} against {first} for {estimand}",
         "Each dot is a data set. The line is the mean difference, the dashed ones hold 95 % of "
         "the differences if they are normal. A slope says that one of the two shrinks; dots far "
-        "out are fits in different modes.",
+        "out are fits in different modes."
+        + (f" {len(scenarios)} of {len(every)} scenarios." if len(scenarios) < len(every) else ""),
         f"Bland-Altman plots of {second} and {first} for {estimand} by scenario.",
     )
 
