@@ -63,6 +63,12 @@ def test_an_ordering_constraint_is_told_from_samplers_that_disagree(em: mc.Fit) 
     assert verdicts.loc["other posteriors", "reason"] == "ordering constraint"
 
 
+def test_other_posteriors_are_named_after_what_differs(em: mc.Fit) -> None:
+    one, short, again = (stand_in(em, seed=s, draws=d) for s, d in ((1, 400), (2, 200), (3, 400)))
+    names = list(mc.compare(em, one, short, again).fits.index)
+    assert names == ["EM", "nutpie", "nutpie, draws 200", "nutpie (2)"]
+
+
 def test_the_mode_tells_prior_pull_from_skewness(em: mc.Fit) -> None:
     strong = replace(SPEC, priors=mc.Priors(coefficient_mean=0.0, coefficient_sd=0.2))
     ml, mode = mc.fit(strong, TABLE, starts=8), mc.fit(strong, TABLE, starts=8, estimator="map")

@@ -48,8 +48,9 @@ class Arranged:
     def named(self) -> dict[str, Fit]:
         """Every fit under a name of its own, in the order of the tables."""
         mode = () if self.mode is None else (("EM, mode of the posterior", self.mode),)
-        samplers = ((_sampler(fit), fit) for fit in (self.posterior, *self.others))
-        return unique_names([*self.maxima.items(), *mode, *samplers])
+        first = (_sampler(self.posterior), self.posterior)
+        others = ((_other_sampler(fit, self.posterior), fit) for fit in self.others)
+        return unique_names([*self.maxima.items(), *mode, first, *others])
 
     @property
     def maxima(self) -> dict[str, Fit]:
@@ -61,6 +62,14 @@ class Arranged:
 def _sampler(fit: Fit) -> str:
     by = fit.options.get("ordered_by")
     return f"{fit.options['sampler']}{'' if by is None else f', ordered by {by}'}"
+
+
+def _other_sampler(fit: Fit, reference: Fit) -> str:
+    """The sampler and, if it is the reference's, other options that differ."""
+    own = _sampler(fit)
+    if fit.options["sampler"] != reference.options["sampler"]:
+        return own
+    return ", ".join([own, *_differing(fit, reference, without=("ordered_by", "cores"))])
 
 
 def unique_names(pairs: Iterable[tuple[str, Fit]]) -> dict[str, Fit]:
@@ -76,11 +85,16 @@ def unique_names(pairs: Iterable[tuple[str, Fit]]) -> dict[str, Fit]:
 
 def _difference(fit: Fit, reference: Fit) -> str:
     """Options that differ, or the seed if none does."""
-    own = {**fit.options, "progress": None}
-    differing = [key for key, value in own.items() if value != reference.options.get(key, value)]
-    differing = [key for key in differing if key != "progress"]
-    words = [f"{key} {_plain(own[key])}" for key in differing]
+    words = _differing(fit, reference)
     return ", ".join(words) if words else f"seed {fit.seed}"
+
+
+def _differing(fit: Fit, reference: Fit, without: Sequence[str] = ()) -> list[str]:
+    return [
+        f"{key} {_plain(value)}"
+        for key, value in fit.options.items()
+        if key not in ("progress", *without) and value != reference.options.get(key, value)
+    ]
 
 
 def _plain(value: object) -> str:
