@@ -18,6 +18,7 @@ import mixcompare as mc
 from mixcompare import staging
 from mixcompare.report import formatting, rendering, sections, write
 from mixcompare.report.palette import class_color, style
+from mixcompare.report.plots_data import class_grids
 from tests.report_page import Page, check, comparison_of, growth
 from tests.stand_in_posterior import stand_in
 
@@ -402,3 +403,18 @@ def test_checks_have_their_sections(comparison: mc.Comparison, report: Path) -> 
         assert sentence in parsed.text
     places = {f"#{name}" for name in ("prior", "fit", "likelihoods")}
     assert places <= set(parsed.links)
+
+
+def test_a_curve_ends_where_its_class_has_no_rows() -> None:
+    frame = growth()
+    unit = frame["unit"].drop_duplicates()
+    short = frame["unit"].isin(unit[::2]) & (frame["t"] > frame["t"].median())
+    spec = mc.MixtureSpec("y ~ t", unit="unit", n_components=2)
+    panel = mc.build_panel(spec, frame[~short])
+    names = panel.unit_labels.tolist()
+    unit_class = np.array([int(name in set(unit[::2])) for name in names])
+    whole, cut = class_grids(panel, "t", unit_class, 2)
+    assert whole.x[-1] == frame["t"].max()
+    assert cut.x[-1] == frame.loc[~short & frame["unit"].isin(unit[::2]), "t"].max()
+    assert cut.covariates.shape == (len(cut.x), 2)
+    np.testing.assert_array_equal(whole.x[: len(cut.x)], cut.x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from mixcompare.errors import DataError
 from mixcompare.fit import Fit
 from mixcompare.report.formatting import Column, Formatter, Table, count, fixed, table
 from mixcompare.report.palette import INK, class_color, style
-from mixcompare.report.plots_data import CurveGrid, curve_grid, only_variable
+from mixcompare.report.plots_data import CurveGrid, class_grids, only_variable
 from mixcompare.report.plots_selection import plot_selection
 from mixcompare.report.rendering import Drawing, draw
 from mixcompare.report.sections import Section
@@ -95,7 +96,6 @@ def _trajectories(comparison: Comparison, selection: Selection) -> Drawing | Non
     variable = only_variable(panel)
     if variable is None or comparison.em.spec.unit is None:
         return None
-    grid = curve_grid(panel, variable)
     fits = list(selection.fits.items())
     columns = min(len(fits), 3)
     rows = -(-len(fits) // columns)
@@ -104,7 +104,8 @@ def _trajectories(comparison: Comparison, selection: Selection) -> Drawing | Non
     for ax in axes.flat[len(fits) :]:
         ax.set_visible(False)
     for number, (ax, (k, fit)) in enumerate(zip(axes.flat, fits, strict=False)):
-        _curves(ax, fit, grid)
+        unit_class = fit.responsibilities.to_numpy().argmax(axis=1)
+        _curves(ax, fit, class_grids(panel, variable, unit_class, k))
         ax.set_title(f"K = {k}", color=INK)
         ax.set_xlabel(variable)
         ax.set_ylabel(panel.outcome_names[0] if number % columns == 0 else "")
@@ -120,10 +121,11 @@ def _trajectories(comparison: Comparison, selection: Selection) -> Drawing | Non
     )
 
 
-def _curves(ax: Axes, fit: Fit, grid: CurveGrid) -> None:
+def _curves(ax: Axes, fit: Fit, grids: Sequence[CurveGrid]) -> None:
     weights = fit.weights.to_numpy()
     sizes = _assigned(fit)
     for k, coefficients in enumerate(fit.coefficients.to_numpy()[..., 0]):
+        grid = grids[k]
         mean = grid.covariates @ coefficients
         ax.plot(grid.x, mean, color=class_color(k + 1), lw=1 + 4 * weights[k])
         ax.annotate(

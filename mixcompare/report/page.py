@@ -178,7 +178,13 @@ def _fits(record: dict[str, Any]) -> list[dict[str, Any]]:
             "time": duration(fit["seconds"]),
             "created": fit["created"],
             "options": json.dumps(fit["options"]),
-            "versions": ", ".join(f"{k} {v}" for k, v in fit["versions"].items()),
+            "versions": _versions(fit["versions"], before),
         }
-        for name, fit in fits.items()
+        for (name, fit), before in zip(fits.items(), [None, *fits.values()], strict=False)
     ]
+
+
+def _versions(own: dict[str, str], before: dict[str, Any] | None) -> str:
+    if before is not None and own == before["versions"]:
+        return "versions as above"
+    return ", ".join(f"{name} {version}" for name, version in own.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,18 @@ class CurveGrid:
     x: FloatArray
     covariates: FloatArray
 
+    def reached(self, values: FloatArray) -> CurveGrid:
+        """The part where rows with these values are, but for a hundredth at the ends.
+
+        Units of different length leave a class no rows at the far end, where its curve would
+        run away and press all else flat.
+        """
+        if not len(values):
+            return self
+        low, high = np.quantile(values, [0.005, 0.995])
+        within = (self.x >= low) & (self.x <= high)
+        return CurveGrid(self.x[within], self.covariates[within])
+
 
 def curve_grid(panel: Panel, variable: str) -> CurveGrid:
     """Where mean curves are drawn: the variable's distinct values."""
@@ -71,11 +84,33 @@ def curve_grid(panel: Panel, variable: str) -> CurveGrid:
     return CurveGrid(x, covariates)
 
 
+def class_grids(
+    panel: Panel, variable: str, unit_class: IntArray, n_components: int
+) -> list[CurveGrid]:
+    """For each class the part of the grid that rows of its units reach.
+
+    Parameters
+    ----------
+    unit_class
+        (G,) classes of the units, from 0.
+    """
+    grid, values = curve_grid(panel, variable), panel.variables[variable]
+    row_class = unit_class[panel.unit]
+    return [grid.reached(values[row_class == k]) for k in range(n_components)]
+
+
+def data_limits(values: FloatArray) -> tuple[float, float]:
+    """Limits of an axis of data; a band that is far wider may leave the picture."""
+    low, high = float(values.min()), float(values.max())
+    margin = 0.15 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
 def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
     outcomes = demeaned(panel, panel.outcomes)
     em_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)
     shown = thinned_units(panel.n_units)
-    grid = curve_grid(panel, variable)
+    grids = class_grids(panel, variable, em_class, comparison.em.spec.n_components)
     m = len(panel.outcome_names)
     columns = min(m, 2)
     rows = -(-m // columns)
@@ -86,7 +121,8 @@ def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
         ax.set_visible(False)
     for j, ax in enumerate(axes.flat[:m]):
         _paths(ax, panel, panel.variables[variable], outcomes[:, j], em_class, shown)
-        _class_curves(ax, comparison, grid, j)
+        _class_curves(ax, comparison, grids, j)
+        ax.set_ylim(*data_limits(outcomes[:, j]))
         ax.set_xlabel(variable)
         within = ", less its cell's mean" if panel.cell is not None else ""
         ax.set_ylabel(f"{panel.outcome_names[j]}{within}")
@@ -98,7 +134,8 @@ def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
         "Class-mean curves over the data",
         "Thin: units, coloured by EM's most probable class. Thick: class means, EM solid, "
         "posterior mean dashed on top of it, with its 95 % band. Look for dashed and solid "
-        "lines that part, and for classes whose curve does not run through its own units."
+        "lines that part, and for classes whose curve does not run through its own units. Curves "
+        "end where their class has no rows."
         + _note(len(shown), panel.n_units, "units")
         + (
             " Outcome and curves are shown without the absorbed effects." * (panel.cell is not None)
@@ -137,14 +174,16 @@ def _paths(
         ax.plot(*points.T, "o", color=color, ms=size, alpha=alpha, rasterized=True)
 
 
-def _class_curves(ax: Axes, comparison: Comparison, grid: CurveGrid, outcome: int) -> None:
+def _class_curves(
+    ax: Axes, comparison: Comparison, grids: Sequence[CurveGrid], outcome: int
+) -> None:
     em = comparison.em.coefficients.to_numpy()[:, :, outcome]
     draws = comparison.aligned["coefficients"].to_numpy()[..., outcome]
     draws = draws.reshape(-1, *draws.shape[2:])
     draws = draws[:: max(1, len(draws) // _MOST_DRAWS)]
     mean = comparison.aligned["coefficients"].mean(("chain", "draw")).to_numpy()[..., outcome]
     outline = [withStroke(linewidth=4.5, foreground=SURFACE)]
-    for k in range(len(em)):
+    for k, grid in enumerate(grids):
         color = class_color(k + 1)
         lower, upper = np.quantile(draws[:, k] @ grid.covariates.T, [0.025, 0.975], axis=0)
         ax.fill_between(grid.x, lower, upper, color=color, alpha=0.28, lw=0, zorder=3)

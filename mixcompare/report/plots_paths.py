@@ -12,7 +12,13 @@ from matplotlib.patches import Patch
 from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray, IntArray, Panel
 from mixcompare.report.palette import INK, LINES, MUTED, NAMES, class_color
-from mixcompare.report.plots_data import CurveGrid, curve_grid, demeaned, only_variable
+from mixcompare.report.plots_data import (
+    CurveGrid,
+    class_grids,
+    data_limits,
+    demeaned,
+    only_variable,
+)
 from mixcompare.report.rendering import Drawing, draw
 from mixcompare.summary import Z
 
@@ -39,7 +45,7 @@ def class_paths(comparison: Comparison) -> Drawing | None:
         ax.set_visible(False)
     em_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)
     outcomes = demeaned(panel, panel.outcomes)
-    grid = curve_grid(panel, variable)
+    grids = class_grids(panel, variable, em_class, comparison.em.spec.n_components)
     less = ", less its cell's mean" if panel.cell is not None else ""
     for j in range(m):
         for component in range(k):
@@ -47,8 +53,9 @@ def class_paths(comparison: Comparison) -> Drawing | None:
             ax.set_visible(True)
             own = np.flatnonzero(em_class == component)
             _paths(ax, panel, panel.variables[variable], outcomes[:, j], own, component)
-            _mean_of_em(ax, comparison, grid, component, j)
-            _mean_of_posterior(ax, comparison, grid, component, j)
+            _mean_of_em(ax, comparison, grids[component], component, j)
+            _mean_of_posterior(ax, comparison, grids[component], component, j)
+            ax.set_ylim(*data_limits(outcomes[:, j]))
             units = f"{len(own):,} unit{'s' if len(own) != 1 else ''}"
             ax.set_title(f"class {component + 1}: {units}", color=class_color(component + 1))
             ax.set_xlabel(variable)
