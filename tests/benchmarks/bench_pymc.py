@@ -198,7 +198,7 @@ def gradient(name: str, model: pm.Model, seconds: float = 10.0) -> float:
 def own_gradient(mixture: Mixture, seconds: float = 10.0) -> float:
     """The same of the density that nutpie samples here."""
     block, function = pack(mixture), nutpie_program._compiled()[0].ctypes
-    size = sum(int(np.prod(shape)) for shape in mixture.structure.free_shapes.values())
+    size = mixture.structure.n_free
     arrays = np.random.default_rng(0).uniform(-0.3, 0.3, size=size), np.empty(size), np.empty(1)
     addresses = [a.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for a in arrays]
     spent: list[float] = []

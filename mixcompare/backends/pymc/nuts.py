@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.starts import Start
-from mixcompare.backends.pymc.transforms import constrained
+from mixcompare.backends.pymc.transforms import constrained, split_point
 from mixcompare.panel import FloatArray
 
 
@@ -29,7 +27,7 @@ def nutpie_nuts(
 
     compiled = program(
         pack(mixture),
-        sum(math.prod(shape) for shape in mixture.structure.free_shapes.values()),
+        mixture.structure.n_free,
         lambda chain_seed: _flat(start, np.random.default_rng(chain_seed)),
     )
     # Chains are threads, so BLAS must not start its own.
@@ -62,16 +60,6 @@ def nutpie_nuts(
     return xr.DataTree.from_dict(
         {"posterior": xr.Dataset(posterior), "sample_stats": tree["sample_stats"].to_dataset()}
     )
-
-
-def split_point(points: FloatArray, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, FloatArray]:
-    """Unconstrained points (..., n) by free variable, see `Structure.free_shapes`."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
-    parts = np.split(points, ends, axis=-1)
-    return {
-        name: part.reshape(*points.shape[:-1], *shape)
-        for (name, shape), part in zip(shapes.items(), parts, strict=True)
-    }
 
 
 def _flat(start: Start, rng: np.random.Generator) -> FloatArray:

@@ -18,7 +18,7 @@ from scipy.special import gammaln
 
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
-from mixcompare.backends.pymc.transforms import constrained, unconstrained
+from mixcompare.backends.pymc.transforms import constrained, split_point, unconstrained
 from mixcompare.compress import PreparedPanel
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
@@ -35,11 +35,8 @@ class PosteriorDensity:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The coordinates' parts, in order: the free variables, weights without the last."""
-        shapes = dict(self.mixture.structure.shapes)
-        if "weights" in shapes:
-            shapes["weights"] = (shapes["weights"][0] - 1,)
-        return shapes
+        """The coordinates' parts, in order."""
+        return self.mixture.structure.free_shapes
 
     def coordinates(self, parameters: Mapping[str, FloatArray]) -> FloatArray:
         """(S, D) coordinates of draws.
@@ -67,14 +64,7 @@ class PosteriorDensity:
 
     def _batch(self, points: FloatArray) -> FloatArray:
         n = len(points)
-        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
-        parts = np.split(points, np.cumsum(sizes)[:-1], axis=1)
-        variables = constrained(
-            {
-                name: part.reshape(n, *shape)
-                for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
-            }
-        )
+        variables = constrained(split_point(points, self.shapes))
         likelihood = evaluate(self.mixture, variables, n).log_likelihood.sum(axis=1)
         return np.asarray(likelihood + log_prior(self.mixture, variables))
 

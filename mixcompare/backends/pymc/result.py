@@ -47,9 +47,8 @@ def build_outcome(
     prior = log_prior(mixture, variables, evaluation.parameters)
     groups = _groups(spec, prepared, draws, evaluation, prior)
     if "lp" in draws.stats:
-        densities = draws.stats["lp"], groups["sample_stats"]["log_posterior"]
-        sampled, log_posterior = (density.to_numpy().ravel() for density in densities)
-        check_density(mixture.structure, variables, sampled, log_posterior)
+        sampled = draws.stats["lp"].to_numpy().ravel()
+        check_density(mixture, variables, sampled, evaluation.log_likelihood.sum(axis=1))
     tau = groups["membership"]["responsibilities"].to_numpy()
     if options.ordered_by is None:
         permutation = _align(groups, tau)

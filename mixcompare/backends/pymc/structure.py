@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from mixcompare.compress import PreparedPanel
@@ -77,6 +78,11 @@ class Structure:
         """Shapes of the unconstrained values of these: weights have one less."""
         shapes = self.shapes
         return shapes | ({"weights": (self.n_components - 1,)} if "weights" in shapes else {})
+
+    @property
+    def n_free(self) -> int:
+        """Length of an unconstrained point."""
+        return sum(math.prod(shape) for shape in self.free_shapes.values())
 
     @property
     def input_shapes(self) -> dict[str, tuple[int, ...]]:

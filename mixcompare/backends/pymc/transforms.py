@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,3 +33,13 @@ def constrained(values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         result["weights"] = share / share.sum(axis=-1, keepdims=True)
     result["precision_squares"] = np.exp(result["precision_squares"])
     return result
+
+
+def split_point(points: FloatArray, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, FloatArray]:
+    """Unconstrained points (..., n) by free variable, see `Structure.free_shapes`."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
+    parts = np.split(points, ends, axis=-1)
+    return {
+        name: part.reshape(*points.shape[:-1], *shape)
+        for (name, shape), part in zip(shapes.items(), parts, strict=True)
+    }
