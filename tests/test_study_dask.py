@@ -53,6 +53,9 @@ def dask_cluster(folder: Path, workers: int) -> Iterator[str]:
         ),
     ]  # fmt: skip
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    quiet["start_new_session"] = True
+    # Of a task, by default three; each costs the time limit of a fit that has to be ended.
+    quiet["env"] = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     processes = [subprocess.Popen(started[0], **quiet)]
     try:
         deadline = time.monotonic() + 60
@@ -61,9 +64,9 @@ def dask_cluster(folder: Path, workers: int) -> Iterator[str]:
         processes += [subprocess.Popen(command, **quiet) for command in started[1:]]
         yield json.loads(file.read_text())["address"]
     finally:
-        for process in reversed(processes):
-            process.terminate()
+        # With the workers' own processes, since a worker that is being replaced ends slowly.
         for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 

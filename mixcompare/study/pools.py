@@ -140,7 +140,8 @@ class DaskPool(ExecutorPool):
     """The workers of a Dask cluster.
 
     Workers should run one thread each (``dask worker --nthreads 1``), with their nannies, which
-    replace a worker that died.
+    replace a worker that died. The scheduler tries a task whose worker died again, three times by
+    default (``DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES``), before it is given up here.
 
     Parameters
     ----------
@@ -170,7 +171,8 @@ class DaskPool(ExecutorPool):
         except (OSError, TimeoutError, ValueError) as error:
             raise OptionError(f"no Dask cluster at {address}: {error}") from error
         size = sum(self._client.ncores().values())
-        super().__init__(self._client.get_executor(), size, (KilledWorker,))
+        # Impure, or a task that is sent again would get the death that it had before.
+        super().__init__(self._client.get_executor(pure=False), size, (KilledWorker,))
 
     def renew(self) -> None:
         """Count the workers that there are now."""
