@@ -92,6 +92,15 @@ def test_bootstrap_tests_tell_a_class_that_is_there(selection: mc.Selection) -> 
     np.testing.assert_allclose(tests["statistic"], 2 * gain)
 
 
+@pytest.mark.slow
+def test_any_number_of_workers_gives_the_same_to_the_bit(selection: mc.Selection) -> None:
+    more: dict[str, Any] = {"starts": 8, "seed": 1, "replicates": 9, "replicate_starts": 3}
+    shared = mc.select(SPEC, separated(), n_components=[1, 2, 3], workers=2, **more)
+    assert shared.tests is not None
+    assert selection.tests is not None
+    pd.testing.assert_frame_equal(shared.tests, selection.tests, check_exact=True)
+
+
 def test_a_class_that_is_not_there_is_not_significant() -> None:
     rng = np.random.default_rng(4)
     unit = np.repeat(np.arange(30), 4)
@@ -211,6 +220,7 @@ def test_command(tmp_path: Path) -> None:
         ({"n_components": [0, 1]}, "n_components must be different whole numbers"),
         ({"replicates": -1}, "replicates must be a whole number, not negative"),
         ({"replicate_starts": 0}, "replicate_starts one of at least 1"),
+        ({"workers": 0}, "workers must be a whole number of at least 1"),
         ({"estimator": "map"}, "estimator must be 'ml'"),
         ({"initial": np.zeros(45, dtype=int)}, "initial suits one number of classes"),
         ({"satrts": 3}, "has no option 'satrts'"),

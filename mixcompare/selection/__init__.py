@@ -29,6 +29,7 @@ def select(
     missing: Missing = "error",
     replicates: int = 0,
     replicate_starts: int = 10,
+    workers: int = 1,
     posterior: Sequence[Asked] = (),
     sampling: Mapping[str, Any] | None = None,
     **options: Any,
@@ -55,6 +56,9 @@ def select(
         a p-value of 0.01 at the least.
     replicate_starts
         Random starts of the larger model in each simulated data set.
+    workers
+        Processes that share the simulated data sets; the results are the same to the bit. With
+        more than one a script needs ``if __name__ == "__main__":`` around what it runs.
     posterior
         Criteria of the posterior, each for every number of classes: ``"loo"``, leave-one-unit-out
         cross-validation by Pareto-smoothed importance sampling (Vehtari, Gelman & Gabry 2017);
@@ -86,6 +90,8 @@ def select(
     3
     """
     counts, sampling = list(n_components), dict(sampling or {})
+    if not _is_count(workers):
+        raise OptionError(f"workers must be a whole number of at least 1, not {workers!r}.")
     check_arguments(counts, replicates, replicate_starts, posterior, sampling, options)
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     found = fit_range(spec, panel, counts, seed, options)
@@ -99,7 +105,7 @@ def select(
     found = _improved(found, explored, options)
     tests = None
     if replicates:
-        tests = bootstrap_tests(found, replicates, replicate_starts, seed)
+        tests = bootstrap_tests(found, replicates, replicate_starts, seed, workers)
     table = selection_table(found, compress(panel))
     return Selection(
         {c.n_components: c.fit for c in found if c.fit is not None},

@@ -39,6 +39,9 @@ def select_command(
             min=0, help="Simulated data sets for each bootstrap likelihood-ratio test; 0: no tests."
         ),
     ] = 0,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the simulated data sets.")
+    ] = 1,
     posterior: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,6 +75,7 @@ def select_command(
         seed=seed,
         missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
         replicates=replicates,
+        workers=workers,
         posterior=tuple(posterior or ()),  # type: ignore[arg-type]  # checked by select
         sampling={"draws": draws} if posterior else None,
         starts=starts,

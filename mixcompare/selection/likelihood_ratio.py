@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +26,8 @@ from mixcompare.selection.candidates import Candidate, split
 from mixcompare.simulate import simulate
 from mixcompare.spec import MixtureSpec
 
+# Of each worker, so that none waits long for the last.
+_SHARES: Final = 4
 # Statistics need not be as exact as estimates, and under the null the larger model is flat, so
 # that every start to its end would take most of the time.
 _OWN: Final[dict[str, Any]] = {
@@ -35,7 +40,7 @@ _OWN: Final[dict[str, Any]] = {
 
 
 def bootstrap_tests(
-    found: Sequence[Candidate], replicates: int, starts: int, seed: int
+    found: Sequence[Candidate], replicates: int, starts: int, seed: int, workers: int = 1
 ) -> pd.DataFrame:
     """Test each number of classes against the next one that was fitted.
 
@@ -52,6 +57,8 @@ def bootstrap_tests(
     starts
         Random starts of the larger model in each; all are run for 30 iterations and the best
         three to their end.
+    workers
+        Processes that share the replicates; their results do not depend on it.
 
     Returns
     -------
@@ -76,7 +83,7 @@ def bootstrap_tests(
                 "unit_weights: repeat the units' rows instead."
             )
         statistic = 2 * (alternative.fit.log_likelihood - null.fit.log_likelihood)
-        simulated = _distribution(null.fit, alternative.fit.spec, replicates, starts, seed)
+        simulated = _distribution(null.fit, alternative.fit.spec, replicates, starts, seed, workers)
         rows.append(
             {
                 "null": null.n_components,
@@ -101,18 +108,31 @@ def _p_value(statistic: float, simulated: FloatArray) -> dict[str, float]:
 
 
 def _distribution(
-    null: Fit, larger: MixtureSpec, replicates: int, starts: int, seed: int
+    null: Fit, larger: MixtureSpec, replicates: int, starts: int, seed: int, workers: int
 ) -> FloatArray:
     """(B,) statistics under the null; NaN where a model could not be fitted."""
     root = np.random.SeedSequence(seed, spawn_key=(null.spec.n_components,))
+    run = partial(_replicates, null, larger, starts, replicates * starts)
+    seeds = root.spawn(replicates)
+    if workers == 1:
+        return np.array(run(seeds))
+    size = -(-replicates // (_SHARES * workers))
+    shares = [seeds[i : i + size] for i in range(0, replicates, size)]
+    # A fork would copy the threads' locks in whatever state they are.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return np.array([statistic for own in pool.map(run, shares) for statistic in own])
+
+
+def _replicates(
+    null: Fit,
+    larger: MixtureSpec,
+    starts: int,
+    total: int,
+    seeds: Sequence[np.random.SeedSequence],
+) -> list[float]:
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
-        return np.array(
-            [
-                _replicate(null, larger, starts, replicates * starts, child)
-                for child in root.spawn(replicates)
-            ]
-        )
+        return [_replicate(null, larger, starts, total, seed) for seed in seeds]
 
 
 def _replicate(
