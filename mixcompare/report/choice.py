@@ -179,7 +179,7 @@ def _posterior(selection: Selection) -> Table | None:
         "log_evidence_smc": (Column("log evidence, SMC", "sequential Monte Carlo"), fixed(2)),
         "log_evidence_smc_error": (Column("error (SMC)", "by the runs' spread"), fixed(2)),
         "evidence_apart": (
-            Column("they", numeric=False),
+            Column("the two estimates", numeric=False),
             lambda apart: "contradict each other" if apart else "agree",
         ),
     }
