@@ -27,7 +27,7 @@ from mixcompare.spec import MixtureSpec
 # nothing to compile. "stabilize" makes log-sum-exp safe.
 _MODE: Final = Mode(linker="py", optimizer="fast_compile").including("stabilize")
 # Arrays of so many numbers stay in the cache.
-_BATCH_VALUES: Final = 200_000
+_BATCH_VALUES: Final = 300_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,12 +94,14 @@ def _batch(
     """Log-likelihoods (B, G), responsibilities (B, G, K) and weights (B, K)."""
     panel, k = mixture.panel, mixture.structure.n_components
     probabilities, weights = _class_probabilities(mixture, variables, n_draws)
-    joint = given_class.reshape(-1, n_draws, k).swapaxes(0, 1) + probabilities
-    top = joint.max(axis=-1, keepdims=True)
+    # Classes first: NumPy is slow along a short last axis.
+    joint = np.ascontiguousarray(given_class.reshape(-1, n_draws, k).transpose(2, 1, 0))
+    joint += probabilities.transpose(2, 0, 1)
+    top = joint.max(axis=0)
     relative = np.exp(joint - top)
-    total = relative.sum(axis=-1, keepdims=True)
-    log_likelihood = panel.unit_weights * (np.log(total) + top)[..., 0]
-    return log_likelihood, relative / total, weights
+    total = relative.sum(axis=0)
+    log_likelihood = panel.unit_weights * (np.log(total) + top)
+    return log_likelihood, np.moveaxis(relative / total, 0, -1), weights
 
 
 def _class_probabilities(

@@ -21,7 +21,7 @@ from mixcompare.spec import MixtureSpec
 # Evaluated a few times on large arrays: NumPy is fast enough and nothing is compiled.
 _MODE: Final = Mode(linker="py", optimizer="fast_compile")
 # Arrays of so many numbers stay in the cache.
-_BATCH_VALUES: Final = 200_000
+_BATCH_VALUES: Final = 300_000
 
 
 def class_log_density(
