@@ -318,7 +318,7 @@ def test_withheld_standard_errors_do_not_break_the_comparison(
 
 def test_fits_that_cannot_be_compared(em: mc.Fit, table: pd.DataFrame) -> None:
     posterior = stand_in(em, draws=10)
-    with pytest.raises(mc.DataError, match="needs one fit with backend='em'"):
+    with pytest.raises(mc.DataError, match="needs one or more fits with backend='em'"):
         mc.compare(em, em)
     with pytest.raises(mc.DataError, match="different models"):
         mc.compare(mc.fit(replace(SPEC, n_components=1), table), posterior)
