@@ -205,8 +205,7 @@ def _refitted(fit: Fit, unit: int, seed: np.random.SeedSequence) -> tuple[float,
 def without_unit(prepared: PreparedPanel, unit: int) -> PreparedPanel:
     """The panel with a unit that has no rows: its density is 1, and nothing else changes.
 
-    Shapes and the membership covariates' scales stay, so that the same compiled model serves
-    and the prior does not move.
+    The membership covariates' scales stay, so that the prior does not move.
     """
     others = np.arange(prepared.n_units) != unit
     return replace(

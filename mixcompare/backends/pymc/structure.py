@@ -11,7 +11,7 @@ from mixcompare.spec import Covariance, CovarianceBy, MixtureSpec
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """Sizes and choices; models of one structure are one compiled program.
+    """Sizes and choices; models of one structure have one graph.
 
     Numbers of units and rows, the data and the priors' numbers are not among them.
 
