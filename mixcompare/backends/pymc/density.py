@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
-from mixcompare.backends.pymc.density_kernels import Constants, Sizes
+from mixcompare.backends.pymc.density_block import Constants, Sizes
 from mixcompare.backends.pymc.likelihood import LOG_2PI
 from mixcompare.backends.pymc.likelihood_kernels import LANES
 from mixcompare.backends.pymc.membership import helmert_contrasts

@@ -7,105 +7,12 @@ back. Sizes are read at run time, so that one program serves every model.
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 import numba
 import numpy as np
 from numba import njit
 
+from mixcompare.backends.pymc.density_block import free_variables, read_constants, read_sizes
 from mixcompare.backends.pymc.likelihood_kernels import INNER, log_likelihood
-
-# A block of numbers begins with its length and these.
-Sizes = namedtuple(
-    "Sizes",
-    "n_components n_varying n_common n_outcomes n_concomitants n_covariances n_squares n_below "
-    "n_rows n_tiles tile full",
-)
-# Then come the density's constants, see `mixcompare.backends.pymc.mixture.Mixture.inputs`.
-Constants = namedtuple(
-    "Constants",
-    "log_constant log_determinant_constant concentration contrasts membership_spread common_offset "
-    "common_spread offset spread common_share squares_df squares_map below_map first tiles",
-)
-# And the free variables are these; class probabilities are one row of weights or the contrasts.
-Free = namedtuple("Free", "classes common varying squares below")
-N_SIZES = len(Sizes._fields)
-
-
-@njit(**INNER)
-def _sizes(block):
-    n = np.empty(N_SIZES, dtype=np.int64)
-    for i in range(N_SIZES):
-        n[i] = int(block[i + 1])
-    return Sizes(n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11])
-
-
-@njit(**INNER)
-def _matrix(block, at, rows, columns):
-    """The next numbers of a block as a matrix."""
-    return block[at : at + rows * columns].reshape(rows, columns)
-
-
-@njit(**INNER)
-def _constants(block, s):
-    k, m, c = s.n_components, s.n_outcomes, s.n_concomitants
-    own, shared = s.n_varying * m, s.n_common * m
-    at = N_SIZES + 3
-    concentration = block[at : at + (0 if c else k)]
-    at += concentration.size
-    contrasts = _matrix(block, at, k - 1, k)
-    at += contrasts.size
-    membership_spread = _matrix(block, at, c, c)
-    at += membership_spread.size
-    common_offset = block[at : at + shared]
-    at += shared
-    common_spread = _matrix(block, at, shared, shared)
-    at += common_spread.size
-    offset = block[at : at + own]
-    at += own
-    spread = _matrix(block, at, own, own)
-    at += spread.size
-    common_share = _matrix(block, at, own, shared)
-    at += common_share.size
-    squares_df = block[at : at + s.n_squares]
-    at += s.n_squares
-    squares_map = _matrix(block, at, s.n_squares, m * m)
-    at += squares_map.size
-    below_map = _matrix(block, at, s.n_below, m * m)
-    at += below_map.size
-    first = block[at : at + s.n_rows]
-    at += s.n_rows
-    return Constants(
-        block[N_SIZES + 1],
-        block[N_SIZES + 2],
-        concentration,
-        contrasts,
-        membership_spread,
-        common_offset,
-        common_spread,
-        offset,
-        spread,
-        common_share,
-        squares_df,
-        squares_map,
-        below_map,
-        first,
-        _matrix(block, at, s.n_tiles, s.tile),
-    )
-
-
-@njit(**INNER)
-def _free(point, s):
-    k, m, c = s.n_components, s.n_outcomes, s.n_concomitants
-    classes = _matrix(point, 0, k - 1 if c else 1, c if c else k - 1)
-    at = classes.size
-    common = point[at : at + s.n_common * m]
-    at += common.size
-    varying = _matrix(point, at, k, s.n_varying * m)
-    at += varying.size
-    squares = _matrix(point, at, s.n_covariances, s.n_squares)
-    below = _matrix(point, at + squares.size, s.n_covariances, s.n_below)
-    return Free(classes, common, varying, squares, below)
 
 
 @njit(**INNER)
@@ -282,12 +189,12 @@ def _maps_pullback(deviations, whiteners, full, slopes, gradient, whitener_slope
 
 @njit(**INNER, inline="always")
 def _log_density(x, gradient, block):
-    s = _sizes(block)
-    constants = _constants(block, s)
+    s = read_sizes(block)
+    constants = read_constants(block, s)
     k, m, c, full = s.n_components, s.n_outcomes, s.n_concomitants, s.full > 0
     n_covariances = s.n_covariances
     gradient[:] = 0.0
-    free, back = _free(x, s), _free(gradient, s)
+    free, back = free_variables(x, s), free_variables(gradient, s)
 
     result = constants.log_constant
     log_weights, scores = np.zeros(k), np.zeros((k, c))
