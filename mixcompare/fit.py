@@ -144,7 +144,7 @@ class Fit:
         """EM: the maximum. PyMC: the highest over the draws. All constants are in."""
         if "log_likelihood" in self.tree.children:
             return float(self.tree["log_likelihood"]["outcomes"].sum("unit").max())
-        return float(self.tree["estimate"]["log_likelihood"].sum())
+        return float(self._estimate("log_likelihood").to_numpy().sum())
 
     @property
     def weights(self) -> xr.DataArray:
@@ -251,7 +251,7 @@ class Fit:
         return save_tree(self.tree, path)
 
     def _estimate(self, name: str) -> xr.DataArray:
-        return self.tree["estimate"].to_dataset()[name]
+        return self.tree["estimate"].dataset[name]
 
     def __repr__(self) -> str:
         spec = self.spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,7 @@ class Truth:
             values = [self.coefficients[k, own, j] for k, _, j in parameter.positions]
         else:
             values = [self.covariance[position] for position in parameter.positions]
-        same = np.allclose(values, values[0], rtol=1e-12, atol=0)
+        same = all(math.isclose(value, values[0], rel_tol=1e-12) for value in values)
         return float(values[0]) if same else float("nan")
 
     def _log_odds(self, k: int, concomitant: str) -> float:
