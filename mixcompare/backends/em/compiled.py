@@ -10,6 +10,7 @@ from math import prod
 from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixcompare.backends.em.mixture import CompiledMixture, is_mixture
 from mixcompare.backends.em.passes import Passes, split_log_weights
@@ -44,10 +45,12 @@ class Compiled:
         self._e_step: Callable[..., None] = expectation_kernels.e_step
         _, _, self._p, self._m = data.shape
         self._nu = data.degrees_of_freedom
+        factor = np.concatenate([data.covariates, data.outcomes], axis=2)
+        used = factor.any(axis=0)
         # Short units are rows still, and a triangle has half the work.
-        rows = np.concatenate([data.covariates, data.outcomes], axis=2)
-        factor = _triangular(data, rows) if np.tril(rows.any(axis=0), -1).any() else rows
-        self._first, self._offset, size = _layout(factor)
+        if np.tril(used, -1).any() and (triangles := _triangular(data, factor)) is not None:
+            factor, used = triangles, np.triu(np.ones_like(used))
+        self._first, self._offset, size = _layout(used)
         self._tiles: FloatArray = kernels.pack(factor, self._first, self._offset, size)
         # Triangles have no fewer values than products with their covariates; rows have.
         products = self._p * (self._p + 1) // 2 + self._p * self._m
@@ -186,11 +189,11 @@ def _by_class(tau: FloatArray) -> FloatArray:
     return np.ascontiguousarray(tau.mT, dtype=float).reshape(-1, tau.shape[-2])
 
 
-def _triangular(data: Standardised, rows: FloatArray) -> FloatArray:
-    """(G, r, p + m) triangles of units that are rows (G, r, p + m), or these rows.
+def _triangular(data: Standardised, rows: FloatArray) -> FloatArray | None:
+    """(G, r, p + m) triangles of units that are rows (G, r, p + m).
 
-    Where covariates do not vary within units, fewer rows than columns reach beyond the first r
-    rows of the triangle, and are kept as they are.
+    None where fewer rows than columns reach beyond the first r rows of the triangle, as they
+    do if covariates do not vary within units.
     """
     from mixcompare.triangles import triangles
 
@@ -199,18 +202,23 @@ def _triangular(data: Standardised, rows: FloatArray) -> FloatArray:
     x, y = data.covariates.reshape(-1, p), data.outcomes.reshape(-1, m)
     order = np.arange(units)
     triangles(x, y, r * order, np.full(units, r), order, factor)
-    squares = np.einsum("gij,gij->gj", rows, rows)  # as a norm, at a third of its cost
-    beyond = np.square(factor[:, r:]) > _NEGLIGIBLE**2 * squares[:, None]
-    return rows if beyond.any() else factor[:, :r]
+    # What lies there lies in the last columns, too.
+    squares = np.square(rows[..., r:]).sum(axis=1)
+    beyond = np.square(factor[:, r:, r:]) > _NEGLIGIBLE**2 * squares[:, None]
+    return None if beyond.any() else factor[:, :r]
 
 
-def _layout(factor: FloatArray) -> tuple[IntArray, IntArray, int]:
+def _layout(used: NDArray[np.bool_]) -> tuple[IntArray, IntArray, int]:
     """First column used in each factor row, each row's place in a tile, the tile's size.
 
     Row i of a triangle starts at column i or later; ``offset[i] + column`` is the column's
     place.
+
+    Parameters
+    ----------
+    used
+        (r, p + m) which elements of the factors are not zero in all units.
     """
-    used = factor.any(axis=0)
     q = used.shape[1]
     first = np.where(used.any(axis=1), used.argmax(axis=1), q)
     lengths = q - first

@@ -155,7 +155,7 @@ class _Running:
         self.connected, self.iterations = np.zeros((2, n), dtype=np.intp)
         self.criterion, self.longest = np.full(n, np.inf), np.full(n, _LONGEST)
         # One layout, for the order of a sum, and with it its rounding, follows that.
-        self._responsibilities = np.ascontiguousarray(responsibilities.mT).mT
+        self._responsibilities = np.ascontiguousarray(responsibilities)
 
     @property
     def expected(self) -> FloatArray | EStep:

@@ -79,7 +79,7 @@ def m_steps(
         lost = np.array([bool(reason) for reason in reasons])
         coefficients[lost], mass = 0.0, np.where(lost[:, None], 1.0, mass)
     scatter, cancelled = statistics.scatter(coefficients)
-    if cancelled.any():
+    if cancelled is not None:
         counted = _counted(data.of(cancelled), expected[cancelled])
         scatter[cancelled] = counted.scatter(coefficients[cancelled])[0]
     covariance = _covariances(spec, data, scatter, mass)
@@ -140,9 +140,10 @@ def _note_collapsed(
 
 
 def _weights(data: Standardised, units: FloatArray) -> FloatArray:
-    added = 0.0 if data.prior is None else data.prior.units
-    total = data.total_units + added * units.shape[-1]
-    return np.asarray((units + added) / total[..., None])
+    if data.prior is None:
+        return np.asarray(units / data.total_units[..., None])
+    added = data.prior.units
+    return np.asarray((units + added) / (data.total_units + added * units.shape[-1])[..., None])
 
 
 def _membership(
@@ -192,7 +193,7 @@ def _covariances(
         covariance = (scatter + added) / (mass + rows)[..., None, None]
     m = scatter.shape[-1]
     if spec.covariance == "full" or m == 1:
-        return np.array(covariance)
+        return np.ascontiguousarray(covariance)
     identity = np.eye(m)
     if spec.covariance == "diagonal":
         return np.asarray(covariance * identity)

@@ -59,7 +59,7 @@ class Moments:
         """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
         return separate(*self.normal_equations())
 
-    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_] | None]:
         """(..., K, m, m) weighted cross-products of other coefficients' residuals.
 
         With D the move and C = X'E, ``(E - X D)'(E - X D) = E'E - C'D - D'C + D'(X'X) D``.
@@ -69,7 +69,7 @@ class Moments:
         scatter
         cancelled
             (...,) where coefficients have moved so far that it cannot be trusted: where the
-            new residuals are small beside the old ones in some direction.
+            new residuals are small beside the old ones in some direction; None if nowhere.
         """
         move = coefficients - self.around
         cross = self.cross.mT @ move
@@ -79,4 +79,4 @@ class Moments:
             np.linalg.cholesky(left)
         except np.linalg.LinAlgError:  # of one of them at least
             return moved, (np.linalg.eigvalsh(left)[..., 0] <= 0).any(axis=-1)
-        return moved, np.zeros(moved.shape[:-3], dtype=bool)
+        return moved, None

@@ -93,10 +93,13 @@ class Log:
         """The runs one by one, in the order of the starts' numbers."""
         if not self.records:
             return [_run(None, np.empty((0, 4)), end) for end in ends]
+        parameters = concatenate([record.parameters for record in self.records])
+        values = np.concatenate([record.values for record in self.records], axis=1).T
+        if len(ends) == 1:
+            return [_run(parameters, values, ends[0])]
         starts = np.concatenate([record.starts for record in self.records])
         order = np.argsort(starts, kind="stable")
-        parameters = concatenate([record.parameters for record in self.records])[order]
-        values = np.concatenate([record.values for record in self.records], axis=1).T[order]
+        parameters, values = parameters[order], values[order]
         bounds = np.searchsorted(starts[order], np.arange(len(ends) + 1))
         return [
             _run(parameters[i:j], values[i:j], end)

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtri, dtrtrs
 
 from mixcompare.backends.em.membership import log_class_probabilities
 from mixcompare.backends.em.parameters import Index, Parameters
@@ -185,8 +186,9 @@ def standardise(
     own = triangle[:p, :p] / np.sqrt(n)
     whiten, unwhiten, pooled = np.zeros((p, p)), np.zeros((p, p)), np.zeros_like(triangle[:p, p:])
     whiten[:, order] = own
-    unwhiten[order] = solve_triangular(own, np.eye(p))
-    pooled[order] = solve_triangular(triangle[:p, :p], triangle[:p, p:])
+    # LAPACK itself: scipy's checks take longer than so small a system.
+    unwhiten[order] = dtrtri(own)[0]
+    pooled[order] = dtrtrs(triangle[:p, :p], triangle[:p, p:])[0]
     scale = np.linalg.norm(triangle[p:, p:], axis=0) / np.sqrt(n)
     if spec.covariance == "spherical":
         scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))

@@ -30,7 +30,7 @@ class Statistics(Protocol):
     def regressions(self) -> FloatArray:
         """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
 
-    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_] | None]:
         """(..., K, m, m) weighted cross-products of residuals, and (...,) where they cancel."""
 
 
@@ -78,18 +78,17 @@ class Counted:
             return self.data.compiled.regressions(self.counts)
         return separate(*self.normal_equations())
 
-    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, None]:
         """(..., K, m, m) weighted cross-products of these coefficients' own residuals."""
         data = self.data
-        *starts, _, p, m = coefficients.shape
-        trusted = np.zeros(starts, dtype=bool)
+        p, m = coefficients.shape[-2:]
         if data.compiled is not None:
-            return data.compiled.scatter(coefficients, self.counts), trusted
+            return data.compiled.scatter(coefficients, self.counts), None
         products = []
         for b, tau in zip(coefficients.reshape(-1, p, m), self._by_class, strict=True):
             rest = (residuals(data, b) * np.sqrt(tau)[:, None, None]).reshape(-1, m)
             products.append(rest.T @ rest)
-        return np.stack(products).reshape(*coefficients.shape[:-2], m, m), trusted
+        return np.stack(products).reshape(*coefficients.shape[:-2], m, m), None
 
     @property
     def _by_class(self) -> FloatArray:
