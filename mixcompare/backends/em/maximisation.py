@@ -15,6 +15,9 @@ from mixcompare.backends.em.statistics import Counted, Statistics
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
+# A variance, in standardised units, that rounding is far from.
+_COMFORTABLE = 1e-8
+
 
 class DegenerateComponentError(Exception):
     """A component has emptied or its covariance has collapsed."""
@@ -128,6 +131,8 @@ def _note_unidentified(coefficients: FloatArray, reasons: list[str]) -> None:
 def _note_collapsed(
     spec: MixtureSpec, data: Standardised, covariance: FloatArray, reasons: list[str]
 ) -> None:
+    if _is_comfortable(covariance, data.noise_floor):
+        return
     smallest = _smallest_variances(spec, covariance)
     if (proper := smallest > data.noise_floor).all():
         return
@@ -137,6 +142,18 @@ def _note_collapsed(
             f"the variance of component {k + 1} has collapsed to {smallest[i, k]:.1e} of the "
             "pooled fit's"
         )
+
+
+def _is_comfortable(covariance: FloatArray, floor: float) -> bool:
+    """Whether all eigenvalues are far above a floor, at a tenth of the eigenvalues' cost."""
+    m = covariance.shape[-1]
+    if m == 1:
+        return False
+    try:
+        np.linalg.cholesky(covariance - max(_COMFORTABLE, 2 * floor) * np.eye(m))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _weights(data: Standardised, units: FloatArray) -> FloatArray:
