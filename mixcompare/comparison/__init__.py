@@ -206,7 +206,7 @@ def compare(
     permutation = labels.align_to_reference(drawn, reference)
     raw = other.tree["posterior"].to_dataset()
     aligned = permute_posterior(raw, permutation)
-    mean = labels.permute(drawn, permutation, axis=-1).mean(axis=(0, 1))
+    mean = labels.permuted_mean(drawn, permutation)
     climber = Climber(em.spec, prepared, Options(max_iterations=_MOST_ITERATIONS), climbs)
     modes = find_modes(em, climber, drawn, climbs)
     scores = score_likelihoods(em, other, prepared, thresholds.excess, modes.highest)

@@ -62,9 +62,7 @@ def build_outcome(
         coords={**_sample_coords(sample_shape), "component": coords["component"]},
     )
     groups["estimate"] = aligned.mean(_SAMPLE).merge(
-        parameter_dataset(
-            coords, responsibilities=labels.permute(tau, permutation, axis=-1).mean(axis=(0, 1))
-        )
+        parameter_dataset(coords, responsibilities=labels.permuted_mean(tau, permutation))
     )
     status, message = _judge(spec, prepared, groups, aligned, draws, options)
     return Outcome(groups, status, message + remarks(options, draws.stats))
