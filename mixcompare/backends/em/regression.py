@@ -23,7 +23,15 @@ def separate(gram: FloatArray, cross: FloatArray) -> FloatArray:
     -------
     NaN where a class's coefficients are not identified.
     """
-    return _solve(gram, cross)
+    coefficients = np.empty_like(cross, order="C")
+    p, m = cross.shape[-2:]
+    each = coefficients.reshape(-1, p, m)
+    systems = zip(gram.reshape(-1, p, p), cross.reshape(-1, p, m), strict=True)
+    for i, (g, c) in enumerate(systems):
+        # LAPACK itself: scipy's checks take longer than so small a system.
+        _, solution, info = dposv(g, c, lower=1)
+        each[i] = solution if info == 0 else np.nan
+    return coefficients
 
 
 def joint(
@@ -68,7 +76,7 @@ def joint(
     if prior is not None:
         system[..., place[0][:, None], place[0]] += prior.common_precision
         right[..., place[0]] += prior.common_shift
-    solved = _solve(system, right[..., None])[..., 0]
+    solved = separate(system, right[..., None])[..., 0]
     return np.asarray(solved[..., place].reshape(cross.shape))
 
 
@@ -81,16 +89,3 @@ def positions(n_components: int, p: int, m: int, n_common: int) -> IntArray:
     first = np.arange(n_components)[:, None] * own + np.arange(own)
     common = n_components * own + np.arange(n_common * m)
     return np.concatenate([first, np.tile(common, (n_components, 1))], axis=1).astype(np.intp)
-
-
-def _solve(gram: FloatArray, cross: FloatArray) -> FloatArray:
-    """Solutions of systems (..., n, n) with right sides (..., n, m); NaN if singular."""
-    solutions = np.empty_like(cross, order="C")
-    shape = solutions.shape[-2:]
-    each = solutions.reshape(-1, *shape)
-    systems = zip(gram.reshape(-1, shape[0], shape[0]), cross.reshape(-1, *shape), strict=True)
-    for i, (g, c) in enumerate(systems):
-        # LAPACK itself: scipy's checks take longer than so small a system.
-        _, solution, info = dposv(g, c, lower=1)
-        each[i] = solution if info == 0 else np.nan
-    return solutions
