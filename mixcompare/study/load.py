@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from mixcompare.errors import MixCompareError, OptionError
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec, Priors
+from mixcompare.study.choose import check_choice
 from mixcompare.study.explain import at_line, explain, unknown_keys
 from mixcompare.study.grid import combinations, scenario_label
 from mixcompare.study.methods import SPEC_KEYS, Method, allowed_options, build_method
@@ -220,9 +221,6 @@ class _Source:
                 except MixCompareError as error:
                     raise self.fail(["methods", name], f"[methods.{name}] {error}") from error
         if study.tables.select is not None:
-            # Of which a fit needs nothing, so that its sources do not count as a fit's.
-            from mixcompare.study.choose import check_choice
-
             try:
                 _check_real_comparison(study)
                 check_choice(study.tables.select, study.methods)
