@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from itertools import permutations
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,6 @@ import mixcompare as mc
 from mixcompare.backends.pymc.posterior_density import posterior_density
 from mixcompare.bridge import bridge_sampling, fit_proposal, mean_evidence
 from mixcompare.compress import compress
-from mixcompare.selection.posterior import bridge_evidence
 
 CONSTANT = -1234.5
 EXCHANGES = np.stack([np.eye(3)[list(order)] for order in permutations(range(3))])
@@ -215,30 +212,3 @@ def _quadrature(y: np.ndarray) -> float:
     density = density + stats.invgamma(3.0, scale=1.5).logpdf(variance) + d
     steps = [axis[1] - axis[0] for axis in (logit, mean, mean, log_variance)]
     return float(logsumexp(density) + np.log(np.prod(steps)))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("k", "by", "evidence"),
-    [
-        (2, "shared", -239.75),
-        (3, "shared", -226.80),
-        (2, "component", -232.89),
-        (3, "component", -226.79),
-    ],
-)
-def test_known_evidence_of_the_galaxies(k: int, by: Any, evidence: float) -> None:
-    """Long runs of sequential Monte Carlo, within 0.07 (`tests/reference/README.md`)."""
-    priors = mc.Priors(
-        concentration=1.0,
-        coefficient_mean=20.0,
-        coefficient_sd=10.0,
-        covariance_df=6.0,
-        covariance_scale=40.0,
-    )
-    spec = mc.MixtureSpec("velocity ~ 1", n_components=k, covariance_by=by, priors=priors)
-    data = Path(__file__).parent / "reference" / "galaxies.csv"
-    fit = mc.fit(spec, data, backend="pymc", seed=1, progress=False)
-    found = bridge_evidence(fit, np.random.default_rng(1))
-    assert found.error < 0.05
-    assert found.value == pytest.approx(evidence, abs=0.07 + 4 * found.error)

@@ -210,26 +210,6 @@ def test_an_approximation_says_so(fit: mc.Fit, table: pd.DataFrame) -> None:
     assert verdicts.loc["estimates", "verdict"] != "agree"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("k", "by", "evidence"),
-    [(2, "shared", -239.75), (3, "shared", -226.80), (2, "component", -232.89)],
-)
-def test_known_evidence_of_the_galaxies(k: int, by: Any, evidence: float) -> None:
-    priors = mc.Priors(
-        concentration=1.0,
-        coefficient_mean=20.0,
-        coefficient_sd=10.0,
-        covariance_df=6.0,
-        covariance_scale=40.0,
-    )
-    spec = mc.MixtureSpec("velocity ~ 1", n_components=k, covariance_by=by, priors=priors)
-    data = Path(__file__).parent / "reference" / "galaxies.csv"
-    fit = mc.fit(spec, data, backend="pymc", seed=1, sampler="smc", draws=2000, chains=4)
-    found = fit.tree["sample_stats"]["log_marginal_likelihood"].to_numpy()
-    assert np.abs(found.mean() - evidence) < 0.3
-
-
 def test_original_units_agree_with_the_models_deterministics(table: pd.DataFrame) -> None:
     """Draws are converted by NumPy, the model's Deterministics by PyTensor."""
     wide = table.assign(y2=np.sin(np.arange(len(table))) + table["y"], y3=table["x"] ** 2)
