@@ -10,7 +10,7 @@ per cell: what is left is the likelihood of ``n - 1`` orthonormal contrasts per 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -23,6 +23,7 @@ from mixcompare.factorise import Kernels, factorise
 from mixcompare.panel import FloatArray, IntArray, Panel
 
 # Passes over the rows are made in parts that stay in the cache.
+_VALUES_AT_A_TIME = 32_768
 _ROWS_AT_A_TIME = 2048
 
 
@@ -247,15 +248,9 @@ def _absorb(rows: FloatArray, starts: IntArray) -> FloatArray:
     return rows
 
 
-def _slices(n_rows: int) -> Iterator[slice]:
-    return (slice(i, i + _ROWS_AT_A_TIME) for i in range(0, n_rows, _ROWS_AT_A_TIME))
-
-
 def _means(columns: Sequence[FloatArray], weights: FloatArray | None) -> FloatArray:
-    n_rows = len(columns[0])
-    counts = np.ones(n_rows) if weights is None else weights
-    sums = [sum(counts[at] @ part[at] for at in _slices(n_rows)) for part in columns]
-    return np.asarray(np.concatenate(sums) / counts.sum())
+    counts = np.ones(len(columns[0])) if weights is None else weights
+    return np.asarray(np.concatenate([counts @ part for part in columns]) / counts.sum())
 
 
 def _norms(
@@ -264,19 +259,18 @@ def _norms(
     about: FloatArray | None = None,
 ) -> FloatArray:
     """Weighted Euclidean norms of the columns, or of their differences from a row."""
+    counts = np.ones(len(columns[0])) if weights is None else weights
     totals, place = [], 0
     for part in columns:
-        n_rows, width = part.shape
-        counts = np.ones(n_rows) if weights is None else weights
+        width = part.shape[1]
+        step = max(1, min(len(part), _VALUES_AT_A_TIME // width))
         # Flat, because NumPy's loops over a few columns are slow.
-        centre = None
-        if about is not None:
-            centre = np.tile(about[place : place + width], _ROWS_AT_A_TIME)
+        centre = None if about is None else np.tile(about[place : place + width], step)
         total = np.zeros(width)
-        for at in _slices(n_rows):
-            rest = part[at].ravel()
+        for i in range(0, len(part), step):
+            rest = part[i : i + step].ravel()
             rest = np.square(rest if centre is None else rest - centre[: rest.size])
-            total += counts[at] @ rest.reshape(-1, width)
+            total += counts[i : i + step] @ rest.reshape(-1, width)
         place += width
         totals.append(total)
     return np.sqrt(np.concatenate(totals))

@@ -41,23 +41,35 @@ def triangles(x, y, begin, count, place, out):
         Block i's factor fills ``out[place[i]]``, (p + m, p + m), zero before.
     """
     q = x.shape[1] + y.shape[1]
-    factor = np.empty((q, q, LANES))
-    rows = np.empty((q, ROWS // 4, 4 * LANES))
-    head, scale, by = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    factor, rows, head, scale, by = room(q)
     for group in range(0, begin.size, LANES):
-        held = min(LANES, begin.size - group)
-        longest = 0
-        for u in range(held):
-            longest = max(longest, count[group + u])
-        factor[:] = 0.0
-        for done in range(0, longest, ROWS):
-            _load(x, y, begin[group : group + held], count[group : group + held], done, rows)
-            used = min(ROWS // 4, (longest - done + 3) // 4)
-            _eliminate(rows, used, factor, head, scale, by)
-        for u in range(held):
+        end = min(group + LANES, begin.size)
+        factor_group(x, y, begin[group:end], count[group:end], factor, rows, head, scale, by)
+        for u in range(end - group):
             for i in range(q):
                 for a in range(i, q):
                     out[place[group + u], i, a] = factor[i, a, u]
+
+
+@njit(**_OPTIONS)
+def room(q):
+    """What `factor_group` writes to: the factors (q, q, LANES), and its own workspace."""
+    factor = np.empty((q, q, LANES))
+    rows = np.empty((q, ROWS // 4, 4 * LANES))
+    return factor, rows, np.empty(LANES), np.empty(LANES), np.empty(LANES)
+
+
+@njit(**_OPTIONS)
+def factor_group(x, y, begin, count, factor, rows, head, scale, by):
+    """Factor up to LANES blocks of rows, see `triangles`."""
+    longest = 0
+    for u in range(begin.size):
+        longest = max(longest, count[u])
+    factor[:] = 0.0
+    for done in range(0, longest, ROWS):
+        _load(x, y, begin, count, done, rows)
+        used = min(ROWS // 4, (longest - done + 3) // 4)
+        _eliminate(rows, used, factor, head, scale, by)
 
 
 @njit(**_OPTIONS)

@@ -24,8 +24,6 @@ _WORTH_SECONDS = 2.0
 _TYPICAL_ITERATIONS = 50
 _SECONDS_PER_CALL = 3e-4
 _SECONDS_PER_VALUE = 4e-9
-# Rounding of a triangle's elements relative to their columns' lengths; their squares count.
-_NEGLIGIBLE = 1e-13
 
 
 class Compiled:
@@ -39,19 +37,22 @@ class Compiled:
 
     def __init__(self, data: Standardised) -> None:
         # numba takes long to import
-        from mixcompare.backends.em import expectation_kernels, kernels
+        from mixcompare.backends.em import expectation_kernels, kernels, packing_kernels
 
         self._kernels: ModuleType = kernels
         self._e_step: Callable[..., None] = expectation_kernels.e_step
         _, _, self._p, self._m = data.shape
         self._nu = data.degrees_of_freedom
-        factor = np.concatenate([data.covariates, data.outcomes], axis=2)
-        used = factor.any(axis=0)
-        # Short units are rows still, and a triangle has half the work.
-        if np.tril(used, -1).any() and (triangles := _triangular(data, factor)) is not None:
-            factor, used = triangles, np.triu(np.ones_like(used))
-        self._first, self._offset, size = _layout(used)
-        self._tiles: FloatArray = kernels.pack(factor, self._first, self._offset, size)
+        rows = np.ascontiguousarray(data.covariates), np.ascontiguousarray(data.outcomes)
+        used = np.concatenate([part.any(axis=0) for part in rows], axis=1)
+        self._tiles: FloatArray = np.empty((0, 0, 0))
+        if np.tril(used, -1).any():
+            # Short units are rows still, and a triangle has half the work.
+            self._first, self._offset, size = _layout(np.triu(np.ones_like(used)))
+            self._tiles = packing_kernels.pack_triangles(*rows, self._offset, size)
+        if not len(self._tiles):
+            self._first, self._offset, size = _layout(used)
+            self._tiles = packing_kernels.pack(*rows, self._first, self._offset, size)
         # Triangles have no fewer values than products with their covariates; rows have.
         products = self._p * (self._p + 1) // 2 + self._p * self._m
         self._products: FloatArray = np.empty((0, 0, 0))
@@ -113,12 +114,12 @@ class Compiled:
 
         Returns
         -------
-        The last are the sums (..., 2) of Q and of the entropy.
+        The last are `EStep.sums`.
         """
         *starts, k, p, m = coefficients.shape
         s, units = prod(starts), len(self._nu)
         joint, tau = np.empty((s, k, units)), np.empty((s, k, units))
-        unit, sums = np.empty((s, units)), np.empty((s, 2))
+        unit, sums = np.empty((s, units)), np.empty((s, 3))
         constant, by_unit = split_log_weights(log_weights.reshape(s, -1, k))
         known_of, known = self._latest
         if m == 1 and known_of is not coefficients:
@@ -144,7 +145,7 @@ class Compiled:
             tau.reshape(shape).mT,
             unit.reshape(*starts, units),
             joint.reshape(shape).mT,
-            sums.reshape(*starts, 2),
+            sums.reshape(*starts, 3),
         )
 
     def _squares(self, coefficients: FloatArray) -> FloatArray:
@@ -187,25 +188,6 @@ def numpy_seconds(data: Standardised, n_components: int, starts: int) -> float:
 def _by_class(tau: FloatArray) -> FloatArray:
     """(S K, G) weights of every class of every start."""
     return np.ascontiguousarray(tau.mT, dtype=float).reshape(-1, tau.shape[-2])
-
-
-def _triangular(data: Standardised, rows: FloatArray) -> FloatArray | None:
-    """(G, r, p + m) triangles of units that are rows (G, r, p + m).
-
-    None where fewer rows than columns reach beyond the first r rows of the triangle, as they
-    do if covariates do not vary within units.
-    """
-    from mixcompare.triangles import triangles
-
-    units, r, p, m = data.shape
-    factor = np.zeros((units, p + m, p + m))
-    x, y = data.covariates.reshape(-1, p), data.outcomes.reshape(-1, m)
-    order = np.arange(units)
-    triangles(x, y, r * order, np.full(units, r), order, factor)
-    # What lies there lies in the last columns, too.
-    squares = np.square(rows[..., r:]).sum(axis=1)
-    beyond = np.square(factor[:, r:, r:]) > _NEGLIGIBLE**2 * squares[:, None]
-    return None if beyond.any() else factor[:, :r]
 
 
 def _layout(used: NDArray[np.bool_]) -> tuple[IntArray, IntArray, int]:

@@ -44,7 +44,7 @@ class EStep:
         By unit: responsibilities, log-likelihood and joint log-density; None if they are to
         be made when one of them is asked for.
     sums
-        (2,) Q and the entropy, where they were summed along the way.
+        (3,) log-likelihood, Q and entropy, where they were summed along the way.
     moments
         All that the next M-step needs, where it was summed along the way.
     """
@@ -106,9 +106,8 @@ class EStep:
     @cached_property
     def log_likelihood(self) -> FloatArray:
         """Sum over the units."""
-        if self.moments is not None and self.sums is not None:
-            total: FloatArray = self.sums.sum(axis=-1)
-            return total
+        if self.sums is not None:
+            return self.sums[..., 0]
         return self._total(self.unit_log_likelihood)
 
     @property
@@ -121,7 +120,7 @@ class EStep:
     def expected_log_likelihood(self) -> FloatArray:
         """Q of these parameters at their own responsibilities."""
         if self.sums is not None:
-            return self.sums[..., 0]
+            return self.sums[..., 1]
         held = self.responsibilities > 0  # 0 times log 0
         return self._total((self.responsibilities * np.where(held, self.joint, 0.0)).sum(axis=-1))
 
@@ -129,7 +128,7 @@ class EStep:
     def entropy(self) -> FloatArray:
         """Entropy of the responsibilities; with Q it sums to the log-likelihood."""
         if self.sums is not None:
-            return self.sums[..., 1]
+            return self.sums[..., 2]
         return self._total(entr(self.responsibilities).sum(axis=-1))
 
     def _total(self, by_unit: FloatArray) -> FloatArray:

@@ -74,14 +74,16 @@ def _distances(tile, first, offset, beta, root, rest, distance):
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def _bound(joint, tau, unit, held):
-    """Sums of tau log f and of -tau log tau over the first units of a tile."""
-    expected = entropy = 0.0
+    """Sums of log-likelihoods, tau log f and -tau log tau over the first units of a tile."""
+    log_likelihood = expected = entropy = 0.0
+    for u in range(held):
+        log_likelihood += unit[u]
     for k in range(joint.shape[0]):
         for u in range(held):
             log_density = joint[k, u] if tau[k, u] > 0 else unit[u]  # 0 times log 0 is 0
             expected += tau[k, u] * log_density
             entropy += tau[k, u] * (unit[u] - log_density)
-    return expected, entropy
+    return log_likelihood, expected, entropy
 
 
 @njit(cache=True, nogil=True)
@@ -101,7 +103,7 @@ def e_step(
     unit,
     sums,
 ):
-    """Fill joint and tau (S, K, G), unit (S, G) and sums (S, 2) of Q and of the entropy.
+    """Fill joint and tau (S, K, G), unit (S, G) and (S, 3) sums, see `_bound`.
 
     All S starts use a tile while it is in the cache. ``by_unit`` (S, K, G) adds to the
     log-weights, or has no columns. ``known`` are the `squares` of these coefficients, or
@@ -136,9 +138,10 @@ def e_step(
                     for u in range(held):
                         distance[u] += by_unit[s, k, begin + u]
             _posterior(own_joint, own_tau, own_unit, top, inverse)
-            expected, entropy = _bound(own_joint, own_tau, own_unit, held)
-            sums[s, 0] += expected
-            sums[s, 1] += entropy
+            log_likelihood, expected, entropy = _bound(own_joint, own_tau, own_unit, held)
+            sums[s, 0] += log_likelihood
+            sums[s, 1] += expected
+            sums[s, 2] += entropy
             for u in range(held):
                 unit[s, begin + u] = own_unit[u]
             for k in range(n_classes):

@@ -21,19 +21,6 @@ SUMS = {"reassoc", "contract"}
 
 
 @njit(cache=True, nogil=True)
-def pack(factor, first, offset, size):
-    """(tiles, size, TILE) values of the factor rows from their first used column on."""
-    units, r, q = factor.shape
-    tiles = np.zeros(((units + TILE - 1) // TILE, size, TILE))
-    for g in range(units):
-        t, u = g // TILE, g % TILE
-        for i in range(r):
-            for a in range(first[i], q):
-                tiles[t, offset[i] + a, u] = factor[g, i, a]
-    return tiles
-
-
-@njit(cache=True, nogil=True)
 def _load(values, t, tile):
     """Copy a tile's part of (K, G) values; units beyond the last are zero."""
     begin = t * TILE

@@ -65,7 +65,7 @@ class CompiledMixture:
         log_norms: FloatArray,
         unit_weights: FloatArray | None,
     ) -> tuple[Moments, FloatArray] | None:
-        """Moments of the next M-step, and the weighted sums of Q and entropy, in one pass.
+        """Moments of the next M-step, and the weighted `EStep.sums`, in one pass.
 
         Nothing of the size of units times classes is made. None where log-weights differ
         between units: their own M-step needs the responsibilities.
@@ -115,7 +115,7 @@ class CompiledMixture:
         roots = roots.reshape(-1, self._m, self._m)
         for own, root in zip(inverse_roots, roots, strict=True):
             own[: self._m, : self._m] = np.tril(dtrtri(root, lower=1)[0])
-        room, sums = self._room(s, k), np.empty((s, 2))
+        room, sums = self._room(s, k), np.empty((s, 3))
         self._kernels.e_steps(
             self._tiles,
             self._units,
@@ -130,7 +130,7 @@ class CompiledMixture:
             *room,
             sums,
         )
-        return self._moments(coefficients, *room), sums.reshape(*starts, 2)
+        return self._moments(coefficients, *room), sums.reshape(*starts, 3)
 
     def _moments_about(self, coefficients: FloatArray, tau: FloatArray) -> Moments:
         units, k = tau.shape[-2:]

@@ -46,7 +46,7 @@ def _e_step(
     first,
     second,
 ):
-    """Return the sums of Q and of the entropy; fill the moments of the next M-step.
+    """Return the sums of log-likelihood, Q and entropy; fill the moments of the next M-step.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def _e_step(
             )
     for k in range(n_classes):
         symmetric(second[k])
-    return log_likelihood - entropy, entropy
+    return log_likelihood, log_likelihood - entropy, entropy
 
 
 @njit(**OPTIONS)
@@ -116,12 +116,12 @@ def e_steps(
     second,
     sums,
 ):
-    """The E-steps of all starts: arrays of `_e_step` with an axis in front; fill (S, 2) sums.
+    """The E-steps of all starts: arrays of `_e_step` with an axis in front; fill (S, 3) sums.
 
     Unit weights are (1, G), (S, G) or (1, 0).
     """
     for s in range(means.shape[0]):
-        sums[s, 0], sums[s, 1] = _e_step(
+        sums[s, 0], sums[s, 1], sums[s, 2] = _e_step(
             tiles,
             units,
             unit_weights[s if unit_weights.shape[0] > 1 else 0],

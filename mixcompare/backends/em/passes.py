@@ -32,7 +32,7 @@ class Passes(Protocol):
         log_weights: FloatArray,
         log_norms: FloatArray,
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Responsibilities, unit log-likelihood, joint, and the sums (2,) of Q and entropy.
+        """Responsibilities, unit log-likelihood, joint, and `EStep.sums`.
 
         Log-weights are (1, K) or, where they differ between units, (G, K).
         """
@@ -45,7 +45,7 @@ class Passes(Protocol):
         log_norms: FloatArray,
         unit_weights: FloatArray | None,
     ) -> tuple[Moments, FloatArray] | None:
-        """What the next M-step needs, and the sums of Q and entropy; None if not offered."""
+        """What the next M-step needs, and `EStep.sums`; None if not offered."""
 
 
 def split_log_weights(log_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
