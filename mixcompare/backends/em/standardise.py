@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dtrtri, dtrtrs
+from scipy.linalg.lapack import dgeqrf, dtrtri, dtrtrs
 
 from mixcompare.backends.em.membership import log_class_probabilities
 from mixcompare.backends.em.parameters import Index, Parameters
@@ -222,10 +222,13 @@ def standardise(
 
 def _triangle(rows: FloatArray, columns: IntArray) -> FloatArray:
     """Triangular factor of some columns, a few rows at a time so that all are not copied."""
-    triangle = np.linalg.qr(rows[:_ROWS_AT_A_TIME, columns], mode="r")
-    for i in range(_ROWS_AT_A_TIME, len(rows), _ROWS_AT_A_TIME):
-        part = rows[i : i + _ROWS_AT_A_TIME, columns]
-        triangle = np.linalg.qr(np.concatenate([triangle, part]), mode="r")
+    triangle = np.empty((0, len(columns)))
+    for i in range(0, len(rows), _ROWS_AT_A_TIME):
+        # The transpose of contiguous columns is what LAPACK can overwrite.
+        part = rows[i : i + _ROWS_AT_A_TIME].T[columns]
+        if i:
+            part = np.concatenate([triangle.T, part], axis=1)
+        triangle = np.triu(dgeqrf(part.T, overwrite_a=True)[0][: len(columns)])
     return triangle
 
 
