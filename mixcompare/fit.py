@@ -144,7 +144,7 @@ class Fit:
         """EM: the maximum. PyMC: the highest over the draws. All constants are in."""
         if "log_likelihood" in self.tree.children:
             return float(self.tree["log_likelihood"]["outcomes"].sum("unit").max())
-        return float(self._estimate("log_likelihood").to_numpy().sum())
+        return float(self.tree["estimate"].variables["log_likelihood"].to_numpy().sum())
 
     @property
     def weights(self) -> xr.DataArray:
@@ -180,12 +180,12 @@ class Fit:
     @property
     def covariate_names(self) -> tuple[str, ...]:
         """Names of the design columns."""
-        return _texts(self.tree["panel"].dataset["covariate"])
+        return _texts(self.tree["panel"].variables["covariate"])
 
     @property
     def outcome_names(self) -> tuple[str, ...]:
         """Names of the outcomes."""
-        return _texts(self.tree["panel"].dataset["outcome"])
+        return _texts(self.tree["panel"].variables["outcome"])
 
     @property
     def common_names(self) -> tuple[str, ...]:
@@ -195,7 +195,7 @@ class Fit:
     @property
     def concomitant_names(self) -> tuple[str, ...]:
         """Unit covariates of the class membership."""
-        return _texts(self.tree["panel"].dataset["concomitant"])
+        return _texts(self.tree["panel"].variables["concomitant"])
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -204,12 +204,13 @@ class Fit:
 
     @property
     def _names(self) -> _Names:
-        panel = self.tree["panel"].dataset
+        panel = self.tree["panel"]
+        columns = panel.variables
         return _Names(
-            covariate_names=_texts(panel["covariate"]),
-            outcome_names=_texts(panel["outcome"]),
+            covariate_names=_texts(columns["covariate"]),
+            outcome_names=_texts(columns["outcome"]),
             common_names=tuple(json.loads(panel.attrs["common"])),
-            concomitant_names=_texts(panel["concomitant"]),
+            concomitant_names=_texts(columns["concomitant"]),
         )
 
     @property
@@ -265,7 +266,7 @@ class Fit:
         return f"<p><b>{head}</b></p>{self.summary().to_html(float_format='{:.4g}'.format)}"
 
 
-def _texts(array: xr.DataArray) -> tuple[str, ...]:
+def _texts(array: xr.Variable) -> tuple[str, ...]:
     return tuple(map(str, array.to_numpy()))
 
 

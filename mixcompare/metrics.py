@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import comb
 
 from mixcompare.panel import FloatArray
 
@@ -21,13 +20,15 @@ def adjusted_rand_index(first: NDArray[np.intp], second: NDArray[np.intp]) -> fl
     -------
     1 for equal partitions, about 0 for independent ones.
     """
-    _, a = np.unique(first, return_inverse=True)
-    _, b = np.unique(second, return_inverse=True)
-    table = np.zeros((a.max() + 1, b.max() + 1))
-    np.add.at(table, (a, b), 1)
-    together = comb(table, 2).sum()
-    rows, columns = comb(table.sum(axis=1), 2).sum(), comb(table.sum(axis=0), 2).sum()
-    expected = rows * columns / comb(len(a), 2) if len(a) > 1 else 0.0
+    names_a, a = np.unique(first, return_inverse=True)
+    names_b, b = np.unique(second, return_inverse=True)
+    shape = len(names_a), len(names_b)
+    table = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
+    together, rows, columns, every = (
+        float((counts * (counts - 1) // 2).sum())
+        for counts in (table, table.sum(axis=1), table.sum(axis=0), table.sum(keepdims=True))
+    )
+    expected = rows * columns / every if len(a) > 1 else 0.0
     largest = (rows + columns) / 2
     return 1.0 if largest == expected else float((together - expected) / (largest - expected))
 

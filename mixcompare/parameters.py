@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
@@ -170,7 +170,9 @@ def _inside(component: int | None, rest: str | None) -> str:
     return ", ".join(part for part in (str(component or ""), rest or "") if part)
 
 
-def flatten(dataset: xr.Dataset, parameters: Sequence[Parameter]) -> FloatArray:
+def flatten(
+    dataset: xr.Dataset | Mapping[Hashable, xr.Variable], parameters: Sequence[Parameter]
+) -> FloatArray:
     """Values of the parameters on the last axis, sample dimensions before it.
 
     Parameters

@@ -13,7 +13,7 @@ from mixcompare import DataError
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import reported_parameters
 from mixcompare.study.covariates import resample_units
-from mixcompare.study.extract import criteria, diagnostics, estimates
+from mixcompare.study.extract import keep
 from mixcompare.study.generate import DataSet, generate
 from mixcompare.study.load import build_study
 from mixcompare.study.methods import Method, fit_method, within
@@ -169,7 +169,7 @@ def test_bootstrap_study_has_the_whole_panels_fit_for_truth(tiny_csv: Any) -> No
     assert data.truth is not None
     np.testing.assert_allclose(data.truth.weights, whole.weights)
     fitted = mc.fit(spec, data.panel(spec), starts=5)
-    found = {row.estimand: row for row in estimates(fitted, data, [])}
+    found = {row.estimand: row for row in keep(fitted, data, []).estimates}
     for name, row in found.items():
         assert abs(row.estimate - row.truth) < 8 * row.standard_error, name
 
@@ -201,7 +201,7 @@ def test_estimates_get_the_labels_of_the_truth() -> None:
     fitted, data = two_classes()
     # The fit numbers its classes by weight, so its first is the truth's second.
     assert fitted.weights.to_numpy()[0] > 0.5
-    found = {row.estimand: row for row in estimates(fitted, data, [])}
+    found = {row.estimand: row for row in keep(fitted, data, []).estimates}
     assert found["weights[1]"].truth == 0.3
     assert found["weights[1]"].estimate == fitted.weights.to_numpy()[1]
     summary = fitted.summary()
@@ -214,12 +214,12 @@ def test_estimates_get_the_labels_of_the_truth() -> None:
 def test_posteriors_get_the_labels_of_the_truth() -> None:
     fitted, data = two_classes()
     posterior = stand_in(fitted, switch_every=10)
-    em, own = (estimates(f, data, ["x"]) for f in (fitted, posterior))
+    em, own = (keep(f, data, ["x"]).estimates for f in (fitted, posterior))
     assert [row.estimand for row in own] == ["coefficients[1, x]", "coefficients[2, x]"]
     for a, b in zip(em, own, strict=True):
         assert b.estimate == pytest.approx(a.estimate, abs=0.3 * a.standard_error)
         assert b.standard_error == pytest.approx(a.standard_error, rel=0.3)
-    assert diagnostics(posterior, data)["labellings"] == 2
+    assert keep(posterior, data, []).diagnostics["labellings"] == 2
 
 
 def members(**changes: Any) -> dict[str, Any]:
@@ -262,13 +262,13 @@ def test_log_odds_are_against_the_class_that_is_first_in_truth() -> None:
     other = mc.fit(spec, swapped.panel(spec), starts=5)
     for fit, own, flipped in ((fitted, data, False), (other, swapped, True)):
         summary: Any = fit.summary()
-        found = {row.estimand: row for row in estimates(fit, own, [])}
+        found = {row.estimand: row for row in keep(fit, own, []).estimates}
         for name in ("membership[2, Intercept]", "membership[2, z]"):
             row, sign = found[name], -1 if flipped else 1
             assert row.estimate == pytest.approx(sign * summary.loc[name, "estimate"])
             assert row.standard_error == pytest.approx(summary.loc[name, "se"])
             assert abs(row.estimate - row.truth) < 4 * row.standard_error
-        posterior = {row.estimand: row for row in estimates(stand_in(fit), own, [])}
+        posterior = {row.estimand: row for row in keep(stand_in(fit), own, []).estimates}
         row = posterior["membership[2, z]"]
         assert row.estimate == pytest.approx(found[row.estimand].estimate, abs=0.2)
         assert row.truth == found[row.estimand].truth
@@ -299,7 +299,7 @@ def test_membership_that_a_model_adds_or_leaves_out() -> None:
     frame = plain.frame.assign(z=np.sin(plain.frame["unit"]))
     data = replace(plain, frame=frame)
     spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2, membership="~ z")
-    found = {row.estimand: row for row in estimates(mc.fit(spec, data.panel(spec)), data, [])}
+    found = {row.estimand: row for row in keep(mc.fit(spec, data.panel(spec)), data, []).estimates}
     assert found["membership[2, z]"].truth == 0
     assert found["membership[2, Intercept]"].truth == pytest.approx(np.log(0.4 / 0.6))
     tables = members(methods__naive={"backend": "em", "membership": False})
@@ -311,10 +311,17 @@ def test_fit_with_other_classes_has_criteria_but_no_estimates() -> None:
     _, data = two_classes()
     spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=1)
     fitted = mc.fit(spec, data.panel(spec), starts=1)
-    assert estimates(fitted, data, []) == []
-    found = criteria(fitted, data)
+    kept = keep(fitted, data, [])
+    assert kept.estimates == ()
+    found = kept.criteria
     assert found["components_recovered"] == 0
     assert "brier_score" not in found
+
+
+def test_fit_without_a_wanted_estimand_has_none() -> None:
+    fitted, data = two_classes()
+    assert keep(fitted, data, ["coefficients[3, x]"]).estimates == ()
+    assert len(keep(fitted, data, ["coefficients[2, x]"]).estimates) == 1
 
 
 def test_number_of_classes_is_chosen_by_bic() -> None:
@@ -324,7 +331,7 @@ def test_number_of_classes_is_chosen_by_bic() -> None:
         Method("em", {"starts": 3}, choose=(1, 2, 3)), spec, data.panel(spec), 0, {}
     )
     assert chosen.spec.n_components == 2
-    assert criteria(chosen, data)["components_recovered"] == 1
+    assert keep(chosen, data, []).criteria["components_recovered"] == 1
 
 
 def test_omitted_and_superfluous_effects() -> None:
@@ -340,7 +347,7 @@ def test_omitted_and_superfluous_effects() -> None:
     data = made(tables)
     spec = mc.MixtureSpec("y ~ x + w", unit="unit", n_components=1)
     fitted = mc.fit(spec, data.panel(spec), starts=1)
-    truths = {row.estimand: row.truth for row in estimates(fitted, data, [])}
+    truths = {row.estimand: row.truth for row in keep(fitted, data, []).estimates}
     assert truths["coefficients[1, x]"] == 1
     assert truths["coefficients[1, w]"] == 0
     assert data.frame.groupby("unit")["w"].nunique().max() == 1

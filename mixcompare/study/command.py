@@ -129,14 +129,14 @@ def rerun_command(
     from mixcompare.study.run import make_job
     from mixcompare.study.show import print_rerun
     from mixcompare.study.store import open_store
-    from mixcompare.study.task import fit_task
+    from mixcompare.study.task import fit_task, task_seed
 
     loaded, path = _store(study, output, quick)
     with open_store(path, create=False) as store:
         chosen = store.task(task, [scenario.label for scenario in loaded.scenarios])
         before = store.outcome(task)
     job = make_job(loaded, path.parent, Here(), quick=quick, seed=seed, progress=False)
-    fitted, _, _ = fit_task(job, chosen)
+    fitted, _, _ = fit_task(job, chosen, task_seed(job, chosen))
     if save is not None:
         fitted.save(save)
     print_rerun(loaded, job, chosen, fitted, before)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.spec import MixtureSpec
@@ -16,8 +15,8 @@ CELL, TIME = "cell", "time"
 
 def generate_design(
     table: SimulateTable, unit_column: str, rng: np.random.Generator
-) -> pd.DataFrame:
-    """Unit, cell, time (from 0 in each cell) and the covariates, a row each.
+) -> dict[str, FloatArray | IntArray]:
+    """Columns (N,) by name: unit, cell, time (from 0 in each cell) and the covariates.
 
     Rows are sorted by unit, cell and time.
     """
@@ -30,10 +29,10 @@ def generate_design(
     cell = np.repeat(np.arange(n_cells), rows)
     time = np.arange(len(cell)) - np.repeat(np.cumsum(rows) - rows, rows)
     unit = cell // table.cells
-    columns: dict[str, Any] = {unit_column: unit, CELL: cell, TIME: time}
+    columns: dict[str, FloatArray | IntArray] = {unit_column: unit, CELL: cell, TIME: time}
     for name, covariate in table.covariates.items():
         columns[name] = _draw(covariate, unit, time - (rows[cell] - 1) / 2, rng)
-    return pd.DataFrame(columns)
+    return columns
 
 
 def _draw(
@@ -94,7 +93,9 @@ def resample_units(
     return drawn, chosen
 
 
-def lose_rows(frame: pd.DataFrame, unit_column: str, share: float, rng: np.random.Generator) -> Any:
+def lose_rows(
+    frame: pd.DataFrame, unit_column: str, share: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
     """(N,) mask of the rows that stay: lost at random, but for one of every unit.
 
     Parameters
@@ -102,8 +103,6 @@ def lose_rows(frame: pd.DataFrame, unit_column: str, share: float, rng: np.rando
     share
         Probability that a row is lost.
     """
-    if not share:
-        return np.ones(len(frame), dtype=bool)
     draw = rng.random(len(frame))
     last = pd.Series(draw).groupby(frame[unit_column].to_numpy()).transform("max").to_numpy()
-    return (draw >= share) | (draw == last)
+    return np.asarray((draw >= share) | (draw == last))

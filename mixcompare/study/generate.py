@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -30,6 +30,8 @@ from mixcompare.suggest import did_you_mean
 from mixcompare.unit_data import unit_columns
 
 _REFERENCE_STARTS = 50
+# Column of the units where the model names none.
+_UNIT = "row"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,17 +139,7 @@ def _simulate(
     rng: np.random.Generator,
 ) -> DataSet:
     spec = _mechanism_spec(scenario, table)
-    unit = spec.unit or "row"
-    if table.design == "generated":
-        whole = generate_design(table, unit, rng)
-    else:
-        whole = _complete(read(), spec, missing)
-        if table.design == "resampled":
-            whole, _ = resample_units(whole, spec, table.units, rng)
-    with_outcomes = _with_placeholders(whole, spec, table)
-    keep = lose_rows(whole, unit, table.missing_rows, rng)
-    noise = draw_noise(table, whole, spec, _n_outcomes(spec), rng)[keep]
-    frame = with_outcomes[keep].reset_index(drop=True)
+    frame, noise = _rows(table, spec, read, missing, rng)
     panel = build_panel(spec, frame)
     truth = _truth(scenario, table, read, panel, rng)
     classes = draw_classes(panel, truth.weights, truth.membership, rng)
@@ -157,6 +149,30 @@ def _simulate(
     own = {design_source(spec): replace(panel, outcomes=(outcomes + effects)[panel.row])}
     drawn = table.truth == "prior"
     return DataSet(frame, outcomes + effects, truth, hard, missing, drawn, own)
+
+
+def _rows(
+    table: SimulateTable,
+    spec: MixtureSpec,
+    read: Callable[[], pd.DataFrame],
+    missing: Missing,
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, FloatArray]:
+    """The design's rows, with ones for outcomes, and their (N, m) errors of variance 1."""
+    unit = spec.unit or _UNIT
+    if table.design == "generated":
+        columns = generate_design(table, unit, rng)
+        frame = pd.DataFrame({**columns, **_placeholders(columns, spec, table)})
+    else:
+        frame = _complete(read(), spec, missing)
+        if table.design == "resampled":
+            frame, _ = resample_units(frame, spec, table.units, rng)
+        frame = frame.assign(**_placeholders(frame.columns, spec, table))
+    if not table.missing_rows:
+        return frame, draw_noise(table, frame, spec, _n_outcomes(spec), rng)
+    keep = lose_rows(frame, unit, table.missing_rows, rng)
+    noise = draw_noise(table, frame, spec, _n_outcomes(spec), rng)
+    return frame[keep].reset_index(drop=True), noise[keep]
 
 
 def _truth(
@@ -197,21 +213,21 @@ def _n_outcomes(spec: MixtureSpec) -> int:
     return len(list(Formula(spec.formula).lhs))
 
 
-def _with_placeholders(
-    frame: pd.DataFrame, spec: MixtureSpec, table: SimulateTable
-) -> pd.DataFrame:
+def _placeholders(
+    columns: Collection[str], spec: MixtureSpec, table: SimulateTable
+) -> dict[str, float]:
     """Ones where the formula reads outcomes, which are simulated on the formula's scale."""
     wanted = [*_required(spec), *unit_columns(spec)]
-    absent = [name for name in wanted if name not in frame.columns]
+    absent = [name for name in wanted if name not in columns]
     right = f"{spec.formula.split('~', maxsplit=1)[-1]} {spec.membership or ''}"
     unknown = [n for n in absent if re.search(rf"(?<![\w.]){re.escape(n)}(?!\w)", right)]
     if unknown and table.design == "generated":
-        hint = did_you_mean(unknown[0], frame.columns)
+        hint = did_you_mean(unknown[0], columns)
         raise DataError(
             f"the formula has a covariate {unknown[0]!r}{hint} without a distribution; add a table "
-            f"[simulate.covariates.{unknown[0]}]. There are: {', '.join(map(str, frame.columns))}."
+            f"[simulate.covariates.{unknown[0]}]. There are: {', '.join(map(str, columns))}."
         )
-    return frame.assign(**dict.fromkeys(absent, 1.0))
+    return dict.fromkeys(absent, 1.0)
 
 
 def _complete(frame: pd.DataFrame, spec: MixtureSpec, missing: Missing) -> pd.DataFrame:

@@ -12,9 +12,9 @@ import pandas as pd
 
 from mixcompare.errors import DataError, MixCompareError, OptionError
 from mixcompare.parameters import reported_parameters
-from mixcompare.study.extract import unknown_estimands
+from mixcompare.study.estimands import unknown_estimands
 from mixcompare.study.load import Study
-from mixcompare.study.task import Job, Task, data_of, fit_task
+from mixcompare.study.task import Job, Task, data_of, fit_task, task_seed
 from mixcompare.suggest import did_you_mean
 from mixcompare.summary import LEVEL
 
@@ -131,9 +131,11 @@ def pilot(plan: Plan, job: Job) -> dict[str, float]:
         times = []
         for place in places:
             # Once for what is compiled or imported, once for the time.
-            fit_task(job, Task(0, place, 0, method))
+            task = Task(0, place, 0, method)
+            seed = task_seed(job, task)
+            fit_task(job, task, seed)
             began = time.perf_counter()
-            fit_task(job, Task(0, place, 0, method))
+            fit_task(job, task, seed)
             times.append(time.perf_counter() - began)
         seconds[method] = float(np.mean(times))
     return seconds

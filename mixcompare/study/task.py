@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from mixcompare.fit import Fit, versions
-from mixcompare.study.extract import Estimate, criteria, diagnostics, estimates
+from mixcompare.study.extract import Estimate, keep
 from mixcompare.study.generate import DataSet, generate
 from mixcompare.study.limits import FitTimeoutError, time_limit
 from mixcompare.study.load import Study
@@ -138,10 +138,10 @@ def run_task(job: Job, task: Task) -> Result:
     seed = task_seed(job, task)
     try:
         with time_limit(job.seconds_per_fit, expendable=job.expendable):
-            fitted, data, seconds = fit_task(job, task)
+            fitted, data, seconds = fit_task(job, task, seed)
             if job.fits is not None:
                 fitted.save(job.fits / fit_file(job.study, task))
-            wanted = job.study.tables.estimands.parameters
+            kept = keep(fitted, data, job.study.tables.estimands.parameters)
             return Result(
                 task.number,
                 fitted.status,
@@ -149,9 +149,9 @@ def run_task(job: Job, task: Task) -> Result:
                 seconds,
                 seed,
                 *_where(),
-                tuple(estimates(fitted, data, wanted)),
-                criteria(fitted, data),
-                diagnostics(fitted, data),
+                kept.estimates,
+                kept.criteria,
+                kept.diagnostics,
             )
     except FitTimeoutError:
         seconds = time.perf_counter() - began
@@ -163,8 +163,13 @@ def run_task(job: Job, task: Task) -> Result:
         return Result(task.number, "error", message, seconds, seed, *_where())
 
 
-def fit_task(job: Job, task: Task) -> tuple[Fit, DataSet, float]:
+def fit_task(job: Job, task: Task, seed: int) -> tuple[Fit, DataSet, float]:
     """The task's fit, its data set and the fit's wall time; errors are raised.
+
+    Parameters
+    ----------
+    seed
+        From `task_seed`.
 
     Raises
     ------
@@ -175,7 +180,6 @@ def fit_task(job: Job, task: Task) -> tuple[Fit, DataSet, float]:
     data = data_of(job, task.scenario, task.replicate)
     method = study.methods[task.method]
     scenario = study.scenarios[task.scenario]
-    seed = task_seed(job, task)
     spec = method.spec(scenario.spec)
     options = job.options.get(method.backend, {})
     began = time.perf_counter()
