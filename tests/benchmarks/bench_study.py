@@ -1,34 +1,41 @@
-"""Overhead and memory of a study of many small EM fits on one worker.
+"""What a study of many small EM fits costs beside the fits, and its memory.
 
-Run by hand: ``python tests/benchmarks/bench_study.py [FITS]``, by default 10,000 fits of 100
-units, 10 rows each, 2 classes. Prints processor time of worker and coordinator over that of
-plain calls of ``mixcompare.fit`` on the same tables, which other programs on the machine leave
-alone, and the memory of both in tenths of the run (Linux).
+Run by hand: ``python -m tests.benchmarks.bench_study [FITS [STARTS]]``, by default 10,000 fits of
+100 units, 10 rows each, 2 classes, from 3 starts. Prints, in processor time, which other programs
+on the machine leave alone:
+
+- a worker's task (data, fit, measures, packing) over a plain ``mixcompare.fit`` of the same table
+  from the same seed, both in turn in one process: the median over blocks and their range;
+- what coordinator and store add to a task of a study on one worker;
+- the memory of both processes in tenths of that study (Linux).
 """
 
 # ruff: noqa: T201
 
 import multiprocessing
 import os
+import pickle
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mixcompare as mc
 from mixcompare.study.load import build_study
-from mixcompare.study.plan import make_plan
-from mixcompare.study.pools import LocalPool
+from mixcompare.study.plan import Plan, make_plan
+from mixcompare.study.pools import Here, LocalPool
 from mixcompare.study.run import make_job
 from mixcompare.study.runner import run_tasks
-from mixcompare.study.store import open_store
-from mixcompare.study.task import Job, Result, data_of
+from mixcompare.study.store import Store, open_store
+from mixcompare.study.task import Result, Task, data_of, run_batch, task_seed
 
-STARTS = 3
+BLOCKS, BLOCK = 15, 40
 
 
-def tables(fits: int) -> dict[str, Any]:
+def tables(fits: int, starts: int) -> dict[str, Any]:
     return {
         "study": {"name": "benchmark"},
         "model": {"formula": "y ~ x", "unit": "unit", "n_components": 2},
@@ -40,9 +47,43 @@ def tables(fits: int) -> dict[str, Any]:
             "coefficients": {"Intercept": [0.0, 1.0], "x": [1.0, -1.0]},
             "covariates": {"x": {"distribution": "normal"}},
         },
-        "methods": {"em": {"backend": "em", "starts": STARTS}},
+        "methods": {"em": {"backend": "em", "starts": starts}},
         "run": {"replicates": fits, "seed": 1},
     }
+
+
+def spent(function: Callable[[], object]) -> float:
+    """Processor seconds of a call."""
+    began = time.process_time()
+    function()
+    return time.process_time() - began
+
+
+def beside_plain_fits(plan: Plan) -> tuple[list[float], list[float]]:
+    """Processor seconds of a task and of a plain fit, by block."""
+    job = make_job(plan.study, Path(), Here(), progress=False)
+    [scenario] = plan.study.scenarios
+    options = {**plan.study.methods["em"].options, "progress": False}
+    packed = job.packed()
+    tasks, plain = [0.0] * (BLOCKS + 1), [0.0] * (BLOCKS + 1)
+    for replicate in range((BLOCKS + 1) * BLOCK):
+        task = Task(replicate + 1, 0, replicate, "em")
+        data, seed = data_of(job, 0, replicate), task_seed(job, task)
+        frame = data.frame.assign(y=data.outcomes)
+        # The next set's, so that the task has to make its own.
+        data_of(job, 0, replicate + 1)
+
+        def run(task: Task = task) -> None:
+            pickle.dumps(run_batch(packed, [task]))
+
+        def fit(frame: Any = frame, seed: int = seed) -> None:
+            mc.fit(scenario.spec, frame, seed=seed, **options)
+
+        block = replicate // BLOCK
+        for side, function in ((tasks, run), (plain, fit))[:: 1 if replicate % 2 else -1]:
+            side[block] += spent(function) / BLOCK
+    # The first block imports and compiles what is to be imported and compiled.
+    return tasks[1:], plain[1:]
 
 
 def megabytes(pid: int) -> float:
@@ -50,59 +91,55 @@ def megabytes(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+class TimedStore(Store):
+    """A store that knows how long its records took."""
+
+    seconds = 0.0
+
+    def record(self, result: Result) -> None:
+        self.seconds += spent(lambda: super(TimedStore, self).record(result))
 
 
-def plain_fit(job: Job, fits: int) -> float:
-    """Processor seconds of a fit from a table, data made beforehand."""
-    [scenario] = job.study.scenarios
-    sets = [data_of(job, 0, replicate) for replicate in range(fits)]
-    frames = [s.frame.assign(y=s.outcomes) for s in sets]
-    mc.fit(scenario.spec, frames[0], starts=STARTS, progress=False)
-    began = time.process_time()
-    for frame in frames:
-        mc.fit(scenario.spec, frame, starts=STARTS, progress=False)
-    return (time.process_time() - began) / fits
-
-
-def main(fits: int) -> None:
-    plan = make_plan(build_study(tables(fits)))
-    pool = LocalPool(1)
-    seconds: list[float] = []
+def whole_study(plan: Plan) -> None:
+    """Run the study on one worker and print what it took."""
+    fits, pool = plan.n_fits, LocalPool(1)
     memory: list[tuple[float, float]] = []
+    outcomes: list[str] = []
 
     def note(result: Result) -> None:
-        seconds.append(result.seconds)
-        if len(seconds) % max(1, fits // 10) == 0:
+        outcomes.append(result.outcome)
+        if len(outcomes) % max(1, fits // 10) == 0:
             [worker] = multiprocessing.active_children()
             assert worker.pid is not None
             memory.append((megabytes(worker.pid), megabytes(os.getpid())))
 
     with tempfile.TemporaryDirectory() as folder:
         job = make_job(plan.study, Path(folder), pool, progress=False)
-        with open_store(Path(folder) / "study.sqlite", create=True) as store:
+        with open_store(Path(folder) / "study.sqlite", create=True) as opened:
+            store = TimedStore(opened.path, opened._connection)
             store.plan([(s.label, s.factors) for s in plan.study.scenarios], plan.tasks())
             tasks = store.tasks(plan.labels, plan.counts, unfinished=True)
-            # The first batches start the worker and compile what is to be compiled.
-            run_tasks(job, tasks[:20], pool, store)
-            [worker] = multiprocessing.active_children()
-            assert worker.pid is not None
-            began = processor_seconds(worker.pid), time.process_time()
-            run_tasks(job, tasks[20:], pool, store, note)
-            spent = processor_seconds(worker.pid) - began[0], time.process_time() - began[1]
-            failed = store.frame("tasks")["outcome"].isin(["error", "timeout", "worker died"]).sum()
+            coordinator = spent(lambda: run_tasks(job, tasks, pool, store, note))
             size = store.path.stat().st_size / 1e6
     pool.close()
-    plain = plain_fit(job, 300)
-    each = [1000 * total / len(seconds) for total in spent]
-    print(f"{len(seconds)} fits, {failed} failed")
-    print(f"processor ms a fit: worker {each[0]:.1f}, coordinator {each[1]:.2f}")
-    print(f"a plain fit {1000 * plain:.1f}: {100 * (each[0] / plain / 1000 - 1):.1f} % above it")
+    print(f"{len(outcomes)} fits on one worker, {outcomes.count('converged')} converged")
+    print(
+        f"processor ms a task: coordinator {1000 * coordinator / fits:.2f}, of which store "
+        f"{1000 * store.seconds / fits:.2f}"
+    )
     print(f"store {size:.1f} MB; memory of worker and coordinator in MB by tenths:")
     print("  " + "; ".join(f"{there:.0f} {here:.0f}" for there, here in memory))
 
 
+def main(fits: int, starts: int) -> None:
+    tasks, plain = beside_plain_fits(make_plan(build_study(tables(BLOCKS * BLOCK, starts))))
+    above = sorted(100 * (own / other - 1) for own, other in zip(tasks, plain, strict=True))
+    print(f"processor ms: a plain fit {1000 * statistics.median(plain):.1f}, ", end="")
+    print(f"a task {1000 * statistics.median(tasks):.1f}; ", end="")
+    print(f"above it {statistics.median(above):.1f} % ({above[0]:.1f} to {above[-1]:.1f})")
+    whole_study(make_plan(build_study(tables(fits, starts))))
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    given = [int(argument) for argument in sys.argv[1:]]
+    main(*given, *(10_000, 3)[len(given) :])
