@@ -19,6 +19,7 @@ from mixcompare.panel import FloatArray
 from mixcompare.report import sections, write
 from mixcompare.reproduction import rerun
 from mixcompare.reproduction.carried import ELEMENT, for_script, read_record
+from mixcompare.reproduction.choice import SOURCE, elpd_error
 from mixcompare.reproduction.numbers import (
     agreement,
     from_records,
@@ -26,6 +27,7 @@ from mixcompare.reproduction.numbers import (
     recorded_fits,
     to_records,
 )
+from mixcompare.selection import posterior as selecting
 from tests.report_page import growth
 from tests.stand_in_posterior import stand_in
 
@@ -58,6 +60,12 @@ def fitted(**changes: Any) -> mc.Fit:
 
 
 MODEL = "model 1, EM"
+ASKED: dict[str, Any] = {"n_components": [1, 2], "seed": 5, "starts": 3, "replicates": 3}
+ASKED |= {"replicate_starts": 2, "posterior": ["loo"], "sampling": {"draws": 100}}
+
+
+def sampled_for_choice(spec: mc.MixtureSpec, data: Any, *, seed: int, **_: Any) -> mc.Fit:
+    return made_up(mc.fit(spec, data, starts=4, seed=1, progress=False), seed)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,15 @@ def report(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) 
         return comparison.report(folder, origin=origin, models=[fitted(n_components=1)])
 
 
+@pytest.fixture(scope="module")
+def report_of_choice(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "drawings", lambda _: {o.anchor: () for o in sections.SECTIONS})
+        patch.setattr(selecting, "fit", sampled_for_choice)
+        chosen = mc.select(SPEC, panel(), missing="drop", progress=False, **ASKED)
+        return comparison.report(tmp_path_factory.mktemp("choice"), selection=chosen)
+
+
 @pytest.fixture
 def sampled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Lets the posterior be made up, as that of `compared` is, or with changes."""
@@ -85,7 +102,12 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             em = mc.fit(spec, data, backend="em", starts=4, seed=1, progress=False)
             return made_up(em, options["seed"] if seed is None else seed, offset)
 
+        def fit_for_choice(*given: Any, **asked: Any) -> mc.Fit:
+            own = asked.pop("seed")
+            return sampled_for_choice(*given, seed=own if seed is None else seed, **asked)
+
         monkeypatch.setattr(rerun, "fit", fit)
+        monkeypatch.setattr(selecting, "fit", fit_for_choice)
 
     return use
 
@@ -193,6 +215,53 @@ def test_a_changed_verdict_is_said(
     sampled()
     again = mc.reproduce(altered(report, tmp_path, change), panel())
     assert "The verdict on EM optimum was differ and is agree now." in again.sentences
+
+
+def test_the_choice_of_k_is_made_again(
+    report_of_choice: Path, tmp_path: Path, sampled: Callable[..., None]
+) -> None:
+    code = report_of_choice.read_text("utf-8")
+    assert "selection = mc.select(spec, data, n_components=[1, 2]" in code
+    assert "selection=selection)" in code
+    moved = {"AIC, K = 2", "PSIS-LOO, K = 1", "p-value of the test of 1 against 2"}
+
+    def change(record: dict[str, Any]) -> None:
+        own = {row["quantity"]: row for row in record["numbers"] if row["source"] == SOURCE}
+        for name in moved:
+            own[name]["value"] *= 1.05
+        record["selection"]["choices"]["icl"] = 1
+
+    sampled()
+    again = mc.reproduce(altered(report_of_choice, tmp_path, change), panel())
+    assert not again.agrees
+    assert again.same_draws
+    off = again.numbers[~again.numbers["agrees"]]
+    assert set(off["source"]) == {SOURCE}
+    assert set(off["quantity"]) == moved
+    # Of each K 8 by EM and one of the posterior; 3 of the test.
+    said = "Choice of K: 18 of 21 numbers agree; the first is PSIS-LOO, K = 1."
+    assert said in again.sentences
+    assert "The verdict on the number of classes by ICL was 1 and is 2 now." in again.sentences
+    assert again.selection is not None
+    assert dict(again.selection.asked) == ASKED
+
+
+def test_monte_carlo_error_of_leave_one_out() -> None:
+    """It is the spread over posteriors drawn anew: here a normal mean's, by independent draws."""
+    rng = np.random.default_rng(8)
+    y = rng.normal(size=12)
+
+    def densities() -> FloatArray:
+        mean = rng.normal(y.mean(), 1 / np.sqrt(len(y)), size=(2, 500, 1))
+        return -0.5 * (y - mean) ** 2
+
+    def elpd(drawn: FloatArray) -> float:
+        return float(-np.log(np.exp(-drawn).mean(axis=(0, 1))).sum())
+
+    spread = np.std([elpd(densities()) for _ in range(400)], ddof=1)
+    errors = [elpd_error(densities()) for _ in range(20)]
+    assert np.mean(errors) == pytest.approx(spread, rel=0.15)
+    assert elpd_error(np.zeros((2, 50, 3))) == 0
 
 
 def test_numbers_that_one_side_lacks_do_not_agree(comparison: mc.Comparison) -> None:

@@ -188,6 +188,7 @@ def test_old_faithful_as_mclust_has_it() -> None:
 def test_saved_and_plotted(selection: mc.Selection, tmp_path: Path) -> None:
     folder = selection.save(tmp_path / "new")
     assert {p.name for p in folder.iterdir()} == {
+        "asked.json",
         "em_1.nc",
         "em_2.nc",
         "em_3.nc",

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
+from mixcompare.reproduction.carried import read_record
 from mixcompare.selection import load_selection
 from mixcompare.selection import posterior as selection_posterior
 from mixcompare.study import choose as module
@@ -59,13 +60,17 @@ def test_the_report_has_the_choice(write_study: WriteStudy, tmp_path: Path) -> N
     sums = pd.Series({k: own.elpd for k, own in kept.loo.items()})
     np.testing.assert_allclose(sums, kept.table["elpd_loo"])
     assert kept.choices["bic"] == 2
+    record = read_record(finished.report)
+    assert record["selection"]["asked"] == kept.asked
+    assert kept.asked["n_components"] == [1, 2]
 
 
 @pytest.mark.usefixtures("no_sampler")
 def test_it_is_made_again_only_when_something_has_changed(
     write_study: WriteStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_study(("[methods.em]", SELECT.replace("[1, 2]", "[1]")))
+    asked = SELECT.replace("[1, 2]", "[1]\nworkers = 2")
+    path = write_study(("[methods.em]", asked))
     study = load_study(path)
     em = mc.fit(study.spec, study.read_data(), starts=2, seed=1)
     made: list[dict[str, Any]] = []
@@ -88,6 +93,7 @@ def test_it_is_made_again_only_when_something_has_changed(
     assert second.loo[1].elpd == pytest.approx(first.loo[1].elpd)
     choose(seed=1)
     assert len(made) == 2
+    assert [m["workers"] for m in made] == [2, 2]
     choose(seed=1, options={"em": {"starts": 2}, "pymc": {"draws": 50}})
     assert [m["starts"] for m in made] == [3, 3, 2]
     assert [m["sampling"]["draws"] for m in made] == [60, 60, 50]
@@ -103,6 +109,7 @@ def test_a_selection_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read.table, made.table, check_dtype=False)
     pd.testing.assert_frame_equal(read.tests, made.tests, check_dtype=False)
     assert repr(read) == repr(made)
+    assert read.asked == made.asked
     assert read.loo == {}
     with pytest.raises(mc.DataError, match="holds no selection"):
         load_selection(tmp_path)

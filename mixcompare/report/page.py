@@ -86,7 +86,7 @@ def render(
         fits=_fits(record),
         page_name=REPORT,
         data_option="" if record["data"]["panel"] else " --data FILE",
-        code_again=code_again(comparison, models),
+        code_again=code_again(comparison, models, (record["selection"] or {}).get("asked")),
         code_reload=code_reload(saved),
     )
 

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
+from mixcompare.reproduction.choice import choice_numbers, choice_record, posteriors
 from mixcompare.reproduction.numbers import (
     digests,
     numbers,
@@ -19,6 +21,7 @@ from mixcompare.reproduction.numbers import (
     to_records,
 )
 from mixcompare.reproduction.origin import Origin
+from mixcompare.selection import Selection
 from mixcompare.spec import MixtureSpec
 
 _NO_ORIGIN = Origin()
@@ -26,7 +29,10 @@ FITS = {"em": "em.nc", "pymc": "pymc.nc"}
 
 
 def provenance(
-    comparison: Comparison, origin: Origin = _NO_ORIGIN, models: Mapping[str, Fit] | None = None
+    comparison: Comparison,
+    origin: Origin = _NO_ORIGIN,
+    models: Mapping[str, Fit] | None = None,
+    selection: Selection | None = None,
 ) -> dict[str, Any]:
     """Specification, data, options, seeds, versions and times of each fit, and its numbers.
 
@@ -36,11 +42,17 @@ def provenance(
         What is reported, and where it came from.
     models
         Fits of other specifications that the report shows, by name.
+    selection
+        The choice of K that it shows.
     """
     em = comparison.em
     further = models or {}
     fits = recorded_fits(comparison)
     panel = em.panel
+    shown, sampled = numbers({**fits, **further}), {**fits, **further}
+    if selection is not None:
+        shown = pd.concat([shown, choice_numbers(selection)], ignore_index=True)
+        sampled |= posteriors(selection)
     per_unit = np.bincount(panel.unit, minlength=panel.n_units)
     return {
         "specification": em.spec.to_dict(),
@@ -69,8 +81,9 @@ def provenance(
         },
         "thresholds": dict(comparison.thresholds.table().itertuples(index=False)),
         "verdicts": dict(comparison.verdicts[["section", "verdict"]].itertuples(index=False)),
-        "numbers": to_records(numbers({**fits, **further})),
-        "draws_sha256": digests({**fits, **further}),
+        "selection": None if selection is None else choice_record(selection),
+        "numbers": to_records(shown),
+        "draws_sha256": digests(sampled),
         "restart": None if comparison.restart is None else _fit(comparison.restart),
         "report_created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -108,12 +121,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def code_again(comparison: Comparison, models: Sequence[Fit] = ()) -> str:
-    """Python that repeats the fits, the comparison and the fits of other models."""
+def code_again(
+    comparison: Comparison, models: Sequence[Fit] = (), asked: Mapping[str, Any] | None = None
+) -> str:
+    """Python that repeats the fits, the comparison, the fits of other models and the choice of K.
+
+    Parameters
+    ----------
+    asked
+        The arguments of `mixcompare.select`; None where no K was chosen.
+    """
     named = recorded_fits(comparison)
     fits = {f"fit_{i}" if i > 2 else name: fit for i, (name, fit) in enumerate(named.items(), 1)}
     names = ", ".join(f"model_{i}" for i in range(1, len(models) + 1))
     further = [f"models=[{names}]"] if models else []
+    missing = {"missing": "drop"} if comparison.em.panel.dropped.rows else {}
+    if asked is not None:
+        further.append("selection=selection")
+        choice = [f"selection = mc.select(spec, data, {_arguments({**asked, **missing})})"]
+    else:
+        choice = []
     lines = [
         "import mixcompare as mc",
         "",
@@ -122,6 +149,7 @@ def code_again(comparison: Comparison, models: Sequence[Fit] = ()) -> str:
         *(_fit_code(name, fit) for name, fit in fits.items()),
         f"comparison = mc.compare({', '.join(fits)})",
         *(_fit_code(f"model_{i}", fit, _spec_code(fit.spec)) for i, fit in enumerate(models, 1)),
+        *choice,
         f"comparison.report({', '.join(['...', *further])})  # ...: the folder for the report",
     ]
     return "\n".join(lines)

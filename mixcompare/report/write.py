@@ -72,7 +72,7 @@ def write_report(
     directory = Path(directory)
     with staged(directory, last=REPORT) as folder:
         origin = origin or Origin()
-        record = provenance(comparison, origin, named_fits(models))
+        record = provenance(comparison, origin, named_fits(models), selection)
         figures = drawings(comparison)
         shown = [*aims(origin.aims), *sections(comparison, figures)]
         if selection is not None:

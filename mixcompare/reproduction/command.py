@@ -27,11 +27,14 @@ def reproduce_command(
             help="The data that were fitted; not needed for panels that ship with mixcompare.",
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the tests of a choice of K.")
+    ] = 1,
     all_numbers: Annotated[
         bool, typer.Option("--all", help="List the numbers that agree as well.")
     ] = False,
 ) -> None:
-    """Fit again what a report shows and say, number by number, whether it agrees.
+    """Fit again what a report shows, its choice of K too, and say number by number if it agrees.
 
     EM must agree to 1e-8; draws must be the same to the bit with the same versions and kind
     of processor, and within Monte Carlo error otherwise. Ends with status 0 if everything
@@ -39,7 +42,7 @@ def reproduce_command(
     """
     from mixcompare.reproduction.rerun import reproduce
 
-    found = reproduce(report, data)
+    found = reproduce(report, data, workers=workers)
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     shown = found.numbers if all_numbers else found.numbers[~found.numbers["agrees"]]
     if len(shown):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +16,19 @@ from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import Panel, build_panel
 from mixcompare.reproduction.carried import read_record
+from mixcompare.reproduction.choice import (
+    SOURCE,
+    choice_numbers,
+    choice_record,
+    choose_again,
+    posteriors,
+)
 from mixcompare.reproduction.numbers import agreement, digests, from_records, numbers
+from mixcompare.selection import Selection
+from mixcompare.selection.table import CRITERIA
 from mixcompare.spec import MixtureSpec
 
-_NAMES: Final = {"em": "EM", "pymc": "PyMC"}
+_NAMES: Final = {"em": "EM", "pymc": "PyMC", SOURCE: "Choice of K"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,9 +44,12 @@ class Reproduced:
     same_draws
         Whether every draw of every posterior is the same to the bit.
     verdicts
-        Sections whose verdict is another one now: section, reported, again.
+        What is concluded otherwise now, a section's verdict or the number of classes that a
+        criterion chooses: section, reported, again.
     comparison
         The new comparison.
+    selection
+        The new choice of K; None if the report has none.
     """
 
     numbers: pd.DataFrame
@@ -45,6 +57,7 @@ class Reproduced:
     same_draws: bool
     verdicts: pd.DataFrame
     comparison: Comparison
+    selection: Selection | None
 
     @property
     def agrees(self) -> bool:
@@ -71,7 +84,9 @@ class Reproduced:
         return tuple(said)
 
 
-def reproduce(report: str | Path, data: Any = None, *, progress: bool | None = None) -> Reproduced:
+def reproduce(
+    report: str | Path, data: Any = None, *, workers: int = 1, progress: bool | None = None
+) -> Reproduced:
     """Fit again what a report shows, from what its page carries, and compare the numbers.
 
     Parameters
@@ -81,8 +96,12 @@ def reproduce(report: str | Path, data: Any = None, *, progress: bool | None = N
     data
         The table, or its file; not needed where the data are a panel that ships with
         mixcompare.
+    workers
+        Processes that share the tests of a choice of K, see `mixcompare.select`; the numbers
+        do not depend on it.
     progress
-        Whether the backends show their progress; None leaves it to them.
+        Whether the backends show their progress; None leaves it to them, save in a choice of
+        K, which then shows none.
 
     Raises
     ------
@@ -108,13 +127,34 @@ def reproduce(report: str | Path, data: Any = None, *, progress: bool | None = N
         own = MixtureSpec.from_dict(recorded["specification"])
         table = build_panel(own, _data(record, data), missing=_missing(record))
         made[name] = _fit(recorded, own, table, progress)
-    now = {name: {"versions": fit.versions, "machine": fit.machine} for name, fit in made.items()}
+    chosen, choice = None, record["selection"]
+    if choice is not None:
+        chosen = choose_again(choice, spec, panel, workers=workers, progress=bool(progress))
+    return _compared(record, made, again, chosen)
+
+
+def _compared(
+    record: Mapping[str, Any], made: Mapping[str, Fit], again: Comparison, chosen: Selection | None
+) -> Reproduced:
+    found, fits = numbers(made), dict(made)
+    before = [*record["fits"].values(), *record["models"].values()]
+    now = [{"versions": fit.versions, "machine": fit.machine} for fit in made.values()]
+    concluded = dict(zip(again.verdicts["section"], again.verdicts["verdict"], strict=True))
+    reported = dict(record["verdicts"])
+    if chosen is not None:
+        found = pd.concat([found, choice_numbers(chosen)], ignore_index=True)
+        fits |= posteriors(chosen)
+        before.append(record["selection"])
+        now.append(choice_record(chosen))
+        reported |= _choices(record["selection"])
+        concluded |= _choices(now[-1])
     return Reproduced(
-        agreement(from_records(record["numbers"]), numbers(made)),
-        _setting(record["fits"] | record["models"]) == _setting(now),
-        digests(made) == record["draws_sha256"],
-        _changed(record["verdicts"], again),
+        agreement(from_records(record["numbers"]), found),
+        _setting(before) == _setting(now),
+        digests(fits) == record["draws_sha256"],
+        _changed(reported, concluded),
         again,
+        chosen,
     )
 
 
@@ -154,12 +194,18 @@ def _fit(
     return fit(spec, panel, backend=backend, seed=seed, progress=progress, **options)
 
 
-def _setting(fits: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    return [(made["versions"], made["machine"]) for made in fits.values()]
+def _setting(fits: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
+    return [(made["versions"], made["machine"]) for made in fits]
 
 
-def _changed(reported: Mapping[str, str], again: Comparison) -> pd.DataFrame:
-    now = dict(zip(again.verdicts["section"], again.verdicts["verdict"], strict=True))
+def _choices(choice: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        f"the number of classes by {CRITERIA[name].title}": str(k)
+        for name, k in choice["choices"].items()
+    }
+
+
+def _changed(reported: Mapping[str, str], now: Mapping[str, str]) -> pd.DataFrame:
     rows = [
         (section, reported.get(section, "absent"), now.get(section, "absent"))
         for section in dict.fromkeys((*reported, *now))

@@ -93,6 +93,15 @@ def select(
     if not _is_count(workers):
         raise OptionError(f"workers must be a whole number of at least 1, not {workers!r}.")
     check_arguments(counts, replicates, replicate_starts, posterior, sampling, options)
+    asked = _repeats(
+        options,
+        n_components=counts,
+        seed=seed,
+        replicates=replicates,
+        replicate_starts=replicate_starts,
+        posterior=list(posterior),
+        sampling=sampling,
+    )
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     found = fit_range(spec, panel, counts, seed, options)
     if all(candidate.fit is None for candidate in found):
@@ -113,7 +122,14 @@ def select(
         tests,
         {k: own.fit for k, own in explored.items() if own.fit is not None},
         {k: own.loo for k, own in explored.items() if own.loo is not None},
+        asked,
     )
+
+
+def _repeats(options: Mapping[str, Any], **given: Any) -> dict[str, Any]:
+    """Arguments that lead to the same numbers: what is shown meanwhile is not among them."""
+    given["sampling"] = {k: v for k, v in given["sampling"].items() if k != "progress"}
+    return given | {k: v for k, v in options.items() if k != "progress"}
 
 
 def _improved(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from mixcompare.selection.table import CRITERIA, DEFAULT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_ASKED: Final = "asked.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -40,6 +44,8 @@ class Selection:
         PyMC's fits by number of classes, if criteria were asked that need them.
     loo
         Their cross-validation by number of classes.
+    asked
+        Arguments of `select` that give the same numbers again from the same model and data.
     """
 
     fits: Mapping[int, Fit]
@@ -47,6 +53,7 @@ class Selection:
     tests: pd.DataFrame | None
     posteriors: Mapping[int, Fit]
     loo: Mapping[int, LeaveOneOut]
+    asked: Mapping[str, Any]
 
     def best(self, criterion: str = DEFAULT) -> int:
         """Number of classes that a criterion of `choices` would choose."""
@@ -66,7 +73,7 @@ class Selection:
         return plot_selection(self)
 
     def save(self, directory: str | Path) -> Path:
-        """Write selection.csv, selection.svg, tests.csv and loo.csv if there are any, and the fits.
+        """Write selection.csv, asked.json, a figure and the fits; tests.csv and loo.csv if any.
 
         Returns
         -------
@@ -89,6 +96,8 @@ class Selection:
             if self.loo:
                 units = pd.concat({k: own.units for k, own in self.loo.items()})
                 units.to_csv(folder / "loo.csv", index_label=["n_components", "unit"])
+            text = json.dumps(dict(self.asked), default=np.generic.item, indent=2)
+            (folder / _ASKED).write_text(text, "utf-8")
             self.plot().savefig(folder / "selection.svg")
             self.table.to_csv(folder / "selection.csv")
         return directory
@@ -114,6 +123,7 @@ def load_selection(directory: str | Path) -> Selection:
         table = pd.read_csv(
             folder / "selection.csv", index_col="n_components", converters={"message": str}
         )
+        asked = json.loads((folder / _ASKED).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no selection: {error}.") from error
     tests, loo = folder / "tests.csv", folder / "loo.csv"
@@ -124,6 +134,7 @@ def load_selection(directory: str | Path) -> Selection:
         pd.read_csv(tests) if tests.is_file() else None,
         _fits(folder, "pymc", table),
         units,
+        asked,
     )
 
 

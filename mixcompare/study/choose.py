@@ -74,7 +74,7 @@ def choose(
     if mark.is_file() and mark.read_text("utf-8") == made_with:
         return load_selection(kept)
     mark.unlink(missing_ok=True)
-    found = select(em.spec, em.panel, seed=seed, **asked)
+    found = select(em.spec, em.panel, seed=seed, workers=table.workers, **asked)
     found.save(kept)
     # Last, so that a selection that was interrupted is made again.
     mark.write_text(made_with, "utf-8")
@@ -84,7 +84,7 @@ def choose(
 def _arguments(
     table: SelectTable, methods: Mapping[str, Method], options: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What `mixcompare.select` is called with."""
+    """What `mixcompare.select` is called with, as far as its numbers depend on it."""
     plain = [m for m in methods.values() if m.backend == "em" and not m.changes]
     own = next((m.options for m in plain if m.options.get("estimator", "ml") == "ml"), {})
     em = {**own, **table.further, **options.get("em", {}), "progress": False}

@@ -112,13 +112,14 @@ class SelectTable(OpenTable):
     ----------
     n_components
         The numbers of classes.
-    replicates, replicate_starts, posterior, sampling
+    replicates, replicate_starts, workers, posterior, sampling
         See `mixcompare.select`.
     """
 
     n_components: Annotated[list[Count], Field(min_length=1)]
     replicates: Annotated[int, Field(ge=0)] = 0
     replicate_starts: Count = 10
+    workers: Count = 1
     posterior: list[Literal["loo", "bridge", "smc"]] = []
     sampling: dict[str, Any] = {}
 
