@@ -9,6 +9,7 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.comparison.estimates import predicted_shift
+from mixcompare.comparison.verdicts import conclude
 from mixcompare.compress import compress
 from mixcompare.metrics import adjusted_rand_index, relative_entropy, total_variation
 from mixcompare.parameters import flatten
@@ -92,7 +93,7 @@ def test_switching_labels_are_counted_and_undone(em: mc.Fit) -> None:
     assert value["largest R-hat as sampled"] > 1.05
     assert value["R-hat of log-likelihood"] < 1.02
     assert verdict(comparison, "label switching")[0] in ("agree", "caution")
-    assert "2 labelling(s)" in comparison.verdicts["statement"].iloc[-1]
+    assert "2 labellings" in comparison.verdicts["statement"].iloc[-1]
     assert verdict(comparison, "estimates")[0] == "agree"
     counts = np.abs(np.diff(comparison.permutation[..., 0], axis=1)).sum(axis=1)
     assert value["switches per chain"] == counts.mean()
@@ -108,7 +109,23 @@ def test_em_at_a_worse_optimum_is_found_and_restarted(em: mc.Fit, table: pd.Data
     assert comparison.restart.log_likelihood == pytest.approx(em.log_likelihood, rel=1e-10)
     assert comparison.likelihoods["value"]["EM restarted"] == comparison.restart.log_likelihood
     assert verdict(comparison, "estimates")[1] == "EM stopped at a worse optimum"
-    assert "EM optimum (EM stopped at a worse optimum)" in comparison.conclusion
+    assert comparison.conclusion.startswith("EM and MCMC differ in EM optimum")
+    assert comparison.conclusion.count("EM stopped at a worse optimum") == 1
+
+
+def test_a_conclusion_names_each_reason_once_and_differences_first() -> None:
+    lines = [
+        ("likelihoods", "agree", ""),
+        ("convergence", "caution", "not converged"),
+        ("estimates", "differ", "prior pull"),
+        ("modes", "caution", ""),
+        ("label switching", "caution", "not converged"),
+    ]
+    verdicts = pd.DataFrame(lines, columns=["section", "verdict", "reason"])
+    cautions = "aution on convergence and label switching (not converged); modes."
+    assert conclude(verdicts) == f"EM and MCMC differ in estimates (prior pull). C{cautions}"
+    without = verdicts[verdicts["verdict"] != "differ"]
+    assert conclude(without) == f"EM and MCMC do not contradict each other; c{cautions}"
 
 
 def test_few_starts_at_the_best_optimum_is_a_caution(em: mc.Fit, table: pd.DataFrame) -> None:

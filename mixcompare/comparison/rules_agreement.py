@@ -93,8 +93,9 @@ def judge_likelihoods(e: Evidence) -> Verdict:
     mean, expected = float(e.scores.by_draw.mean()), e.scores.em_maximum - d / 2
     off = (mean - expected) / np.sqrt(d / 2)
     found = (
-        f"The draws' mean log-likelihood {mean:.2f} is {off:+.2f} spreads from the {expected:.2f} "
-        f"that a posterior near normal around EM's maximum would have.{_misfit(e, d)}"
+        f"The draws' mean log-likelihood is {mean:.2f}; were the posterior normal around EM's "
+        f"maximum, it would be {expected:.2f}, {abs(off):.2f} standard deviations of the draws' "
+        f"log-likelihoods away.{_misfit(e, d)}"
     )
     if abs(off) <= e.thresholds.mean_log_likelihood:
         return Verdict("likelihoods", "agree", "", found)

@@ -118,9 +118,10 @@ def judge_modes(e: Evidence) -> Verdict:
 def judge_switching(e: Evidence) -> Verdict:
     """Label switching does no harm if alignment undoes it."""
     before, after = float(e.estimates["r_hat_raw"].max()), float(e.estimates["r_hat"].max())
+    visited, switches = e.moved.labellings, e.moved.switches.sum()
     found = (
-        f"{e.moved.labellings} labelling(s) visited, {e.moved.switches.sum()} switches within "
-        f"chains; largest R-hat {before:.3f} as sampled and {after:.3f} aligned."
+        f"{visited} labelling{'s' * (visited > 1)} visited, {switches} switches within chains; "
+        f"largest R-hat {before:.3f} as sampled and {after:.3f} aligned."
     )
     if e.moved.labellings == 1:
         return Verdict("label switching", "agree", "", f"No label switching: {found}")

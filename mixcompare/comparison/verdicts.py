@@ -62,15 +62,20 @@ def conclude(verdicts: pd.DataFrame) -> str:
     differ = verdicts[verdicts["verdict"] == "differ"]
     caution = verdicts[verdicts["verdict"] == "caution"]
     if len(differ):
-        return f"EM and MCMC differ in {_listing(differ)}."
+        further = f" Caution on {_listing(caution)}." if len(caution) else ""
+        return f"EM and MCMC differ in {_listing(differ)}.{further}"
     if len(caution):
         return f"EM and MCMC do not contradict each other; caution on {_listing(caution)}."
     return "EM and MCMC agree in every section."
 
 
 def _listing(verdicts: pd.DataFrame) -> str:
-    """Sections with their reasons."""
-    return "; ".join(
-        f"{section} ({reason})" if reason else section
-        for section, reason in zip(verdicts["section"], verdicts["reason"], strict=True)
-    )
+    """Sections by their reasons, each of which is named once."""
+    by_reason: dict[str, list[str]] = {}
+    for section, reason in zip(verdicts["section"], verdicts["reason"], strict=True):
+        by_reason.setdefault(reason, []).append(section)
+    parts = []
+    for reason, (*first, last) in by_reason.items():
+        sections = f"{', '.join(first)} and {last}" if first else last
+        parts.append(f"{sections} ({reason})" if reason else sections)
+    return "; ".join(parts)
