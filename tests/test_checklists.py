@@ -11,6 +11,7 @@ import pytest
 import mixcompare as mc
 from mixcompare.report import sections, write
 from mixcompare.report.checklists import checklists
+from mixcompare.report.checklists.answers import Facts
 from mixcompare.report.checklists.filling import RULES, published
 from mixcompare.report.formatting import Table
 from mixcompare.report.provenance import provenance
@@ -23,9 +24,11 @@ GROLTS = [*"12", "3a", "3b", "3c", *"45", "6a", "6b", *"789", *map(str, range(10
 GROLTS += ["14a", "14b", "14c", "15", "16"]
 BARG = [
     f"{step}.{letter}"
-    for step, letters in enumerate(("AB", "ABCDE", "ABCD", "ABC", "ABCDE", "ABCDE", "ABCDEF"))
+    for step, letters in enumerate(("AB", "ABCDE", "ABCD", "ABC", "ABCDE", "ABCDE"))
     for letter in letters
 ]
+STEP_6 = ("software", "code and data", "readable code", "further files", "runs as posted")
+BARG += [f"6 {subject}" for subject in (*STEP_6, "same chains")]
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +75,8 @@ def test_answers_come_from_the_fits(comparison: mc.Comparison) -> None:
     assert barg["answer"]["1.E"] == comparison.prior_check.sentence
     assert barg["answer"]["3.A"] == comparison.predictive_check.sentence
     assert barg["answer"]["5.A"].startswith("Power-scaling: ")
-    assert barg["answered"]["6.B"] == "author: open"
-    assert barg["answered"]["6.F"] == "automatic"
+    assert barg["answered"]["6 code and data"] == "author: open"
+    assert barg["answered"]["6 same chains"] == "automatic"
 
 
 def test_places_are_in_the_page(
@@ -100,13 +103,30 @@ def test_aims_and_panel_of_a_study(comparison: mc.Comparison) -> None:
     origin = Origin(study='[aims]\ntext = "Do they\\nagree?"', panel="gapminder")
     barg = filled(comparison, origin=origin)["barg"]
     assert barg["answer"]["0.B"] == "Do they agree?"
-    assert "'gapminder'" in barg["answer"]["6.B"]
+    assert "'gapminder'" in barg["answer"]["6 code and data"]
 
 
 def test_a_selection_answers_items(comparison: mc.Comparison) -> None:
     found = filled(comparison, "selection")
     for item in ("10", "11", "12", "14b"):
         assert found["grolts"]["answered"][item] == "automatic"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (None, ["not applicable"] * 3),
+        (["loo"], ["not applicable"] * 3),
+        (["loo", "smc"], ["automatic", "author", "author"]),
+    ],
+)
+def test_bayes_factors_follow_from_marginal_likelihoods(
+    comparison: mc.Comparison, asked: list[str] | None, expected: list[str]
+) -> None:
+    record = {"selection": None if asked is None else {"asked": {"posterior": asked}}}
+    facts = Facts(comparison, (), record)
+    rules = ("model_probabilities", "model_threshold", "model_probabilities_and_priors")
+    assert [RULES[rule](facts).status for rule in rules] == expected
 
 
 def test_a_mixture_without_trajectories() -> None:

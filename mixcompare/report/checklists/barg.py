@@ -20,6 +20,7 @@ from mixcompare.spec import Priors
 
 _POSTERIOR_CHECK: Final = "fit"
 _PRIOR: Final = "prior"
+_NO_PROBABILITIES: Final = "No Bayes factor or model probability is reported."
 
 
 def aims(facts: Facts) -> Answer:
@@ -93,6 +94,38 @@ def informed_priors(facts: Facts) -> Answer:
     return sensitivity(facts)
 
 
+def model_probabilities(facts: Facts) -> Answer:
+    """Marginal likelihoods, from which Bayes factors follow, if a choice of K has them."""
+    if not _has_evidence(facts):
+        return not_applicable(_NO_PROBABILITIES)
+    return automatic(
+        "Log marginal likelihoods by number of classes; the log Bayes factor of two numbers is "
+        "their difference.",
+        "table-selection-posterior",
+    )
+
+
+def model_threshold(facts: Facts) -> Answer:
+    """Whether the author decides by one, and from which on."""
+    if not _has_evidence(facts):
+        return not_applicable(_NO_PROBABILITIES)
+    return author("Say whether a number of classes is chosen by its probability, and by which.")
+
+
+def model_probabilities_and_priors(facts: Facts) -> Answer:
+    """Marginal likelihoods are given for one prior only."""
+    if not _has_evidence(facts):
+        return not_applicable(_NO_PROBABILITIES)
+    return author(
+        "Marginal likelihoods are under the priors listed: give them under others.", "table-priors"
+    )
+
+
+def _has_evidence(facts: Facts) -> bool:
+    choice = facts.record["selection"]
+    return choice is not None and bool({"bridge", "smc"} & set(choice["asked"]["posterior"]))
+
+
 def code_and_data(facts: Facts) -> Answer:
     """Code is in the page, data only where they ship with the package."""
     data = facts.record["data"]
@@ -126,6 +159,9 @@ BARG_RULES: Final[Mapping[str, Callable[[Facts], Answer]]] = {
         effective_samples,
         sensitivity,
         informed_priors,
+        model_probabilities,
+        model_threshold,
+        model_probabilities_and_priors,
         code_and_data,
         same_chains,
     )
