@@ -24,6 +24,7 @@ class Page(HTMLParser):
         self.sections: list[str] = []
         self.tags: list[str] = []
         self.without_alt = 0
+        self.alts: list[str] = []
         self.text = ""
         self.scripts: list[dict[str, str | None]] = []
         self._raw = False
@@ -42,6 +43,7 @@ class Page(HTMLParser):
         self.sections += [given["id"] or ""] if tag == "section" else []
         names = ("src", "href", "xlink:href", "data", "action", "poster", "srcset")
         self.links += [given[name] or "" for name in names if name in given]
+        self.alts += [given.get("alt") or given.get("aria-label") or ""] * (tag in ("img", "svg"))
         if (tag == "img" and not given.get("alt")) or (
             tag == "svg" and not (given.get("role") == "img" and given.get("aria-label"))
         ):

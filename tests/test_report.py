@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from matplotlib import pyplot
 
 import mixcompare as mc
 from mixcompare import staging
-from mixcompare.report import formatting, rendering, sections, write
+from mixcompare.report import formatting, plots_parameters, rendering, sections, write
 from mixcompare.report.palette import class_color, style
 from mixcompare.report.plots_data import class_grids
 from tests.report_page import Page, check, comparison_of, growth
@@ -403,6 +404,31 @@ def test_checks_have_their_sections(comparison: mc.Comparison, report: Path) -> 
         assert sentence in parsed.text
     places = {f"#{name}" for name in ("prior", "fit", "likelihoods")}
     assert places <= set(parsed.links)
+
+
+def test_traces_are_of_a_label_that_was_exchanged() -> None:
+    """Two of three labels are: the other's traces look as if nothing had happened."""
+    spec = mc.MixtureSpec("y ~ t", unit="unit", n_components=3)
+    em = mc.fit(spec, growth(), backend="em", starts=4, seed=1, progress=False)
+    parameters = em.parameters
+    r_hat = [1.8 if p.component in (2, 3) else 1.0 for p in parameters]
+    estimates = pd.DataFrame({"posterior_sd": 1.0, "r_hat_raw": r_hat})
+    compared: Any = SimpleNamespace(em=em, estimates=estimates)
+    chosen = plots_parameters._informative(compared)
+    assert [p.name for p in chosen[:3]] == [
+        "weights[2]",
+        "coefficients[2, Intercept]",
+        "coefficients[2, t]",
+    ]
+    estimates["r_hat_raw"] = np.nan
+    assert plots_parameters._informative(compared)[0].name == "weights[1]"
+
+
+def test_figures_say_in_words_what_was_found(comparison: mc.Comparison, report: Path) -> None:
+    page = Page(report.read_text("utf-8"))
+    said = comparison.verdicts.set_index("section")["statement"]
+    for section in ("estimates", "EM optimum", "MCMC convergence", "class membership"):
+        assert any(said[section] in alt for alt in page.alts), section
 
 
 def test_a_curve_ends_where_its_class_has_no_rows() -> None:

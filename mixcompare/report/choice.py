@@ -43,7 +43,6 @@ def choice_of_k(comparison: Comparison, selection: Selection) -> Section:
     _check(comparison, selection)
     with style():
         drawings = [_criteria(selection), _trajectories(comparison, selection)]
-    said = "; ".join(f"{CRITERIA[str(name)].title}: {k}" for name, k in selection.choices.items())
     tables = [_table(selection), _posterior(selection), _sizes(selection), _tests(selection)]
     return Section(
         ANCHOR,
@@ -51,11 +50,16 @@ def choice_of_k(comparison: Comparison, selection: Selection) -> Section:
         (
             _INTRO,
             *_cautions(selection),
-            f"Best by {said}. This report is on K = {comparison.em.spec.n_components}.",
+            f"{_best(selection)} This report is on K = {comparison.em.spec.n_components}.",
         ),
         tuple(drawing for drawing in drawings if drawing is not None),
         tuple(made for made in tables if made is not None),
     )
+
+
+def _best(selection: Selection) -> str:
+    said = (f"{CRITERIA[str(name)].title}: {k}" for name, k in selection.choices.items())
+    return f"Best by {'; '.join(said)}."
 
 
 def _check(comparison: Comparison, selection: Selection) -> None:
@@ -86,7 +90,7 @@ def _criteria(selection: Selection) -> Drawing:
         f"the size of the smallest class. {below}Look for a rise that levels off, and for classes "
         "too small to mean anything.",
         "Log-likelihood, information criteria and relative entropy against the number of classes"
-        f"{', and below them criteria of the posterior' if below else ''}.",
+        f"{', and below them criteria of the posterior' if below else ''}. {_best(selection)}",
     )
 
 
@@ -117,7 +121,7 @@ def _trajectories(comparison: Comparison, selection: Selection) -> Drawing | Non
         "EM's mean curves, thicker for larger classes, labelled with the number of units. Look "
         "for curves that only split another one in two as K grows."
         + (f" Not shown: {others}." if others else ""),
-        "Mean curves of the classes in one panel for each number of classes.",
+        "Mean curves of the classes in one panel for each number of classes. " + _best(selection),
     )
 
 

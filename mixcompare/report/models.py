@@ -95,7 +95,7 @@ def _figure(frame: pd.DataFrame) -> Drawing:
         "predicts units that were left out. Bars that reach zero belong to models that predict as "
         "well as the best. Both scales are logarithmic beyond 10.",
         "Criterion above its least value and difference of the expected log predictive density "
-        "for each model.",
+        f"for each model. {' '.join(_choices(frame))}",
     )
 
 

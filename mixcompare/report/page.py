@@ -22,6 +22,7 @@ from mixcompare.report.sections import Section, place_of_verdict
 from mixcompare.reproduction.carried import ELEMENT, for_script
 
 REPORT: Final = "report.html"
+_BACKENDS: Final = {"em": "EM", "pymc": "posterior by PyMC"}
 _BADGES: Final = {
     "agree": ("good", "✓"),
     "caution": ("unsure", "!"),
@@ -166,9 +167,10 @@ def _verdicts(comparison: Comparison) -> list[Verdict]:
 
 
 def _fits(record: dict[str, Any]) -> list[dict[str, Any]]:
-    fits = {**record["fits"], **record["models"]}
+    fits = {_BACKENDS.get(name, name): fit for name, fit in record["fits"].items()}
+    fits |= record["models"]
     if record["restart"] is not None:
-        fits["em restarted from the highest draw"] = record["restart"]
+        fits["EM restarted from the highest draw"] = record["restart"]
     return [
         {
             "name": name,

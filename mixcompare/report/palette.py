@@ -31,7 +31,8 @@ BACKENDS: Final = {"em": "#8a5cd6", "pymc": "#0f8f8c"}
 MARKERS: Final = {"em": "s", "pymc": "o"}
 LINES: Final = {"em": "-", "pymc": (0, (4, 2))}
 NAMES: Final = {"em": "EM", "pymc": "posterior"}
-_CHAINS: Final = ("#3e83c8", "#cf6a3c", "#4a9a63", "#a772b8", "#938245", "#4aa0a8")
+# Apart from the first classes' colours: a chain is no class.
+_CHAINS: Final = ("#6f7d93", "#95881f", "#a04f9c", "#2a97b4", "#a3694a", "#8a8a8a")
 
 
 def class_color(component: int) -> str:

@@ -20,6 +20,7 @@ from mixcompare.parameters import VARIABLES
 from mixcompare.report.formatting import power_of_ten
 from mixcompare.report.palette import BACKENDS, MUTED
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 
 # Every iteration costs an E-step, and the first ones tell the story.
 _MOST_ITERATIONS: Final = 60
@@ -37,7 +38,6 @@ def lower_bound(comparison: Comparison) -> Drawing | None:
     steps, gaps = figure.subplots(1, 2)
     _staircase(steps, reached, after)
     _divergence(gaps, reached, after)
-    shown, total = len(reached), em.tree["history"].sizes["iteration"]
     return draw(
         figure,
         "em-lower-bound",
@@ -45,12 +45,24 @@ def lower_bound(comparison: Comparison) -> Drawing | None:
         "The bound is Q plus the entropy of the responsibilities. An M-step (rising line) raises "
         "it; the E-step that follows (vertical line) lifts it until it touches the log-likelihood "
         "(points). Right: what the E-step closes, the divergence of the old responsibilities from "
-        "the new ones, beside the gain of the log-likelihood. Neither may be negative; both fall "
-        "by a constant factor near the end, which is EM's rate of convergence."
-        + (f" The first {shown} of {total} iterations." if shown < total else ""),
+        f"the new ones, beside the gain of the log-likelihood. Neither may be negative. {_end(em)}",
         "Log-likelihood and lower bound by iteration of EM's best start, and the gap between "
-        "them on a logarithmic scale.",
+        "them on a logarithmic scale. " + finding(comparison, "EM optimum"),
     )
+
+
+def _end(em: Fit) -> str:
+    """What the last iterations shown are like."""
+    total = em.tree["history"].sizes["iteration"]
+    if total > _MOST_ITERATIONS:
+        end = f"The first {_MOST_ITERATIONS} of {total} iterations."
+    elif em.options["acceleration"] == "none":
+        end = "Near the end both fall by a constant factor, which is EM's rate of convergence."
+    else:
+        end = "Near the end both fall to nothing."
+    if em.options["acceleration"] != "none":
+        end += " A step that is extrapolated may lower the bound, but never the log-likelihood."
+    return end
 
 
 def bounds(em: Fit) -> tuple[FloatArray, FloatArray]:

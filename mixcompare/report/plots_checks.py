@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray, IntArray, Panel
-from mixcompare.report.palette import BACKENDS, INK, MUTED, class_color
+from mixcompare.report.palette import INK, MUTED, class_color
 from mixcompare.report.plots_data import curve_grid, demeaned, only_variable, thinned_units
 from mixcompare.report.rendering import Drawing, draw
 
@@ -56,7 +56,8 @@ def replicated(comparison: Comparison) -> Drawing:
         "Each draw gives every unit a class and new rows. The line is the data, the band what the "
         "model produces. Look for a line that leaves its band: tails, skewness or several humps "
         "that a normal class cannot have.",
-        f"Histograms of {', '.join(panel.outcome_names)} by class, observed over replicated.",
+        f"Histograms of {', '.join(panel.outcome_names)} by class, observed over replicated. "
+        + comparison.predictive_check.sentence,
     )
 
 
@@ -106,7 +107,7 @@ def prior_data(comparison: Comparison) -> Drawing:
             _prior_curves(ax, comparison, variable, j)
     figure.legend(handles=_prior_legend(variable), loc="outside upper center", ncols=2)
     shown = (
-        "Grey: class-mean curves drawn from the prior. Blue: the units' data. The prior should "
+        "Grey: class-mean curves drawn from the prior. Dark: the units' data. The prior should "
         "allow the data without expecting curves that nobody would believe."
         if variable is not None
         else "Grey: 95 % of the histograms of data drawn from the prior. Line: the data. The prior "
@@ -117,7 +118,8 @@ def prior_data(comparison: Comparison) -> Drawing:
         "prior-data",
         "What the prior expects",
         shown,
-        f"Prior expectations of {', '.join(panel.outcome_names)} beside the data.",
+        f"Prior expectations of {', '.join(panel.outcome_names)} beside the data. "
+        + comparison.prior_check.sentence,
     )
 
 
@@ -125,11 +127,11 @@ def _prior_legend(variable: str | None) -> list[Line2D | Patch]:
     if variable is None:
         return [
             Patch(color=MUTED, alpha=0.4, label="data from the prior, 95 % of the draws"),
-            Line2D([], [], color=BACKENDS["pymc"], lw=1.6, label="observed"),
+            Line2D([], [], color=INK, lw=1.6, label="observed"),
         ]
     return [
         Line2D([], [], color=MUTED, lw=1, label="class means from the prior"),
-        Line2D([], [], color=class_color(1), lw=1, label="units"),
+        Line2D([], [], color=INK, lw=1, label="units"),
     ]
 
 
@@ -144,7 +146,7 @@ def _prior_histogram(ax: Axes, comparison: Comparison, j: int) -> None:
     shares = np.array([_shares(values, edges) for values in drawn])
     lower, upper = np.quantile(shares, [0.025, 0.975], axis=0)
     ax.stairs(upper, edges, baseline=lower, fill=True, color=MUTED, alpha=0.4)
-    ax.stairs(_shares(observed, edges), edges, color=BACKENDS["pymc"], lw=1.6)
+    ax.stairs(_shares(observed, edges), edges, color=INK, lw=1.6)
     ax.set_title(f"{panel.outcome_names[j]}: the prior's data and the observed")
     ax.set_xlabel(panel.outcome_names[j] + _within(panel))
     ax.set_ylabel("share of the rows")
@@ -160,7 +162,7 @@ def _prior_curves(ax: Axes, comparison: Comparison, variable: str, j: int) -> No
     y = demeaned(panel, panel.outcomes)[:, j]
     x = panel.variables[variable]
     paths = [_path(panel, x, y, unit) for unit in thinned_units(panel.n_units)]
-    ax.add_collection(LineCollection(paths, colors=class_color(1), lw=0.6, alpha=0.5))
+    ax.add_collection(LineCollection(paths, colors=INK, lw=0.6, alpha=0.5))
     low, high = np.quantile(curves, [0.05, 0.95])
     margin = 0.05 * (max(high, y.max()) - min(low, y.min()))
     ax.set_ylim(min(low, y.min()) - margin, max(high, y.max()) + margin)

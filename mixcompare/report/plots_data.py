@@ -18,6 +18,7 @@ from mixcompare.panel import FloatArray, IntArray, Panel
 from mixcompare.report.palette import INK, LINES, MUTED, NAMES, SURFACE, class_color
 from mixcompare.report.plots_mixture import gaussian_mixture
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 
 _MOST_PATHS = 300
 _MOST_POINTS = 3000
@@ -141,7 +142,7 @@ def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
             " Outcome and curves are shown without the absorbed effects." * (panel.cell is not None)
         ),
         f"Values of {', '.join(panel.outcome_names)} against {variable} for each unit with the "
-        "mean curve of each class by EM and by the posterior.",
+        "mean curve of each class by EM and by the posterior. " + finding(comparison, "estimates"),
     )
 
 
@@ -242,7 +243,8 @@ def _fitted_against_observed(comparison: Comparison, panel: Panel) -> Drawing:
         "means that the class's regression misses something."
         + _note(len(rows), panel.n_rows, "rows")
         + (" Both axes are without the absorbed effects." * (panel.cell is not None)),
-        "Observed outcomes against fitted means of the unit's own class, one panel per class.",
+        "Observed outcomes against fitted means of the unit's own class, one panel per class. "
+        + finding(comparison, "model fit"),
     )
 
 

@@ -11,6 +11,7 @@ from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray
 from mixcompare.report.palette import class_color, optimum_color
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 
 _NAMED_OPTIMA = 3
 _MOST_CLASSES = 9
@@ -40,7 +41,8 @@ def ascent(comparison: Comparison) -> Drawing:
         "are local optima; the more starts share the best one, the less likely a better one was "
         "missed.",
         f"Log-likelihood against iteration for {len(history)} EM starts, coloured by the optimum "
-        "they reached; the right panel enlarges the range of the final values.",
+        "they reached; the right panel enlarges the range of the final values. "
+        + finding(comparison, "EM optimum"),
     )
 
 
@@ -75,7 +77,7 @@ def weights_by_iteration(comparison: Comparison) -> Drawing | None:
         "early have settled; a weight that creeps towards zero is a class that empties, and "
         f"starts that end at other weights have found other optima.{clipped}",
         f"Weight of each class against iteration for {len(history)} EM starts, coloured by the "
-        "optimum they reached.",
+        "optimum they reached. " + finding(comparison, "EM optimum"),
     )
 
 

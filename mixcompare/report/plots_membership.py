@@ -9,6 +9,7 @@ from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.report.palette import NAMES, SURFACE, class_color
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 
 _MOST_UNITS = 1000
 _NAMED_UNITS = 40
@@ -65,7 +66,7 @@ def responsibilities(comparison: Comparison) -> Drawing:
         "classified with certainty, intermediate shades that classes overlap; light lines in the "
         f"right panel, which has its own scale, are units on which the backends differ.{thinned}",
         "Heat maps of the units' class probabilities by EM and by the posterior mean, sorted by "
-        "EM's class, with their absolute difference.",
+        "EM's class, with their absolute difference. " + finding(comparison, "class membership"),
     )
 
 

@@ -13,6 +13,7 @@ from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray, IntArray, Panel
 from mixcompare.report.palette import GRID, INK, LINES, MARKERS, MUTED, NAMES, class_color
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 
 _MOST_POINTS = 3000
 _MOST_OUTCOMES = 6
@@ -75,7 +76,8 @@ def _densities(comparison: Comparison, panel: Panel) -> Drawing:
         "Bars: the data. Curves: each component's density times its share, and their sum; EM "
         "solid, posterior means dashed. Look for bumps of the data that no component covers and "
         "for components that the backends place differently.",
-        f"Histogram of {name} with the density of each component by EM and by the posterior.",
+        f"Histogram of {name} with the density of each component by EM and by the posterior. "
+        + finding(comparison, "estimates"),
     )
 
 
@@ -109,7 +111,7 @@ def _ellipses(comparison: Comparison, panel: Panel) -> Drawing:
         + (f" Not shown: {others}." if others else "")
         + (f" {len(rows):,} of {panel.n_rows:,} rows are shown." * (len(rows) < panel.n_rows)),
         f"Scatter plots of every pair of {', '.join(names)} with the ellipses of each class by EM "
-        "and by the posterior.",
+        "and by the posterior. " + finding(comparison, "estimates"),
     )
 
 

@@ -19,6 +19,7 @@ from mixcompare.panel import FloatArray
 from mixcompare.parameters import VARIABLES
 from mixcompare.report.palette import BACKENDS, INK, NAMES, optimum_color
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 
 _MOST_OPTIMA = 60
 _NAMED_OPTIMA = 3
@@ -62,7 +63,7 @@ def optima_map(comparison: Comparison) -> Drawing | None:
         "be in another mode; a square above zero never occurs. The vertical scale is logarithmic "
         "away from zero." + (f" The {left_out} worst optima are not shown." if left_out else ""),
         "Scatter of EM's optima and of posterior draws by their distance from the best optimum "
-        "and their log-likelihood less the maximum.",
+        "and their log-likelihood less the maximum. " + finding(comparison, "EM optimum"),
     )
 
 

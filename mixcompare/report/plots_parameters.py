@@ -24,6 +24,7 @@ from mixcompare.report.palette import (
     class_color,
 )
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 
 _MOST_PANELS = 24
 _TRACED = 4
@@ -62,7 +63,7 @@ def forest(comparison: Comparison) -> Drawing:
         "intervals of one class that do not overlap, or that differ in length: then the "
         f"posterior is not near normal or the backends describe different modes.{left_out}",
         "Forest plot: for each parameter and class, the EM estimate and the posterior mean, each "
-        "with its 95 % interval, one above the other.",
+        "with its 95 % interval, one above the other. " + finding(comparison, "estimates"),
     )
 
 
@@ -121,7 +122,7 @@ def traces(comparison: Comparison) -> Drawing:
         "where every chain should look like the same noise around one level. "
         f"At most {_MOST_DRAWS} evenly spaced draws per chain are shown.",
         "Trace plots of a few parameters by chain: as sampled on the left, after alignment of "
-        "the labels on the right.",
+        "the labels on the right. " + finding(comparison, "label switching"),
     )
 
 
@@ -151,10 +152,11 @@ def ranks(comparison: Comparison) -> Drawing | None:
         "Ranks before and after alignment",
         f"{', '.join(names)}: how far each chain's empirical distribution of ranks departs from "
         "the uniform one (ArviZ's plot_rank). Chains that sample the same distribution stay near "
-        "the horizontal line; thick dark stretches mark significant departures. Each panel has its "
-        "own vertical range.",
+        "the horizontal line. p is that of a test that they do, which allows for the draws' "
+        "dependence; below the level \N{GREEK SMALL LETTER ALPHA} thick dark stretches mark the "
+        "departures. Each panel has its own vertical range.",
         "Rank plots of a few parameters by chain: departures from uniform ranks as sampled on "
-        "the left, after alignment on the right.",
+        "the left, after alignment on the right. " + finding(comparison, "MCMC convergence"),
     )
 
 
@@ -253,10 +255,15 @@ def _states(comparison: Comparison, most_draws: int) -> tuple[xr.Dataset, list[s
 
 
 def _informative(comparison: Comparison) -> tuple[Parameter, ...]:
-    """The weight and the coefficients of class 1 that vary, else what varies first."""
-    parameters = comparison.em.parameters
-    spread = comparison.estimates["posterior_sd"].to_numpy()
-    varying = [p for p, sd in zip(parameters, spread, strict=True) if sd > 0]
-    first = [p for p in varying if p.component == 1 and p.variable != "covariance"]
-    rest = [p for p in varying if p not in first]
+    """Weight and coefficients, as far as they vary, of the label that the chains mix up most.
+
+    Where only some labels were exchanged, the others' traces would show nothing of it.
+    """
+    estimates = comparison.estimates[["posterior_sd", "r_hat_raw"]].to_numpy()
+    of_all = list(zip(comparison.em.parameters, *estimates.T, strict=True))
+    varying = [(p, r_hat) for p, sd, r_hat in of_all if sd > 0]
+    own = [(p, r_hat) for p, r_hat in varying if p.component is not None]
+    worst = max(own or varying, key=lambda pair: pair[1])[0].component
+    first = [p for p, _ in varying if p.component == worst and p.variable != "covariance"]
+    rest = [p for p, _ in varying if p not in first]
     return tuple((first + rest)[:_TRACED])

@@ -20,6 +20,7 @@ from mixcompare.report.plots_data import (
     only_variable,
 )
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 from mixcompare.summary import Z
 
 _MOST_PATHS = 120
@@ -71,7 +72,7 @@ def class_paths(comparison: Comparison) -> Drawing | None:
         "mean in its 95 % band. The intervals are of the mean, not of the units: units scatter "
         "more widely. Look for paths that bend where the mean does not.",
         f"Paths of the units along {variable} in one panel per class with the class's mean curve "
-        "and its uncertainty by EM and by the posterior.",
+        "and its uncertainty by EM and by the posterior. " + finding(comparison, "model fit"),
     )
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from mixcompare import labels
 from mixcompare.comparison import Comparison
+from mixcompare.labels import IntArray
+from mixcompare.panel import FloatArray
 from mixcompare.report.palette import SURFACE, class_color
 from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.wording import finding
 
 _MOST_DRAWS = 1000
 _MOST_UNITS = 300
 _NAMED_UNITS = 40
 _MOST_VALUES = 20_000_000
+# Of a class's name, as a share of the heat map.
+_NAME_WIDTH = 0.13
 
 
 def permutations(comparison: Comparison) -> Drawing | None:
@@ -56,7 +62,7 @@ def permutations(comparison: Comparison) -> Drawing | None:
         "within a strip are label switches; strips that differ between chains only mean that the "
         f"chains number the classes differently, which is harmless.{thinned}",
         f"For each of {chains} chains, {k} strips along the draws, coloured by the class that each "
-        "label stands for.",
+        "label stands for. " + finding(comparison, "label switching"),
     )
 
 
@@ -81,10 +87,7 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
     for boundary in first[1:] - 0.5:
         ax.axhline(boundary, color=SURFACE, lw=1)
         ax.axvline(boundary, color=SURFACE, lw=1)
-    ax.set_xticks(first + sizes / 2 - 0.5, [f"class {c + 1}" for c in found])
-    for tick, component in zip(ax.get_xticklabels(), found, strict=True):
-        tick.set_color(class_color(int(component) + 1))
-        tick.set_fontweight("bold")
+    _name_classes(ax, first + sizes / 2 - 0.5, found, len(shown))
     if len(shown) <= _NAMED_UNITS:
         ax.set_yticks(range(len(shown)), [str(u)[:18] for u in units[shown]])
     else:
@@ -100,5 +103,16 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
         "draws agree on who belongs together; a shade off the diagonal means that two classes "
         f"share units, a stripe that a unit goes with none for certain.{thinned}",
         "Heat map of the posterior probabilities that two units are in the same class, units "
-        "sorted by EM's class.",
+        "sorted by EM's class. " + finding(comparison, "class membership"),
     )
+
+
+def _name_classes(ax: Axes, middles: FloatArray, found: IntArray, units: int) -> None:
+    """Names below their blocks, those that would touch the one before a line further down."""
+    ax.set_xticks(middles, [f"class {component + 1}" for component in found])
+    end, line = -np.inf, 0
+    for tick, middle, component in zip(ax.get_xticklabels(), middles, found, strict=True):
+        line = line + 1 if middle - end < _NAME_WIDTH * units else 0
+        end = middle
+        tick.set(text="\n" * line + tick.get_text(), color=class_color(int(component) + 1))
+        tick.set_fontweight("bold")

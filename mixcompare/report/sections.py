@@ -166,7 +166,7 @@ SECTIONS: Final = (
     Outline(
         "optima",
         "EM diagnostics: starts and optima",
-        intro=lambda c: (f"EM: {c.em.message}.",),
+        intro=wording.starts_intro,
         figures=(ascent, lower_bound, weights_by_iteration, optima_map),
         tables=(tables_em.optima, tables_em.statuses),
         evidence=("EM optimum",),

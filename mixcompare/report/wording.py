@@ -35,9 +35,30 @@ _RUNS: Final = (
 )
 
 
+_RULES: Final = {
+    "aitken": "the log-likelihood still to be gained, by Aitken's estimate and relative to it",
+    "log_likelihood": "the last gain of the log-likelihood, relative to it",
+    "q": "the last change of the expected complete-data log-likelihood Q, relative to it",
+    "parameters": "the largest change of a parameter, in whitened units",
+}
+
+
+def starts_intro(comparison: Comparison) -> tuple[str]:
+    """How the best start ended, and what its stopping rule measures."""
+    em = comparison.em
+    rule = em.options["criterion"]
+    return (f"EM: {em.message}. The {rule.replace('_', ' ')} criterion is {_RULES[rule]}.",)
+
+
 def runs_intro(comparison: Comparison) -> tuple[str, ...]:
     """What several runs of EM are for, where there are several."""
     return _RUNS if len(comparison.runs) > 1 else ()
+
+
+def finding(comparison: Comparison, section: str) -> str:
+    """What a verdict says, for those who cannot see the figure that shows it."""
+    verdicts = comparison.verdicts
+    return str(verdicts.loc[verdicts["section"] == section, "statement"].iloc[0])
 
 
 def default_title(comparison: Comparison) -> str:
@@ -55,9 +76,10 @@ def model_in_words(comparison: Comparison) -> list[str]:
     k = spec.n_components
     what = "regression" if len(em.covariate_names) > 1 or panel.cell is not None else "distribution"
     unit = f"each {spec.unit}" if spec.unit else "each row"
+    differ = "coefficients" if what == "regression" else "means"
     sentences = [
         f"A finite mixture of {k} normal {what}s of {outcomes}: {unit} belongs to one of {k} "
-        "latent classes, and coefficients differ by class."
+        f"latent classes, and {differ} differ by class."
         if k > 1
         else f"One normal {what} of {outcomes}, a mixture with a single class."
     ]
