@@ -107,8 +107,8 @@ def prior_data(comparison: Comparison) -> Drawing:
             _prior_curves(ax, comparison, variable, j)
     figure.legend(handles=_prior_legend(variable), loc="outside upper center", ncols=2)
     shown = (
-        "Grey: class-mean curves drawn from the prior. Dark: the units' data. The prior should "
-        "allow the data without expecting curves that nobody would believe."
+        "Grey: class-mean curves drawn from the prior. Over them: the units' data. The prior "
+        "should allow the data without expecting curves that nobody would believe."
         if variable is not None
         else "Grey: 95 % of the histograms of data drawn from the prior. Line: the data. The prior "
         "should allow the data without spreading far beyond them."

@@ -109,10 +109,11 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
 
 def _name_classes(ax: Axes, middles: FloatArray, found: IntArray, units: int) -> None:
     """Names below their blocks, those that would touch the one before a line further down."""
-    ax.set_xticks(middles, [f"class {component + 1}" for component in found])
-    end, line = -np.inf, 0
-    for tick, middle, component in zip(ax.get_xticklabels(), middles, found, strict=True):
-        line = line + 1 if middle - end < _NAME_WIDTH * units else 0
-        end = middle
-        tick.set(text="\n" * line + tick.get_text(), color=class_color(int(component) + 1))
-        tick.set_fontweight("bold")
+    names, before, line = [], -np.inf, 0
+    for middle, component in zip(middles, found, strict=True):
+        line = line + 1 if middle - before < _NAME_WIDTH * units else 0
+        before = middle
+        names.append("\n" * line + f"class {component + 1}")
+    ax.set_xticks(middles, names)
+    for tick, component in zip(ax.get_xticklabels(), found, strict=True):
+        tick.set(color=class_color(int(component) + 1), fontweight="bold")
