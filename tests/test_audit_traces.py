@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from mixcompare.auditing import State, TraceError, audit
 from mixcompare.auditing.command import audit_command
+from mixcompare.auditing.trace import precision, read_trace
 from mixcompare.errors import OptionError
+from mixcompare.panel import build_panel
 from tests.audit_cases import SPEC, load_program
 
 program = load_program()
@@ -198,6 +200,13 @@ def test_a_rounded_trace_is_held_to_its_digits(
     trace = program.Program(PANEL, 3, program.Faults(**faults)).run(6, 0)
     rounded = {name: values.round(digits) for name, values in trace.items()}
     assert audit(SPEC, PANEL, rounded).causes == causes
+
+
+def test_a_weight_that_vanishes_hides_no_digits(trace: dict[str, Any]) -> None:
+    four = np.vectorize(lambda value: float(f"{value:.4g}"))
+    rounded = {name: four(values) for name, values in trace.items()}
+    rounded["weights"][-1] = 1.0, 5e-322, 0.0
+    assert precision(read_trace(SPEC, build_panel(SPEC, PANEL), rounded)) == 0.01
 
 
 def test_a_trace_of_standard_deviations_is_refused() -> None:

@@ -91,7 +91,8 @@ def precision(trace: Trace) -> float:
     that steps agree to two digits less than their parameters have.
     """
     values = np.concatenate([getattr(trace, name)[1:].ravel() for name in NEEDED])
-    values = np.abs(values[values != 0])
+    # Still smaller numbers, the weights of classes that have emptied, have lost their digits.
+    values = np.abs(values[np.abs(values) > 1e-300])
     for digits in range(4, 8):
         unit = 10.0 ** (np.floor(np.log10(values)) + 1 - digits)
         if (np.abs(values - np.round(values / unit) * unit) <= 1e-12 * values).all():
