@@ -1,6 +1,7 @@
 """Run the program with each combination of faults on simulated panels; audit every run.
 
-Prints the table and writes ``table.csv`` beside this file, or into the folder that is given:
+Prints the table and writes ``table.csv`` and ``log-likelihood.svg`` beside this file, or into
+the folder that is given:
 
     python studies/nonconvergence/run.py [--seeds 20] [--iterations 40] [--output DIR]
 """
@@ -16,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from program import COVARIATES, Faults, Program, simulate
 from statsmodels.tools.sm_exceptions import SingularMatrixWarning
 from threadpoolctl import threadpool_limits
@@ -23,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from mixcompare import labels
 from mixcompare.auditing import Audit, audit
 from mixcompare.metrics import adjusted_rand_index
+from mixcompare.report.palette import BACKENDS, MUTED, style
 from mixcompare.spec import MixtureSpec
 
 SEGMENTS = 3
@@ -45,6 +49,7 @@ COMBINATIONS = {
     "scale + observation-major": Faults(scale=True, observation_major=True),
     "all": Faults(raw=True, scale=True, observation_major=True),
 }
+DRAWN = ("none", "raw-data E-step, intercept lost", "observation-major", "scale")
 
 
 def one_run(faults: Faults, seed: int, iterations: int) -> tuple[dict[str, Any], Audit]:
@@ -66,6 +71,7 @@ def one_run(faults: Faults, seed: int, iterations: int) -> tuple[dict[str, Any],
         "error": float(distance[np.arange(SEGMENTS), columns].max()),
         "variance": float(last["covariance"]),
         "found": "; ".join(judged.causes) or "no fault found",
+        "path": np.concatenate([[0.0], change.cumsum()]),
     }
     return measures, judged
 
@@ -103,8 +109,22 @@ def as_markdown(table: pd.DataFrame) -> str:
     return "\n".join([lines[0], "|" + " --- |" * table.shape[1], *lines[1:]]) + "\n"
 
 
+def draw(paths: dict[str, list[Any]], target: Path) -> None:
+    """Log-likelihood by iteration under single faults, one line per run."""
+    with style(), rc_context({"font.family": ["DejaVu Sans", "sans-serif"]}):
+        figure = Figure(figsize=(9.4, 2.6), layout="constrained", facecolor="white")
+        for axes, name in zip(figure.subplots(1, len(DRAWN)), DRAWN, strict=True):
+            for path in paths[name][1:]:
+                axes.plot(path, color=MUTED, linewidth=0.5)
+            axes.plot(paths[name][0], color=BACKENDS["em"], linewidth=1.8)
+            axes.set_title(name.replace(", ", ",\n").replace("none", "no fault"))
+            axes.set_xlabel("iteration")
+        figure.axes[0].set_ylabel("log-likelihood\nless the start's")
+        figure.savefig(target, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+
+
 def main() -> None:
-    """Run the ablation and write its tables."""
+    """Run the ablation and write its table and figure."""
     parser = argparse.ArgumentParser(description="Ablation of a faulty EM, audited.")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=40)
@@ -112,14 +132,16 @@ def main() -> None:
     options = parser.parse_args()
     # A segment that empties leaves the design without full rank; the program goes on.
     warnings.simplefilter("ignore", SingularMatrixWarning)
-    rows = []
+    rows, paths = [], {}
     with threadpool_limits(1):
         for name, faults in COMBINATIONS.items():
             runs = [one_run(faults, seed, options.iterations)[0] for seed in range(options.seeds)]
+            paths[name] = [run.pop("path") for run in runs]
             rows.append(summarise(name, pd.DataFrame(runs)))
             sys.stderr.write(f"{name}: done\n")
     table = pd.DataFrame(rows)
     options.output.mkdir(parents=True, exist_ok=True)
+    draw(paths, options.output / "log-likelihood.svg")
     table.to_csv(options.output / "table.csv", index=False, float_format="%.6g")
     sys.stdout.write(as_markdown(table))
 
