@@ -65,5 +65,7 @@ def _parse(name: str, formula: object) -> Formula:
         parsed.required_variables  # noqa: B018 (parses the Python inside the terms)
     except (FormulaicError, SyntaxError) as error:
         reason = str(error).splitlines()[0]
+        if "Missing operator" in reason:
+            reason += " A column's name with spaces in it goes between backticks: `my column`."
         raise SpecificationError(f"{name} {formula!r} cannot be parsed: {reason}") from error
     return parsed

@@ -262,7 +262,8 @@ def handle_missing(
     if missing == "error":
         raise DataError(
             f"missing values ({listing}; first in row {frame.index[absent.any(axis=1)][0]}, "
-            "counted from 0). Complete the data, or drop these rows with missing='drop'."
+            "counted from 0). Complete the data, or drop these rows with missing='drop' "
+            "(on the command line --missing drop)."
         )
     keep = ~absent.any(axis=1)
     complete = frame[keep]

@@ -116,6 +116,7 @@ def test_absorb_is_the_same_as_text_and_as_columns() -> None:
         ("~ x", "one '~'"),
         ("y ~ x ~ z", "cannot be parsed"),
         ("y ~ x | z", "one '~'"),
+        ("pain score ~ x", "cannot be parsed: .* between backticks"),
         ("y ~ (x", "cannot be parsed"),
         ("y ~ 'x", "cannot be parsed"),
         ("y ~ I(x +)", "cannot be parsed"),
