@@ -1,74 +1,22 @@
-"""The one result format: a DataTree with the same names, dims and coordinates from any backend.
-
-Groups that every fit has
-    ``estimate``: weights (component), coefficients (component, covariate, outcome),
-    covariance (component, outcome, outcome_bis), responsibilities (unit, component), and with
-    membership covariates membership_coefficients (component, concomitant), the log-odds against
-    the first class, beside which weights are average class probabilities. EM: the maximum,
-    with log_likelihood (unit). PyMC: posterior means of the aligned draws.
-    ``panel``: the rows that were fitted, see `mixcompare.storage.panel_to_dataset`.
-EM adds
-    ``standard_errors``, ``starts`` (start, ...) and ``history`` (iteration, ...).
-PyMC adds
-    ``posterior`` (chain, draw, ...) as sampled, with exchangeable labels; ``sample_stats``, with
-    log_posterior (chain, draw), the log-density of the parameters themselves;
-    ``log_likelihood`` with outcomes (chain, draw, unit), times the unit's weight; ``log_prior``
-    (chain, draw) by parameter array, without Jacobians; ``membership`` with responsibilities
-    (chain, draw, unit, component) as sampled; ``alignment`` with permutation (chain, draw,
-    component) that aligns the draws to one another.
-
-Components are numbered 1..K from the largest weight of the estimate to the smallest.
-"""
+"""A fitted model: what it knows, read from its tree."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import importlib.metadata
 import json
-import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixcompare import labels
-from mixcompare.compress import PreparedPanel
-from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray, Panel
-from mixcompare.parameters import Parameter, flatten, reported_parameters, variables
+from mixcompare.panel import Panel
+from mixcompare.parameters import Parameter, flatten, reported_parameters
 from mixcompare.spec import MixtureSpec
-from mixcompare.storage import load_tree, panel_from_dataset, panel_to_dataset, save_tree
+from mixcompare.storage import load_tree, panel_from_dataset, save_tree
 from mixcompare.summary import summarise_estimate, summarise_posterior
-
-DIMS = {
-    "weights": ("component",),
-    "membership_coefficients": ("component", "concomitant"),
-    "coefficients": ("component", "covariate", "outcome"),
-    "covariance": ("component", "outcome", "outcome_bis"),
-    "responsibilities": ("unit", "component"),
-}
-_REPORTED_VERSIONS = (
-    "mixcompare",
-    "numpy",
-    "scipy",
-    "pymc",
-    "pytensor",
-    "nutpie",
-    "numpyro",
-    "blackjax",
-    "jax",
-    "pymc-extras",
-    "numba",
-    "arviz",
-    "xarray",
-)
+from mixcompare.tree import permute_posterior
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,107 +250,3 @@ def load(path: str | Path) -> Fit:
     True
     """
     return Fit(load_tree(path))
-
-
-def permute_posterior(posterior: xr.Dataset, permutation: np.ndarray) -> xr.Dataset:
-    """Renumber the components of every draw.
-
-    Parameters
-    ----------
-    posterior
-        Arrays named in `mixcompare.parameters.VARIABLES`, dims (chain, draw, component, ...).
-    permutation
-        (chain, draw, K) permutations, see `mixcompare.labels`.
-    """
-    result = posterior[list(variables(posterior))].copy()
-    for name in result.data_vars:
-        array = result[name]
-        axis = array.dims.index("component")
-        values = labels.permute(array.to_numpy(), permutation, axis)
-        if name == "membership_coefficients":  # log-odds against the class that is now first
-            values = values - values[..., :1, :]
-        result[name] = array.copy(data=values)
-    return result
-
-
-def coordinates(spec: MixtureSpec, prepared: PreparedPanel) -> dict[str, Any]:
-    """Coordinates of every named dimension."""
-    return {
-        "component": np.arange(1, spec.n_components + 1),
-        "covariate": np.array(prepared.covariate_names, dtype=object),
-        "outcome": np.array(prepared.outcome_names, dtype=object),
-        "outcome_bis": np.array(prepared.outcome_names, dtype=object),
-        "concomitant": np.array(prepared.concomitant_names, dtype=object),
-        "unit": prepared.unit_labels,
-    }
-
-
-def parameter_dataset(
-    coords: dict[str, Any], sample_dims: tuple[str, ...] = (), **arrays: FloatArray
-) -> xr.Dataset:
-    """Dataset of arrays named as in `DIMS`, after the sample dimensions."""
-    dims = {name: (*sample_dims, *DIMS[name]) for name in arrays}
-    used = {dim for name in arrays for dim in dims[name]}
-    return xr.Dataset(
-        {name: (dims[name], array) for name, array in arrays.items()},
-        coords={name: values for name, values in coords.items() if name in used},
-    )
-
-
-def build_tree(
-    spec: MixtureSpec,
-    panel: Panel,
-    outcome: Outcome,
-    backend: str,
-    seed: int,
-    options: Any,
-    seconds: float,
-    cautions: Sequence[str] = (),
-) -> xr.DataTree:
-    """Join a backend's groups, the panel and the attributes that explain them."""
-    groups = {**outcome.groups, "panel": panel_to_dataset(panel)}
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {
-        "mixcompare_version": importlib.metadata.version("mixcompare"),
-        "backend": backend,
-        "spec": json.dumps(spec.to_dict()),
-        "spec_hash": spec.content_hash,
-        "fingerprint": panel.fingerprint,
-        "seed": seed,
-        "options": json.dumps(_plain_options(options)),
-        "status": outcome.status,
-        "message": outcome.message,
-        "seconds": seconds,
-        "cautions": json.dumps(list(cautions)),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": json.dumps(versions()),
-        "machine": _machine(),
-    }
-    return tree
-
-
-def _plain_options(options: Any) -> dict[str, Any]:
-    """Options as JSON; what JSON cannot hold (a user's own start) is named by its type."""
-    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
-    return {
-        name: value
-        if value is None or isinstance(value, (bool, int, float, str, tuple, list))
-        else f"<{type(value).__name__}>"
-        for name, value in values.items()
-    }
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a fit's numbers depend on."""
-    found = {"python": platform.python_version()}
-    for name in _REPORTED_VERSIONS:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # optional ones
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def _machine() -> str:
-    """Kind of processor: compiled code, and with it the last bits of numbers, depends on it."""
-    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
-    return " ".join((platform.system(), platform.machine(), *extensions.get("found", ())))

@@ -21,10 +21,11 @@ from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import DataError, OptionError
-from mixcompare.fit import Fit, coordinates, parameter_dataset
+from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.parameters import variables
 from mixcompare.simulate import simulate
+from mixcompare.tree import coordinates, parameter_dataset
 
 Kind = Literal["units", "parametric"]
 # The replicate's parameters in raw units, or the run that failed.

@@ -19,10 +19,10 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.backends.pymc.options import Options
 from mixcompare.compress import compress
-from mixcompare.fit import build_tree, coordinates, parameter_dataset, permute_posterior
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten, unflatten, variables
+from mixcompare.tree import build_tree, coordinates, parameter_dataset, permute_posterior
 from tests.prior_density import log_prior_by_array
 
 

@@ -21,10 +21,10 @@ from mixcompare.checking.leave_one_out import (
     without_unit,
 )
 from mixcompare.compress import PreparedPanel, compress
-from mixcompare.fit import coordinates, parameter_dataset
 from mixcompare.outcome import Outcome
 from mixcompare.priors import explicit_priors, resolve_priors
 from mixcompare.spec import MixtureSpec
+from mixcompare.tree import coordinates, parameter_dataset
 from tests.stand_in_posterior import stand_in
 
 # One mean and one variance, whose posterior a grid knows.

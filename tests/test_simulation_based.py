@@ -20,10 +20,10 @@ from mixcompare.checking.simulation_based import (
     true_quantities,
 )
 from mixcompare.compress import PreparedPanel, compress
-from mixcompare.fit import permute_posterior
 from mixcompare.outcome import Outcome
 from mixcompare.report.plots_calibration import plot_calibration
 from mixcompare.spec import MixtureSpec
+from mixcompare.tree import permute_posterior
 from tests.em_cases import simulate
 from tests.stand_in_posterior import stand_in
 from tests.test_leave_one_out import Grid, sampled

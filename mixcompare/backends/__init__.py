@@ -13,11 +13,12 @@ import numpy as np
 
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import DataError, DataWarning, OptionError
-from mixcompare.fit import Fit, build_tree
+from mixcompare.fit import Fit
 from mixcompare.identification import cautions, check_identified
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray, Missing, Panel, build_panel, design_source
 from mixcompare.spec import MixtureSpec
+from mixcompare.tree import build_tree
 
 BACKENDS = {"em": "mixcompare.backends.em", "pymc": "mixcompare.backends.pymc"}
 

@@ -27,10 +27,11 @@ from mixcompare.checking.discrepancies import (
 )
 from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
 from mixcompare.errors import OptionError
-from mixcompare.fit import Fit, permute_posterior
+from mixcompare.fit import Fit
 from mixcompare.labels import IntArray
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.simulate import draw_outcomes
+from mixcompare.tree import permute_posterior
 
 # A p-value nearer than this to 0 or 1 is a misfit.
 TAIL: Final = 0.005

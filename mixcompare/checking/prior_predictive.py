@@ -14,11 +14,12 @@ from mixcompare.checking.discrepancies import Layout, layout, tail_probability, 
 from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
 from mixcompare.compress import compress
 from mixcompare.errors import OptionError
-from mixcompare.fit import Fit, coordinates, parameter_dataset
+from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray, Missing, Panel, build_panel
 from mixcompare.prior_draws import draw_priors
 from mixcompare.simulate import simulate
 from mixcompare.spec import MixtureSpec
+from mixcompare.tree import coordinates, parameter_dataset
 
 # Statistics outside this central share of the prior predictive are a surprise.
 CENTRAL: Final = 0.99

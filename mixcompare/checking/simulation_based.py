@@ -26,7 +26,7 @@ from mixcompare.backends import get_backend
 from mixcompare.calibration import Uniformity, holm, rank, uniformity
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import OptionError
-from mixcompare.fit import Fit, coordinates, parameter_dataset, permute_posterior
+from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray, Panel, build_panel
 from mixcompare.parameters import flatten, reported_parameters
 from mixcompare.prior_draws import draw_priors
@@ -34,6 +34,7 @@ from mixcompare.priors import explicit_priors
 from mixcompare.simulate import simulate
 from mixcompare.spec import MixtureSpec
 from mixcompare.summary import convergence
+from mixcompare.tree import coordinates, parameter_dataset, permute_posterior
 
 # Uniform ranks, all quantities together, look at least this surprising with this probability.
 SIGNIFICANT: Final = 0.05

@@ -39,10 +39,11 @@ from mixcompare.comparison.switching import (
 from mixcompare.comparison.verdicts import conclude, judge
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import OptionError
-from mixcompare.fit import Fit, permute_posterior
+from mixcompare.fit import Fit
 from mixcompare.labels import IntArray
 from mixcompare.panel import FloatArray
 from mixcompare.priors import prior_table, resolve_priors
+from mixcompare.tree import permute_posterior
 
 __all__ = ["Comparison", "Thresholds", "compare"]
 

@@ -11,10 +11,11 @@ import pandas as pd
 
 from mixcompare import labels
 from mixcompare.errors import DataError
-from mixcompare.fit import Fit, permute_posterior
+from mixcompare.fit import Fit
 from mixcompare.metrics import total_variation
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten
+from mixcompare.tree import permute_posterior
 
 # Relative to the log-likelihood: what two runs to the same maximum may differ by.
 _ROUNDING: Final = 1e-8

@@ -12,9 +12,10 @@ from scipy.special import ndtri
 
 from mixcompare import labels
 from mixcompare.comparison import Comparison
-from mixcompare.fit import Fit, permute_posterior
+from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten, variables
+from mixcompare.tree import permute_posterior
 
 # EM's path is the same up to rounding wherever it is run; relative to the size of a number
 # or, where that is larger, its standard error.

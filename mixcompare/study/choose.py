@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mixcompare.comparison import Comparison
-from mixcompare.fit import versions
+from mixcompare.environment import versions
 from mixcompare.selection import Selection, check_arguments, load_selection, select
 from mixcompare.study.methods import Method
 from mixcompare.study.schema import SelectTable

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from mixcompare.environment import versions
 from mixcompare.errors import OptionError
-from mixcompare.fit import versions
 from mixcompare.study.load import Study
 from mixcompare.study.reading import fingerprint
 from mixcompare.study.store import Store

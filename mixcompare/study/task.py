@@ -15,7 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from mixcompare.fit import Fit, versions
+from mixcompare.environment import versions
+from mixcompare.fit import Fit
 from mixcompare.study.extract import Estimate, keep
 from mixcompare.study.generate import DataSet, generate
 from mixcompare.study.limits import FitTimeoutError, time_limit

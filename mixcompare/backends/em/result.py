@@ -18,11 +18,11 @@ from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncerta
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.compress import PreparedPanel
 from mixcompare.errors import DegenerateFitError
-from mixcompare.fit import DIMS, coordinates, parameter_dataset
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.parameters import VARIABLES, Parameter, reported_parameters, unflatten
 from mixcompare.spec import MixtureSpec
+from mixcompare.tree import DIMS, coordinates, parameter_dataset
 
 # Log-likelihoods that agree to this, relative to their size, are one optimum.
 _SAME_OPTIMUM = 1e-8

@@ -42,7 +42,7 @@ def run(
     -------
     Outcome
         Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
-        ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fit`.
+        ``membership``, ``alignment`` and ``estimate``, see `mixcompare.tree`.
     """
     if options.ordered_by is not None:
         ordering(spec, prepared, options.ordered_by)  # a slip should not wait for the sampler

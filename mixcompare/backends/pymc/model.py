@@ -15,9 +15,9 @@ from mixcompare.backends.pymc.membership import helmert_contrasts
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.structure import Structure
 from mixcompare.compress import PreparedPanel
-from mixcompare.fit import DIMS, coordinates
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
+from mixcompare.tree import DIMS, coordinates
 
 
 def build_model(spec: MixtureSpec, prepared: PreparedPanel) -> pm.Model:

@@ -15,12 +15,12 @@ from mixcompare.backends.pymc.ordering import ordered, ordering
 from mixcompare.backends.pymc.prior import log_prior
 from mixcompare.backends.pymc.sampling import Draws
 from mixcompare.compress import PreparedPanel
-from mixcompare.fit import coordinates, parameter_dataset, permute_posterior
 from mixcompare.labels import IntArray
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten, reported_parameters
 from mixcompare.spec import MixtureSpec
+from mixcompare.tree import coordinates, parameter_dataset, permute_posterior
 
 _SAMPLE = ("chain", "draw")
 
