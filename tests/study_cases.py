@@ -5,6 +5,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from mixcompare.cli import app
+
 SIMULATED: dict[str, Any] = {
     "study": {"name": "small"},
     "model": {"formula": "y ~ x", "unit": "unit", "n_components": 2},
@@ -78,3 +82,12 @@ def results(store: Path) -> dict[str, list[Any]]:
     found = {name: connection.execute(query).fetchall() for name, query in queries.items()}
     connection.close()
     return found
+
+
+def invoke(*arguments: object) -> str:
+    """What a command prints."""
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout

@@ -8,25 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 import mixcompare as mc
-from mixcompare.cli import app
-from mixcompare.errors import MixCompareError, OptionError
+from mixcompare.errors import MixCompareError
 from mixcompare.study.load import build_study, load_study
 from mixcompare.study.lock import only_runner
 from mixcompare.study.plan import replicates_for_coverage
 from mixcompare.study.run import run_study
 from mixcompare.study.store import open_store
-from tests.study_cases import content, toml
-
-
-def invoke(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(a) for a in arguments])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.stdout
+from tests.study_cases import content, invoke, toml
 
 
 @pytest.fixture(scope="module")
@@ -96,23 +86,6 @@ def test_fits_are_kept_when_asked(tmp_path: Path) -> None:
     with open_store(tmp_path / "study.sqlite", create=False) as store:
         criteria = store.frame("criteria").set_index(["name", "method", "replicate"])["value"]
     assert mc.load(kept[1]).log_likelihood == criteria["log_likelihood", "five", 1]
-
-
-def test_rerun_repeats_a_fit_exactly(finished: Path, tmp_path: Path) -> None:
-    with open_store(finished / "out" / "study.sqlite", create=False) as store:
-        criteria = store.frame("criteria")
-        seed = store.frame("tasks").set_index("task").loc[9, "seed"]
-    stored = criteria[(criteria["task"] == 9) & (criteria["name"] == "log_likelihood")]
-    shown = invoke(
-        "rerun", finished / "study.toml", "--task", 9, "--output", finished / "out",
-        "--save", tmp_path / "fit.nc",
-    )  # fmt: skip
-    exact = repr(float(stored["value"].iloc[0]))
-    assert shown.count(exact) == 2
-    assert str(seed) in shown
-    assert mc.load(tmp_path / "fit.nc").log_likelihood == float(exact)
-    with pytest.raises(OptionError, match="no task 999"):
-        invoke("rerun", finished / "study.toml", "--task", 999, "--output", finished / "out")
 
 
 def test_export_writes_the_same_tables_in_both_formats(finished: Path, tmp_path: Path) -> None:
@@ -196,10 +169,7 @@ def test_failures_are_listed_with_their_messages(tmp_path: Path) -> None:
     assert finished.counts.set_index("method").loc["many", "error"] == 6
     assert "DataError" in (tmp_path / "out" / "report.html").read_text()
     shown = invoke("status", path, "--output", tmp_path / "out")
-    task = re.search(r"task (\d+) .*many\): error: DataError", shown)
-    assert task is not None
-    with pytest.raises(mc.DataError):
-        invoke("rerun", path, "--task", task[1], "--output", tmp_path / "out")
+    assert re.search(r"task \d+ .*many\): error: DataError", shown)
 
 
 def test_relative_precision_is_against_the_baseline(finished: Path) -> None:

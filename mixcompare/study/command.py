@@ -124,22 +124,23 @@ def rerun_command(
     quick: Quick = False,
     seed: Seed = None,
 ) -> None:
-    """Repeat one fit of a study exactly, here, with its errors raised."""
-    from mixcompare.study.pools import Here
-    from mixcompare.study.run import make_job
-    from mixcompare.study.show import print_rerun
+    """Repeat one fit of a study exactly, here, with its errors raised.
+
+    Its seed and what the store has of it come first. There is no time limit.
+    """
+    from functools import partial
+
+    from mixcompare.study.rerun import rerun
+    from mixcompare.study.show import print_again, print_earlier
     from mixcompare.study.store import open_store
-    from mixcompare.study.task import fit_task, task_seed
 
     loaded, path = _store(study, output, quick)
     with open_store(path, create=False) as store:
-        chosen = store.task(task, [scenario.label for scenario in loaded.scenarios])
-        before = store.outcome(task)
-    job = make_job(loaded, path.parent, Here(), quick=quick, seed=seed, progress=False)
-    fitted, _, _ = fit_task(job, chosen, task_seed(job, chosen))
+        announce = partial(print_earlier, loaded)
+        again = rerun(loaded, store, task, quick=quick, seed=seed, announce=announce)
     if save is not None:
-        fitted.save(save)
-    print_rerun(loaded, job, chosen, fitted, before)
+        again.fit.save(save)
+    print_again(again)
 
 
 def export_command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 from rich.console import Console
@@ -16,14 +16,14 @@ from mixcompare.comparison.verdicts import conclude
 from mixcompare.study.measures import planned_tasks
 from mixcompare.study.plan import Plan, plan_table, replicates_for_coverage
 from mixcompare.study.store import FAILURES, Store
-from mixcompare.study.task import Job, Task, task_seed
 
 if TYPE_CHECKING:
-    from mixcompare.fit import Fit
     from mixcompare.study.load import Study
+    from mixcompare.study.rerun import Again, Earlier
     from mixcompare.study.run import Finished
 
 _LISTED_FAILURES: Final = 10
+_LISTED_NUMBERS: Final = 5
 
 
 def console() -> Console:
@@ -131,22 +131,48 @@ def _pace(done: pd.DataFrame, left: int) -> str:
     )
 
 
-def print_rerun(
-    study: Study, job: Job, task: Task, fitted: Fit, before: tuple[str | None, float | None]
-) -> None:
-    """The fit, its seed, and what the store has of it."""
-    out = console()
-    scenario = study.scenarios[task.scenario]
-    outcome, stored = before
-    facts: dict[str, Any] = {
-        "task": f"{task.number}: {scenario.label}, replicate {task.replicate}, {task.method}",
-        "seed": task_seed(job, task),
-        "status": f"{fitted.status}: {fitted.message}",
-        "log-likelihood": repr(fitted.log_likelihood),
-        "in the store": f"{outcome or 'not run yet'}, log-likelihood {stored!r}",
+def print_earlier(study: Study, earlier: Earlier) -> None:
+    """A task that is to be repeated: its seed, and what the store has of it."""
+    task = earlier.task
+    label = study.scenarios[task.scenario].label
+    facts = {
+        "task": f"{task.number}: {label}, replicate {task.replicate}, {task.method}",
+        "seed": str(earlier.seed),
+        "in the store": "not run yet"
+        if earlier.outcome is None
+        else f"{earlier.outcome}: {earlier.message}",
     }
+    if earlier.changed:
+        facts["changed since"] = ", ".join(earlier.changed)
+    if earlier.outcome == "timeout":
+        facts["now"] = "without a time limit; Ctrl-C ends it"
+    console().print(_facts(facts))
+
+
+def print_again(again: Again) -> None:
+    """The fit, and whether it has the store's numbers."""
+    out = console()
+    facts = {
+        "status": f"{again.fit.status}: {again.fit.message}",
+        "log-likelihood": repr(again.fit.log_likelihood),
+        "numbers": _agreement(again),
+    }
+    out.print(_facts(facts))
+    out.print(as_table(again.fit.summary().reset_index(), "Parameters"))
+
+
+def _agreement(again: Again) -> str:
+    if not again.compared:
+        return "none in the store to compare with"
+    if not again.differing:
+        return f"all {again.compared} as in the store, to the bit"
+    named = ", ".join(again.differing[:_LISTED_NUMBERS])
+    more = ", ..." if len(again.differing) > _LISTED_NUMBERS else ""
+    return f"{len(again.differing)} are not the store's: {named}{more}"
+
+
+def _facts(facts: Mapping[str, str]) -> Table:
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         grid.add_row(name, plain(value))
-    out.print(grid)
-    out.print(as_table(fitted.summary().reset_index(), "Parameters"))
+    return grid

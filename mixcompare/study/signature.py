@@ -27,7 +27,7 @@ _APART: Final = frozenset(
     study/choose.py study/command.py study/explain.py study/export.py study/figures.py
     study/findings.py study/lock.py study/measures.py study/page.py study/pair.py study/plan.py
     study/plots_calibration.py study/plots_performance.py study/plots_replicates.py
-    study/pools.py study/progress.py study/run.py study/runner.py study/show.py
+    study/pools.py study/progress.py study/rerun.py study/run.py study/runner.py study/show.py
     study/signature.py study/store.py study/store_tables.py study/tables.py study/words.py
     """.split()  # noqa: SIM905
 )
@@ -95,18 +95,34 @@ def check_unchanged(store: Store, current: Mapping[str, str], *, keep: bool) -> 
     OptionError
         If something has changed and is not to be kept: what, and what can be done.
     """
-    stored: dict[str, str] = json.loads(store.get("signature") or "{}")
-    changed = [name for name, value in current.items() if stored.get(name, value) != value]
+    changed = changes(store, current)
     if changed and not keep:
-        named = ", ".join(f"{name}{_details(store, name)}" for name in changed)
         raise OptionError(
-            f"{store.path} holds results of another study: changed since are {named}. Keep the "
-            "finished tasks and run the rest as it is now with --keep, forget them with "
+            f"{store.path} holds results of another study: changed since are {', '.join(changed)}. "
+            "Keep the finished tasks and run the rest as it is now with --keep, forget them with "
             "--discard, or choose another --output."
         )
-    store.set("signature", json.dumps({**stored, **current}))
+    store.set("signature", json.dumps({**_stored(store), **current}))
     store.set("versions", json.dumps(versions()))
     store.set("sources", json.dumps(sources()))
+
+
+def changes(store: Store, current: Mapping[str, str]) -> list[str]:
+    """Parts that differ from what the store's results were made with, in words.
+
+    Parameters
+    ----------
+    current
+        From `signature`.
+    """
+    stored = _stored(store)
+    names = [name for name, value in current.items() if stored.get(name, value) != value]
+    return [f"{name}{_details(store, name)}" for name in names]
+
+
+def _stored(store: Store) -> dict[str, str]:
+    found: dict[str, str] = json.loads(store.get("signature") or "{}")
+    return found
 
 
 def _details(store: Store, part: str) -> str:

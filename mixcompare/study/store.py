@@ -122,15 +122,6 @@ class Store:
             raise OptionError(f"{self.path} has no task {number} of this study.")
         return Task(number, list(labels).index(row[0]), row[1], row[2])
 
-    def outcome(self, number: int) -> tuple[str | None, float | None]:
-        """Outcome and log-likelihood that a task's results have; None where there is none."""
-        row = self._connection.execute(
-            "SELECT outcome, value FROM tasks LEFT JOIN criteria ON criteria.task = tasks.task "
-            "AND name = 'log_likelihood' WHERE tasks.task = ?",
-            (number,),
-        ).fetchone()
-        return (None, None) if row is None else (row[0], row[1])
-
     def record(self, result: Result) -> None:
         """Write everything about a task in one transaction."""
         with self.transaction() as connection:
