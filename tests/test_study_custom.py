@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from mixcompare import DataError, OptionError
 from mixcompare.study import words
+from mixcompare.study.custom import source_of
 from mixcompare.study.generate import DataSet, generate
 from mixcompare.study.load import Study, build_study
 from mixcompare.study.run import run_study
@@ -100,6 +103,33 @@ def test_it_runs_like_any_other(tmp_path: Any) -> None:
     finished = run_study(study(), tmp_path, workers=0, report=False)
     assert finished.counts is not None
     assert finished.counts["converged"].tolist() == [2]
+
+
+def test_changed_source_is_refused_and_its_file_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a_mechanism.py"
+    file.write_text("from tests.test_study_custom import skewed\n\ndef own(*a, **k):\n"
+                    "    return skewed(*a, **k)\n")  # fmt: skip
+    monkeypatch.syspath_prepend(tmp_path)
+    own = study(generator="a_mechanism:own")
+    run_study(own, tmp_path / "out", workers=0, report=False)
+    run_study(own, tmp_path / "out", workers=0, report=False)
+    file.write_text(file.read_text() + "# Another.\n")
+    named = r"changed since are the source of 'a_mechanism:own' \(a_mechanism\.py\)\. Keep"
+    with pytest.raises(OptionError, match=named):
+        run_study(own, tmp_path / "out", workers=0, report=False)
+    run_study(own, tmp_path / "out", workers=0, report=False, on_change="keep")
+
+
+def test_source_is_where_the_function_is_defined() -> None:
+    name, digest = source_of(f"{HERE}:skewed")
+    assert name == "test_study_custom.py"
+    assert digest == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    # Defined in another module than the one that it is taken from; not written in Python.
+    assert source_of("mixcompare:fit") == source_of("mixcompare.backends:fit")
+    assert source_of("mixcompare:fit") != source_of("mixcompare:load")
+    assert source_of("numpy:add")[0] == "__init__.py"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -32,14 +36,47 @@ def call(reference: str, *given: Any, **arguments: Any) -> pd.DataFrame:
     DataError
         If there is no such function, it cannot be called so, or it gives no table.
     """
+    function = _find(reference)
+    try:
+        return read_table(function(*given, **arguments))
+    except (ImportError, AttributeError, TypeError) as error:
+        raise _unusable(reference, error) from error
+
+
+def source_of(reference: str) -> tuple[str, str]:
+    """Name and SHA-256 of the file that defines a function; of its module's if it has none.
+
+    Parameters
+    ----------
+    reference
+        ``"package.module:function"``.
+
+    Raises
+    ------
+    DataError
+        If there is no such function.
+    """
+    function = inspect.unwrap(_find(reference))
+    try:
+        file = inspect.getfile(function)
+    except TypeError:  # a compiled function, or an object that is called
+        file = sys.modules[reference.split(":")[0]].__file__ or ""
+    return Path(file).name, hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _find(reference: str) -> Any:
     module, function = reference.split(":")
     try:
         found: Any = importlib.import_module(module)
         for name in function.split("."):
             found = getattr(found, name)
-        return read_table(found(*given, **arguments))
-    except (ImportError, AttributeError, TypeError) as error:
-        raise DataError(f"the function {reference!r} cannot be used: {error}.") from error
+    except (ImportError, AttributeError) as error:
+        raise _unusable(reference, error) from error
+    return found
+
+
+def _unusable(reference: str, error: Exception) -> DataError:
+    return DataError(f"the function {reference!r} cannot be used: {error}.")
 
 
 def mechanism(

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from mixcompare.environment import versions
 from mixcompare.errors import OptionError
+from mixcompare.study.custom import source_of
 from mixcompare.study.load import Study
 from mixcompare.study.reading import fingerprint
 from mixcompare.study.store import Store
@@ -47,6 +48,9 @@ def sources() -> dict[str, str]:
 def signature(study: Study, seed: int, options: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """SHA-256 by part: methods, scenarios' mechanisms, data, seed, estimands, versions, sources.
 
+    The source of a mechanism of the user's own is the file that defines its function; what that
+    file imports is not looked at.
+
     Number of replicates, workers, time limit and report are not among them: changing those
     leaves the tasks that are finished as they are.
 
@@ -67,6 +71,10 @@ def signature(study: Study, seed: int, options: Mapping[str, Mapping[str, Any]])
             "simulate": tables.simulate and tables.simulate.model_dump(),
             "data": tables.data and tables.data.model_dump(),
         }
+        if tables.simulate is not None and tables.simulate.generator is not None:
+            reference = tables.simulate.generator
+            file, digest = source_of(reference)
+            parts[f"the source of {reference!r} ({file})"] = digest
     if study.tables.data is not None:
         parts["the data"] = fingerprint(study.read_data())
     parts[_VERSIONS] = versions()
