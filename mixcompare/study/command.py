@@ -42,7 +42,12 @@ def run_command(
         int | None, typer.Option(min=0, help="Number of processes; 0: none but this one.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, tcp://host:port.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler, tcp://host:port. Other executors, such as that of MPI, are "
+            "used from Python: see mixcompare.study.pools.ExecutorPool.",
+        ),
     ] = None,
     quick: Quick = False,
     seed: Seed = None,

@@ -101,7 +101,10 @@ class LocalPool:
 
 
 class ExecutorPool:
-    """Any executor: of Dask, MPI, ...
+    """Any executor, such as that of MPI.
+
+    Its workers should run one thread each, which is its owner's to see to
+    (``OMP_NUM_THREADS=1``).
 
     Parameters
     ----------
@@ -111,6 +114,22 @@ class ExecutorPool:
         How many functions it runs at a time.
     deaths
         Its exceptions for a worker that died.
+
+    Notes
+    -----
+    On MPI, with mpi4py 4 and Open MPI 5, a file that ``mpiexec -n 9 python -m mpi4py.futures
+    FILE.py`` runs on eight workers::
+
+        import mixcompare as mc
+        from mixcompare.study.pools import ExecutorPool
+        from mpi4py.futures import MPIPoolExecutor
+
+        if __name__ == "__main__":
+            with MPIPoolExecutor() as executor:
+                pool = ExecutorPool(executor, executor.num_workers)
+                mc.run_study("studies/separation.toml", pool=pool)
+
+    MPI ends all processes when one dies. The same command then goes on where the study was.
     """
 
     expendable = False
