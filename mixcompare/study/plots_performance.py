@@ -124,7 +124,8 @@ def against_factor(
         What is measured, for the title.
     """
     factor = main_factor(factors)
-    panels = _panels(factors, factor)
+    every = _panels(factors, factor)
+    panels = dict(list(every.items())[:_MOST_PANELS])
     size = (min(max(3.1 * len(panels) + 0.8, 6.4), 12.5), 2.3 * len(measures) + 0.7)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(measures), len(panels), squeeze=False, sharey="row", sharex=True)
@@ -153,10 +154,16 @@ def against_factor(
         f"factor-{_slug(factor)}-{_slug(subject)}",
         f"{subject[:1].upper()}{subject[1:]} against {factor}",
         "Bars are 95 % Monte Carlo intervals. The dotted line marks where a method without fault "
-        "would lie; look for methods that leave it at one end of the factor.",
+        "would lie; look for methods that leave it at one end of the factor."
+        + _panels_left_out(len(panels), len(every)),
         f"Line plots of {', '.join(LABELS.get(m, m) for m in measures)} against {factor} for the "
         f"methods {', '.join(methods)}.",
     )
+
+
+def _panels_left_out(shown: int, total: int) -> str:
+    of = f"{shown} of {total} combinations of the other factors"
+    return "" if shown == total else f" The first {of} are shown."
 
 
 def main_factor(factors: Mapping[str, Mapping[str, Any]]) -> str:
@@ -175,7 +182,7 @@ def _panels(factors: Mapping[str, Mapping[str, Any]], factor: str) -> dict[str, 
         if factor in own:
             rest = ", ".join(f"{name}={value}" for name, value in own.items() if name != factor)
             panels.setdefault(rest, {})[scenario] = own[factor]
-    return dict(list(panels.items())[:_MOST_PANELS])
+    return panels
 
 
 def _positions(levels: Sequence[Any]) -> list[float]:

@@ -84,11 +84,13 @@ def paired_differences(
     style = method_style(methods)
     rng = np.random.default_rng(0)
     for i, method in enumerate(others):
-        difference = wide[method] - wide[baseline]
-        for row, scenario in enumerate(scenarios):
-            values = difference[difference.index.get_level_values("scenario") == scenario].dropna()
+        difference = (wide[method] - wide[baseline]).dropna()
+        label = method
+        for scenario, values in difference.groupby(level="scenario", sort=False):
+            row = scenarios.index(scenario)
             at = row + (i - (len(others) - 1) / 2) * 0.8 / len(others)
-            _strip(ax, values.to_numpy(), at, style[method], method if row == 0 else "_", rng)
+            _strip(ax, values.to_numpy(), at, style[method], label, rng)
+            label = "_"
     ax.axvline(0, color=MUTED, ls=":", lw=1.2)
     ax.set_yticks(range(len(scenarios)), scenarios)
     ax.invert_yaxis()
@@ -121,8 +123,6 @@ def _strip(
     label: str,
     rng: np.random.Generator,
 ) -> None:
-    if not len(values):
-        return
     jitter = at + rng.uniform(-0.07, 0.07, size=len(values))
     ax.plot(values, jitter, ".", ms=3, alpha=0.35, color=style["color"], rasterized=True)
     error = Z * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
