@@ -21,10 +21,13 @@ from mixcompare.study.seeds import data_stream
 from mixcompare.study.truth import renamed
 from mixcompare.study.words import mechanism
 from tests.stand_in_posterior import stand_in
-from tests.study_cases import content
+from tests.study_cases import SIMULATED, content
 
 # Covariates of a row and of a unit.
 UNIT = {"x": {"distribution": "normal"}, "u": {"distribution": "normal", "level": "unit"}}
+
+# A covariate of the name that the design's own time has.
+TIME = {"x": {"distribution": "normal"}, "time": {"distribution": "time", "scale": 0.3}}
 
 
 def made(tables: dict[str, Any], replicate: int = 0) -> DataSet:
@@ -85,6 +88,7 @@ def test_outcomes_follow_class_and_separation() -> None:
         ({}, 0.0, 3.0),
         ({"simulate__autocorrelation": 0.6}, 0.6, 3.0),
         ({"simulate__errors": "t", "simulate__degrees_of_freedom": 9.0}, 0.0, 3 + 6 / 5),
+        ({"simulate__autocorrelation": 0.6, "simulate__covariates": TIME}, 0.6, 3.0),
     ],
 )
 def test_errors_have_the_stated_law(
@@ -379,8 +383,52 @@ def test_omitted_and_superfluous_effects() -> None:
             r"\[simulate.membership\] must have Intercept, u.* it has u",
         ),
         ({"simulate__heteroscedastic": {"covariate": "xx", "strength": 1.0}}, "'xx'.*did you mean"),
+        (
+            {"simulate__covariates": {"unit": {"distribution": "normal"}}},
+            r"\[simulate.covariates.unit\] has the name .* design's units",
+        ),
+        (
+            {"simulate__covariates": {**UNIT, "cell": {"distribution": "normal"}}},
+            r"\[simulate.covariates.cell\] has the name .* design's cells",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_together_are_named(changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(DataError, match=expected):
         made(simulated(**{"simulate__units": 20, **changes}))
+
+
+def on_real_rows(path: Any, **simulate: Any) -> dict[str, Any]:
+    """The design of a table, without a unit unless one is given."""
+    tables = content(data={"file": str(path)}, model__n_components=1)
+    del tables["grid"], tables["model"]["unit"]
+    stated = {name: SIMULATED["simulate"][name] for name in ("coefficients", "covariance")}
+    tables["simulate"] = {"design": "given", "weights": [0.6, 0.4], **stated, **simulate}
+    return tables
+
+
+@pytest.mark.parametrize("name", ["missing_rows", "autocorrelation"])
+def test_rows_that_are_units_cannot_be_lost_or_correlated(tiny_csv: Any, name: str) -> None:
+    with pytest.raises(DataError, match=rf"{name} = 0\.3.*without \[model\] unit"):
+        made(on_real_rows(tiny_csv, **{name: 0.3}))
+
+
+def test_columns_of_a_real_design_may_have_the_names_of_a_mechanisms_own(tmp_path: Any) -> None:
+    rng = np.random.default_rng(0)
+    unit = np.repeat(np.arange(2000), 4)
+    years = 1990 + 5 * np.tile(np.arange(4), 2000)
+    frame = pd.DataFrame({"unit": unit, "time": years, "cell": "a", "x": rng.normal(size=8000)})
+    frame.assign(y=0.0).to_csv(tmp_path / "real.csv", index=False)
+    tables = on_real_rows(
+        tmp_path / "real.csv", autocorrelation=0.6, weights=[1.0], covariance=1.0,
+        coefficients={"Intercept": [0.0], "x": [0.0]},
+    )  # fmt: skip
+    tables["model"]["unit"] = "unit"
+    data = made(tables)
+    assert data.outcomes is not None
+    series = data.outcomes.reshape(2000, 4)
+    neighbours = np.mean(series[:, 1:] * series[:, :-1]) / series.var()
+    assert neighbours == pytest.approx(0.6, abs=0.04)
+    tables["simulate"]["cell_effect"] = {"sd": 1.0}
+    with pytest.raises(DataError, match="needs design = 'generated'"):
+        made(tables)

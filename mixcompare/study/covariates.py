@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.spec import MixtureSpec
 from mixcompare.study.mechanism import CovariateTable, SimulateTable
@@ -19,8 +20,19 @@ def generate_design(
     """Columns (N,) by name: unit, cell, time (from 0 in each cell) and the covariates.
 
     Rows are sorted by unit, cell and time.
+
+    Raises
+    ------
+    DataError
+        If a covariate has the name of units or cells.
     """
     assert table.units is not None
+    for name in (unit_column, CELL):
+        if name in table.covariates:
+            raise DataError(
+                f"[simulate.covariates.{name}] has the name of the column of the design's "
+                f"{'cells' if name == CELL else 'units'}. Rename the covariate."
+            )
     n_cells = table.units * table.cells
     fewest, most = (
         table.periods if isinstance(table.periods, list) else (table.periods, table.periods)

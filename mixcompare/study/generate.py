@@ -170,6 +170,11 @@ def _rows(
         frame = frame.assign(**_placeholders(frame.columns, spec, table))
     if not table.missing_rows:
         return frame, draw_noise(table, frame, spec, _n_outcomes(spec), rng)
+    if unit not in frame.columns:
+        raise DataError(
+            f"[simulate] missing_rows = {table.missing_rows:g}: every unit keeps a row, and "
+            "without [model] unit every row of the real design is one. Leave missing_rows out."
+        )
     keep = lose_rows(frame, unit, table.missing_rows, rng)
     noise = draw_noise(table, frame, spec, _n_outcomes(spec), rng)
     return frame[keep].reset_index(drop=True), noise[keep]

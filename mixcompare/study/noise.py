@@ -8,7 +8,7 @@ import pandas as pd
 from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.spec import MixtureSpec
-from mixcompare.study.covariates import CELL, TIME
+from mixcompare.study.covariates import CELL
 from mixcompare.study.mechanism import SimulateTable
 from mixcompare.suggest import did_you_mean
 
@@ -26,26 +26,31 @@ def draw_noise(
     if table.errors == "t":
         df = table.degrees_of_freedom
         noise *= np.sqrt((df - 2) / rng.chisquare(df, size=n))[:, None]
-    if table.autocorrelation and spec.unit is not None:
-        noise = _autoregressive(noise, frame, spec, table.autocorrelation)
+    if table.autocorrelation:
+        noise = _autoregressive(noise, *_series(table, frame, spec), table.autocorrelation)
     return noise
 
 
-def _place_in_series(frame: pd.DataFrame, spec: MixtureSpec) -> IntArray:
-    """(N,) the row's number, from 0, in its cell or unit; rows are in the order of time."""
-    if TIME in frame.columns and CELL in frame.columns:
-        return frame[TIME].to_numpy(dtype=np.intp)
-    if spec.unit is None:
-        return np.zeros(len(frame), dtype=np.intp)
-    return np.asarray(frame.groupby(spec.unit, sort=False).cumcount(), dtype=np.intp)
+def _series(
+    table: SimulateTable, frame: pd.DataFrame, spec: MixtureSpec
+) -> tuple[IntArray, IntArray]:
+    """(N,) number of each row's series, its cell or unit, and its place there from 0.
+
+    Rows are in the order of time.
+    """
+    column = CELL if table.design == "generated" else spec.unit
+    if column is None:
+        raise DataError(
+            f"[simulate] autocorrelation = {table.autocorrelation:g} is within units, and without "
+            "[model] unit every row of the real design is one. Leave autocorrelation out."
+        )
+    rows = frame.groupby(column, sort=False)
+    return rows.ngroup().to_numpy().astype(np.intp), rows.cumcount().to_numpy().astype(np.intp)
 
 
-def _autoregressive(
-    noise: FloatArray, frame: pd.DataFrame, spec: MixtureSpec, rho: float
-) -> FloatArray:
+def _autoregressive(noise: FloatArray, series: IntArray, place: IntArray, rho: float) -> FloatArray:
     """AR(1) by series, stationary from its first row, with the variance of `noise`."""
-    place = _place_in_series(frame, spec)
-    order = np.argsort(frame[CELL if CELL in frame.columns else spec.unit], kind="stable")
+    order = np.argsort(series, kind="stable")
     result, place = noise[order], place[order]
     for step in range(1, int(place.max()) + 1):
         rows = np.flatnonzero(place == step)
@@ -69,7 +74,7 @@ def cell_effects(table: SimulateTable, frame: pd.DataFrame, rng: np.random.Gener
     wanted = table.cell_effect
     if wanted is None:
         return np.zeros((len(frame), 1))
-    if CELL not in frame.columns:
+    if table.design != "generated":
         raise DataError("[simulate.cell_effect] needs design = 'generated', which has cells.")
     cell = frame[CELL].to_numpy()
     effect = wanted.sd * rng.normal(size=cell.max() + 1)[cell]
