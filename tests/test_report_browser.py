@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_selenium_python import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 import mixcompare as mc
-from tests.browser import needs_browser, opened
-from tests.report_page import comparison_of, growth
+from mixcompare.report import sections
+from tests.browser import check_accessible, check_keyboard, needs_browser, opened, press, scheme
+from tests.report_page import Page, growth
+from tests.stand_in_posterior import stand_in
 
 pytestmark = needs_browser
 
 WIDE, NARROW = (1300, 1000), (390, 800)
+SPEC = mc.MixtureSpec("y ~ t + I(t**2)", unit="unit", n_components=2)
 
 
 @pytest.fixture(scope="module")
 def comparison() -> mc.Comparison:
-    spec = mc.MixtureSpec("y ~ t + I(t**2)", unit="unit", n_components=2)
-    return comparison_of(spec, growth())
+    em = mc.fit(SPEC, growth(), starts=4, seed=1, progress=False)
+    another = mc.fit(SPEC, growth(), starts=2, seed=7, progress=False)
+    made_up = [stand_in(em, draws=60, chains=2, switch_every=30, seed=seed) for seed in (2, 3)]
+    return mc.compare(em, another, *made_up)
 
 
 @pytest.fixture(scope="module")
 def report(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return comparison.report(tmp_path_factory.mktemp("report"))
+    """With every section that there can be."""
+    line = replace(SPEC, formula="y ~ t")
+    other = mc.fit(line, growth(), starts=2, seed=1, progress=False)
+    chosen = mc.select(SPEC, growth(), n_components=[1, 2], starts=2, replicates=1, progress=False)
+    path = comparison.report(
+        tmp_path_factory.mktemp("report"),
+        origin=mc.Origin(study='[aims]\ntext = "Do they agree?"'),
+        selection=chosen,
+        models=[other],
+    )
+    shown = Page(path.read_text("utf-8")).sections
+    outlined = {outline.anchor for outline in sections.SECTIONS}
+    assert outlined | {"aims", "selection", "models", "checklists", "reproduction"} <= set(shown)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +61,6 @@ def page(browser: webdriver.Chrome, report: Path) -> webdriver.Chrome:
     browser.set_window_size(*WIDE)
     browser.get(report.as_uri())
     return browser
-
-
-def scheme(browser: webdriver.Chrome, value: str) -> None:
-    """Light or dark, as the reader's system asks for it."""
-    feature = {"name": "prefers-color-scheme", "value": value}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
 
 def test_opens_without_errors_and_asks_for_nothing(
@@ -115,6 +126,46 @@ def test_contents_lead_to_the_sections(page: webdriver.Chrome) -> None:
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_everything_is_reached_by_keyboard(page: webdriver.Chrome, size: tuple[int, int]) -> None:
+    page.set_window_size(*size)
+    check_keyboard(page)
+
+
+def test_skipping_to_the_summary(page: webdriver.Chrome) -> None:
+    press(page, Keys.TAB)
+    skip = page.switch_to.active_element
+    assert skip.text == "Skip to the summary"
+    press(page, Keys.ENTER)
+    assert page.execute_script("return location.hash") == "#summary"
+    press(page, Keys.TAB)
+    inside = "return document.activeElement.closest('section').id"
+    assert page.execute_script(inside) == "summary"
+
+
+def test_contents_by_keyboard(page: webdriver.Chrome) -> None:
+    press(page, Keys.TAB * 5)
+    link = page.switch_to.active_element
+    anchor = (link.get_attribute("href") or "").partition("#")[2]
+    before = page.execute_script("return scrollY")
+    press(page, Keys.ENTER)
+    assert page.execute_script("return location.hash") == f"#{anchor}"
+    assert page.execute_script("return scrollY") > before
+    press(page, Keys.TAB)
+    here, there = "document.activeElement", "document.getElementById(arguments[0])"
+    follows = f"return {there}.compareDocumentPosition({here}) & 4"
+    assert page.execute_script(follows, anchor)
+
+
+def test_a_wide_table_scrolls_by_keyboard(page: webdriver.Chrome) -> None:
+    page.set_window_size(*NARROW)
+    table = page.find_element(By.CSS_SELECTOR, "[aria-labelledby=table-estimates]")
+    page.execute_script("arguments[0].focus()", table)
+    press(page, Keys.ARROW_RIGHT * 3)
+    moved = "return new Promise(done => setTimeout(() => done(arguments[0].scrollLeft), 200))"
+    assert page.execute_script(moved, table) > 0
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_nothing_hangs_out_of_the_page(page: webdriver.Chrome, size: tuple[int, int]) -> None:
     page.set_window_size(*size)
     width, inner = page.execute_script(
@@ -144,9 +195,4 @@ def test_dark_and_light(page: webdriver.Chrome) -> None:
 def test_accessible(page: webdriver.Chrome, size: tuple[int, int], color: str) -> None:
     page.set_window_size(*size)
     scheme(page, color)
-    axe = Axe(page)
-    axe.inject()
-    found: dict[str, Any] = axe.run()
-    assert len(found["passes"]) > 20
-    grave = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
-    assert not grave, axe.report(grave)
+    check_accessible(page)

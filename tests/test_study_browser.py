@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-from axe_selenium_python import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from mixcompare.study.load import build_study
 from mixcompare.study.run import run_study
-from tests.browser import needs_browser, opened
+from tests.browser import check_accessible, check_keyboard, needs_browser, opened, press, scheme
 from tests.study_cases import content
 
 
@@ -74,15 +73,24 @@ def test_measures_sort_by_their_values(page: webdriver.Chrome, folder: Path) -> 
 
 
 @needs_browser
+def test_by_keyboard(page: webdriver.Chrome) -> None:
+    page.set_window_size(390, 800)
+    page.refresh()
+    check_keyboard(page)
+    head = page.find_element(By.CSS_SELECTOR, "[aria-labelledby=table-performance] thead th")
+    page.execute_script("arguments[0].firstElementChild.focus()", head)
+    for key, order in ((Keys.ENTER, "ascending"), (Keys.SPACE, "descending")):
+        press(page, key)
+        assert head.get_attribute("aria-sort") == order
+
+
+@needs_browser
+@pytest.mark.parametrize("color", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1300, 1000), (390, 800)], ids=["wide", "narrow"])
-def test_accessible(page: webdriver.Chrome, size: tuple[int, int]) -> None:
+def test_accessible(page: webdriver.Chrome, size: tuple[int, int], color: str) -> None:
     page.set_window_size(*size)
-    axe = Axe(page)
-    axe.inject()
-    found: dict[str, Any] = axe.run()
-    assert len(found["passes"]) > 20
-    grave = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
-    assert not grave, axe.report(grave)
+    scheme(page, color)
+    check_accessible(page)
     width, inner = page.execute_script(
         "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )
