@@ -49,6 +49,16 @@ def test_long_texts_are_paragraphs() -> None:
     assert r"\begin{longtable}{p{0.3\linewidth}}" in latex(made)
 
 
+def test_wide_tables_are_made_to_fit() -> None:
+    columns = [(Column(f"ECR-iterative number {i}"), [0.5], str) for i in range(12)]
+    text = latex(table("wide", "From ~ to ^", columns))
+    assert r"\shortstack[r]{ECR-\\iterative\\number 3}" in text
+    assert "{\\scriptsize\\setlength{\\tabcolsep}{3pt}\n\\begin{longtable}{rrrrrrrrrrrr}" in text
+    assert text.endswith("\\end{longtable}\n}\n")
+    assert r"From \textasciitilde{} to \textasciicircum{}" in text
+    assert "scriptsize" not in latex(table("narrow", "", columns[:3]))
+
+
 def test_csv_has_the_values() -> None:
     read = pd.read_csv(io.StringIO(csv(example())))
     assert list(read.columns) == ["name_1", "value", "interval", "place"]

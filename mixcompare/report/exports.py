@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from markupsafe import Markup
@@ -22,9 +22,24 @@ _SYMBOLS: Final = {
     "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
     MISSING: "--",
 }
-# A column with a longer text is a paragraph of this share of a line.
+_SPECIAL: Final = {
+    **{character: f"\\{character}" for character in "%&#$_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+# Characters that a line of A4 holds in each size, columns being two apart, and the share of it
+# that a paragraph has.
+_SIZES: Final = (
+    (80, "", 0.3),
+    (96, r"\small", 0.3),
+    (112, r"\footnotesize", 0.25),
+    (140, r"\scriptsize", 0.16),
+)
+# No heading is broken into narrower lines than this, save at its words.
+_NARROW: Final = 8
+# A column with a longer text is a paragraph.
 _LONG: Final = 45
-_PARAGRAPH: Final = 0.3
 _POWER = re.compile(" \N{MULTIPLICATION SIGN} 10([\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _DIGITS = str.maketrans("\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -59,10 +74,17 @@ def latex(table: Table) -> str:
         [[_plain(text) for text in row] for row in table.rows],
         columns=[column.label for column in table.columns],
     )
-    styler = frame.style.format(escape="latex").format_index(escape="latex", axis="columns")
+    numeric: dict[Any, bool] = {column.label: column.numeric for column in table.columns}
+    heads: dict[Any, list[str]] = {label: _broken(label, frame[label]) for label in numeric}
+    size, share = _size(frame, heads)
+    styler = frame.style.format(escape="latex").format_index(
+        lambda label: _stacked(heads[label], "r" if numeric[label] else "l"), axis="columns"
+    )
     text: str = styler.hide(axis="index").to_latex(
         environment="longtable",
-        column_format="".join(_format(frame[c.label], c.numeric) for c in table.columns),
+        column_format="".join(
+            "r" if numeric[label] else _words(frame[label], share) for label in frame
+        ),
         hrules=True,
         label=f"tab:{table.name}",
         caption=_escaped(table.caption),
@@ -70,18 +92,46 @@ def latex(table: Table) -> str:
     text = _POWER.sub(lambda match: rf" $\times 10^{{{match[1].translate(_DIGITS)}}}$", text)
     for symbol, command in _SYMBOLS.items():
         text = text.replace(symbol, command)
-    return f"% needs \\usepackage{{booktabs, longtable}}\n{text}"
+    made = f"{{{size}\\setlength{{\\tabcolsep}}{{3pt}}\n{text}}}\n" if size else text
+    return f"% needs \\usepackage{{booktabs, longtable}}\n{made}"
 
 
-def _format(texts: pd.Series[str], numeric: bool) -> str:
-    """Of a LaTeX column; long texts are paragraphs."""
-    if numeric:
-        return "r"
-    return rf"p{{{_PARAGRAPH}\linewidth}}" if texts.str.len().max() > _LONG else "l"
+def _broken(label: str, texts: pd.Series[str]) -> list[str]:
+    """Lines of a heading, which is not to be much wider than what stands below it."""
+    widest = max(_widest(texts), _NARROW)
+    lines: list[str] = []
+    for word in re.findall(r"[^\s-]+-?", label):
+        space = "" if lines and lines[-1].endswith("-") else " "
+        if lines and len(lines[-1]) + len(space) + len(word) <= widest:
+            lines[-1] += space + word
+        else:
+            lines.append(word)
+    return lines
+
+
+def _stacked(lines: list[str], side: str) -> str:
+    escaped = [_escaped(line) for line in lines]
+    return rf"\shortstack[{side}]{{{r'\\'.join(escaped)}}}" if len(lines) > 1 else "".join(escaped)
+
+
+def _size(frame: pd.DataFrame, heads: Mapping[str, list[str]]) -> tuple[str, float]:
+    """The largest size at which a table fits a page, and its paragraphs' share of the line."""
+    widths = [min(_widest([*frame[label], *lines]), _LONG) + 2 for label, lines in heads.items()]
+    fitting = ((size, share) for most, size, share in _SIZES if sum(widths) <= most)
+    return next(fitting, _SIZES[-1][1:])
+
+
+def _words(texts: pd.Series[str], share: float) -> str:
+    """Format of a column of words; long texts are paragraphs of a share of the line."""
+    return rf"p{{{share}\linewidth}}" if _widest(texts) > _LONG else "l"
+
+
+def _widest(texts: Iterable[str]) -> int:
+    return max(map(len, texts), default=0)
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([%&#$_{}])", r"\\\1", text)
+    return "".join(_SPECIAL.get(character, character) for character in text)
 
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {"csv": csv, "md": markdown, "tex": latex}
