@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from mixcompare.suggest import did_you_mean
 
+# Characters of a value in a message.
+_SHOWN: Final = 80
 # Pydantic's words for these speak of Python's types, not of a file's.
 _REASONS = {
     "model_type": "must be a table",
@@ -74,9 +76,14 @@ def _problem(detail: ErrorDetails, location: list[str], tables: type[BaseModel])
     reason = reason.replace("Input should be", "must be")
     if not location:
         return f"the study {reason}" if not reason.startswith("[") else reason
-    scalar = isinstance(detail["input"], (str, int, float, bool))
-    value = f" = {detail['input']!r}" if scalar and location[-1] != detail["input"] else ""
-    return f"{_key(location)}{value}: {reason}"
+    return f"{_key(location)}{_value(detail['input'], location)}: {reason}"
+
+
+def _value(given: Any, location: list[str]) -> str:
+    """``= 3``; nothing for tables and what is too long to be shown."""
+    parts = given if isinstance(given, list) else [given]
+    plain = all(isinstance(part, (str, int, float)) for part in parts) and location[-1] != given
+    return f" = {given!r}" if plain and len(repr(given)) <= _SHOWN else ""
 
 
 def unknown_keys(

@@ -261,7 +261,7 @@ def _scenarios(
         found.append(Scenario(label, levels, own, source.spec(own.model)))
     repeated = sorted({s.label for s in found if sum(o.label == s.label for o in found) > 1})
     if repeated:
-        raise source.fail(["grid"], f"[grid] has {repeated[0]!r} more than once.")
+        raise source.fail(["grid", "crossed"], f"[grid] has {repeated[0]!r} more than once.")
     return tuple(found)
 
 
@@ -272,7 +272,7 @@ def _factor_names(source: _Source, combinations: list[dict[str, Any]]) -> dict[s
         root = key.split(".", maxsplit=1)[0]
         if "." not in key or root not in _GRID_ROOTS:
             raise source.fail(
-                ["grid"],
+                ["grid", "crossed", key],
                 f"[grid] has the factor {key!r}; allowed are keys of [simulate] and [model], "
                 "such as 'simulate.units' or 'model.n_components'.",
             )
@@ -288,5 +288,6 @@ def _put(source: _Source, content: dict[str, Any], key: str, value: Any) -> None
     for table in tables:
         place = place.setdefault(table, {})
         if not isinstance(place, dict):
-            raise source.fail(["grid"], f"[grid] factor {key!r}: {table!r} is not a table.")
+            message = f"[grid] factor {key!r}: {table!r} is not a table."
+            raise source.fail(["grid", "crossed", key], message)
     place[name] = value

@@ -65,7 +65,9 @@ def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:
     out = console()
     study = plan.study
     scenarios = [{"scenario": s.label} for s in study.scenarios]
-    out.print(as_table(pd.DataFrame(scenarios), f"{study.name}: {len(scenarios)} scenarios"))
+    several = "" if len(scenarios) == 1 else "s"
+    title = f"{study.name}: {len(scenarios)} scenario{several}"
+    out.print(as_table(pd.DataFrame(scenarios), title))
     table = plan_table(plan, seconds).rename(
         columns={
             "coverage_error": "Monte Carlo SE of a coverage of 95 %, points",
@@ -74,13 +76,21 @@ def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:
     )
     out.print(as_table(table, f"{plan.n_fits} fits"))
     if seconds is not None:
-        hours = float(table["cpu_hours"].sum())
-        out.print(f"About {hours:.2g} hours on one core, half on two.", markup=False)
+        total = float((table["seconds_per_fit"] * table["fits"]).sum())
+        out.print(f"About {_long(total)} on one core, half on two.", markup=False)
     wanted = replicates_for_coverage(0.01)
     out.print(
         f"For a Monte Carlo standard error of 1 point of a coverage of 95 %: {wanted} replicates.",
         markup=False,
     )
+
+
+def _long(seconds: float) -> str:
+    """Time in the unit that suits it."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.2g} {unit}"
+    return f"{seconds:.2g} seconds"
 
 
 def print_status(study: Study, store: Store) -> None:
