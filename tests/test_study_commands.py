@@ -13,6 +13,7 @@ import mixcompare as mc
 from mixcompare.errors import MixCompareError
 from mixcompare.study.load import build_study, load_study
 from mixcompare.study.lock import only_runner
+from mixcompare.study.pace import pace
 from mixcompare.study.plan import replicates_for_coverage
 from mixcompare.study.run import run_study
 from mixcompare.study.store import open_store
@@ -49,6 +50,25 @@ def test_status_counts_what_is_done(finished: Path) -> None:
     assert "0 fits left" in shown
     with pytest.raises(MixCompareError, match="has the study been run"):
         invoke("status", finished / "study.toml", "--output", finished / "nowhere")
+
+
+def test_time_left_weighs_what_is_left_by_how_long_it_takes() -> None:
+    # Two workers: a fit of 1 s and one of 3 s in two seconds each time; only short ones are left.
+    clock = pd.Timestamp("2026-01-01T00:00:00+00:00")
+    done = [
+        {"method": name, "outcome": "converged", "seconds": seconds,
+         "finished": (clock + pd.Timedelta(seconds=2 * i + late)).isoformat()}
+        for i in range(60)
+        for name, seconds, late in (("short", 1.0, 0), ("long", 3.0, 1))
+    ]  # fmt: skip
+    left = [{"method": "short"}] * 50
+    found = pace(pd.DataFrame([*left, *done]))
+    assert found is not None
+    assert found.recent == 100
+    assert found.rate == pytest.approx(1.0)
+    assert found.seconds_left == pytest.approx(50 / 2, rel=0.02)
+    assert pace(pd.DataFrame([{**done[0]}, *left])) is None
+    assert pace(pd.DataFrame([{**done[0], "outcome": None, "finished": None}])) is None
 
 
 def test_status_can_be_asked_while_the_study_runs(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from mixcompare.comparison.verdicts import conclude
 from mixcompare.study.measures import planned_tasks
+from mixcompare.study.pace import pace
 from mixcompare.study.plan import Plan, plan_table, replicates_for_coverage
 from mixcompare.study.store import FAILURES, Store
 
@@ -116,7 +116,7 @@ def print_status(study: Study, store: Store) -> None:
         .reset_index()
     )
     out.print(as_table(table, f"{study.name}: {int(done.sum())} of {len(tasks)} fits"))
-    out.print(_pace(tasks[done], int((~done).sum())), markup=False)
+    out.print(_left(tasks), markup=False)
     for task in failed.head(_LISTED_FAILURES).itertuples():
         out.print(
             f"task {task.task} ({task.scenario}, replicate {task.replicate}, {task.method}): "
@@ -128,16 +128,14 @@ def print_status(study: Study, store: Store) -> None:
         out.print(f"and {len(failed) - _LISTED_FAILURES} more failures", markup=False)
 
 
-def _pace(done: pd.DataFrame, left: int) -> str:
-    """Rate over the last hundred fits, and the time left at it."""
-    times = sorted(datetime.fromisoformat(t) for t in done["finished"].dropna())[-100:]
-    span = (times[-1] - times[0]).total_seconds() if len(times) > 1 else 0.0
-    if not span:
-        return f"{left} fits left."
-    rate = (len(times) - 1) / span
+def _left(tasks: pd.DataFrame) -> str:
+    count, found = int(tasks["outcome"].isna().sum()), pace(tasks)
+    if found is None:
+        return f"{count} fits left."
     return (
-        f"{left} fits left; the last {len(times)} came at {rate:.2g} per second, which would take "
-        f"{left / rate / 60:.1f} minutes; last at {times[-1].isoformat(timespec='seconds')}."
+        f"{count} fits left; the last {found.recent} came at {found.rate:.2g} per second, and at "
+        f"this pace {_long(found.seconds_left)} are left; last at "
+        f"{found.last.isoformat(timespec='seconds')}."
     )
 
 
