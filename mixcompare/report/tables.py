@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from mixcompare.comparison import Comparison
 from mixcompare.report.formatting import Column, Table, significant, table
 from mixcompare.report.tables_em import starts_frame
+
+# For readers; users find more in `mixcompare.Thresholds`.
+_MEANING: Final = {
+    "identity": "most by which the two log-likelihood computations may differ, relative",
+    "excess": "most by which a draw's log-likelihood may exceed EM's maximum, relative",
+    "starts_at_best": "starts of EM that should reach the best optimum",
+    "r_hat": "largest R-hat of a parameter whose chains have converged",
+    "r_hat_modes": "R-hat of the log-likelihood or the sorted weights beyond which chains sit in "
+    "different modes",
+    "other_modes": "share of draws that may climb to another mode than the commonest",
+    "ess": "least bulk effective sample size of every parameter",
+    "difference": "most by which posterior mean and EM's estimate may differ, in posterior s.d.s",
+    "sensitivity": "power-scaling sensitivity from which on a parameter depends on the prior",
+    "misfits": "share of the posterior predictive checks that may fail",
+    "mean_log_likelihood": "most by which the draws' mean log-likelihood may be off what a normal "
+    "posterior has, in s.d.s",
+    "misfit": "effective number of parameters, relative to the free ones, beyond which the model "
+    "fits poorly",
+    "same_class": "least share of units in the same class by both",
+    "distance": "largest mean distance of class probabilities, total variation",
+}
 
 
 def frames(comparison: Comparison) -> dict[str, pd.DataFrame]:
@@ -54,5 +77,10 @@ def thresholds(comparison: Comparison) -> Table:
         [
             (Column("threshold", numeric=False), frame["threshold"], str),
             (Column("value"), frame["value"], significant),
+            (
+                Column("meaning", numeric=False),
+                [_MEANING[name] for name in frame["threshold"]],
+                str,
+            ),
         ],
     )
