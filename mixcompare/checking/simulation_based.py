@@ -143,6 +143,16 @@ def calibrate(
     OptionError
         If there are fewer than 20 replicates, fewer draws than are to be ranked among, or
         the specification has unit weights, which no simulation has made.
+
+    Examples
+    --------
+    >>> import numpy as np, mixcompare as mc
+    >>> spec = mc.MixtureSpec("y ~ 1", n_components=1)
+    >>> design = {"y": np.random.default_rng(0).normal(size=10)}
+    >>> few = {"replicates": 20, "ranked": 19, "draws": 100, "tune": 100, "chains": 1}
+    >>> found = mc.calibrate(spec, design, seed=1, **few)  # doctest: +SKIP
+    >>> found.ranks.shape  # doctest: +SKIP
+    (20, 11)
     """
     if replicates < _FEWEST_REPLICATES:
         raise OptionError(f"replicates must be at least {_FEWEST_REPLICATES}, not {replicates}.")

@@ -18,6 +18,16 @@ def prediction_table(predicted: xr.Dataset) -> pd.DataFrame:
     them), class probabilities, fitted values and the unit's log predictive density, named as
     in ``responsibilities[1]``, ``fitted_by_class[1, y]`` and ``fitted[y]`` (without the outcome
     where there is one), with ``_lower`` and ``_upper`` beside them where there are intervals.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
+    >>> table = mc.prediction_table(mc.predict(em, load("gapminder")))
+    >>> len(table), list(table.columns[:3])
+    (1704, ['row', 'unit', 'class'])
     """
     unit = predicted["unit_index"].to_numpy()
     columns: dict[str, object] = {

@@ -109,6 +109,14 @@ def reproduce(
         If the page carries no record, data are needed, or they are not the report's.
     OptionError
         If EM was started from a point of the user's own, which the page does not carry.
+
+    Examples
+    --------
+    Of a report that ``mixcompare run studies/gapminder.toml`` has written:
+
+    >>> import mixcompare as mc
+    >>> mc.reproduce("reports/gapminder/report.html").agrees  # doctest: +SKIP
+    True
     """
     record = read_record(report)
     spec = MixtureSpec.from_dict(record["specification"])

@@ -124,6 +124,12 @@ def load_study(path: str | Path) -> Study:
         If the file cannot be read, is not TOML, or holds an unknown key or a value that
         is not allowed; the message names the file, the line, the key, the value and what is
         allowed.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> mc.load_study("studies/gapminder.toml").name  # doctest: +SKIP
+    'gapminder'
     """
     path = Path(path)
     text, content = read_study(path)
@@ -144,6 +150,15 @@ def build_study(content: Mapping[str, Any], *, path: Path | None = None, text: s
     ------
     OptionError
         As `load_study`.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> model = {"formula": "lifeExp ~ t", "unit": "country", "n_components": 2}
+    >>> data, em = {"panel": "gapminder"}, {"backend": "em", "starts": 5}
+    >>> tables = {"study": {"name": "trends"}, "data": data, "model": model}
+    >>> list(mc.build_study({**tables, "methods": {"em": em}}).methods)
+    ['em']
     """
     source = _Source(str(path or "study"), text)
     tables = source.validate(content)

@@ -106,6 +106,28 @@ def run_study(
     ------
     MixCompareError
         If the study, its data or the output folder cannot be used; then nothing is written.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from tempfile import mkdtemp
+    >>> study = mc.build_study(
+    ...     {
+    ...         "study": {"name": "small"},
+    ...         "model": {"formula": "y ~ 1", "n_components": 2},
+    ...         "simulate": {
+    ...             "units": 50,
+    ...             "weights": [0.6, 0.4],
+    ...             "covariance": 1.0,
+    ...             "coefficients": {"Intercept": [0.0, 5.0]},
+    ...         },
+    ...         "methods": {"em": {"backend": "em", "starts": 3}},
+    ...         "run": {"replicates": 2, "workers": 0},
+    ...     }
+    ... )
+    >>> counts = mc.run_study(study, mkdtemp(), report=False).counts
+    >>> int(counts["finished"].sum())
+    2
     """
     if not isinstance(study, Study):
         study = load_study(study)
