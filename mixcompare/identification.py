@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixcompare.compress import PreparedPanel
+from mixcompare.covariances import has_covariances
 from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
@@ -154,7 +155,7 @@ def _check_not_exact(spec: MixtureSpec, prepared: PreparedPanel, triangle: Float
                 f"the covariates explain outcome {name!r} exactly: no variance is left and the "
                 "likelihood is unbounded. Remove the covariate that contains the outcome."
             )
-    if prepared.n_outcomes > 1 and spec.covariance == "full":
+    if prepared.n_outcomes > 1 and has_covariances(spec.covariance):
         residual = np.linalg.svd(_unit_columns(triangle[p:, p:]), compute_uv=False)
         if residual[-1] <= _DEPENDENT:
             names = ", ".join(map(repr, prepared.outcome_names))

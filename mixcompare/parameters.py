@@ -9,6 +9,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 import xarray as xr
 
+from mixcompare.covariances import Elements, elements
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
@@ -137,28 +138,23 @@ def _covariances(spec: MixtureSpec, outcomes: Sequence[str]) -> tuple[Parameter,
     return tuple(
         Parameter(
             "covariance",
-            tuple((k, i, j) for k in components for i, j in elements),
+            tuple((k, i, j) for k in components for i, j in places),
             component,
             _covariance_name(component, pair),
         )
         for component, components in groups
-        for elements, pair in _covariance_elements(spec, outcomes)
+        for places, pair in _named_elements(spec, outcomes)
     )
 
 
-def _covariance_elements(
+def _named_elements(
     spec: MixtureSpec, outcomes: Sequence[str]
-) -> list[tuple[list[tuple[int, int]], str | None]]:
+) -> list[tuple[Elements, str | None]]:
     """Elements of one covariance matrix that are the same number, and their name."""
-    m = len(outcomes)
-    if m == 1 or spec.covariance == "spherical":
-        return [([(i, i) for i in range(m)], None)]
-    return [
-        (sorted({(i, j), (j, i)}), f"{outcomes[i]}, {outcomes[j]}")
-        for i in range(m)
-        for j in range(i + 1)
-        if i == j or spec.covariance == "full"
-    ]
+    found = elements(spec.covariance, len(outcomes))
+    if len(found) == 1:
+        return [(found[0], None)]
+    return [(places, ", ".join(outcomes[i] for i in places[-1])) for places in found]
 
 
 def _covariance_name(component: int | None, pair: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.compress import PreparedPanel
+from mixcompare.covariances import STRUCTURES
 from mixcompare.panel import FloatArray
 from mixcompare.priors import ResolvedPriors, resolve_priors
 from mixcompare.spec import MixtureSpec
@@ -86,18 +87,9 @@ def _coefficients(
 def _covariances(
     spec: MixtureSpec, priors: ResolvedPriors, draws: int, rng: np.random.Generator
 ) -> FloatArray:
-    from scipy.stats import invgamma, invwishart  # slow to import, needed by few
-
-    k, m = spec.n_components, len(priors.covariance_scale)
+    k, scale = spec.n_components, priors.covariance_scale
     distinct = k if spec.covariance_by == "component" else 1
-    n, nu = draws * distinct, priors.covariance_df
-    if spec.covariance == "full":
-        law = invwishart(nu, priors.covariance_scale)
-        matrices = np.asarray(law.rvs(size=n, random_state=rng)).reshape(n, m, m)
-    else:
-        scale = np.diag(priors.covariance_scale) / 2
-        one = spec.covariance == "spherical"
-        variances = invgamma(nu / 2).rvs(size=(n, 1 if one else m), random_state=rng)
-        matrices = (variances * (scale.mean() if one else scale))[:, :, None] * np.eye(m)
-    by_class = matrices.reshape(draws, distinct, m, m)
+    structure = STRUCTURES[spec.covariance]
+    matrices = structure.draw(priors.covariance_df, scale, draws * distinct, rng)
+    by_class = matrices.reshape(draws, distinct, *scale.shape)
     return np.repeat(by_class, k // distinct, axis=1)

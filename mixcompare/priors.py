@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.compress import PreparedPanel, compress
+from mixcompare.covariances import STRUCTURES
 from mixcompare.errors import SpecificationError
 from mixcompare.panel import FloatArray, build_panel
 from mixcompare.prior_spec import ByCovariate, Priors
@@ -63,7 +64,7 @@ def resolve_priors(spec: MixtureSpec, prepared: PreparedPanel) -> ResolvedPriors
     m, p = prepared.n_outcomes, prepared.n_covariates
     mean, sd = _default_coefficients(prepared)
     degrees = spec.priors.covariance_df
-    lowest = m - 1 if spec.covariance == "full" else 0
+    lowest = STRUCTURES[spec.covariance].lowest_degrees(m)
     if degrees is not None and degrees <= lowest:
         raise SpecificationError(
             f"prior covariance_df must be above {lowest} for {m} outcome(s), not {degrees}."
@@ -145,7 +146,10 @@ def prior_table(spec: MixtureSpec, prepared: PreparedPanel) -> pd.DataFrame:
             )
             mean, sd = priors.coefficient_mean[i, j], priors.coefficient_sd[i, j]
             rows.append((name, f"Normal({mean:.4g}, {sd:.4g})", _far_from_zero(prepared, i)))
-    rows.append(("covariance", _covariance_in_words(spec, priors, prepared.n_outcomes), ""))
+    words = STRUCTURES[spec.covariance].prior_in_words(
+        priors.covariance_df, priors.covariance_scale
+    )
+    rows.append(("covariance", words, ""))
     return pd.DataFrame(rows, columns=["parameter", "prior", "note"])
 
 
@@ -204,16 +208,6 @@ def _far_from_zero(prepared: PreparedPanel, i: int) -> str:
         f"its mean lies {abs(mean) / sd:.0f} sds from zero, so that independent priors on "
         "intercept and slope are informative about the fit: centre the covariate"
     )
-
-
-def _covariance_in_words(spec: MixtureSpec, priors: ResolvedPriors, m: int) -> str:
-    nu, psi = priors.covariance_df, priors.covariance_scale
-    if m == 1 or spec.covariance == "spherical":
-        return f"Inverse-Gamma({nu / 2:g}, {np.trace(psi) / m / 2:.4g})"
-    if spec.covariance == "diagonal":
-        return f"Inverse-Gamma({nu / 2:g}, [{', '.join(f'{v / 2:.4g}' for v in np.diag(psi))}])"
-    matrix = "; ".join(" ".join(f"{v:.4g}" for v in row) for row in psi)
-    return f"Inverse-Wishart({nu:g}, [{matrix}])"
 
 
 def _default_coefficients(prepared: PreparedPanel) -> tuple[FloatArray, FloatArray]:

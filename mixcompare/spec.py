@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast, get_args
 
+from mixcompare.covariances import Covariance, elements
 from mixcompare.errors import SpecificationError
 from mixcompare.formulas import CONSTANT, check_formula, check_one_sided
 from mixcompare.prior_spec import Priors
 
-__all__ = ["Covariance", "CovarianceBy", "MixtureSpec", "Priors"]
+__all__ = ["CovarianceBy", "MixtureSpec", "Priors"]
 
-Covariance = Literal["full", "diagonal", "spherical"]
 CovarianceBy = Literal["component", "shared"]
 
 
@@ -142,10 +142,13 @@ class MixtureSpec:
             Columns of the membership's design, the intercept included.
         """
         k, p, m = self.n_components, n_covariates, n_outcomes
-        per_covariance = {"full": m * (m + 1) // 2, "diagonal": m, "spherical": 1}[self.covariance]
         n_covariances = k if self.covariance_by == "component" else 1
         n_coefficients = (k * (p - n_common) + n_common) * m
-        return (k - 1) * n_concomitants + n_coefficients + n_covariances * per_covariance
+        return (
+            (k - 1) * n_concomitants
+            + n_coefficients
+            + n_covariances * len(elements(self.covariance, m))
+        )
 
 
 def _set(instance: object, name: str, value: object) -> None:

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "mixcompare"
 # everything inside it; the longest name that fits counts.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "suggest", "staging", "arguments"),
-    ("formulas", "prior_spec"),
+    ("formulas", "prior_spec", "covariances"),
     ("spec",),
     ("tables", "raw_columns"),
     ("design",),

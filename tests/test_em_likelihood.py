@@ -5,9 +5,9 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends import get_backend
+from mixcompare.backends.em.covariances import basis_of
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.information import (
-    covariance_basis,
     layout,
     score_and_information,
 )
@@ -131,7 +131,7 @@ def expected_complete(case: Case, parameters: Parameters, tau: np.ndarray) -> fl
 
 def pack(case: Case, at: Parameters) -> np.ndarray:
     place, m = layout(case.spec, case.data), case.data.shape[-1]
-    basis = covariance_basis(case.spec, m)
+    basis = basis_of(case.spec, m)
     vector = np.zeros(place.size)
     odds = at.membership_coefficients
     if odds is None:
@@ -146,7 +146,7 @@ def pack(case: Case, at: Parameters) -> np.ndarray:
 def unpack(case: Case, vector: np.ndarray) -> Parameters:
     place = layout(case.spec, case.data)
     _, _, p, m = case.data.shape
-    basis = covariance_basis(case.spec, m)
+    basis = basis_of(case.spec, m)
     odds = np.concatenate([np.zeros(place.n_odds), vector[place.odds]]).reshape(-1, place.n_odds)
     if case.data.concomitants is None:
         weights, membership = np.exp(odds[:, 0]) / np.exp(odds).sum(), None

@@ -19,6 +19,7 @@ from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.compress import compress
+from mixcompare.covariances import nearest
 from mixcompare.errors import DataError
 from mixcompare.identification import check_identified
 from mixcompare.panel import FloatArray, Panel
@@ -190,13 +191,7 @@ def structured(spec: MixtureSpec, scatter: FloatArray, divisor: FloatArray) -> F
         scatter = np.broadcast_to(scatter.sum(axis=0), scatter.shape)
     with np.errstate(all="ignore"):
         covariance = scatter / divisor[:, None, None]
-    identity = np.eye(scatter.shape[-1])
-    if spec.covariance == "full":
-        return np.asarray(covariance)
-    if spec.covariance == "diagonal":
-        return np.asarray(covariance * identity)
-    variance = np.trace(covariance, axis1=1, axis2=2) / len(identity)
-    return np.asarray(variance[:, None, None] * identity)
+        return nearest(spec.covariance, covariance)
 
 
 def difference(

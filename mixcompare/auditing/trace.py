@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.parameters import Parameters
+from mixcompare.covariances import narrowest
 from mixcompare.errors import DataError, MixCompareError
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.spec import MixtureSpec
@@ -256,15 +257,8 @@ def _check_covariance(spec: MixtureSpec, trace: Trace) -> None:
     wrong = None
     if spec.covariance_by == "shared" and (np.abs(sigma - sigma[:, :1]) > 1e-8 * size).any():
         wrong = "differ by component, but covariance_by='shared': write 'component'"
-    elif (
-        spec.covariance != "full"
-        and (np.abs(sigma * (1 - np.eye(sigma.shape[-1]))) > 1e-8 * size).any()
-    ):
-        wrong = f"have off-diagonal elements, but covariance={spec.covariance!r}: write 'full'"
-    elif spec.covariance == "spherical":
-        diagonal = np.diagonal(sigma, axis1=-2, axis2=-1)
-        if (np.abs(diagonal - diagonal[..., :1]) > 1e-8 * size[..., 0]).any():
-            wrong = "differ by outcome, but covariance='spherical': write 'diagonal'"
+    elif (fitting := narrowest(sigma, 1e-8 * size, spec.covariance)) != spec.covariance:
+        wrong = f"are not of the structure covariance={spec.covariance!r}: write {fitting!r}"
     if wrong:
         raise TraceError(f"the trace's covariances {wrong} in the specification.")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixcompare.covariances import STRUCTURES
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten
@@ -105,10 +106,9 @@ def _log_prior_gradient(
 ) -> dict[str, FloatArray]:
     """Derivatives by every element of the arrays; what classes share counts once."""
     b, sigma = em.coefficients.to_numpy(), em.covariance.to_numpy()
-    if spec.covariance == "full":
-        covariance = _inverse_wishart_gradient(priors, sigma)
-    else:
-        covariance = _inverse_gamma_gradient(spec, priors, sigma)
+    covariance = STRUCTURES[spec.covariance].log_prior_gradient(
+        priors.covariance_df, priors.covariance_scale, sigma
+    )
     if spec.covariance_by == "shared":
         covariance[1:] = 0.0
     coefficients = (priors.coefficient_mean - b) / priors.coefficient_sd**2
@@ -130,26 +130,3 @@ def _weights_slope(em: Fit, priors: ResolvedPriors) -> FloatArray:
     if priors.membership_precision is not None:
         return np.zeros(em.spec.n_components)
     return np.asarray((priors.concentration - 1) / em.weights.to_numpy())
-
-
-def _inverse_wishart_gradient(priors: ResolvedPriors, sigma: FloatArray) -> FloatArray:
-    m = sigma.shape[-1]
-    precision = np.linalg.inv(sigma)
-    pulled = precision @ priors.covariance_scale @ precision
-    return np.asarray(0.5 * pulled - 0.5 * (priors.covariance_df + m + 1) * precision)
-
-
-def _inverse_gamma_gradient(
-    spec: MixtureSpec, priors: ResolvedPriors, sigma: FloatArray
-) -> FloatArray:
-    k, m, _ = sigma.shape
-    variance = np.diagonal(sigma, axis1=1, axis2=2)
-    scale = np.diag(priors.covariance_scale)
-    if spec.covariance == "spherical":
-        scale = np.full(m, scale.mean())
-    slope = 0.5 * scale / variance**2 - (priors.covariance_df / 2 + 1) / variance
-    if spec.covariance == "spherical":
-        slope[:, 1:] = 0.0  # one variance, which the diagonal repeats
-    gradient = np.zeros((k, m, m))
-    gradient[:, range(m), range(m)] = slope
-    return gradient

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mixcompare.comparison import Comparison
+from mixcompare.covariances import STRUCTURES
 from mixcompare.report.formatting import count, counted, significant
 from mixcompare.spec import MixtureSpec
 
@@ -196,11 +197,7 @@ def _covariance(spec: MixtureSpec, several: bool) -> Markup:
     index = Markup("<sub><i>k</i></sub>") if spec.covariance_by == "component" else Markup("")
     if not several:
         return Markup("σ²{}").format(index)
-    if spec.covariance == "spherical":
-        return Markup("σ²{} I").format(index)
-    if spec.covariance == "diagonal":
-        return Markup("diag(σ²<sub>1</sub>, …){}").format(index)
-    return Markup("Σ{}").format(index)
+    return Markup(STRUCTURES[spec.covariance].symbol).format(index)
 
 
 def _terms(comparison: Comparison, several: bool) -> Markup:

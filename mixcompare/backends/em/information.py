@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixcompare.backends.em import membership
+from mixcompare.backends.em.covariances import basis_of
 from mixcompare.backends.em.expectation import e_step, log_class_weights
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.regression import positions
@@ -77,18 +78,6 @@ class Layout:
         return len(self.odds) + int(self.coefficient_places.max()) + 1
 
 
-def covariance_basis(spec: MixtureSpec, m: int) -> FloatArray:
-    """(q, m, m) matrices whose combinations are the covariances of the structure."""
-    if spec.covariance == "spherical":
-        return np.eye(m)[None]
-    pairs = [(i, j) for i in range(m) for j in range(i + 1)]
-    kept = pairs if spec.covariance == "full" else [(i, j) for i, j in pairs if i == j]
-    basis = np.zeros((len(kept), m, m))
-    for a, (i, j) in enumerate(kept):
-        basis[a, i, j] = basis[a, j, i] = 1.0
-    return basis
-
-
 def layout(spec: MixtureSpec, data: Standardised) -> Layout:
     """Layout of the model's parameter vector."""
     _, _, p, m = data.shape
@@ -96,7 +85,7 @@ def layout(spec: MixtureSpec, data: Standardised) -> Layout:
         spec.n_components,
         1 if data.concomitants is None else data.concomitants.shape[1],
         positions(spec.n_components, p, m, data.n_common),
-        len(covariance_basis(spec, m)),
+        len(basis_of(spec, m)),
         spec.covariance_by == "shared",
     )
 
@@ -122,7 +111,7 @@ def score_and_information(
     """
     tau = e_step(data, parameters).responsibilities
     place = layout(spec, data)
-    basis = covariance_basis(spec, data.shape[-1])
+    basis = basis_of(spec, data.shape[-1])
     counts = np.ones(data.shape[0]) if data.unit_weights is None else data.unit_weights
     each = np.broadcast_to(np.exp(log_class_weights(data, parameters)), tau.shape)
     design = odds_design(data)

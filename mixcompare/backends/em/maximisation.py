@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.backends.em import membership, regression
+from mixcompare.backends.em.covariances import smallest_variances, structured
 from mixcompare.backends.em.expectation import EStep
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
@@ -133,7 +134,7 @@ def _note_collapsed(
 ) -> None:
     if _is_comfortable(covariance, data.noise_floor):
         return
-    smallest = _smallest_variances(spec, covariance)
+    smallest = smallest_variances(spec, covariance)
     if (proper := smallest > data.noise_floor).all():
         return
     for i in np.flatnonzero(~proper.all(axis=1)):
@@ -188,15 +189,6 @@ def _coefficients(
     return regression.joint(gram, cross, covariance, data.n_common, data.prior)
 
 
-def _smallest_variances(spec: MixtureSpec, covariance: FloatArray) -> FloatArray:
-    """(..., K) smallest eigenvalues."""
-    if covariance.shape[-1] == 1:
-        return covariance[..., 0, 0]
-    if spec.covariance == "full":
-        return np.asarray(np.linalg.eigvalsh(covariance)[..., 0])
-    return np.diagonal(covariance, axis1=-2, axis2=-1).min(axis=-1)
-
-
 def _covariances(
     spec: MixtureSpec, data: Standardised, scatter: FloatArray, mass: FloatArray
 ) -> FloatArray:
@@ -208,11 +200,4 @@ def _covariances(
         covariance = np.broadcast_to(pooled[..., None, :, :], scatter.shape)
     else:
         covariance = (scatter + added) / (mass + rows)[..., None, None]
-    m = scatter.shape[-1]
-    if spec.covariance == "full" or m == 1:
-        return np.ascontiguousarray(covariance)
-    identity = np.eye(m)
-    if spec.covariance == "diagonal":
-        return np.asarray(covariance * identity)
-    variance = np.trace(covariance, axis1=-2, axis2=-1) / m
-    return np.asarray(variance[..., None, None] * identity)
+    return structured(spec, covariance)

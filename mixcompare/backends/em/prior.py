@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, multigammaln
+from scipy.special import gammaln
 
+from mixcompare.backends.em.covariances import log_covariance_prior, pseudo_rows
 from mixcompare.panel import FloatArray
 from mixcompare.priors import ResolvedPriors
 from mixcompare.spec import MixtureSpec
@@ -64,7 +65,7 @@ def standard_prior(
     unmix: FloatArray | None,
 ) -> StandardPrior:
     """Express priors in standardised units, see `Standardised` for the maps."""
-    rows, scatter = _pseudo_rows(spec, raw)
+    rows, scatter = pseudo_rows(spec, raw)
     own = _normal(raw, pooled, unwhiten, scale, ~is_common)
     common = _normal(raw, pooled, unwhiten, scale, is_common)
     membership = raw.membership_precision
@@ -88,16 +89,6 @@ def _normal(
         precision[:, j, :, j] = weighted @ unwhiten[rows] * scale[j]
         shift[:, j] = weighted @ (raw.coefficient_mean - pooled)[rows, j]
     return precision.reshape(p * m, p * m), shift.ravel()
-
-
-def _pseudo_rows(spec: MixtureSpec, raw: ResolvedPriors) -> tuple[float, FloatArray]:
-    degrees, scale = raw.covariance_df, raw.covariance_scale
-    m = len(scale)
-    if spec.covariance == "full":
-        return degrees + m + 1, scale
-    if spec.covariance == "diagonal":
-        return degrees + 2, np.diag(np.diag(scale))
-    return (degrees + 2) / m, np.trace(scale) / m / m * np.eye(m)
 
 
 def log_prior(
@@ -125,35 +116,13 @@ def log_prior(
     if is_common.any():
         total = total + common.reshape(*weights.shape[:-1], -1).sum(axis=-1)
     distinct = covariance if spec.covariance_by == "component" else covariance[..., :1, :, :]
-    total = total + _log_covariance_prior(spec, raw, distinct).sum(axis=-1)
+    total = total + log_covariance_prior(spec, raw, distinct).sum(axis=-1)
     if membership is not None:
         return np.asarray(total + _log_zero_sum(raw, membership))
     k, a = weights.shape[-1], raw.concentration
     with np.errstate(divide="ignore"):
         kernel = (a - 1) * np.log(weights).sum(axis=-1) if a != 1 else 0.0
     return np.asarray(total + gammaln(k * a) - k * gammaln(a) + kernel)
-
-
-def _log_covariance_prior(
-    spec: MixtureSpec, raw: ResolvedPriors, covariance: FloatArray
-) -> FloatArray:
-    """(..., K) of covariances (..., K, m, m)."""
-    nu, psi = raw.covariance_df, raw.covariance_scale
-    m = len(psi)
-    if spec.covariance == "full":
-        constant = 0.5 * nu * (np.linalg.slogdet(psi)[1] - m * np.log(2))
-        trace = np.trace(np.linalg.solve(covariance, psi), axis1=-2, axis2=-1)
-        kernel = (nu + m + 1) * np.linalg.slogdet(covariance)[1] + trace
-        return np.asarray(constant - multigammaln(nu / 2, m) - 0.5 * kernel)
-    variances = np.diagonal(covariance, axis1=-2, axis2=-1)
-    if spec.covariance == "diagonal":
-        return _log_inverse_gamma(nu, np.diag(psi), variances).sum(axis=-1)
-    return _log_inverse_gamma(nu, np.trace(psi) / m, variances[..., 0])
-
-
-def _log_inverse_gamma(nu: float, scale: FloatArray | float, value: FloatArray) -> FloatArray:
-    a, b = nu / 2, np.asarray(scale) / 2
-    return np.asarray(a * np.log(b) - gammaln(a) - (a + 1) * np.log(value) - b / value)
 
 
 def _log_zero_sum(raw: ResolvedPriors, membership: FloatArray) -> FloatArray:

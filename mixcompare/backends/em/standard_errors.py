@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from mixcompare.backends.em.covariances import basis_of
 from mixcompare.backends.em.expectation import log_class_weights
 from mixcompare.backends.em.information import (
     Layout,
-    covariance_basis,
     layout,
     odds_design,
     score_and_information,
@@ -118,7 +118,7 @@ def _jacobian(
 ) -> FloatArray:
     """(P, n) derivatives of the reported parameters by the free ones."""
     _, _, p, m = data.shape
-    basis = covariance_basis(spec, m)
+    basis = basis_of(spec, m)
     by_odds = _weights_by_odds(data, parameters)
     rows = np.zeros((len(reported), place.size))
     for row, parameter in zip(rows, reported, strict=True):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dgeqrf, dtrtri, dtrtrs
 
+from mixcompare.backends.em.covariances import common_scale
 from mixcompare.backends.em.membership import log_class_probabilities
 from mixcompare.backends.em.parameters import Index, Parameters
 from mixcompare.backends.em.passes import Passes
@@ -190,8 +191,7 @@ def standardise(
     unwhiten[order] = dtrtri(own)[0]
     pooled[order] = dtrtrs(triangle[:p, :p], triangle[:p, p:])[0]
     scale = np.linalg.norm(triangle[p:, p:], axis=0) / np.sqrt(n)
-    if spec.covariance == "spherical":
-        scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
+    scale = common_scale(spec, scale)
     rows = prepared.factor.reshape(-1, prepared.factor.shape[-1])
     outcomes = rows[:, :p] @ pooled
     np.subtract(rows[:, p:], outcomes, out=outcomes)

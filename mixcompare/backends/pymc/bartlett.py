@@ -20,7 +20,6 @@ import numpy as np
 import pytensor.tensor as pt
 
 from mixcompare.panel import FloatArray
-from mixcompare.spec import Covariance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,30 +104,6 @@ def whitener(squares: Any, below: Any, maps: tuple[Any, Any], n_outcomes: int) -
 def log_determinant(squares: Any, constant: Any, n_outcomes: int, n_squares: int) -> Any:
     """log|Sigma| (C,) as a PyTensor expression, see `whitener`."""
     return constant - (n_outcomes // n_squares) * pt.log(squares).sum(axis=-1)
-
-
-def bartlett_prior(
-    covariance: Covariance, degrees_of_freedom: float, scale: FloatArray
-) -> BartlettPrior:
-    """Constants for a covariance structure.
-
-    Parameters
-    ----------
-    covariance
-        ``"full"``, ``"diagonal"`` or ``"spherical"``.
-    degrees_of_freedom, scale
-        nu and the (m, m) matrix Psi, in the coordinates of the covariance.
-    """
-    m = len(scale)
-    if covariance == "spherical":
-        mean = np.trace(scale) / m
-        return BartlettPrior(np.eye(m) / np.sqrt(mean), np.array([degrees_of_freedom]), 0)
-    if covariance == "diagonal":
-        factor = np.diag(1 / np.sqrt(np.diag(scale)))
-        return BartlettPrior(factor, np.full(m, degrees_of_freedom), 0)
-    return BartlettPrior(
-        inverse_factor(scale), degrees_of_freedom - np.arange(m, dtype=np.float64), m * (m - 1) // 2
-    )
 
 
 def inverse_factor(matrix: FloatArray) -> FloatArray:

@@ -22,10 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from mixcompare.backends.pymc.covariances import outcome_scale
 from mixcompare.compress import PreparedPanel
+from mixcompare.covariances import Covariance
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.priors import ResolvedPriors
-from mixcompare.spec import Covariance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +106,7 @@ def standardise(
     x, y = np.split(prepared.pooled_rows, [prepared.n_covariates], axis=1)
     total = prepared.total_degrees_of_freedom
     centre, residual = _pooled_fit(x, y)
-    scale = _outcome_scale(residual, total, covariance)
+    scale = outcome_scale(residual, total, covariance)
     variance = np.sum(residual**2, axis=0) / total
     prior_rows = np.diag(np.sqrt(np.mean(variance / priors.coefficient_sd**2, axis=1)))
     common = np.isin(prepared.covariate_names, prepared.common_names)
@@ -154,13 +155,3 @@ def _pooled_fit(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         coefficients = coefficients + step / norm[:, None]
         residual = y - x @ coefficients
     return coefficients, residual
-
-
-def _outcome_scale(residual: FloatArray, total: float, covariance: Covariance) -> FloatArray:
-    sd = np.linalg.norm(residual, axis=0) / np.sqrt(total)
-    if covariance == "spherical":
-        return np.asarray(np.sqrt(np.mean(sd**2)) * np.eye(len(sd)))
-    if covariance == "diagonal" or len(sd) == 1:
-        return np.diag(sd)
-    triangle = np.linalg.qr(residual / sd, mode="r")
-    return np.asarray((triangle * sd).T / np.sqrt(total))

@@ -12,6 +12,7 @@ from mixcompare.backends.pymc.likelihood import LOG_2PI
 from mixcompare.backends.pymc.likelihood_kernels import LANES
 from mixcompare.backends.pymc.membership import helmert_contrasts
 from mixcompare.backends.pymc.mixture import Mixture
+from mixcompare.covariances import has_covariances
 from mixcompare.panel import FloatArray
 
 
@@ -31,7 +32,7 @@ def pack(mixture: Mixture) -> FloatArray:
         n_rows=first.size,
         n_tiles=len(tiles),
         tile=tiles.shape[1],
-        full=s.covariance == "full",
+        full=has_covariances(s.covariance),
     )
     own: dict[str, Any] = {
         "log_constant": _constant(mixture),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixcompare.backends.pymc.bartlett import BartlettPrior, bartlett_prior
+from mixcompare.backends.pymc.bartlett import BartlettPrior
+from mixcompare.backends.pymc.covariances import bartlett_prior
 from mixcompare.backends.pymc.data import StandardPanel, standardise
 from mixcompare.backends.pymc.membership import MembershipMap, membership_map
 from mixcompare.backends.pymc.structure import Structure, structure_of

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from scipy.special import gammaln, xlogy
 
+from mixcompare.backends.pymc.covariances import log_covariance_prior
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.panel import FloatArray
 
@@ -47,7 +48,12 @@ def log_prior(
     return {
         **classes,
         "coefficients": _coefficients(mixture, parameters["coefficients"]),
-        "covariance": _covariance(mixture, variables),
+        "covariance": log_covariance_prior(
+            mixture.structure.covariance,
+            mixture.priors.covariance_df,
+            mixture.priors.covariance_scale,
+            variables,
+        ),
     }
 
 
@@ -73,26 +79,3 @@ def _coefficients(mixture: Mixture, coefficients: FloatArray) -> FloatArray:
     varying, common = np.split(mixture.panel.order, [n_varying])
     own = each[:, :, varying].sum(axis=(1, 2, 3))
     return np.asarray(own + each[:, 0, common].sum(axis=(1, 2)))
-
-
-def _covariance(mixture: Mixture, variables: Mapping[str, FloatArray]) -> FloatArray:
-    """Inverse-Wishart or inverse-gammas, with ``tr(Psi Sigma^-1)`` the squared length of A."""
-    nu, psi = mixture.priors.covariance_df, mixture.priors.covariance_scale
-    squares = variables["precision_squares"]
-    m = len(psi)
-    if mixture.structure.covariance == "full":
-        below = variables.get("precision_below", np.zeros((*squares.shape[:-1], 0)))
-        _, log_scale = np.linalg.slogdet(psi)
-        trace = squares.sum(axis=-1) + (below**2).sum(axis=-1)
-        log_determinant = log_scale - np.log(squares).sum(axis=-1)
-        steps = gammaln((nu - np.arange(m)) / 2).sum() + m * (m - 1) / 4 * np.log(np.pi)
-        constant = nu / 2 * (log_scale - m * np.log(2)) - steps
-        each = constant - 0.5 * ((nu + m + 1) * log_determinant + trace)
-    else:
-        scale = np.diag(psi)
-        if mixture.structure.covariance == "spherical":
-            scale = scale.mean(keepdims=True)
-        variance = scale / squares
-        constant = nu / 2 * np.log(scale / 2) - gammaln(nu / 2)
-        each = (constant - (nu / 2 + 1) * np.log(variance) - squares / 2).sum(axis=-1)
-    return np.asarray(each.sum(axis=-1))

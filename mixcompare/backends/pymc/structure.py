@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mixcompare.backends.pymc.covariances import n_below, n_squares
 from mixcompare.compress import PreparedPanel
-from mixcompare.spec import Covariance, CovarianceBy, MixtureSpec
+from mixcompare.covariances import Covariance
+from mixcompare.spec import CovarianceBy, MixtureSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,12 @@ class Structure:
     @property
     def n_squares(self) -> int:
         """Chi-squared variables of one covariance."""
-        return 1 if self.covariance == "spherical" else self.n_outcomes
+        return n_squares(self.covariance, self.n_outcomes)
 
     @property
     def n_below(self) -> int:
         """Normal variables of one covariance."""
-        m = self.n_outcomes
-        return m * (m - 1) // 2 if self.covariance == "full" else 0
+        return n_below(self.covariance, self.n_outcomes)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
