@@ -118,7 +118,7 @@ def test_a_selection_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("[1, 2]", "[]", r"\[select\] n_components: .*at least 1 item"),
+        ("[1, 2]", "[]", r"\[select\] n_components = \[\]: .*at least 1 item"),
         ("[1, 2]", "[2, 2]", r"line 13: \[select\] n_components must be different whole"),
         ('["loo"]', '["waic"]', r"\[select.*posterior.*'loo', 'bridge' or 'smc'"),
         ("starts = 3", "strats = 3", r"\[select\] backend 'em' has no option 'strats'"),
