@@ -207,15 +207,14 @@ def nested_loop(
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 0.45 * len(names)))
     edges = np.arange(len(scenarios) + 1) - 0.5
     style = method_style(methods)
-    for method in methods:
+    for i, method in enumerate(methods):
         own = chosen[chosen["method"] == method].set_index("scenario").reindex(scenarios)
+        # Side by side, or the bars of methods that agree would hide one another.
+        at = np.arange(len(scenarios)) + (i - (len(methods) - 1) / 2) * 0.6 / len(methods)
         value, error = own["value"].to_numpy(), Z * own["error"].to_numpy()
         color = style[method]["color"]
         upper.stairs(value, edges, baseline=None, color=color, lw=1.6, label=method)
-        upper.errorbar(
-            np.arange(len(scenarios)), value, yerr=error, fmt="none", ecolor=color,
-            alpha=0.6, lw=1,
-        )  # fmt: skip
+        upper.errorbar(at, value, yerr=error, fmt="none", ecolor=color, alpha=0.6, lw=1)
     _ideal(upper, measure, vertical=False)
     upper.set_ylabel(LABELS.get(measure, measure))
     _factor_steps(lower, factors, names, scenarios, edges)
