@@ -15,7 +15,9 @@ from mixcompare.auditing.command import audit_command
 from mixcompare.auditing.trace import precision, read_trace
 from mixcompare.errors import OptionError
 from mixcompare.panel import build_panel
+from mixcompare.spec import MixtureSpec
 from tests.audit_cases import SPEC, load_program
+from tests.report_page import Page
 
 program = load_program()
 PANEL, *_ = program.simulate(2, artists=12, countries=2, days=10)
@@ -266,6 +268,7 @@ def test_what_an_audit_shows(trace: dict[str, Any]) -> None:
     top, bottom = found.plot().axes
     assert top.get_ylabel() == "exact log-likelihood"
     assert bottom.get_yscale() == "log"
+    assert bottom.yaxis.get_major_formatter()(1e-6, 0) == "10\N{SUPERSCRIPT MINUS}⁶"
 
 
 def test_the_command(trace: dict[str, Any], tmp_path: Path) -> None:
@@ -279,8 +282,26 @@ def test_the_command(trace: dict[str, Any], tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, [*files, *options, "-o", str(tmp_path / "out")])
     assert shown.exit_code == 0, shown.output
     assert "fault: variance from the stacked regression's scale" in shown.stdout
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "audit.svg",
-        "findings.csv",
-        "iterations.csv",
-    }
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {"figures", "report.html", "tables"}
+    read = pd.read_csv(out / "tables" / "iterations.csv")
+    assert {"cost_of_variance", "exact_change"} <= set(read)
+    page = Page((out / "report.html").read_text("utf-8"))
+    assert {"summary", "findings", "steps", "table-iterations", "figure-audit"} <= set(page.ids)
+    assert not page.without_alt
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert "variance from the stacked regression's scale" in page.text
+    assert "1 fault found; the log-likelihood" in page.text
+
+
+def test_the_page_of_an_exact_em(tmp_path: Path) -> None:
+    spec = MixtureSpec("y ~ 1", n_components=1)
+    rows = {"y": np.arange(12.0)}
+    mean, variance = 5.5, float(np.var(rows["y"]))
+    exact = {"weights": [1.0], "coefficients": [[mean]], "covariance": [variance]}
+    found = audit(spec, rows, lambda state: exact, iterations=3)
+    assert found.passed
+    page = found.report(tmp_path, title="A & B").read_text("utf-8")
+    assert "<title>A &amp; B</title>" in page
+    assert "No fault found; the log-likelihood never falls in 3 steps." in page
+    assert "exact</span>" in page

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -188,6 +189,20 @@ def test_dark_and_light(page: webdriver.Chrome) -> None:
         seen[name] = (*colors(page, "body"), label.value_of_css_property("fill"))
     assert seen["light"][1] == "rgba(255, 255, 255, 1)"
     assert all(a != b for a, b in zip(seen["light"], seen["dark"], strict=True))
+
+
+def test_an_audit_by_keyboard_and_screen_reader(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    table = {"y": np.arange(12.0)}
+    halved = {"weights": [1.0], "coefficients": [[5.5]], "covariance": [np.var(table["y"]) / 2]}
+    spec = mc.MixtureSpec("y ~ 1", n_components=1)
+    found = mc.audit(spec, table, lambda state: halved, iterations=2)
+    browser.set_window_size(*NARROW)
+    for color in ("light", "dark"):
+        scheme(browser, color)
+        browser.get(found.report(tmp_path).as_uri())
+        assert not browser.get_log("browser")  # type: ignore[no-untyped-call]
+        check_keyboard(browser)
+        check_accessible(browser)
 
 
 @pytest.mark.parametrize("color", ["light", "dark"])

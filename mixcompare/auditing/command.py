@@ -17,7 +17,6 @@ from mixcompare.arguments import (
     Missing,
     Unit,
 )
-from mixcompare.staging import staged
 
 
 def audit_command(
@@ -47,7 +46,7 @@ def audit_command(
     missing: Missing = "error",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Folder for tables and figure."),
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for report, tables and figure."),
     ] = None,
 ) -> None:
     """Audit somebody else's EM: which of its steps are wrong, in which part, and why."""
@@ -75,8 +74,4 @@ def audit_command(
         typer.echo(f"\n{row.kind}: {row.cause}\n  {row.evidence}")
     if output is None:
         return
-    with staged(output, last="findings.csv") as folder:
-        result.iterations.to_csv(folder / "iterations.csv", index=False)
-        result.plot().savefig(folder / "audit.svg")
-        result.findings.to_csv(folder / "findings.csv", index=False)
-    typer.echo(f"\nTables and figure: {output}")
+    typer.echo(f"\nReport: {result.report(output)}")

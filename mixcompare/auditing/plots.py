@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mixcompare.report import palette
+from mixcompare.report.formatting import power_of_ten
 
 if TYPE_CHECKING:
     from mixcompare.auditing.result import Audit
@@ -19,7 +20,9 @@ _PARTS: Final = {
     "variance_error": ("variance (log ratio)", "D"),
 }
 # Where a difference is drawn that is zero or rounding.
-_FLOOR: Final = 1e-12
+FLOOR: Final = 1e-12
+# Those of chains: a part of a step is no class.
+_COLORS: Final = palette.chain_colors(len(_PARTS))
 
 
 def plot_audit(audit: Audit) -> Figure:
@@ -43,14 +46,14 @@ def plot_audit(audit: Audit) -> Figure:
             top.legend()
         top.set_ylabel("exact log-likelihood")
         top.set_title(f"The foreign EM's iterates: {len(falls)} of {len(table) - 1} steps fall")
-        for i, (column, (label, marker)) in enumerate(_PARTS.items()):
+        for color, (column, (label, marker)) in zip(_COLORS, _PARTS.items(), strict=True):
             if column in table:
-                errors = np.maximum(table[column], _FLOOR)
-                color = palette.class_color(i + 1)
+                errors = np.maximum(table[column], FLOOR)
                 bottom.plot(x, errors, marker=marker, markersize=4, color=color, label=label)
         bottom.set_yscale("log")
+        bottom.yaxis.set_major_formatter(power_of_ten)
         bottom.set_xlabel("iteration")
         bottom.set_ylabel("difference from the exact step")
         bottom.set_title("Parts of each step; rounding lies at the bottom")
-        bottom.legend(ncols=2)
+        figure.legend(handles=bottom.get_lines(), loc="outside lower center", ncols=4)
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -59,6 +60,27 @@ class Audit:
         from mixcompare.auditing.plots import plot_audit  # matplotlib is slow to import
 
         return plot_audit(self)
+
+    def report(self, directory: str | Path, *, title: str | None = None) -> Path:
+        """Write a page of HTML, its tables and its figure into a folder.
+
+        Parameters
+        ----------
+        directory, title
+            See `mixcompare.auditing.page.write_audit`.
+
+        Returns
+        -------
+        The path of the HTML file.
+
+        Raises
+        ------
+        OptionError
+            If the folder cannot be written.
+        """
+        from mixcompare.auditing.page import write_audit  # matplotlib is slow to import
+
+        return write_audit(self, directory, title)
 
     def __repr__(self) -> str:
         falls = int(self.iterations["falls"].sum())

@@ -1,0 +1,186 @@
+"""The audit as a page of HTML with its tables and figure beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.auditing.plots import FLOOR, plot_audit
+from mixcompare.report import exports
+from mixcompare.report.formatting import (
+    Column,
+    Formatter,
+    Table,
+    counted,
+    fixed,
+    significant,
+    table,
+)
+from mixcompare.report.page import REPORT, Verdict, render_page
+from mixcompare.report.palette import style
+from mixcompare.report.rendering import Drawing, draw
+from mixcompare.report.sections import Section
+from mixcompare.staging import staged
+
+if TYPE_CHECKING:
+    from mixcompare.auditing.result import Audit
+
+
+def _error(value: float) -> str:
+    return "0" if value <= FLOOR else significant(value)
+
+
+_FINDINGS: Final = "findings"
+_STEPS: Final = "steps"
+# Further iterates are in the CSV file alone.
+_MOST_ITERATES: Final = 60
+_BADGES: Final = {"fault": ("bad", "≠"), "note": ("unsure", "!")}
+_COLUMNS: Final[tuple[tuple[str, Column, Formatter], ...]] = (
+    ("iteration", Column("iteration"), str),
+    ("log_likelihood", Column("log-likelihood", "exact"), fixed(4)),
+    ("change", Column("change", "of this step"), significant),
+    ("exact_change", Column("exact change", "what the exact step would gain"), significant),
+    ("falls", Column("falls", numeric=False), lambda falls: "falls" if falls else ""),
+    ("responsibilities_error", Column("class probabilities", "largest difference"), _error),
+    ("weights_error", Column("weights", "largest difference"), _error),
+    ("coefficients_error", Column("coefficients", "in residual s.d.s"), _error),
+    ("variance_ratio", Column("variance", "ratio to the exact one"), significant),
+)
+
+
+def write_audit(audit: Audit, directory: str | Path, title: str | None = None) -> Path:
+    """Write ``report.html``, the tables as CSV, Markdown and LaTeX, and the figure as SVG and PDF.
+
+    Parameters
+    ----------
+    audit
+        What is shown.
+    directory
+        The folder; made if it does not exist.
+    title
+        Heading.
+
+    Returns
+    -------
+    Path of ``report.html``.
+
+    Raises
+    ------
+    OptionError
+        If the folder cannot be written.
+    """
+    directory = Path(directory)
+    with staged(directory, last=REPORT) as folder:
+        drawing = _drawing(audit)
+        sections = _sections(audit, drawing)
+        page = render_page(
+            "base.html",
+            kind="mixcompare audit: is each step of this EM the exact one?",
+            title=title or "Audit of an EM",
+            conclusion=_conclusion(audit),
+            verdicts=_verdicts(audit),
+            sections=sections,
+            further=[],
+        )
+        whole = {"findings": audit.findings, "iterations": audit.iterations}
+        exports.write_files(
+            folder,
+            {
+                **exports.table_files(made for section in sections for made in section.tables),
+                **{f"tables/{n}.csv": frame.to_csv(index=False) for n, frame in whole.items()},
+                **exports.figure_files([drawing]),
+                REPORT: page,
+            },
+        )
+    return directory / REPORT
+
+
+def _conclusion(audit: Audit) -> str:
+    kinds = audit.findings["kind"]
+    faults, notes = int((kinds == "fault").sum()), int((kinds == "note").sum())
+    falls, steps = int(audit.iterations["falls"].sum()), len(audit.trace) - 1
+    found = [counted(n, noun) for n, noun in ((faults, "fault"), (notes, "note")) if n]
+    return f"{' and '.join(found) if found else 'No fault'} found; the log-likelihood " + (
+        f"falls in {falls} of {steps} steps." if falls else f"never falls in {steps} steps."
+    )
+
+
+def _verdicts(audit: Audit) -> list[Verdict]:
+    words = audit.findings[["cause", "kind", "part", "statement"]].astype(str)
+    return [
+        Verdict(cause[:1].upper() + cause[1:], kind, part, statement, *_BADGES[kind], _FINDINGS)
+        for cause, kind, part, statement in words.itertuples(index=False)
+    ] or [Verdict("Every step", "exact", "", audit.finding, "good", "✓", _STEPS)]
+
+
+def _sections(audit: Audit, drawing: Drawing) -> list[Section]:
+    made = (_findings(audit.findings),) if len(audit.findings) else ()
+    what = "its rows less one" if audit.counts == "contrasts" else "all its rows"
+    return [
+        Section(
+            _FINDINGS,
+            "Findings",
+            (
+                *(() if made else (audit.finding,)),
+                f"Held against the likelihood of {audit.counts}: where effects are absorbed, a "
+                f"cell counts {what}.",
+            ),
+            (),
+            made,
+        ),
+        Section(
+            _STEPS,
+            "Step by step",
+            (
+                "Every iterate is scored with the exact likelihood, and every step compared with "
+                "the exact E- and M-step from the same parameters. EM never lowers the "
+                "likelihood, so that a fall proves a fault; a fault need not show as a fall.",
+            ),
+            (drawing,),
+            (_iterations(audit.iterations),),
+        ),
+    ]
+
+
+def _findings(frame: pd.DataFrame) -> Table:
+    return table(
+        "findings",
+        "What is wrong, by how much, and what it costs",
+        [
+            (Column("cause", numeric=False), frame["cause"], str),
+            (Column("part", "of the step", numeric=False), frame["part"], str),
+            (Column("kind", numeric=False), frame["kind"], str),
+            (Column("size"), frame["size"], significant),
+            (Column("measure", numeric=False), frame["measure"], str),
+            (Column("cost", "log-likelihood of a step, at most"), frame["cost"], significant),
+            (Column("evidence", numeric=False), frame["evidence"], str),
+        ],
+    )
+
+
+def _iterations(frame: pd.DataFrame) -> Table:
+    shown = frame.iloc[:_MOST_ITERATES]
+    clipped = f", the first {_MOST_ITERATES} of {len(frame)}" if len(shown) < len(frame) else ""
+    return table(
+        "iterations",
+        f"Iterates and the steps that led to them, against the exact steps{clipped}",
+        [(column, shown[name], how) for name, column, how in _COLUMNS if name in frame],
+    )
+
+
+def _drawing(audit: Audit) -> Drawing:
+    falls = audit.iterations.loc[audit.iterations["falls"], "change"].to_numpy()
+    deepest = f" The deepest fall is {significant(-np.min(falls))}." if len(falls) else ""
+    with style():
+        return draw(
+            plot_audit(audit),
+            "audit",
+            "The iterates and the parts of each step",
+            "Above: the exact log-likelihood of every iterate, falls marked. Below: how far each "
+            "part of a step is from the exact one; parts at the bottom are exact up to rounding, "
+            "and the highest is where to look first.",
+            f"Log-likelihood and errors by iteration. {_conclusion(audit)}{deepest}",
+        )
