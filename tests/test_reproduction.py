@@ -19,7 +19,7 @@ from mixcompare.panel import FloatArray
 from mixcompare.report import sections, write
 from mixcompare.reproduction import rerun
 from mixcompare.reproduction.carried import ELEMENT, for_script, read_record
-from mixcompare.reproduction.choice import SOURCE, elpd_error
+from mixcompare.reproduction.choice import SOURCE, choice_numbers, elpd_error
 from mixcompare.reproduction.numbers import (
     agreement,
     from_records,
@@ -262,6 +262,16 @@ def test_monte_carlo_error_of_leave_one_out() -> None:
     errors = [elpd_error(densities()) for _ in range(20)]
     assert np.mean(errors) == pytest.approx(spread, rel=0.15)
     assert elpd_error(np.zeros((2, 50, 3))) == 0
+
+
+def test_few_runs_of_sequential_monte_carlo_give_a_wide_error() -> None:
+    table = pd.DataFrame({"log_evidence_smc": [-9.0], "log_evidence_smc_error": [0.1]}, index=[2])
+    names = ["log_likelihood", "aic", "bic", "bic_rows", "sabic", "icl", "entropy_r2"]
+    table[[*names, "smallest_class"]] = 1.0
+    for runs, error in ((4, 0.1 * 12.924 / 3.2905), (100, 0.1 * 3.3915 / 3.2905)):
+        asked = {"sampling": {"chains": runs}}
+        found = choice_numbers(mc.Selection({}, table, None, {}, {}, asked)).set_index("quantity")
+        assert found["error"]["marginal likelihood, SMC, K = 2"] == pytest.approx(error, rel=1e-3)
 
 
 def test_numbers_that_one_side_lacks_do_not_agree(comparison: mc.Comparison) -> None:

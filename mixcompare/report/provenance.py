@@ -48,32 +48,15 @@ def provenance(
     em = comparison.em
     further = models or {}
     fits = recorded_fits(comparison)
-    panel = em.panel
     shown, sampled = numbers({**fits, **further}), {**fits, **further}
     if selection is not None:
         shown = pd.concat([shown, choice_numbers(selection)], ignore_index=True)
         sampled |= posteriors(selection)
-    per_unit = np.bincount(panel.unit, minlength=panel.n_units)
     return {
         "specification": em.spec.to_dict(),
         "specification_sha256": em.spec.content_hash,
         "study": origin.study,
-        "data": {
-            "panel": origin.panel,
-            "file": origin.file,
-            "fingerprint_sha256": em.fingerprint,
-            "rows": panel.n_rows,
-            "units": panel.n_units,
-            "rows_per_unit": {"min": int(per_unit.min()), "max": int(per_unit.max())},
-            "outcomes": list(panel.outcome_names),
-            "covariates": list(panel.covariate_names),
-            "absorbed_cells": None if panel.cell is None else int(panel.cell.max()) + 1,
-            "dropped": {
-                "rows": panel.dropped.rows,
-                "units": panel.dropped.units,
-                "missing_by_column": dict(panel.dropped.by_column),
-            },
-        },
+        "data": _data(em, origin),
         "fits": {name: _fit(fit) for name, fit in fits.items()},
         "models": {
             name: {"specification": fit.spec.to_dict(), **_fit(fit)}
@@ -86,6 +69,27 @@ def provenance(
         "draws_sha256": digests(sampled),
         "restart": None if comparison.restart is None else _fit(comparison.restart),
         "report_created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _data(em: Fit, origin: Origin) -> dict[str, Any]:
+    panel = em.panel
+    per_unit = np.bincount(panel.unit, minlength=panel.n_units)
+    return {
+        "panel": origin.panel,
+        "file": origin.file,
+        "fingerprint_sha256": em.fingerprint,
+        "rows": panel.n_rows,
+        "units": panel.n_units,
+        "rows_per_unit": {"min": int(per_unit.min()), "max": int(per_unit.max())},
+        "outcomes": list(panel.outcome_names),
+        "covariates": list(panel.covariate_names),
+        "absorbed_cells": None if panel.cell is None else int(panel.cell.max()) + 1,
+        "dropped": {
+            "rows": panel.dropped.rows,
+            "units": panel.dropped.units,
+            "missing_by_column": dict(panel.dropped.by_column),
+        },
     }
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtri, stdtrit
 
+from mixcompare.backends import build_options
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.selection import Selection, select
@@ -17,6 +18,8 @@ from mixcompare.spec import MixtureSpec
 from mixcompare.summary import convergence
 
 SOURCE: Final = "choice of K"
+# Of the intervals that the errors are for, one-sided.
+_LEVEL: Final = 0.9995
 _BY_EM: Final = {
     "log_likelihood": "log-likelihood",
     **{c.column: c.title for c in CRITERIA.values() if c.value is not None},
@@ -73,14 +76,24 @@ def _criteria(selection: Selection) -> Iterator[tuple[str, str, float, float]]:
             yield "em", f"{title}, K = {k}", row[column], np.nan
         for criterion in CRITERIA.values():
             if criterion.value is None and criterion.column in row:
-                error = _error(criterion, row, selection.posteriors.get(int(str(k))))
+                error = _error(criterion, row, selection, int(str(k)))
                 yield "pymc", f"{criterion.title}, K = {k}", row[criterion.column], error
 
 
-def _error(criterion: Criterion, row: pd.Series, posterior: Fit | None) -> float:
-    if criterion.column == "elpd_loo" and posterior is not None:
-        return elpd_error(posterior.tree["log_likelihood"]["outcomes"].to_numpy())
-    return float(row.get(f"{criterion.column}_error", np.nan))
+def _error(criterion: Criterion, row: pd.Series, selection: Selection, k: int) -> float:
+    if criterion.column == "elpd_loo" and k in selection.posteriors:
+        drawn = selection.posteriors[k].tree["log_likelihood"]["outcomes"]
+        return elpd_error(drawn.to_numpy())
+    error = float(row.get(f"{criterion.column}_error", np.nan))
+    if criterion.column == "log_evidence_smc":
+        runs = build_options("pymc", selection.asked["sampling"]).chains
+        return error * _by_few(runs)
+    return error
+
+
+def _by_few(runs: int) -> float:
+    """How much wider an interval is whose error comes from a few runs: Student's t."""
+    return float(stdtrit(runs - 1, _LEVEL) / ndtri(_LEVEL)) if runs > 1 else np.nan
 
 
 def _tests(selection: Selection) -> Iterator[tuple[str, str, float, float]]:
