@@ -9,7 +9,11 @@ import typer
 
 Data = Annotated[Path, typer.Argument(metavar="DATA.csv", help="CSV, TSV or Parquet file.")]
 FormulaText = Annotated[
-    str, typer.Option(help="Outcomes and covariates, as in 'y1 + y2 ~ x + I(x**2)'.")
+    str,
+    typer.Option(
+        help="Outcomes and covariates, as in 'y1 + y2 ~ x + I(x**2)'; names with spaces go "
+        "between backticks."
+    ),
 ]
 Components = Annotated[int, typer.Option(help="Number of latent classes.")]
 Unit = Annotated[
