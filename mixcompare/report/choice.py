@@ -75,6 +75,7 @@ def _check(comparison: Comparison, selection: Selection) -> None:
 
 
 def _criteria(selection: Selection) -> Drawing:
+    tested = "; p is a bootstrap test's, of one class more" if selection.tests is not None else ""
     below = ""
     if any(c.known(selection.table) for c in CRITERIA.values() if c.value is None):
         below = (
@@ -85,10 +86,10 @@ def _criteria(selection: Selection) -> Drawing:
         plot_selection(selection),
         "criteria-by-k",
         "Fit, criteria and certainty by number of classes",
-        "Left: the maximum of the log-likelihood, which can only rise. Middle: criteria above "
-        "their least value, which a ring marks. Right: how certain the classification is, and "
-        f"the size of the smallest class. {below}Look for a rise that levels off, and for classes "
-        "too small to mean anything.",
+        f"Left: the maximum of the log-likelihood, which can only rise{tested}. Middle: criteria "
+        "above their least value, which a ring marks. Right: how certain the classification is, "
+        f"and the size of the smallest class. {below}Look for a rise that levels off, and for "
+        "classes too small to mean anything.",
         "Log-likelihood, information criteria and relative entropy against the number of classes"
         f"{', and below them criteria of the posterior' if below else ''}. {_best(selection)}",
     )
@@ -244,17 +245,21 @@ def _sizes(selection: Selection) -> Table:
 def _tests(selection: Selection) -> Table | None:
     if selection.tests is None:
         return None
-    frame = selection.tests
-    numeric = {name: pd.api.types.is_numeric_dtype(frame[name]) for name in frame}
+    columns = {
+        "null": Column("K"),
+        "alternative": Column("against"),
+        "statistic": Column("statistic", "twice the gain of the log-likelihood"),
+        "p_value": Column("p", "share of simulated data sets with as much"),
+        "p_value_se": Column("its s.e.", "by the number of data sets"),
+        "critical": Column("critical", "95 % quantile if there are only K classes"),
+        "replicates": Column("data sets", "simulated with K classes"),
+        "failures": Column("failures", "data sets that could not be fitted"),
+    }
     return table(
         "selection-tests",
         "Bootstrap likelihood-ratio tests of each number of classes against the next",
         [
-            (
-                Column(str(name).replace("_", " "), numeric=numeric[name]),
-                frame[name],
-                (lambda value: f"{value:.4g}") if numeric[name] else str,
-            )
-            for name in frame
+            (column, selection.tests[name], lambda value: f"{value:.4g}")
+            for name, column in columns.items()
         ],
     )
