@@ -37,6 +37,9 @@ def test_fits_are_sorted_and_stand_side_by_side(em: mc.Fit, mode: mc.Fit) -> Non
     assert list(comparison.fits.index) == names
     assert list(comparison.side_by_side.columns) == names
     np.testing.assert_allclose(comparison.side_by_side["EM"], em.summary()["estimate"])
+    # The same mean, to the last digits, wherever a report shows it.
+    means = comparison.estimates["posterior_mean"]
+    np.testing.assert_allclose(comparison.side_by_side["nutpie"], means, rtol=1e-12)
     assert comparison.fits.loc["EM", "largest_difference"] == 0
     verdicts = comparison.verdicts.set_index("section")["verdict"]
     assert verdicts["other posteriors"] == "agree"

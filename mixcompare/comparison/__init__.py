@@ -219,11 +219,13 @@ def compare(
     agreement = agreement_table(reference, mean)
     moved, switching = switching_table(permutation, estimates, invariant)
     optima = optima_table(em)
+    beside = side_by_side(arranged)
     evidence = Evidence(
         em=em,
         estimates=estimates,
         shift=_shift(arranged, prepared),
         arranged=arranged,
+        side_by_side=beside.estimates,
         scores=scores,
         checks=checks,
         agreement=agreement,
@@ -255,8 +257,8 @@ def compare(
         modes=modes_table(em, modes, scores.by_draw),
         optima=optima,
         priors=prior_table(em.spec, prepared),
-        fits=fits_table(arranged, estimates["posterior_sd"].to_numpy()),
-        side_by_side=side_by_side(arranged),
+        fits=fits_table(arranged, beside, estimates["posterior_sd"].to_numpy()),
+        side_by_side=beside.estimates,
         runs=runs_table(arranged.maxima),
         sensitivity=checks.sensitivity,
         loo=checks.loo,

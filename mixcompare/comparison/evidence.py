@@ -110,6 +110,7 @@ class Evidence:
     estimates: pd.DataFrame
     shift: FloatArray
     arranged: Arranged
+    side_by_side: pd.DataFrame
     scores: Likelihoods
     checks: Checks
     agreement: pd.DataFrame

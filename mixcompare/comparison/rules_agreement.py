@@ -18,7 +18,6 @@ from mixcompare.comparison.evidence import (
     Verdict,
 )
 from mixcompare.comparison.reasons import likely_reason, pull
-from mixcompare.comparison.several import side_by_side
 
 
 def judge_estimates(e: Evidence) -> Verdict:
@@ -62,7 +61,7 @@ def judge_posterior_mode(e: Evidence) -> Verdict:
 def judge_other_posteriors(e: Evidence) -> Verdict:
     """Further posteriors must have the means of the first."""
     section = "other posteriors"
-    table = side_by_side(e.arranged)
+    table = e.side_by_side
     sd = e.estimates["posterior_sd"].where(lambda v: v > 0, 1.0)
     names = list(e.arranged.named)
     first, others = names[-len(e.arranged.others) - 1], names[-len(e.arranged.others) :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -143,32 +143,58 @@ def _highest(maxima: Sequence[Fit]) -> Fit:
     return next(fit for fit in maxima if fit.log_likelihood >= floor)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SideBySide:
+    """Every fit with components numbered as EM's.
+
+    Attributes
+    ----------
+    estimates
+        One row per parameter, one column per fit: EM's optima and posterior means.
+    responsibilities
+        (G, K) of each fit.
+    """
+
+    estimates: pd.DataFrame
+    responsibilities: Mapping[str, FloatArray]
+
+
+def side_by_side(arranged: Arranged) -> SideBySide:
+    """Number every fit's components as EM's."""
+    reference = arranged.em.responsibilities.to_numpy()
+    found = {name: aligned_estimate(fit, reference) for name, fit in arranged.named.items()}
+    parameters = pd.Index([p.name for p in arranged.em.parameters], name="parameter")
+    return SideBySide(
+        pd.DataFrame({name: estimate for name, (estimate, _) in found.items()}, index=parameters),
+        {name: tau for name, (_, tau) in found.items()},
+    )
+
+
 def aligned_estimate(fit: Fit, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Estimates (P,) and responsibilities (G, K), components numbered as the reference's."""
+    """Estimates (P,) and responsibilities (G, K), components numbered as the reference's.
+
+    Draws are aligned one by one, unless an ordering constraint has numbered them: then all are
+    renumbered alike, so that what the constraint does is seen.
+    """
+    if fit.backend == "pymc" and fit.options.get("ordered_by") is None:
+        drawn = fit.tree["membership"]["responsibilities"].to_numpy()
+        permutation = labels.align_to_reference(drawn, reference)
+        draws = permute_posterior(fit.tree["posterior"].to_dataset(), permutation)
+        mean = flatten(draws, fit.parameters).mean(axis=(0, 1))
+        return np.asarray(mean), labels.permuted_mean(drawn, permutation)
     tau = fit.responsibilities.to_numpy()
     order = labels.align_to_reference(tau, reference)
     estimate = permute_posterior(fit.tree["estimate"].to_dataset(), order)
     return flatten(estimate, fit.parameters), tau[:, order]
 
 
-def side_by_side(arranged: Arranged) -> pd.DataFrame:
-    """Every fit's estimate of every parameter: EM's optima and posterior means.
-
-    Returns
-    -------
-    One row per parameter, one column per fit.
-    """
-    reference = arranged.em.responsibilities.to_numpy()
-    columns = {n: aligned_estimate(f, reference)[0] for n, f in arranged.named.items()}
-    names = pd.Index([p.name for p in arranged.em.parameters], name="parameter")
-    return pd.DataFrame(columns, index=names)
-
-
-def fits_table(arranged: Arranged, sd: FloatArray) -> pd.DataFrame:
+def fits_table(arranged: Arranged, beside: SideBySide, sd: FloatArray) -> pd.DataFrame:
     """One row per fit.
 
     Parameters
     ----------
+    beside
+        All fits' estimates and responsibilities.
     sd
         (P,) posterior standard deviations of the parameters.
 
@@ -179,10 +205,10 @@ def fits_table(arranged: Arranged, sd: FloatArray) -> pd.DataFrame:
     of the class probabilities from EM's; same_class, share of the units.
     """
     reference = arranged.em.responsibilities.to_numpy()
-    centre = aligned_estimate(arranged.em, reference)[0]
+    centre = beside.estimates["EM"].to_numpy()
     rows = {}
     for name, fit in arranged.named.items():
-        estimate, tau = aligned_estimate(fit, reference)
+        estimate, tau = beside.estimates[name].to_numpy(), beside.responsibilities[name]
         difference = np.divide(estimate - centre, sd, out=np.zeros_like(sd), where=sd > 0)
         worst = int(np.abs(difference).argmax())
         rows[name] = {
