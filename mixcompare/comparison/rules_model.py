@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from mixcompare.checking.sensitivity import sensitivity_sentence
-from mixcompare.comparison.evidence import (
-    UNLIKE,
-    Evidence,
-    Verdict,
-)
+from mixcompare.comparison.evidence import UNLIKE, Evidence, Verdict
 
 
 def judge_prior(e: Evidence) -> Verdict:
@@ -16,6 +12,9 @@ def judge_prior(e: Evidence) -> Verdict:
     flagged = e.checks.sensitivity["diagnosis"].loc[lambda diagnosis: diagnosis != ""]
     if flagged.empty:
         return Verdict("prior sensitivity", "agree", "", found)
+    if not e.converged:
+        unsure = f"{found} It is of draws that cannot be relied on."
+        return Verdict("prior sensitivity", "caution", e.unconverged, unsure)
     return Verdict("prior sensitivity", "caution", str(flagged.mode().iloc[0]), found)
 
 
