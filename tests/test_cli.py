@@ -122,6 +122,7 @@ def test_compare_from_table_to_report(tiny_csv: Path) -> None:
     names = {p.name for p in folder.iterdir()}
     assert {"report.html", "provenance.json", "em.nc", "pymc.nc"} <= names
     assert (folder / "tables" / "estimates.csv").is_file()
+    assert "This is a quick run" in (folder / "report.html").read_text("utf-8")
     assert "study.toml" not in names
     assert "Report: reports/tiny/report.html" in done.stdout
     assert "Verdicts" in done.stdout
@@ -147,7 +148,7 @@ def test_audit_of_our_own_trace_finds_no_fault(tiny_csv: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "No fault found" in done.stdout
-    assert (tiny_csv.parent / "found" / "findings.csv").is_file()
+    assert (tiny_csv.parent / "found" / "tables" / "findings.csv").is_file()
 
 
 def test_predict_writes_a_line_for_each_row(tiny_csv: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,6 +74,25 @@ def test_implausible_data_are_named(table: pd.DataFrame) -> None:
     wide = prior_predictive(with_priors(coefficient_sd=1e4), table, draws=200, seed=1)
     assert wide.plausible
     assert "The prior is wide" in wide.sentence
+
+
+@pytest.mark.parametrize("absorb", [None, "unit"])
+def test_data_that_a_wide_prior_surrounds_are_plausible(
+    table: pd.DataFrame, absorb: str | None
+) -> None:
+    """Its data nearly always reach further than the observed, in both directions."""
+    spec = replace(with_priors(coefficient_sd=1e4), absorb=absorb)
+    found = prior_predictive(spec, table, draws=200, seed=1).table.set_index("statistic")
+    ends = found.loc[["minimum", "maximum"]]
+    assert ((ends["p"] < 0.2) | (ends["p"] > 0.8)).all()
+    assert not ends["surprise"].any()
+    narrow = replace(
+        with_priors(coefficient_mean=0.0, coefficient_sd=1.0, covariance_scale=1.0), absorb=absorb
+    )
+    for y, end in ((1e4, "maximum"), (-1e4, "minimum")):
+        beyond = table.assign(y=np.where(table.index == 0, y, table["y"]))
+        reached = prior_predictive(narrow, beyond, draws=200, seed=1).table
+        assert reached.set_index("statistic").loc[end, "surprise"]
 
 
 def test_groups_are_those_that_arviz_expects(table: pd.DataFrame) -> None:

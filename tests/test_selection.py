@@ -211,6 +211,10 @@ def test_command(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "bic: 3" in done.output
     assert (tmp_path / "out" / "selection.svg").is_file()
+    alike = CliRunner().invoke(app, [*asked, "--starts", "2", "--common", "~ x"])
+    assert alike.exit_code == 0, alike.output
+    # Two classes of a line each have one slope less than without it.
+    assert alike.output.split("\n")[3].split()[2] == "6"
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,15 @@ def test_report_of_a_study_half_done_says_so(tmp_path: Path) -> None:
         assert len(store.frame("tasks")) == 12
 
 
+def test_report_of_a_quick_run_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(toml(content()))
+    run_study(path, tmp_path / "quick", methods=["one"], quick=True)
+    assert "This is a quick run" in (tmp_path / "quick" / "report.html").read_text()
+    run_study(path, tmp_path / "whole", methods=["one"])
+    assert "quick run" not in (tmp_path / "whole" / "report.html").read_text()
+
+
 def test_failures_are_listed_with_their_messages(tmp_path: Path) -> None:
     tables = content(methods__many={"backend": "em", "n_components": 31, "starts": 1})
     path = tmp_path / "study.toml"

@@ -80,6 +80,7 @@ def write_audit(audit: Audit, directory: str | Path, title: str | None = None) -
             "base.html",
             kind="mixcompare audit: is each step of this EM the exact one?",
             title=title or "Audit of an EM",
+            notice="",
             conclusion=_conclusion(audit),
             verdicts=_verdicts(audit),
             sections=sections,

@@ -25,7 +25,6 @@ from mixcompare.tree import coordinates, parameter_dataset
 CENTRAL: Final = 0.99
 # A prior whose data spread this many times wider than the observed says nearly nothing.
 WIDE: Final = 10.0
-_SPREADS: Final = ("sd", "sd between units")
 STATISTICS: Final = ("mean", "sd", "minimum", "maximum", "sd between units")
 
 
@@ -169,7 +168,7 @@ def _table(panel: Panel, observed: FloatArray, drawn: FloatArray) -> pd.DataFram
         for i, statistic in enumerate(STATISTICS):
             if np.isfinite(p[i, j]):
                 lower, median, upper = np.quantile(drawn[:, i, j], [0.025, 0.5, 0.975])
-                tail = p[i, j] if statistic in _SPREADS else min(p[i, j], 1 - p[i, j])
+                tail = _tail(statistic, p[i, j])
                 lines.append(
                     {
                         "outcome": outcome,
@@ -183,6 +182,13 @@ def _table(panel: Panel, observed: FloatArray, drawn: FloatArray) -> pd.DataFram
                     }
                 )
     return pd.DataFrame(lines)
+
+
+def _tail(statistic: str, p: float) -> float:
+    """How rarely the prior's data go as far: a prior of data that spread further is only wide."""
+    if statistic == "mean":
+        return min(p, 1 - p)
+    return 1 - p if statistic == "minimum" else p
 
 
 def _sentence(table: pd.DataFrame, panel: Panel, draws: int) -> str:

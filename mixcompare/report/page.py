@@ -22,6 +22,10 @@ from mixcompare.report.sections import Section, place_of_verdict
 from mixcompare.reproduction.carried import ELEMENT, for_script
 
 REPORT: Final = "report.html"
+QUICK_NOTICE: Final = (
+    "This is a quick run, of few starts and draws: it shows that everything works. Do not draw "
+    "conclusions from it."
+)
 _BACKENDS: Final = {"em": "EM", "pymc": "posterior by PyMC"}
 _BADGES: Final = {
     "agree": ("good", "✓"),
@@ -75,6 +79,7 @@ def render(
         "template.html",
         kind="mixcompare report: do EM and MCMC agree?",
         title=title or wording.default_title(comparison),
+        notice=QUICK_NOTICE if record["quick"] else "",
         conclusion=comparison.conclusion,
         verdicts=_verdicts(comparison),
         sections=shown,

@@ -81,7 +81,8 @@ def style() -> Iterator[None]:
         "figure.facecolor": "none",
         "figure.titlesize": 12,
         "figure.titleweight": "bold",
-        "font.family": "DejaVu Sans",
+        # A viewer without the font would otherwise take one with serifs.
+        "font.family": ["DejaVu Sans", "sans-serif"],
         "font.size": 9.5,
         "grid.color": GRID,
         "grid.linewidth": 0.6,

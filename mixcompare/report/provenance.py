@@ -56,6 +56,7 @@ def provenance(
         "specification": em.spec.to_dict(),
         "specification_sha256": em.spec.content_hash,
         "study": origin.study,
+        "quick": origin.quick,
         "data": _data(em, origin),
         "fits": {name: _fit(fit) for name, fit in fits.items()},
         "models": {

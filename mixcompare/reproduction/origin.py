@@ -19,11 +19,14 @@ class Origin:
         Name of the panel, as `mixcompare.datasets.load` knows it, if it was one.
     file
         Name of the data file, if it was one.
+    quick
+        Whether the fits have few starts and draws, only to see whether everything works.
     """
 
     study: str = ""
     panel: str | None = None
     file: str | None = None
+    quick: bool = False
 
     @property
     def aims(self) -> tuple[str, ...]:

@@ -9,12 +9,15 @@ import typer
 
 from mixcompare.arguments import (
     Absorb,
+    Common,
     Covariance,
     CovarianceBy,
     Data,
     FormulaText,
+    Membership,
     Missing,
     Unit,
+    UnitWeights,
 )
 
 _SHOWN = ("log_likelihood", "n_parameters", "aic", "bic", "icl", "entropy_r2", "smallest_class")
@@ -29,6 +32,9 @@ def select_command(
     least: Annotated[int, typer.Option("--from", min=1, help="Smallest number of classes.")] = 1,
     unit: Unit = None,
     absorb: Absorb = None,
+    common: Common = None,
+    membership: Membership = None,
+    unit_weights: UnitWeights = None,
     covariance: Covariance = "full",
     covariance_by: CovarianceBy = "component",
     missing: Missing = "error",
@@ -64,6 +70,9 @@ def select_command(
         formula,
         unit=unit,
         absorb=absorb,
+        common=common,
+        membership=membership,
+        unit_weights=unit_weights,
         n_components=most,
         covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
         covariance_by=covariance_by,  # type: ignore[arg-type]

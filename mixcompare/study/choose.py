@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from mixcompare.comparison import Comparison
 from mixcompare.environment import versions
+from mixcompare.errors import DataError
 from mixcompare.selection import Selection, check_arguments, load_selection, select
 from mixcompare.study.methods import Method
 from mixcompare.study.schema import SelectTable
@@ -72,7 +74,9 @@ def choose(
     made_with = _digest([em.spec.to_dict(), em.fingerprint, seed, asked, versions()])
     kept, mark = folder / FOLDER, folder / FOLDER / _MADE_WITH
     if mark.is_file() and mark.read_text("utf-8") == made_with:
-        return load_selection(kept)
+        # What another version of mixcompare has written may lack something.
+        with contextlib.suppress(DataError):
+            return load_selection(kept)
     mark.unlink(missing_ok=True)
     found = select(em.spec, em.panel, seed=seed, workers=table.workers, **asked)
     found.save(kept)

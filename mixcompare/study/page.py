@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mixcompare.report import exports
 from mixcompare.report.formatting import duration
-from mixcompare.report.page import Verdict, render_page
+from mixcompare.report.page import QUICK_NOTICE, Verdict, render_page
 from mixcompare.report.palette import style
 from mixcompare.report.rendering import Drawing
 from mixcompare.report.sections import Section
@@ -26,7 +26,7 @@ from mixcompare.study.store import FAILURES, Store
 REPORT: Final = "report.html"
 
 
-def write_study_report(study: Study, store: Store, folder: Path) -> Path:
+def write_study_report(study: Study, store: Store, folder: Path, *, quick: bool) -> Path:
     """Write ``report.html``, its tables and its figures into a folder.
 
     Parameters
@@ -37,6 +37,8 @@ def write_study_report(study: Study, store: Store, folder: Path) -> Path:
         Its results, so far as they are.
     folder
         Files of an earlier report in it are replaced after all have been made.
+    quick
+        Whether they are of a quick run, which the page then says.
 
     Returns
     -------
@@ -61,13 +63,13 @@ def write_study_report(study: Study, store: Store, folder: Path) -> Path:
                 **exports.table_files(table for section in sections for table in section.tables),
                 **whole,
                 **exports.figure_files(figures.values()),
-                REPORT: _render(found, sections, store),
+                REPORT: _render(found, sections, store, quick=quick),
             },
         )
     return folder / REPORT
 
 
-def _render(found: Findings, sections: Sequence[Section], store: Store) -> str:
+def _render(found: Findings, sections: Sequence[Section], store: Store, *, quick: bool) -> str:
     study = found.study
     verdicts = [_verdict(row) for row in count_table(found.tasks, found.methods).to_dict("records")]
     planned, done = len(found.tasks), int(found.tasks["outcome"].notna().sum())
@@ -75,6 +77,7 @@ def _render(found: Findings, sections: Sequence[Section], store: Store) -> str:
     return render_page(
         "study.html",
         kind="mixcompare study",
+        notice=QUICK_NOTICE if quick else "",
         further=[("reproduction", "Reproduction")],
         title=study.tables.study.title or study.name,
         conclusion=f"{done:,} of {planned:,} fits finished, {failed:,} failed, in "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def fit_and_report(
             fitted.save(folder / f"{name}.nc")
             fits[method.backend] = fitted
         comparison = compare(fits["em"], fits["pymc"])
-        report = comparison.report(folder, origin=origin)
+        report = comparison.report(folder, origin=replace(origin or Origin(), quick=quick))
     return Finished(output / report.name, None, comparison.verdicts)
 
 

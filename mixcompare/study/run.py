@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -253,7 +253,8 @@ def _report(
             (staging / "study.toml").write_text(study.text, encoding="utf-8")
     names, others = _comparable(study, plan)
     if not names:
-        return Finished(write_study_report(study, store, folder), store.path, None, counts)
+        page = write_study_report(study, store, folder, quick=bool(options))
+        return Finished(page, store.path, None, counts)
     assert job.fits is not None
     tasks = store.frame("tasks")
     for task in tasks[tasks["outcome"].isin(FAILURES)].itertuples():
@@ -266,7 +267,7 @@ def _report(
     report = comparison.report(
         folder,
         title=study.tables.study.title or None,
-        origin=study.origin,
+        origin=replace(study.origin, quick=bool(options)),
         answers=study.tables.checklist,
         models=models,
         selection=choose(

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from program import COVARIATES, Faults, Program, simulate
 from statsmodels.tools.sm_exceptions import SingularMatrixWarning
@@ -111,7 +110,7 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 def draw(paths: dict[str, list[Any]], target: Path) -> None:
     """Log-likelihood by iteration under single faults, one line per run."""
-    with style(), rc_context({"font.family": ["DejaVu Sans", "sans-serif"]}):
+    with style():
         figure = Figure(figsize=(9.4, 2.6), layout="constrained", facecolor="white")
         for axes, name in zip(figure.subplots(1, len(DRAWN)), DRAWN, strict=True):
             for path in paths[name][1:]:
