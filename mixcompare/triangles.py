@@ -10,7 +10,8 @@ the length of its blocks is.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from mixcompare.kernel_cache import njit
 
 LANES = 64
 # Four rows lie side by side and are taken together: as parts of one array at known

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "mixcompare"
 # its own package or layer as long as there is no cycle. A name stands for the module and
 # everything inside it; the longest name that fits counts.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "suggest", "staging", "arguments"),
+    ("errors", "suggest", "staging", "arguments", "kernel_cache"),
     ("formulas", "prior_spec", "covariances"),
     ("spec",),
     ("tables", "raw_columns"),

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mixcompare.backends.em.kernels import SUMS, TILE, residuals
 from mixcompare.backends.em.posterior_kernels import EXACT, exponential, logarithm
+from mixcompare.kernel_cache import njit
 
 _LOG_ZERO = -600.0  # as in `expectation`
 

@@ -14,7 +14,8 @@ rounding; no assumption is made about NaN, infinities or signed zeros.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from mixcompare.kernel_cache import njit
 
 TILE = 128
 SUMS = {"reassoc", "contract"}

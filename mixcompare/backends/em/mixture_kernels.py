@@ -12,10 +12,10 @@ at run time that they do not overlap, of which the compiler allows few.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mixcompare.backends.em.moment_kernels import add_moments, symmetric
 from mixcompare.backends.em.posterior_kernels import OPTIONS, TILE, posterior
+from mixcompare.kernel_cache import njit
 
 
 @njit(**OPTIONS)
@@ -68,7 +68,7 @@ def _e_step(
     """
     n_classes, strips = means.shape[0], tiles.shape[1]
     own = np.empty((n_classes, TILE))
-    centred, weighted = np.empty((strips, 4 * TILE)), np.empty((strips, 4 * TILE))
+    centred, weighted = np.empty((strips, 4 * TILE)), np.empty(4 * TILE)
     z = np.empty(4 * TILE)
     counts, largest, shares = np.empty(TILE), np.empty(TILE), np.empty(TILE)
     inverse, slopes = np.empty(TILE), np.empty(TILE)
@@ -148,7 +148,7 @@ def moments(tiles, tau, means, total, first, second):
 @njit(**OPTIONS)
 def _moments_of_one(tiles, tau, means, total, first, second):
     strips = tiles.shape[1]
-    centred, weighted = np.empty((strips, 4 * TILE)), np.empty((strips, 4 * TILE))
+    centred, weighted = np.empty((strips, 4 * TILE)), np.empty(4 * TILE)
     own = np.empty(TILE)
     for t in range(tiles.shape[0]):
         held = min(tau.shape[0] - t * TILE, TILE)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from mixcompare.backends.em.posterior_kernels import OPTIONS, TILE
+from mixcompare.kernel_cache import njit
 
 # A class whose responsibilities in a tile sum to less adds nothing to moments: whitened
 # values are at most the square root of the number of rows, and no class has less than a row.
@@ -21,10 +20,10 @@ def add_moments(tile, mean, tau, centred, weighted, total, first, second):
         return
     total[0] += mass
     for i in range(tile.shape[0]):
-        _weigh(tile[i], mean, tau, 4 * i, centred[i], weighted[i], first)
+        _weigh(tile[i], mean, tau, 4 * i, centred[i], weighted, first)
         for j in range(i):
-            _block(weighted[i], centred[j], 4 * i, 4 * j, second)
-        _diagonal_block(weighted[i], centred[i], 4 * i, second)
+            _block(weighted, centred[j], 4 * i, 4 * j, second)
+        _diagonal_block(weighted, centred[i], 4 * i, second)
 
 
 @njit(**OPTIONS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mixcompare.backends.em.kernels import TILE
+from mixcompare.kernel_cache import njit
 from mixcompare.triangles import LANES, factor_group, room
 
 # Rounding of a triangle's elements relative to their columns' lengths; their squares count.

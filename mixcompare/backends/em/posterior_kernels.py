@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-TILE = 192  # not a power of two: such distances share few lines of the cache
+from mixcompare.kernel_cache import njit
+
+TILE = 384  # not a power of two: such distances share few lines of the cache
 OPTIONS = {
     "cache": True,
     "nogil": True,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
 
 from mixcompare.backends.pymc.likelihood_kernels import INNER
+from mixcompare.kernel_cache import njit
 
 # A block of numbers begins with its length and these.
 Sizes = namedtuple(

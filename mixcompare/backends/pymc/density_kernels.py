@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import njit
 
 from mixcompare.backends.pymc.density_block import free_variables, read_constants, read_sizes
 from mixcompare.backends.pymc.likelihood_kernels import INNER, log_likelihood
+from mixcompare.kernel_cache import njit
 
 
 @njit(**INNER)

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 from nutpie.compile_pymc import CompiledPyMCModel
 
 from mixcompare.backends.pymc.density_kernels import copy_point, log_density
+from mixcompare.kernel_cache import cfunc
 from mixcompare.panel import FloatArray
 
 # The one variable that nutpie stores: the unconstrained point.
@@ -65,9 +65,7 @@ def program(block: FloatArray, n_free: int, start: Callable[[Any], FloatArray]) 
 @cache
 def _compiled() -> tuple[Any, Any]:
     """Both functions; numba keeps them on disk, so that a machine compiles them once."""
-    return numba.cfunc(_DENSITY, cache=True)(log_density), numba.cfunc(_EXPAND, cache=True)(
-        copy_point
-    )
+    return cfunc(_DENSITY, cache=True)(log_density), cfunc(_EXPAND, cache=True)(copy_point)
 
 
 def density(point: FloatArray, block: FloatArray) -> tuple[float, FloatArray]:
