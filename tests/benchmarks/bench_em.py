@@ -94,7 +94,7 @@ def panel(sizes: tuple[int, int, int, int], *, peers: bool) -> None:
     compression = best(lambda: compress(case.panel, "numba"))
     data = prepared(case)
     kernels, plain = side_by_side(
-        7, iteration(case, data), iteration(case, standardise(case.spec, compress(case.panel)))
+        iteration(case, data), iteration(case, standardise(case.spec, compress(case.panel)))
     )
     print(
         f"{case.title}: whole fit {1e3 * whole:.2f} ms (compression {1e3 * compression:.2f}), "
@@ -150,7 +150,7 @@ def mixture(sizes: tuple[int, int, int], *, peers: bool) -> None:
     if theirs is None:
         kernels = best(iteration(case, data))
     else:
-        kernels, their_seconds = side_by_side(7, iteration(case, data), theirs)
+        kernels, their_seconds = side_by_side(iteration(case, data), theirs)
     print(f"{case.title}: an iteration {1e3 * kernels:.2f} ms, by NumPy {1e3 * plain:.1f}")
     if theirs is not None:
         print(
@@ -187,7 +187,7 @@ def sklearn_iteration(case: Case) -> Callable[[], object] | None:
 def length_of_units() -> None:
     """The cost of an iteration with short and with long units."""
     short, long = (make_case(2_000, rows, 4, 3) for rows in (10, 1_000))
-    seconds = side_by_side(15, *(iteration(case, prepared(case)) for case in (short, long)))
+    seconds = side_by_side(*(iteration(case, prepared(case)) for case in (short, long)))
     print(
         f"an iteration with 2,000 units of 10 rows {1e3 * seconds[0]:.3f} ms, of 1,000 rows "
         f"{1e3 * seconds[1]:.3f} ms: ratio {seconds[1] / seconds[0]:.2f}",

@@ -59,10 +59,15 @@ def cpu(action: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def side_by_side(repeats: int, *actions: Callable[[], object]) -> list[float]:
-    """Least CPU seconds of each action, in turns, so that all meet the same machine."""
-    each = [[cpu(action) for action in actions] for _ in range(repeats)]
-    return [min(times) for times in zip(*each, strict=True)]
+def side_by_side(*actions: Callable[[], object], seconds: float = 5.0) -> list[float]:
+    """Least CPU seconds of each action, in turns, so that all meet the same machine.
+
+    There are 7 to 100 turns, as many as these seconds hold.
+    """
+    turns = [[cpu(action) for action in actions] for _ in range(7)]
+    while len(turns) < 100 and sum(map(sum, turns)) < seconds:
+        turns.append([cpu(action) for action in actions])
+    return [min(times) for times in zip(*turns, strict=True)]
 
 
 def best(action: Callable[[], object], at_most: int = 1000, seconds: float = 3.0) -> float:
