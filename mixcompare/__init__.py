@@ -6,7 +6,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mixcompare.backends import fit
-from mixcompare.comparison import Comparison, Thresholds, compare
 from mixcompare.errors import (
     DataError,
     DataWarning,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from mixcompare.checking.prior_predictive import PriorPredictive, prior_predictive
     from mixcompare.checking.sensitivity import prior_sensitivity
     from mixcompare.checking.simulation_based import Calibration, calibrate
+    from mixcompare.comparison import Comparison, Thresholds, compare
     from mixcompare.delta import delta_method
     from mixcompare.prediction import predict, prediction_table, predictive_draws
     from mixcompare.reproduction import Origin, Reproduced, reproduce
@@ -86,17 +86,20 @@ __all__ = [
 _LAZY = {
     "Audit": "mixcompare.auditing",
     "Calibration": "mixcompare.checking.simulation_based",
+    "Comparison": "mixcompare.comparison",
     "LeaveOneOut": "mixcompare.checking.leave_one_out",
     "PredictiveCheck": "mixcompare.checking.posterior_predictive",
     "PriorPredictive": "mixcompare.checking.prior_predictive",
     "Selection": "mixcompare.selection",
     "Origin": "mixcompare.reproduction",
     "Reproduced": "mixcompare.reproduction",
+    "Thresholds": "mixcompare.comparison",
     "TraceError": "mixcompare.auditing",
     "audit": "mixcompare.auditing",
     "bootstrap": "mixcompare.resampling",
     "build_study": "mixcompare.study.load",
     "calibrate": "mixcompare.checking.simulation_based",
+    "compare": "mixcompare.comparison",
     "delta_method": "mixcompare.delta",
     "leave_one_out": "mixcompare.checking.leave_one_out",
     "load_study": "mixcompare.study.load",
