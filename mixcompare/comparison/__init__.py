@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from mixcompare import labels
 from mixcompare.backends.em.climbing import Climber
 from mixcompare.backends.em.options import Options
 from mixcompare.checking.leave_one_out import LeaveOneOut
@@ -25,6 +24,7 @@ from mixcompare.comparison.modes import Modes, find_modes, modes_table
 from mixcompare.comparison.runs import runs_table
 from mixcompare.comparison.several import (
     Arranged,
+    align_draws,
     aligned_estimate,
     arrange,
     fits_table,
@@ -43,7 +43,6 @@ from mixcompare.fit import Fit
 from mixcompare.labels import IntArray
 from mixcompare.panel import FloatArray
 from mixcompare.priors import prior_table, resolve_priors
-from mixcompare.tree import permute_posterior
 
 __all__ = ["Comparison", "Thresholds", "compare"]
 
@@ -204,10 +203,9 @@ def compare(
     prepared = compress(em.panel)
     reference = em.responsibilities.to_numpy()
     drawn = other.tree["membership"]["responsibilities"].to_numpy()
-    permutation = labels.align_to_reference(drawn, reference)
     raw = other.tree["posterior"].to_dataset()
-    aligned = permute_posterior(raw, permutation)
-    mean = labels.permuted_mean(drawn, permutation)
+    draws = align_draws(other, reference)
+    permutation, aligned, mean = draws.permutation, draws.posterior, draws.responsibilities
     climber = Climber(em.spec, prepared, Options(max_iterations=_MOST_ITERATIONS), climbs)
     modes = find_modes(em, climber, drawn, climbs)
     scores = score_likelihoods(em, other, prepared, thresholds.excess, modes.highest)
@@ -219,7 +217,7 @@ def compare(
     agreement = agreement_table(reference, mean)
     moved, switching = switching_table(permutation, estimates, invariant)
     optima = optima_table(em)
-    beside = side_by_side(arranged)
+    beside = side_by_side(arranged, draws)
     evidence = Evidence(
         em=em,
         estimates=estimates,

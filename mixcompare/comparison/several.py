@@ -8,10 +8,12 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from mixcompare import labels
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit
+from mixcompare.labels import IntArray
 from mixcompare.metrics import total_variation
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten
@@ -159,10 +161,46 @@ class SideBySide:
     responsibilities: Mapping[str, FloatArray]
 
 
-def side_by_side(arranged: Arranged) -> SideBySide:
-    """Number every fit's components as EM's."""
+@dataclass(frozen=True, slots=True, eq=False)
+class AlignedDraws:
+    """A posterior whose draws are aligned one by one to a reference.
+
+    Attributes
+    ----------
+    permutation
+        (chain, draw, K) that renumber each draw's components.
+    posterior
+        The parameters, so renumbered.
+    responsibilities
+        (G, K) means, so renumbered.
+    """
+
+    permutation: IntArray
+    posterior: xr.Dataset
+    responsibilities: FloatArray
+
+
+def align_draws(fit: Fit, reference: FloatArray) -> AlignedDraws:
+    """Number every draw's components as those of responsibilities (G, K)."""
+    drawn = fit.tree["membership"]["responsibilities"].to_numpy()
+    permutation = labels.align_to_reference(drawn, reference)
+    posterior = permute_posterior(fit.tree["posterior"].to_dataset(), permutation)
+    return AlignedDraws(permutation, posterior, labels.permuted_mean(drawn, permutation))
+
+
+def side_by_side(arranged: Arranged, draws: AlignedDraws) -> SideBySide:
+    """Number every fit's components as EM's.
+
+    Parameters
+    ----------
+    draws
+        Those of the posterior that is compared in detail.
+    """
     reference = arranged.em.responsibilities.to_numpy()
-    found = {name: aligned_estimate(fit, reference) for name, fit in arranged.named.items()}
+    found = {
+        name: aligned_estimate(fit, reference, draws if fit is arranged.posterior else None)
+        for name, fit in arranged.named.items()
+    }
     parameters = pd.Index([p.name for p in arranged.em.parameters], name="parameter")
     return SideBySide(
         pd.DataFrame({name: estimate for name, (estimate, _) in found.items()}, index=parameters),
@@ -170,18 +208,23 @@ def side_by_side(arranged: Arranged) -> SideBySide:
     )
 
 
-def aligned_estimate(fit: Fit, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
+def aligned_estimate(
+    fit: Fit, reference: FloatArray, draws: AlignedDraws | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Estimates (P,) and responsibilities (G, K), components numbered as the reference's.
 
     Draws are aligned one by one, unless an ordering constraint has numbered them: then all are
     renumbered alike, so that what the constraint does is seen.
+
+    Parameters
+    ----------
+    draws
+        The fit's aligned draws, if they are known.
     """
     if fit.backend == "pymc" and fit.options.get("ordered_by") is None:
-        drawn = fit.tree["membership"]["responsibilities"].to_numpy()
-        permutation = labels.align_to_reference(drawn, reference)
-        draws = permute_posterior(fit.tree["posterior"].to_dataset(), permutation)
-        mean = flatten(draws, fit.parameters).mean(axis=(0, 1))
-        return np.asarray(mean), labels.permuted_mean(drawn, permutation)
+        draws = draws or align_draws(fit, reference)
+        mean = flatten(draws.posterior, fit.parameters).mean(axis=(0, 1))
+        return np.asarray(mean), draws.responsibilities
     tau = fit.responsibilities.to_numpy()
     order = labels.align_to_reference(tau, reference)
     estimate = permute_posterior(fit.tree["estimate"].to_dataset(), order)
