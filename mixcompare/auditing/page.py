@@ -14,6 +14,7 @@ from mixcompare.report.formatting import (
     Column,
     Formatter,
     Table,
+    clipped,
     counted,
     fixed,
     significant,
@@ -164,10 +165,10 @@ def _findings(frame: pd.DataFrame) -> Table:
 
 def _iterations(frame: pd.DataFrame) -> Table:
     shown = frame.iloc[:_MOST_ITERATES]
-    clipped = f", the first {_MOST_ITERATES} of {len(frame)}" if len(shown) < len(frame) else ""
     return table(
         "iterations",
-        f"Iterates and the steps that led to them, against the exact steps{clipped}",
+        "Iterates and the steps that led to them, against the exact steps"
+        + clipped(len(frame), _MOST_ITERATES),
         [(column, shown[name], how) for name, column, how in _COLUMNS if name in frame],
     )
 

@@ -25,6 +25,7 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.regression import positions
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.statistics import residuals
+from mixcompare.covariances import elements
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.spec import MixtureSpec
 
@@ -85,7 +86,7 @@ def layout(spec: MixtureSpec, data: Standardised) -> Layout:
         spec.n_components,
         1 if data.concomitants is None else data.concomitants.shape[1],
         positions(spec.n_components, p, m, data.n_common),
-        len(basis_of(spec, m)),
+        len(elements(spec.covariance, m)),
         spec.covariance_by == "shared",
     )
 

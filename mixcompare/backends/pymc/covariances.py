@@ -52,9 +52,8 @@ def bartlett_prior(
     if covariance == "diagonal":
         factor = np.diag(1 / np.sqrt(np.diag(scale)))
         return BartlettPrior(factor, np.full(m, degrees_of_freedom), 0)
-    return BartlettPrior(
-        inverse_factor(scale), degrees_of_freedom - np.arange(m, dtype=np.float64), m * (m - 1) // 2
-    )
+    degrees = degrees_of_freedom - np.arange(m, dtype=np.float64)
+    return BartlettPrior(inverse_factor(scale), degrees, n_below(covariance, m))
 
 
 def log_covariance_prior(
