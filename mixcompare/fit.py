@@ -67,7 +67,7 @@ class Fit:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What should be known about the data, such as near-collinear covariates."""
+        """What should be known about the data and the result, a sentence each."""
         return tuple(json.loads(self.tree.attrs["cautions"]))
 
     @property

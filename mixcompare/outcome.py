@@ -21,8 +21,11 @@ class Outcome:
         (MCMC) or ``"approximate"`` (draws from an approximation of the posterior).
     message
         The status in a sentence, with its evidence.
+    cautions
+        What should be known before the result is used, a sentence each.
     """
 
     groups: Mapping[str, xr.Dataset]
     status: str
     message: str
+    cautions: tuple[str, ...] = ()

@@ -142,6 +142,7 @@ def fit(
     began = time.perf_counter()
     outcome = module.run(spec, prepared, chosen, np.random.SeedSequence(int(seed)))
     seconds = time.perf_counter() - began
+    noted = (*noted, *outcome.cautions)
     return Fit(build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds, noted))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from mixcompare import labels
+from mixcompare.backends.em.diagnosis import diagnose
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
@@ -73,7 +74,9 @@ def outcome(
         "starts": _starts(coords, data, started, final, responsibilities),
         "history": history,
     }
-    return Outcome(groups, best.status, _message(groups["starts"], best))
+    diagnosis = diagnose(best)
+    message = _message(groups["starts"], best)
+    return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
 
 
 def _arrays(parameters: Parameters) -> dict[str, FloatArray]:
