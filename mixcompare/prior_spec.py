@@ -33,8 +33,11 @@ class Priors:
         Covariates that are not named keep the default.
     membership_sd
         Spread of the membership's log-odds per standard deviation of a unit covariate:
-        each covariate's K coefficients, less their mean, are Normal(0, membership_sd) in a
-        way that treats all classes alike. The weights then have no prior of their own.
+        each covariate's K coefficients, less their mean over the classes, are distributed
+        like K independent Normal(0, membership_sd) less theirs, which treats all classes
+        alike. One of them then has the standard deviation membership_sd sqrt(1 - 1/K), and
+        the log-odds against the first class membership_sd sqrt(2). The weights have no prior
+        of their own.
     covariance_df
         Degrees of freedom of the inverse-Wishart prior.
     covariance_scale

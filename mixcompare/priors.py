@@ -160,11 +160,15 @@ def _class_probability_rows(
         values = ", ".join([f"{spec.priors.concentration:g}"] * spec.n_components)
         return [("weights", f"Dirichlet({values})", "")]
     _, spread = membership_scaling(prepared)
+    # K independent normals less their mean, and the difference of two of them.
+    of_deviation = spec.priors.membership_sd * np.sqrt(1 - 1 / spec.n_components)
+    of_difference = spec.priors.membership_sd * np.sqrt(2)
     return [
         (
             f"membership[{name}]",
-            f"Normal(0, {spec.priors.membership_sd / s:.4g})",
-            "log-odds around the classes' mean"
+            f"Normal(0, {of_deviation / s:.4g})",
+            "of each class's log-odds less their mean over the classes; against the first class, "
+            f"whose own are zero, Normal(0, {of_difference / s:.4g})"
             + (", where the unit covariates are at their means" if name == "Intercept" else ""),
         )
         for name, s in zip(prepared.concomitant_names, spread, strict=True)

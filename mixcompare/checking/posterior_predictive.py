@@ -226,7 +226,8 @@ def _sentence(table: pd.DataFrame) -> str:
     more = f"; and {len(misfits) - 3} more" if len(misfits) > 3 else ""
     return (
         f"{len(misfits)} of {len(table)} statistics tell replicated from observed data: "
-        f"{'; '.join(listed)}{more}. By chance alone up to {2 * TAIL * len(table):.2g} would."
+        f"{'; '.join(listed)}{more}. By chance alone "
+        f"about {2 * TAIL * len(table):.2g} of {len(table)} would."
     )
 
 

@@ -200,9 +200,17 @@ def _sentence(table: pd.DataFrame, panel: Panel, draws: int) -> str:
             for line in surprises.head(3).to_dict("records")
         )
         return f"The data are not plausible under the prior: {listed}."
+    inside = table["statistic"][np.minimum(table["p"], 1 - table["p"]) < (1 - CENTRAL) / 2]
+    further_in = (
+        f"; {len(inside)} ({', '.join(dict.fromkeys(inside))}) further in, since the data spread "
+        "less than the prior's"
+        if len(inside)
+        else ""
+    )
     plausible = (
-        f"The data are plausible under the prior: none of {len(table)} statistics of "
-        f"{', '.join(panel.outcome_names)} lies beyond the central {CENTRAL:.0%} of {draws} draws."
+        f"The data are plausible under the prior: of {len(table)} statistics of "
+        f"{', '.join(panel.outcome_names)} none lies further out than the central {CENTRAL:.0%} "
+        f"of {draws} draws{further_in}."
     )
     spread = table[table["statistic"] == "sd"]
     ratio = float((spread["median"] / spread["observed"]).max())

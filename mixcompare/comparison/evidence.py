@@ -140,8 +140,8 @@ class Evidence:
 
     @property
     def unvisited(self) -> bool:
-        """Whether no draw that was climbed from ends at EM's best optimum."""
-        return self.modes.share_of_em == 0
+        """Whether draws that were climbed from end, but none at EM's best optimum."""
+        return bool((self.modes.visited >= 0).any()) and self.modes.share_of_em == 0
 
     @property
     def converged(self) -> bool:

@@ -54,8 +54,13 @@ def agreement_table(em: FloatArray, posterior: FloatArray) -> pd.DataFrame:
     """Quantity, value and note."""
     first, second = em.argmax(axis=1), posterior.argmax(axis=1)
     distance = total_variation(em, posterior)
+    same = first == second
     lines = [
-        ("units in the same class", float((first == second).mean()), f"of {len(em)} units"),
+        (
+            "share of units in the same class",
+            float(same.mean()),
+            f"{same.sum():,} of {len(em):,} units",
+        ),
         ("adjusted Rand index", adjusted_rand_index(first, second), "1: the same partition"),
         ("mean distance", float(distance.mean()), "total variation of class probabilities, 0..1"),
         ("largest distance", float(distance.max()), ""),

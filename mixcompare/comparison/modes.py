@@ -91,8 +91,12 @@ class Modes:
 
     @property
     def share_of_others(self) -> float:
-        """Share of the climbed draws that end anywhere but at the commonest mode."""
-        return float(1 - self.shares.mean(axis=1).max())
+        """Share of the draws from which EM converged that end anywhere but at the commonest mode.
+
+        Zero if EM converged from none.
+        """
+        ended = float((self.visited >= 0).mean())
+        return 1 - float(self.shares.mean(axis=1).max()) / ended if ended else 0.0
 
 
 def find_modes(em: Fit, climber: Climber, responsibilities: FloatArray, climbs: int) -> Modes:

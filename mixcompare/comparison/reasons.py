@@ -20,7 +20,8 @@ from mixcompare.comparison.evidence import (
 def likely_reason(e: Evidence) -> tuple[str, str]:
     """Why estimates or likelihoods differ, the most damning cause first."""
     if e.worse_optimum:
-        return WORSE_OPTIMUM, "A draw has beaten EM's maximum, so EM's estimate is not the maximum."
+        higher = "A draw lies above" if e.scores.excess > 0 else "Draws climb to a point above"
+        return WORSE_OPTIMUM, f"{higher} EM's maximum, so EM's estimate is not the maximum."
     if e.different_modes:
         return MODES, "The chains have not mixed, so that their mean describes no mode."
     if e.unvisited:

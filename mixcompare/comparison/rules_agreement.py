@@ -120,7 +120,7 @@ def _misfit(e: Evidence, d: int) -> str:
 
 def judge_membership(e: Evidence) -> Verdict:
     """Units must be put into the same classes with like certainty."""
-    same = float(e.agreement["value"]["units in the same class"])
+    same = float(e.agreement["value"]["share of units in the same class"])
     distance = float(e.agreement["value"]["mean distance"])
     index = float(e.agreement["value"]["adjusted Rand index"])
     found = (
@@ -132,4 +132,5 @@ def judge_membership(e: Evidence) -> Verdict:
     reason, _ = likely_reason(e)
     if reason not in (WORSE_OPTIMUM, MODES, UNVISITED, APPROXIMATE, NOT_CONVERGED, SEVERAL):
         reason = "overlapping classes"
-    return Verdict("class membership", "differ", reason, found)
+    verdict = "caution" if reason == e.unconverged else "differ"
+    return Verdict("class membership", verdict, reason, found)

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison.evidence import UNLIKE, Evidence, Verdict
 
 
 def judge_prior(e: Evidence) -> Verdict:
-    """The posterior should not move with the prior, or EM, which has none, must differ."""
-    found = sensitivity_sentence(e.checks.sensitivity)
+    """The posterior should not move with the prior, or EM, which has none, must differ.
+
+    A parameter that is sensitive to the prior's power is a caution only if the prior also moves
+    it noticeably, or if nothing says how far it does: sensitivity measures the power of the
+    data to see a move as much as its size.
+    """
+    section = "prior sensitivity"
+    sentence = sensitivity_sentence(e.checks.sensitivity)
     flagged = e.checks.sensitivity["diagnosis"].loc[lambda diagnosis: diagnosis != ""]
     if flagged.empty:
-        return Verdict("prior sensitivity", "agree", "", found)
+        return Verdict(section, "agree", "", sentence)
     if not e.converged:
-        unsure = f"{found} It is of draws that cannot be relied on."
-        return Verdict("prior sensitivity", "caution", e.unconverged, unsure)
-    return Verdict("prior sensitivity", "caution", str(flagged.mode().iloc[0]), found)
+        unsure = f"{sentence} It is of draws that cannot be relied on."
+        return Verdict(section, "caution", e.unconverged, unsure)
+    sd = e.estimates["posterior_sd"].where(lambda sd: sd > 0, 1.0)
+    moved = pd.Series(e.shift, index=sd.index)[flagged.index]
+    in_sds = moved / sd[flagged.index]
+    if in_sds.isna().any():
+        return Verdict(section, "caution", str(flagged.mode().iloc[0]), sentence)
+    most = str(in_sds.abs().idxmax())
+    sentence += (
+        f" Of these the prior moves {most} most, by {moved[most]:+.3g}, which is "
+        f"{abs(in_sds[most]):.2g} posterior sds."
+    )
+    if abs(in_sds[most]) <= e.thresholds.difference:
+        return Verdict(section, "agree", "", sentence)
+    return Verdict(section, "caution", str(flagged.mode().iloc[0]), sentence)
 
 
 def judge_fit(e: Evidence) -> Verdict:

@@ -27,8 +27,12 @@ def judge_identity(e: Evidence) -> Verdict:
         "likelihood identity",
         "agree" if same else "differ",
         "" if same else "the backends compute different likelihoods",
-        f"At EM's estimate and at the best draw the two independent computations of the "
-        f"log-likelihood differ by {error:.1e} relative (at most {e.thresholds.identity:.0e}).",
+        "At EM's estimate and at the best draw the two independent computations of the "
+        + (
+            f"log-likelihood differ by {error:.1e} relative (at most {e.thresholds.identity:.0e})."
+            if error > 0
+            else "log-likelihood agree in every digit."
+        ),
     )
 
 
@@ -98,6 +102,9 @@ def judge_modes(e: Evidence) -> Verdict:
     section, modes = "modes", e.modes
     climbed, count = modes.visited.size, int((modes.shares.sum(axis=1) > 0).sum())
     unfinished = float((modes.visited < 0).mean())
+    if unfinished == 1:
+        nowhere = f"EM converged from none of {climbed} draws, so that their modes are not known."
+        return Verdict(section, "caution", NOT_CONVERGED, nowhere)
     lost = f"; from {unfinished:.1%} EM did not converge" if unfinished else ""
     found = (
         f"Of {climbed} draws, {modes.share_of_em:.1%} climb by EM to its estimate; they end at "

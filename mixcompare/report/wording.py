@@ -164,11 +164,12 @@ def _formula(comparison: Comparison) -> list[Markup]:
     row = Markup("<i>gr</i>") if spec.unit else Markup("<i>g</i>")
     probability = "π<sub><i>k</i></sub>"
     if em.concomitant_names:
-        score = "exp(<b>w</b><sub><i>g</i></sub>&prime; &alpha;<sub><i>{0}</i></sub>)"
+        score = "exp(<b>w</b><sub><i>g</i></sub>&prime; <b>&alpha;</b><sub><i>{0}</i></sub>)"
         probability = f"{score.format('k')} / Σ<sub><i>l</i></sub> {score.format('l')}"
-    classes = Markup("P(<i>z<sub>g</sub></i> = <i>k</i>) = {}, &nbsp; <i>k</i> = 1, …, {}").format(
-        Markup(probability), k
-    )
+    reference = "<b>&alpha;</b><sub>1</sub> = <b>0</b>" if em.concomitant_names else ""
+    classes = Markup(
+        "P(<i>z<sub>g</sub></i> = <i>k</i>) = {}, &nbsp; <i>k</i> = 1, …, {}{}"
+    ).format(Markup(probability), k, Markup(", &nbsp; ") + Markup(reference) if reference else "")
     effect = Markup(" + &gamma;<sub><i>c</i>({})</sub>").format(row)
     rows = Markup("{}<sub>{}</sub>{} ~ Normal{}({}{}, {})").format(
         Markup("<b>y</b>" if m > 1 else "<i>y</i>"),
