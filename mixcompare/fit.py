@@ -8,10 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixcompare.panel import Panel
+from mixcompare.panel import FloatArray, Panel
 from mixcompare.parameters import Parameter, flatten, reported_parameters
 from mixcompare.spec import MixtureSpec
 from mixcompare.storage import load_tree, panel_from_dataset, save_tree
@@ -124,6 +125,19 @@ class Fit:
             n_common=len(names.common_names),
             n_concomitants=max(len(names.concomitant_names), 1),
         )
+
+    @property
+    def replicated(self) -> FloatArray:
+        """(G,) how often each unit counts: its weight, or once."""
+        weights = self.tree["panel"].variables.get("unit_weights")
+        if weights is None:
+            return np.ones(self.tree["panel"].sizes["unit"])
+        return np.asarray(weights.to_numpy(), dtype=float)
+
+    @property
+    def n_independent(self) -> float:
+        """How many units there are, by their weights: the n of BIC."""
+        return float(self.replicated.sum())
 
     @property
     def covariate_names(self) -> tuple[str, ...]:

@@ -51,16 +51,19 @@ def total_variation(first: FloatArray, second: FloatArray) -> FloatArray:
     return np.asarray(0.5 * np.abs(first - second).sum(axis=1))
 
 
-def relative_entropy(responsibilities: FloatArray) -> float:
+def relative_entropy(responsibilities: FloatArray, counts: FloatArray | None = None) -> float:
     """Relative entropy of a classification, 1 for certain classes (Ramaswamy et al. 1993).
 
     Parameters
     ----------
     responsibilities
         (G, K). With one class the classification is certain.
+    counts
+        (G,) how often each unit counts; by default once.
     """
     units, k = responsibilities.shape
     if k == 1:
         return 1.0
+    each = np.ones(units) if counts is None else counts
     logs = np.log(responsibilities, where=responsibilities > 0, out=np.zeros_like(responsibilities))
-    return float(1 + (responsibilities * logs).sum() / (units * np.log(k)))
+    return float(1 + (each @ (responsibilities * logs)).sum() / (each.sum() * np.log(k)))

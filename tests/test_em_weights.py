@@ -1,5 +1,6 @@
 """A unit of weight w counts like w units with the same rows."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,10 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
+from mixcompare.comparison.membership import agreement_table
+from mixcompare.comparison.switching import optima_table
+from mixcompare.metrics import relative_entropy
+from mixcompare.study import methods
 from tests.em_cases import simulate
 
 
@@ -43,6 +48,40 @@ def test_weights_count_like_copies(
     ours, theirs = one.summary(), other.summary()
     np.testing.assert_allclose(ours["estimate"], theirs["estimate"], rtol=2e-6, atol=1e-8)
     np.testing.assert_allclose(ours["se"], theirs["se"], rtol=1e-5)
+
+
+def test_so_they_do_in_every_measure_of_the_classes() -> None:
+    table = simulate(units=60, rows=(2, 5), k=2, seed=6)
+    table["times"] = np.random.default_rng(0).integers(1, 4, size=60)[table["unit"]]
+    once = mc.MixtureSpec("y1 ~ x1 + x2", unit="unit", n_components=2)
+    weighted = replace(once, unit_weights="times")
+    one = mc.fit(weighted, table, starts=8)
+    other = mc.fit(once, replicated(table), starts=8)
+    assert one.n_independent == other.n_independent == table.groupby("unit")["times"].first().sum()
+    assert methods.bic(one) == pytest.approx(methods.bic(other), rel=1e-11)
+    entropies = [
+        relative_entropy(f.responsibilities.to_numpy(), f.replicated) for f in (one, other)
+    ]
+    assert entropies[0] == pytest.approx(entropies[1], rel=1e-6)
+    unweighted = relative_entropy(one.responsibilities.to_numpy())
+    assert abs(entropies[0] - unweighted) > 1e-4
+    tables = [
+        mc.select(spec, data, n_components=[2], starts=8).table.loc[2]
+        for spec, data in ((weighted, table), (once, replicated(table)))
+    ]
+    for column in ("bic", "sabic", "icl", "entropy_r2", "smallest_class"):
+        assert tables[0][column] == pytest.approx(tables[1][column], rel=1e-6), column
+    ours, theirs = (
+        agreement_table(
+            f.responsibilities.to_numpy(), f.responsibilities.to_numpy()[:, ::-1], f.replicated
+        )["value"]
+        for f in (one, other)
+    )
+    pd.testing.assert_series_equal(
+        ours.drop("adjusted Rand index"), theirs.drop("adjusted Rand index"), rtol=1e-6
+    )
+    smallest = [optima_table(f)["smallest_class"].iloc[0] for f in (one, other)]
+    assert smallest[0] == pytest.approx(smallest[1], rel=1e-6)
 
 
 def objective(fit: mc.Fit) -> float:

@@ -214,7 +214,9 @@ def compare(
     invariants = invariants_table(scores.by_draw, raw["weights"].to_numpy(), drawn)
     invariant = invariant_r_hat(invariants)
     estimates = estimates_table(em, raw, aligned)
-    agreement = agreement_table(reference, mean)
+    agreement = agreement_table(
+        reference, mean, None if em.spec.unit_weights is None else em.replicated
+    )
     moved, switching = switching_table(permutation, estimates, invariant)
     optima = optima_table(em)
     beside = side_by_side(arranged, draws)

@@ -50,27 +50,52 @@ def membership_table(
     return table.sort_values("distance", ascending=False, kind="stable")
 
 
-def agreement_table(em: FloatArray, posterior: FloatArray) -> pd.DataFrame:
-    """Quantity, value and note."""
+def agreement_table(
+    em: FloatArray, posterior: FloatArray, counts: FloatArray | None = None
+) -> pd.DataFrame:
+    """Quantity, value and note.
+
+    Parameters
+    ----------
+    em, posterior
+        (G, K) class probabilities, components numbered alike.
+    counts
+        (G,) how often each unit counts; by default once.
+    """
     first, second = em.argmax(axis=1), posterior.argmax(axis=1)
     distance = total_variation(em, posterior)
     same = first == second
+    each = np.ones(len(em)) if counts is None else counts
+    weighted = "" if counts is None else ", counted by their weights"
+    k = em.shape[1]
     lines = [
         (
             "share of units in the same class",
-            float(same.mean()),
-            f"{same.sum():,} of {len(em):,} units",
+            float(np.average(same, weights=each)),
+            f"{each[same].sum():,g} of {each.sum():,g} units{weighted}",
         ),
         ("adjusted Rand index", adjusted_rand_index(first, second), "1: the same partition"),
-        ("mean distance", float(distance.mean()), "total variation of class probabilities, 0..1"),
+        (
+            "mean distance",
+            float(np.average(distance, weights=each)),
+            "total variation of class probabilities, 0..1",
+        ),
         ("largest distance", float(distance.max()), ""),
-        ("relative entropy, EM", relative_entropy(em), "1: every unit's class is certain"),
-        ("relative entropy, posterior", relative_entropy(posterior), ""),
-        ("smallest class, EM", float(np.bincount(first, minlength=em.shape[1]).min()), "units"),
+        (
+            "relative entropy, EM",
+            relative_entropy(em, each),
+            "1: every unit's class is certain",
+        ),
+        ("relative entropy, posterior", relative_entropy(posterior, each), ""),
+        (
+            "smallest class, EM",
+            float(np.bincount(first, each, minlength=k).min()),
+            f"units{weighted}",
+        ),
         (
             "smallest class, posterior",
-            float(np.bincount(second, minlength=em.shape[1]).min()),
-            "units",
+            float(np.bincount(second, each, minlength=k).min()),
+            f"units{weighted}",
         ),
     ]
     return pd.DataFrame(lines, columns=["quantity", "value", "note"]).set_index("quantity")

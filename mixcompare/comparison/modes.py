@@ -199,7 +199,7 @@ def modes_table(em: Fit, modes: Modes, by_draw: FloatArray) -> pd.DataFrame:
                 "gap": em.log_likelihood - mode.log_likelihood,
                 "optimum": np.nan if mode.optimum is None else mode.optimum + 1,
                 "distance": float(total_variation(mode.responsibilities, reference).mean()),
-                "smallest_class": float(mode.responsibilities.sum(axis=0).min()),
+                "smallest_class": float((em.replicated @ mode.responsibilities).min()),
                 **_visits(here, climbed),
             }
         )

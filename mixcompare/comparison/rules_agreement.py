@@ -105,9 +105,9 @@ def judge_likelihoods(e: Evidence) -> Verdict:
 
 def _misfit(e: Evidence, d: int) -> str:
     """Agreement of two backends is no evidence that their common model fits."""
-    effective, counts = e.checks.loo.p, e.em.panel.unit_weights
+    effective, counts = e.checks.loo.p, e.em.replicated
     # A unit of weight w is left out whole, which counts like w units at once.
-    expected = d if counts is None else d * float(np.sum(counts**2) / np.sum(counts))
+    expected = d * float(np.sum(counts**2) / np.sum(counts))
     if not effective > e.thresholds.misfit * expected:
         return ""
     return (

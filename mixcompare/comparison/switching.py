@@ -132,13 +132,11 @@ def optima_table(em: Fit) -> pd.DataFrame:
     worth of its smallest class, and the status of its starts.
     """
     starts = em.tree["starts"].to_dataset()
-    counts = em.panel.unit_weights
-    units = em.responsibilities.sizes["unit"] if counts is None else float(counts.sum())
     frame = pd.DataFrame(
         {
             "optimum": starts["optimum"].to_numpy(),
             "log_likelihood": starts["log_likelihood"].to_numpy(),
-            "smallest_class": starts["weights"].min("component").to_numpy() * units,
+            "smallest_class": starts["weights"].min("component").to_numpy() * em.n_independent,
             "status": starts["status"].to_numpy(),
         }
     )

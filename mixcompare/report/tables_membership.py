@@ -27,13 +27,14 @@ def class_sizes(comparison: Comparison) -> Table:
     """Weights, expected units and units assigned, by class and backend."""
     em = comparison.em.responsibilities.to_numpy()
     posterior = comparison.posterior_responsibilities.to_numpy()
-    counts = comparison.em.panel.unit_weights
-    weighted = "" if counts is None else " times the unit's weight"
-    expected = [
-        np.ones(len(em)) @ tau if counts is None else counts @ tau for tau in (em, posterior)
-    ]
+    counts = comparison.em.replicated
+    counted = comparison.em.spec.unit_weights is not None
+    weighted, size = (" times the unit's weight", fixed(1)) if counted else ("", count)
+    expected = [counts @ tau for tau in (em, posterior)]
     k = range(1, em.shape[1] + 1)
-    assigned = [[int((tau.argmax(axis=1) + 1 == c).sum()) for c in k] for tau in (em, posterior)]
+    assigned = [
+        np.bincount(tau.argmax(axis=1), counts, minlength=tau.shape[1]) for tau in (em, posterior)
+    ]
     return table(
         "class-sizes",
         f"Class sizes: expected units (sum of class probabilities{weighted}) and units assigned "
@@ -42,8 +43,8 @@ def class_sizes(comparison: Comparison) -> Table:
             (Column("class", numeric=False), k, str),
             (Column("EM, expected"), expected[0], fixed(1)),
             (Column("posterior, expected"), expected[1], fixed(1)),
-            (Column("EM, assigned"), assigned[0], count),
-            (Column("posterior, assigned"), assigned[1], count),
+            (Column("EM, assigned"), assigned[0], size),
+            (Column("posterior, assigned"), assigned[1], size),
         ],
     )
 

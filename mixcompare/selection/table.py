@@ -114,7 +114,7 @@ def _row(candidate: Candidate, prepared: PreparedPanel) -> dict[str, float | str
         "log_likelihood": fit.log_likelihood,
         "n_parameters": fit.n_parameters,
         **by_em,
-        "entropy_r2": relative_entropy(tau),
+        "entropy_r2": relative_entropy(tau, prepared.replicated),
         "smallest_class": float((prepared.replicated @ tau).min()),
         "starts_at_best": int((starts == 0).sum()),
         "starts": int(np.size(starts)),

@@ -112,10 +112,9 @@ def _criteria(
     log_likelihood = fit.log_likelihood
     found = {
         "log_likelihood": log_likelihood,
-        # Units are what is independent, as in `mixcompare.study.methods.bic`.
-        "bic": bic(log_likelihood, fit.n_parameters, len(probabilities)),
+        "bic": bic(log_likelihood, fit.n_parameters, fit.n_independent),
         "n_components": float(probabilities.shape[1]),
-        "relative_entropy": relative_entropy(probabilities),
+        "relative_entropy": relative_entropy(probabilities, fit.replicated),
     }
     if data.classes is None:
         return found

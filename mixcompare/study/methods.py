@@ -132,8 +132,7 @@ def fit_method(
 
 def bic(fitted: Fit) -> float:
     """Bayesian information criterion with the number of units, which are what is independent."""
-    units = fitted.responsibilities.sizes["unit"]
-    return criteria.bic(fitted.log_likelihood, fitted.n_parameters, units)
+    return criteria.bic(fitted.log_likelihood, fitted.n_parameters, fitted.n_independent)
 
 
 def within(spec: MixtureSpec, panel: Panel) -> tuple[MixtureSpec, Panel]:

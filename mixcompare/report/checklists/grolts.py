@@ -173,10 +173,11 @@ def entropy(facts: Facts) -> Answer:
     em = facts.comparison.em.responsibilities.to_numpy()
     if em.shape[1] == 1:
         return not_applicable("There is one class.")
+    each = facts.comparison.em.replicated
     posterior = facts.comparison.posterior_responsibilities.to_numpy()
     return automatic(
-        f"Relative entropy {relative_entropy(em):.3f} by EM and {relative_entropy(posterior):.3f} "
-        "by the posterior.",
+        f"Relative entropy {relative_entropy(em, each):.3f} by EM and "
+        f"{relative_entropy(posterior, each):.3f} by the posterior.",
         "table-agreement",
     )
 
