@@ -37,7 +37,8 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
 
     Returns
     -------
-    Columns estimate, se, lower, upper; one row per number.
+    Columns estimate, se, lower, upper; one row per number. NaN where it depends on a
+    parameter whose standard error is withheld.
 
     Raises
     ------
@@ -58,12 +59,14 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
     if "standard_errors" not in fit.tree.children:
         raise DataError("the delta method needs a fit with backend='em'; transform draws instead.")
     errors = fit.tree["standard_errors"].to_dataset()
-    if errors.attrs["reason"]:
-        raise DataError(f"the fit has no standard errors: {errors.attrs['reason']}.")
     covariance = errors["parameter_covariance"].to_numpy()
+    unknown = np.isnan(np.diag(covariance))
+    if unknown.all():
+        raise DataError(f"the fit has no standard errors: {errors.attrs['reason']}.")
+    covariance = np.where(unknown | unknown[:, None], 0.0, covariance)
     centre = flatten(fit.tree["estimate"].to_dataset(), fit.parameters)
     value = _evaluate(fit, function, centre)
-    steps = _STEP * np.sqrt(np.diag(covariance))
+    steps = _STEP * np.where(unknown, np.maximum(np.abs(centre), 1), np.sqrt(np.diag(covariance)))
     slopes = np.zeros((len(value), len(centre)))
     for i in np.flatnonzero(steps > 0):
         move = steps[i] * np.eye(len(centre))[i]
@@ -71,6 +74,7 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
         slopes[:, i] = (ahead - behind) / (2 * steps[i])
     variance = np.einsum("ai,ij,aj->a", slopes, covariance, slopes)
     se = np.sqrt(np.clip(variance, 0, None))
+    se[(slopes[:, unknown] != 0).any(axis=1)] = np.nan
     return pd.DataFrame(
         {"estimate": value, "se": se, "lower": value - Z * se, "upper": value + Z * se}
     )

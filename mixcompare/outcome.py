@@ -17,7 +17,8 @@ class Outcome:
     groups
         Group name to dataset; ``estimate`` is always there.
     status
-        ``"converged"``, ``"iteration limit"``, ``"ascent violated"`` (EM), ``"not converged"``
+        ``"converged"``, ``"iteration limit"``, ``"ascent violated"`` or ``"separated"`` (EM; the
+        last where log-odds of the membership run off to infinity), ``"not converged"``
         (MCMC) or ``"approximate"`` (draws from an approximation of the posterior).
     message
         The status in a sentence, with its evidence.

@@ -28,6 +28,7 @@ def evidence(**parts: Any) -> Any:
         "different_modes": False,
         "unvisited": False,
         "several_modes": False,
+        "separated": False,
         "unconverged": NOT_CONVERGED,
         "shift": np.zeros(2),
         "estimates": pd.DataFrame({"posterior_sd": [0.1, 2.0]}, index=NAMES),
@@ -85,6 +86,12 @@ def test_a_missed_maximum_is_a_draws_or_its_climbs(excess: float, words: str) ->
     )
     assert reason == WORSE_OPTIMUM
     assert because.startswith(words)
+
+
+def test_separation_is_the_reason_of_what_it_makes_differ() -> None:
+    reason, because = likely_reason(evidence(separated=True, shift=np.full(2, np.nan)))
+    assert reason == "separation"
+    assert "estimator='map'" in because
 
 
 def test_a_sensitive_parameter_that_hardly_moves_is_no_caution() -> None:

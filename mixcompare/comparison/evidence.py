@@ -27,6 +27,7 @@ ORDERED = "ordering constraint"
 APPROXIMATE = "draws from an approximation"
 PRIOR = "prior pull"
 SKEWED = "skewed posterior"
+SEPARATION = "separation"
 UNLIKE = "data unlike the model's"
 
 
@@ -142,6 +143,11 @@ class Evidence:
     def unvisited(self) -> bool:
         """Whether draws that were climbed from end, but none at EM's best optimum."""
         return bool((self.modes.visited >= 0).any()) and self.modes.share_of_em == 0
+
+    @property
+    def separated(self) -> bool:
+        """Whether membership covariates separate classes, so that EM's log-odds run off."""
+        return self.em.status == "separated"
 
     @property
     def converged(self) -> bool:

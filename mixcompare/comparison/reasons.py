@@ -9,6 +9,7 @@ from mixcompare.comparison.evidence import (
     MODES,
     NOT_CONVERGED,
     PRIOR,
+    SEPARATION,
     SEVERAL,
     SKEWED,
     UNVISITED,
@@ -34,6 +35,12 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
         return SEVERAL, (
             f"{e.modes.share_of_others:.1%} of the draws belong to other modes than the "
             "commonest, and the posterior's mean lies between them."
+        )
+    if e.separated:
+        return SEPARATION, (
+            "Membership covariates separate classes: EM's log-odds run off to infinity, where the "
+            "prior holds the posterior's. Compare the mode of the posterior (estimator='map') "
+            "instead, or leave the covariate out."
         )
     if np.isnan(e.shift).any():
         without = "EM has no standard errors, so the prior's pull cannot be predicted."

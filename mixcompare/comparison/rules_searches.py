@@ -10,6 +10,7 @@ from mixcompare.comparison.evidence import (
     APPROXIMATE,
     MODES,
     NOT_CONVERGED,
+    SEPARATION,
     SEVERAL,
     UNBOUNDED,
     UNVISITED,
@@ -62,6 +63,8 @@ def judge_optimum(e: Evidence) -> Verdict:
             "maximum is the highest of the usable optima that were found. Ask for fewer classes, "
             "covariance_by='shared' or the mode of the posterior (estimator='map').",
         )
+    if e.separated:
+        return Verdict(section, "caution", SEPARATION, f"EM: {'; '.join(e.em.cautions)}.")
     if e.em.status != "converged":
         return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
     at_best, total = int(e.optima["starts"].iloc[0]), e.em.tree["starts"].sizes["start"]

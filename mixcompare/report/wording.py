@@ -146,7 +146,11 @@ def estimates_intro(comparison: Comparison) -> tuple[str, ...]:
         "Components are numbered by EM from the largest weight to the smallest; the draws were "
         "renumbered to match."
     )
-    return (first, f"EM's standard errors are withheld: {reason}") if reason else (first,)
+    if not reason:
+        return (first,)
+    missing = comparison.estimates["em_se"].isna()
+    which = "EM's" if missing.all() else f"{missing.sum()} of EM's"
+    return (first, f"{which} standard errors are withheld: {reason}.")
 
 
 def model_formula(comparison: Comparison) -> Markup:

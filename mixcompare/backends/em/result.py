@@ -15,6 +15,7 @@ from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.search import Started
+from mixcompare.backends.em.separation import separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.compress import PreparedPanel
@@ -55,7 +56,15 @@ def outcome(
     responsibilities = best.e_step.responsibilities[:, order]
     coords = coordinates(spec, prepared)
     reported = reported_parameters(spec, prepared)
-    known = uncertainty(spec, data, path[-1], reported, options.standard_errors)
+    apart = separation(data, path[-1])
+    known = uncertainty(
+        spec,
+        data,
+        path[-1],
+        reported,
+        options.standard_errors,
+        unbounded=None if apart is None else apart.directions,
+    )
     arrays = {"responsibilities": responsibilities, **_arrays(data.to_raw(path[-1]))}
     estimate = parameter_dataset(coords, (), **arrays).assign(
         log_likelihood=(("unit",), best.e_step.weighted_log_likelihood)
@@ -74,7 +83,14 @@ def outcome(
         "starts": _starts(coords, data, started, final, responsibilities),
         "history": history,
     }
-    diagnosis = diagnose(best)
+    without_maximum = (
+        ""
+        if apart is None
+        else apart.sentence(prepared.concomitant_names, arrays["membership_coefficients"])
+    )
+    diagnosis = diagnose(best, without_maximum)
+    if without_maximum and not known.reason:
+        groups["standard_errors"].attrs["reason"] = without_maximum
     message = _message(groups["starts"], best)
     return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
 

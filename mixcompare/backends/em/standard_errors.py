@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from numpy.typing import NDArray
+from scipy.linalg import block_diag, cho_factor, cho_solve, null_space
 
 from mixcompare.backends.em.covariances import basis_of
 from mixcompare.backends.em.expectation import log_class_weights
@@ -30,6 +31,8 @@ METHODS: Mapping[str, str] = {
 }
 # A score farther than this from zero, in standard errors, is not a maximum.
 _SCORE_LIMIT = 0.01
+# Share of a parameter's slope that lies along a direction, above which it runs off with it.
+_MOVES = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +46,7 @@ class Uncertainty:
     inverse_information
         (P, P) by the observed information, whatever the method.
     reason
-        Why it is withheld; empty when it is not.
+        Why all of it is withheld; empty when it is not.
     score_distance
         ``sqrt(score' I^-1 score)``: about how many standard errors the estimate is from
         where the score vanishes; NaN when withheld.
@@ -63,6 +66,7 @@ def uncertainty(
     method: Method = "observed",
     *,
     anywhere: bool = False,
+    unbounded: FloatArray | None = None,
 ) -> Uncertainty:
     """Sampling covariance by inverse information or sandwich, by the delta method.
 
@@ -77,8 +81,16 @@ def uncertainty(
         unit; no small-sample factor is applied.
     anywhere
         Also where the score is not zero, as along EM's path.
+    unbounded
+        (n_odds, r) orthonormal directions of the log-odds that run off to infinity, see
+        `mixcompare.backends.em.separation`: parameters that change along them have no
+        standard error, and the others have theirs in the limit.
     """
     scores, total, information = score_and_information(spec, data, parameters)
+    bounded = None if unbounded is None else _bounded(len(total), unbounded)
+    if bounded is not None:
+        scores, total = scores @ bounded, total @ bounded
+        information = bounded.T @ information @ bounded
     size = np.sqrt(np.abs(np.diag(information)))
     withheld = np.full((len(reported), len(reported)), np.nan)
     try:
@@ -100,6 +112,10 @@ def uncertainty(
         )
         return Uncertainty(withheld, withheld, reason, distance)
     jacobian = _jacobian(spec, data, parameters, reported, layout(spec, data))
+    if unbounded is not None and bounded is not None:
+        without = _without_error(reported, jacobian, unbounded)
+        jacobian = jacobian @ bounded
+        jacobian[without] = np.nan
     observed = jacobian @ inverse @ jacobian.T
     if method == "observed":
         return Uncertainty(observed, observed, "", distance)
@@ -107,6 +123,20 @@ def uncertainty(
         scores = scores * np.sqrt(data.unit_weights)[:, None]
     by_unit = scores @ inverse @ jacobian.T
     return Uncertainty(by_unit.T @ by_unit, observed, "", distance)
+
+
+def _bounded(size: int, unbounded: FloatArray) -> FloatArray:
+    """(n, n - r) orthonormal basis of the free parameters' directions that stay finite."""
+    return np.asarray(block_diag(null_space(unbounded.T), np.eye(size - len(unbounded))))
+
+
+def _without_error(
+    reported: Sequence[Parameter], jacobian: FloatArray, unbounded: FloatArray
+) -> NDArray[np.bool_]:
+    """(P,) log-odds that change along directions that run off; weights stay finite there."""
+    are_odds = np.array([p.variable == "membership_coefficients" for p in reported])
+    moves = np.linalg.norm(jacobian[:, : len(unbounded)] @ unbounded, axis=1)
+    return np.asarray(are_odds & (moves > _MOVES * np.linalg.norm(jacobian, axis=1)))
 
 
 def _jacobian(

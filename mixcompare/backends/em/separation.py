@@ -1,0 +1,153 @@
+"""Unit covariates that separate classes, so that their log-odds have no finite maximum.
+
+Where every unit that may belong to class k has ``w' (d_k - d_l) >= 0`` for all l, and some unit
+has more, moving the log-odds along d never lowers the likelihood: its supremum is at infinity
+(Albert & Anderson 1984). In a mixture the classes are not observed; a unit may belong to the
+classes that its responsibilities leave it. Such a d is the solution of a linear programme (Konis
+2007), and is believed only if the mixture's own log-likelihood does not fall along it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+
+from mixcompare.backends.em import membership
+from mixcompare.backends.em.expectation import e_step, log_class_weights
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised
+from mixcompare.panel import FloatArray
+
+# Separation drives some unit's class probability below any bound: above this one there is none.
+_SUSPICIOUS = 1e-4
+# Responsibility below which a unit cannot be in a class, as far as a direction is proposed.
+_EXCLUDED = 1e-3
+# How far to follow a direction, as change of log-odds, before it is believed.
+_FOLLOWED = (2.0, 20.0)
+# Fall of the log-likelihood along it, relative to its size, that is still rounding.
+_ROUNDING = 1e-12
+# Of the information of the log-odds, relative to the largest, and of a direction.
+_NOTHING = 1e-8
+# Of a direction, below which a covariate has no part in it.
+_PART = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Separation:
+    """Log-odds that run off to infinity.
+
+    Attributes
+    ----------
+    directions
+        ((K-1) c, r) orthonormal directions of the standardised log-odds, class by class
+        without the first, along which the likelihood has reached its supremum.
+    involved
+        (K, c) which raw log-odds change along them.
+    units
+        How many units have a class probability of zero because of them.
+    """
+
+    directions: FloatArray
+    involved: NDArray[np.bool_]
+    units: int
+
+    def sentence(self, names: Sequence[str], odds: FloatArray) -> str:
+        """What it means, with the covariates' names and their log-odds (K, c) where EM stopped."""
+        terms = ", ".join(
+            f"{name!r} in class {k + 1} ({odds[k, j]:.3g})"
+            for j, name in enumerate(names)
+            for k in np.flatnonzero(self.involved[:, j])
+        )
+        return (
+            f"the membership covariates separate classes: the log-odds of {terms}, in brackets "
+            f"where EM stopped, run off to infinity, where {self.units} units have class "
+            "probabilities of 0 or 1. The log-likelihood is at its supremum and these log-odds "
+            "have no maximum; their standard errors are withheld. Leave the covariate out, merge "
+            "its categories, or ask for the mode of the posterior (estimator='map'), whose prior "
+            "keeps log-odds finite"
+        )
+
+
+def separation(data: Standardised, parameters: Parameters) -> Separation | None:
+    """Whether log-odds at the end of EM run off, and along which directions.
+
+    Parameters
+    ----------
+    parameters
+        Where EM has ended, in standardised units.
+
+    Returns
+    -------
+    None where they do not: without unit covariates, with one class, or with a prior.
+    """
+    if data.concomitants is None or data.unmix is None or data.prior is not None:
+        return None
+    log_probabilities = log_class_weights(data, parameters)
+    if log_probabilities.min() > np.log(_SUSPICIOUS):
+        return None
+    possible = e_step(data, parameters).responsibilities > _EXCLUDED
+    moved = _direction(data.concomitants, possible)
+    if moved is None or not _supremum(data, parameters, moved):
+        return None
+    reached = possible.argmax(axis=1)
+    change = data.concomitants @ moved.T
+    behind = change[np.arange(len(change)), reached][:, None] - change
+    separated = behind > _NOTHING * np.abs(change).max()
+    limit = np.where(separated, 0.0, np.exp(log_probabilities))
+    limit /= limit.sum(axis=1, keepdims=True)
+    directions = _without_information(data, limit)
+    # As change of the log-odds over the covariate's spread, whatever its units.
+    spread = np.linalg.norm(np.linalg.solve(data.unmix.T, data.concomitants.T), axis=1)
+    raw = directions.T.reshape(-1, len(moved) - 1, moved.shape[1]) @ data.unmix.T * spread
+    largest = np.abs(raw).max(axis=(1, 2), keepdims=True)
+    involved = (np.abs(raw) > _PART * largest).any(axis=0)
+    involved = np.concatenate([np.zeros((1, moved.shape[1]), dtype=bool), involved])
+    return Separation(directions, involved, int(separated.any(axis=1).sum()))
+
+
+def _direction(design: FloatArray, possible: NDArray[np.bool_]) -> FloatArray | None:
+    """(K, c) log-odds, the first class's zero, that no possible class of any unit loses by."""
+    k, c = possible.shape[1], design.shape[1]
+    scale = np.abs(design).max(axis=0)
+    scaled = design / scale
+    contrasts = []
+    for a in range(k):
+        rows = np.unique(scaled[possible[:, a]], axis=0)
+        for b in np.flatnonzero(np.arange(k) != a):
+            contrast = np.zeros((len(rows), k, c))
+            contrast[:, a], contrast[:, b] = rows, -rows
+            contrasts.append(contrast.reshape(len(rows), k * c))
+    gains = np.concatenate(contrasts)
+    bounds = [(0.0, 0.0)] * c + [(-1.0, 1.0)] * ((k - 1) * c)
+    total = gains.mean(axis=0)
+    found = linprog(-total, A_ub=-gains, b_ub=np.zeros(len(gains)), bounds=bounds, method="highs")
+    if found.x is None or total @ found.x <= _NOTHING:
+        return None
+    direction = found.x.reshape(k, c)
+    largest = np.abs(scaled @ (direction[:, None] - direction[None]).reshape(-1, c).T).max()
+    return np.asarray(direction / largest / scale)
+
+
+def _supremum(data: Standardised, parameters: Parameters, direction: FloatArray) -> bool:
+    """Whether the log-likelihood does not fall along a direction (K, c) of the log-odds."""
+    odds = parameters.membership_coefficients
+    assert odds is not None
+    here = float(e_step(data, parameters).log_likelihood)
+    for step in _FOLLOWED:
+        there = replace(parameters, membership_coefficients=odds + step * direction)
+        if float(e_step(data, there).log_likelihood) < here - _ROUNDING * (1 + abs(here)):
+            return False
+    return True
+
+
+def _without_information(data: Standardised, limit: FloatArray) -> FloatArray:
+    """((K-1) c, r) directions of which class probabilities (G, K) in the limit say nothing."""
+    assert data.concomitants is not None
+    counts = np.ones(len(limit)) if data.unit_weights is None else data.unit_weights
+    known = membership.information(data.concomitants, counts, limit)
+    values, vectors = np.linalg.eigh(known)
+    return np.asarray(vectors[:, values <= _NOTHING * max(values[-1], counts.sum())])
