@@ -116,6 +116,13 @@ class Fit:
         return self._estimate("responsibilities")
 
     @property
+    def sandwich_se(self) -> FloatArray | None:
+        """(P,) EM's standard errors clustered by unit; None if units have one row each."""
+        group = self.tree.children.get("standard_errors")
+        robust = None if group is None else group.variables.get("sandwich_se")
+        return None if robust is None else np.asarray(robust.to_numpy(), dtype=float)
+
+    @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
         names = self._names
@@ -199,15 +206,18 @@ class Fit:
     def summary(self) -> pd.DataFrame:
         """Table of the parameters, one row each.
 
-        EM: estimate, standard error, 95 % interval. PyMC: mean, standard deviation, 95 %
-        equal-tailed interval, R-hat and bulk ESS after alignment.
+        EM: estimate, standard error, 95 % interval and, if units have several rows,
+        ``sandwich_se``, which stays valid if these depend on one another. PyMC: mean, standard
+        deviation, 95 % equal-tailed interval, R-hat and bulk ESS after alignment.
         """
         if "posterior" in self.tree.children:
             draws = flatten(self.aligned_posterior(), self.parameters)
             return summarise_posterior(self.parameters, draws)
         estimate = flatten(self.tree["estimate"].to_dataset(), self.parameters)
         errors = flatten(self.tree["standard_errors"].to_dataset(), self.parameters)
-        return summarise_estimate(self.parameters, estimate, errors)
+        table = summarise_estimate(self.parameters, estimate, errors)
+        robust = self.sandwich_se
+        return table if robust is None else table.assign(sandwich_se=robust)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as netCDF; the file appears complete or not at all."""

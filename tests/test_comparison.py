@@ -14,6 +14,7 @@ from mixcompare.compress import compress
 from mixcompare.metrics import adjusted_rand_index, relative_entropy, total_variation
 from mixcompare.parameters import flatten
 from mixcompare.priors import resolve_priors
+from mixcompare.report.wording import estimates_intro
 from tests.em_cases import simulate
 from tests.stand_in_posterior import stand_in
 
@@ -41,7 +42,7 @@ def verdict(comparison: mc.Comparison, section: str) -> tuple[str, str]:
 
 
 def test_everything_agrees_when_it_should(agreeing: mc.Comparison) -> None:
-    assert list(agreeing.verdicts["verdict"]) == ["agree"] * 10
+    assert list(agreeing.verdicts["verdict"]) == ["agree"] * 11
     assert agreeing.restart is None
     assert "likelihood identity: agree" in repr(agreeing)
     assert agreeing.conclusion == "EM and MCMC agree in every section."
@@ -299,6 +300,7 @@ def test_one_component_has_nothing_to_switch(table: pd.DataFrame) -> None:
     assert "Of these the prior moves" in comparison.verdicts["statement"][5]
     # One class for data of two.
     assert verdicts.pop("model fit") == "caution"
+    assert verdicts.pop("standard errors") == "caution"
     assert set(verdicts) == {"agree"}
     assert comparison.estimates.loc["weights[1]", "difference"] == 0.0
     assert not comparison.verdicts["statement"].str.contains("nan").any()
@@ -391,3 +393,34 @@ def test_few_draws_leave_cross_validation_out(em: mc.Fit) -> None:
     comparison = mc.compare(em, stand_in(em, draws=10, chains=2))
     assert np.isnan(comparison.likelihoods["value"]["PSIS-LOO elpd"])
     assert verdict(comparison, "MCMC convergence")[0] != "agree"
+
+
+def test_errors_that_rows_of_a_unit_share_are_a_caution() -> None:
+    """A term that all rows of a unit share; with one class both errors have closed forms."""
+    rng = np.random.default_rng(4)
+    unit = np.repeat(np.arange(100), 8)
+    y = 1.0 + rng.normal(size=100)[unit] + 0.5 * rng.normal(size=unit.size)
+    spec = mc.MixtureSpec("y ~ 1", unit="unit", n_components=1)
+    em = mc.fit(spec, {"unit": unit, "y": y})
+    mean = "coefficients[1, Intercept]"
+    sums = np.bincount(unit, y - y.mean())
+    summary = em.summary().loc[mean]
+    assert summary["se"] == pytest.approx(y.std() / np.sqrt(y.size), rel=1e-9)
+    assert summary["sandwich_se"] == pytest.approx(np.sqrt(sums @ sums) / y.size, rel=1e-9)
+    comparison = mc.compare(em, stand_in(em, seed=1))
+    assert verdict(comparison, "standard errors") == ("caution", "rows that depend on one another")
+    assert comparison.estimates.loc[mean, "em_sandwich_se"] == summary["sandwich_se"]
+    (_, said) = estimates_intro(comparison)
+    assert f"{summary['sandwich_se'] / summary['se']:.2f} times EM's ({mean})" in said
+    lenient = mc.Thresholds(sandwich=5.0)
+    assert verdict(mc.compare(em, stand_in(em, seed=1), thresholds=lenient), "standard errors") == (
+        "agree",
+        "",
+    )
+
+
+def test_units_of_one_row_have_no_sandwich_beside_the_models_errors() -> None:
+    y = np.random.default_rng(4).normal(size=60)
+    em = mc.fit(mc.MixtureSpec("y ~ 1", n_components=1), {"y": y})
+    assert em.sandwich_se is None
+    assert "sandwich_se" not in em.summary()

@@ -25,7 +25,8 @@ def estimates_table(em: Fit, raw: xr.Dataset, aligned: xr.Dataset) -> pd.DataFra
 
     Returns
     -------
-    em_estimate, em_se, em_lower, em_upper (95 %), posterior_mean, posterior_median,
+    em_estimate, em_se, em_lower, em_upper (95 %), em_sandwich_se (NaN where units have one row
+    each), posterior_mean, posterior_median,
     posterior_sd, posterior_lower, posterior_upper (95 % equal-tailed), difference
     (posterior mean less EM's estimate, in posterior sds), r_hat and ess_bulk before
     (``_raw``) and after alignment, ess_tail after it.
@@ -33,7 +34,9 @@ def estimates_table(em: Fit, raw: xr.Dataset, aligned: xr.Dataset) -> pd.DataFra
     parameters = em.parameters
     estimate = flatten(em.tree["estimate"].to_dataset(), parameters)
     errors = flatten(em.tree["standard_errors"].to_dataset(), parameters)
+    robust = em.sandwich_se
     left = summarise_estimate(parameters, estimate, errors).add_prefix("em_")
+    left["em_sandwich_se"] = np.nan if robust is None else robust
     right = summarise_posterior(parameters, flatten(aligned, parameters))
     before = convergence(flatten(raw, parameters))
     named = right.rename(columns={c: f"posterior_{c}" for c in _POSTERIOR})

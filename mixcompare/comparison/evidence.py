@@ -29,6 +29,7 @@ PRIOR = "prior pull"
 SKEWED = "skewed posterior"
 SEPARATION = "separation"
 UNLIKE = "data unlike the model's"
+DEPENDENT = "rows that depend on one another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,9 @@ class Thresholds:
     misfit
         Effective number of parameters by PSIS-LOO, relative to the free ones, above
         which the model fits poorly (Vehtari, Gelman & Gabry 2017).
+    sandwich
+        EM's standard error clustered by unit, relative to the model's, of any parameter, above
+        which rows within units depend on one another or the model is wrong otherwise.
     same_class, distance
         Share of units in the same class; mean distance of class probabilities.
     """
@@ -79,6 +83,7 @@ class Thresholds:
     misfits: float = 0.1
     mean_log_likelihood: float = 2.0
     misfit: float = 2.0
+    sandwich: float = 1.5
     same_class: float = 0.95
     distance: float = 0.05
 
@@ -148,6 +153,12 @@ class Evidence:
     def separated(self) -> bool:
         """Whether membership covariates separate classes, so that EM's log-odds run off."""
         return self.em.status == "separated"
+
+    @property
+    def too_short(self) -> pd.Series:
+        """Sandwich errors relative to EM's, by parameter; none where units have one row each."""
+        known = self.estimates[self.estimates["em_se"] > 0]
+        return (known["em_sandwich_se"] / known["em_se"]).dropna()
 
     @property
     def converged(self) -> bool:

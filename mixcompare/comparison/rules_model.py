@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mixcompare.checking.sensitivity import sensitivity_sentence
-from mixcompare.comparison.evidence import UNLIKE, Evidence, Verdict
+from mixcompare.comparison.evidence import DEPENDENT, UNLIKE, Evidence, Verdict
 
 
 def judge_prior(e: Evidence) -> Verdict:
@@ -44,3 +44,22 @@ def judge_fit(e: Evidence) -> Verdict:
     if float(check.table["misfit"].mean()) <= e.thresholds.misfits:
         return Verdict("model fit", "agree", "", check.sentence)
     return Verdict("model fit", "caution", UNLIKE, check.sentence)
+
+
+def judge_errors(e: Evidence) -> Verdict:
+    """Standard errors of the model must be near those that allow for dependence within units."""
+    section, worst = "standard errors", str(e.too_short.idxmax())
+    ratio = float(e.too_short.max())
+    sentence = (
+        "Sandwich standard errors, which stay valid if rows of a unit depend on one another, are "
+        f"at most {ratio:.2f} times EM's ({worst})."
+    )
+    if ratio <= e.thresholds.sandwich:
+        return Verdict(section, "agree", "", sentence)
+    return Verdict(
+        section,
+        "caution",
+        DEPENDENT,
+        f"{sentence} Both backends' intervals are too short by about as much; "
+        "standard_errors='sandwich' makes EM's wide enough.",
+    )

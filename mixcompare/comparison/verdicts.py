@@ -37,6 +37,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     rules_agreement.judge_likelihoods,
     rules_model.judge_fit,
     rules_agreement.judge_membership,
+    rules_model.judge_errors,
     rules_searches.judge_switching,
 )
 
@@ -44,6 +45,8 @@ _RULES: Final[tuple[Rule, ...]] = (
 def judge(evidence: Evidence) -> pd.DataFrame:
     """Apply every rule; columns section, verdict, reason, statement."""
     rules = [*_RULES]
+    if evidence.too_short.empty:  # units of one row
+        rules.remove(rules_model.judge_errors)
     if evidence.arranged.mode is not None:
         rules.append(rules_agreement.judge_posterior_mode)
     if evidence.arranged.others:

@@ -103,7 +103,7 @@ SECTIONS: Final = (
         intro=wording.estimates_intro,
         figures=(forest,),
         tables=(tables_estimates.estimates, tables_estimates.fits, tables_estimates.side_by_side),
-        evidence=("estimates", "posterior mode", "other posteriors"),
+        evidence=("estimates", "posterior mode", "other posteriors", "standard errors"),
     ),
     Outline(
         "likelihoods",

@@ -27,6 +27,8 @@ _MEANING: Final = {
     "posterior has, in s.d.s",
     "misfit": "effective number of parameters, relative to the free ones, beyond which the model "
     "fits poorly",
+    "sandwich": "sandwich standard error, relative to EM's, beyond which rows of a unit depend on "
+    "one another",
     "same_class": "least share of units in the same class by both",
     "distance": "largest mean distance of class probabilities, total variation",
 }

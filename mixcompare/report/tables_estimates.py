@@ -21,6 +21,7 @@ from mixcompare.report.formatting import (
 def estimates(comparison: Comparison) -> Table:
     """Both backends' estimates side by side."""
     frame = comparison.estimates.iloc[:MOST_PARAMETERS]
+    robust = (Column("EM s.e.", "sandwich"), frame["em_sandwich_se"], significant)
     return table(
         "estimates",
         "Estimates side by side; intervals are 95 %: Wald (EM), equal-tailed (posterior); "
@@ -30,6 +31,7 @@ def estimates(comparison: Comparison) -> Table:
             (Column("parameter", numeric=False), frame.index, str),
             (Column("EM estimate"), frame["em_estimate"], significant),
             (Column("EM s.e."), frame["em_se"], significant),
+            *([robust] if frame["em_sandwich_se"].notna().any() else []),
             (Column("EM interval"), frame["em_lower"], interval(frame, "em")),
             (Column("posterior mean"), frame["posterior_mean"], significant),
             (Column("median"), frame["posterior_median"], significant),

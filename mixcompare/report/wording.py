@@ -140,17 +140,19 @@ def data_in_words(comparison: Comparison) -> list[str]:
 
 
 def estimates_intro(comparison: Comparison) -> tuple[str, ...]:
-    """How components are numbered, and why EM has no standard errors, if it has none."""
-    reason = str(comparison.em.tree["standard_errors"].attrs.get("reason", ""))
-    first = (
+    """How components are numbered, and what is to be known about EM's standard errors."""
+    sentences = [
         "Components are numbered by EM from the largest weight to the smallest; the draws were "
         "renumbered to match."
-    )
-    if not reason:
-        return (first,)
+    ]
     missing = comparison.estimates["em_se"].isna()
-    which = "EM's" if missing.all() else f"{missing.sum()} of EM's"
-    return (first, f"{which} standard errors are withheld: {reason}.")
+    if missing.any():
+        which = "EM's" if missing.all() else f"{missing.sum()} of EM's"
+        reason = comparison.em.tree["standard_errors"].attrs["reason"]
+        sentences.append(f"{which} standard errors are withheld: {reason}.")
+    errors = comparison.verdicts[comparison.verdicts["section"] == "standard errors"]
+    sentences += [f"Caution: {text}" for text in errors["statement"][errors["verdict"] != "agree"]]
+    return tuple(sentences)
 
 
 def model_formula(comparison: Comparison) -> Markup:

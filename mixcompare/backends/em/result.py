@@ -164,6 +164,8 @@ def _standard_errors(
         parameter_covariance=(("parameter", "parameter_bis"), known.covariance),
         inverse_information=(("parameter", "parameter_bis"), known.inverse_information),
     )
+    if known.sandwich is not None:
+        dataset = dataset.assign(sandwich_se=(("parameter",), np.sqrt(np.diag(known.sandwich))))
     names = np.array([p.name for p in reported], dtype=object)
     dataset = dataset.assign_coords(parameter=names, parameter_bis=names)
     of_posterior = " of the log-posterior" if options.estimator == "map" else ""

@@ -45,6 +45,8 @@ class Uncertainty:
         (P, P) by the chosen method, NaN when withheld.
     inverse_information
         (P, P) by the observed information, whatever the method.
+    sandwich
+        (P, P) by the sandwich, if units have several rows or the method asks for it; else None.
     reason
         Why all of it is withheld; empty when it is not.
     score_distance
@@ -54,6 +56,7 @@ class Uncertainty:
 
     covariance: FloatArray
     inverse_information: FloatArray
+    sandwich: FloatArray | None
     reason: str
     score_distance: float
 
@@ -102,7 +105,7 @@ def uncertainty(
             "the observed information is not positive definite: the estimate lies at a boundary, "
             "on a ridge, or is not a maximum"
         )
-        return Uncertainty(withheld, withheld, reason, np.nan)
+        return Uncertainty(withheld, withheld, None, reason, np.nan)
     inverse = cho_solve(factor, np.eye(len(size))) / np.outer(size, size)
     distance = float(np.sqrt(total @ inverse @ total))
     if distance > _SCORE_LIMIT and not anywhere:
@@ -110,19 +113,22 @@ def uncertainty(
             f"the score is {distance:.2g} standard errors from zero: EM has not reached the "
             "maximum; lower the tolerance or raise max_iterations"
         )
-        return Uncertainty(withheld, withheld, reason, distance)
+        return Uncertainty(withheld, withheld, None, reason, distance)
     jacobian = _jacobian(spec, data, parameters, reported, layout(spec, data))
     if unbounded is not None and bounded is not None:
         without = _without_error(reported, jacobian, unbounded)
         jacobian = jacobian @ bounded
         jacobian[without] = np.nan
     observed = jacobian @ inverse @ jacobian.T
-    if method == "observed":
-        return Uncertainty(observed, observed, "", distance)
+    if method == "observed" and (anywhere or data.degrees_of_freedom.max() <= 1):
+        return Uncertainty(observed, observed, None, "", distance)
     if data.unit_weights is not None:  # w units with the same rows have the same scores
         scores = scores * np.sqrt(data.unit_weights)[:, None]
     by_unit = scores @ inverse @ jacobian.T
-    return Uncertainty(by_unit.T @ by_unit, observed, "", distance)
+    sandwich = by_unit.T @ by_unit
+    return Uncertainty(
+        sandwich if method == "sandwich" else observed, observed, sandwich, "", distance
+    )
 
 
 def _bounded(size: int, unbounded: FloatArray) -> FloatArray:
