@@ -182,3 +182,15 @@ def narrowest(matrices: FloatArray, tolerance: FloatArray, first: Covariance) ->
         if (np.abs(matrices - nearest(name, matrices)) <= tolerance).all():
             return name
     return "full"
+
+
+def root(covariance: FloatArray) -> FloatArray:
+    """(..., m, m) matrices A with ``A A'`` the covariances, to draw from them.
+
+    Lower triangular, or symmetric where rounding has left one of the covariances singular.
+    """
+    try:
+        return np.asarray(np.linalg.cholesky(covariance))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]) @ vectors.mT)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mixcompare.covariances import root
 from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray, IntArray, Panel
 
@@ -78,8 +79,7 @@ def draw_outcomes(
     by_row = classes[panel.unit]
     for c in range(len(coefficients)):
         own = by_row == c
-        root = np.linalg.cholesky(covariance[c])
-        outcomes[own] = panel.covariates[own] @ coefficients[c] + noise[own] @ root.T
+        outcomes[own] = panel.covariates[own] @ coefficients[c] + noise[own] @ root(covariance[c]).T
     return outcomes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixcompare.covariances import root
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.prediction.samples import Samples
 
@@ -43,10 +44,10 @@ def draw_outcomes(
     threshold = of_classes.random(cumulated.shape[:2]) * cumulated[..., -1]
     classes = (cumulated <= threshold[..., None]).sum(axis=-1).astype(np.intp)
     noise = of_rows.standard_normal((samples.n_samples, len(unit), samples.covariance.shape[-1]))
-    root = np.linalg.cholesky(samples.covariance)
+    roots = root(samples.covariance)
     outcomes = np.empty_like(noise)
     for k in range(samples.weights.shape[1]):
         own = classes[:, unit] == k
-        values = covariates @ samples.coefficients[:, k] + noise @ root[:, k].swapaxes(-1, -2)
+        values = covariates @ samples.coefficients[:, k] + noise @ roots[:, k].swapaxes(-1, -2)
         outcomes[own] = values[own]
     return classes, outcomes

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcompare.backends.em.covariances import roots
+from mixcompare.backends.em.degeneracy import is_regular
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
@@ -38,7 +40,8 @@ def extrapolate(
     proposals
         For those starts that have one.
     proposed
-        (S,) which these are: the step is longer than EM's own and the proposal finite.
+        (S,) which these are: the step is longer than EM's own, the proposal finite and its
+        covariances regular.
     """
     start, middle, end = (unbounded(parameters) for parameters in iterates)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -51,23 +54,25 @@ def extrapolate(
         proposals = bounded(data.of(proposed), vectors[proposed], iterates[0])
     finite = np.isfinite(proposals.weights).all(axis=1)
     finite &= np.isfinite(proposals.coefficients).all(axis=(1, 2, 3))
-    finite &= np.isfinite(proposals.covariance).all(axis=(1, 2, 3))
+    proposals = proposals[finite]
+    regular = is_regular(data, proposals.coefficients, proposals.covariance).all(axis=1)
+    finite[finite] = regular
     proposed[proposed] = finite
-    return proposals[finite], proposed
+    return proposals[regular], proposed
 
 
 def unbounded(parameters: Parameters) -> FloatArray:
     """(S, n) log-odds of the classes, coefficients and covariance roots as vectors."""
-    roots = np.linalg.cholesky(parameters.covariance)
-    m = roots.shape[-1]
-    below = roots[..., *np.tril_indices(m, -1)]
-    diagonal = np.log(np.diagonal(roots, axis1=-2, axis2=-1))
+    lower = roots(parameters.covariance)
+    m = lower.shape[-1]
+    below = lower[..., *np.tril_indices(m, -1)]
+    diagonal = np.log(np.diagonal(lower, axis1=-2, axis2=-1))
     odds = parameters.membership_coefficients
     if odds is None:
         with np.errstate(divide="ignore"):  # an empty class has no logarithm and no proposal
             odds = np.log(parameters.weights / parameters.weights[..., -1:])
     parts = (odds, parameters.coefficients, diagonal, below)
-    return np.concatenate([part.reshape(len(roots), -1) for part in parts], axis=1)
+    return np.concatenate([part.reshape(len(lower), -1) for part in parts], axis=1)
 
 
 def bounded(data: Standardised, vectors: FloatArray, like: Parameters) -> Parameters:
@@ -76,10 +81,10 @@ def bounded(data: Standardised, vectors: FloatArray, like: Parameters) -> Parame
     n_odds = k if like.membership_coefficients is None else like.membership_coefficients[0].size
     sizes = np.cumsum([n_odds, k * p * m, k * m])
     odds, coefficients, diagonal, below = np.split(vectors, sizes, axis=1)
-    roots = np.zeros((starts, k, m, m))
-    roots[..., *np.tril_indices(m, -1)] = below.reshape(starts, k, m * (m - 1) // 2)
-    roots[..., range(m), range(m)] = np.exp(diagonal.reshape(starts, k, m))
-    b, sigma = coefficients.reshape(starts, k, p, m), roots @ roots.mT
+    lower = np.zeros((starts, k, m, m))
+    lower[..., *np.tril_indices(m, -1)] = below.reshape(starts, k, m * (m - 1) // 2)
+    lower[..., range(m), range(m)] = np.exp(diagonal.reshape(starts, k, m))
+    b, sigma = coefficients.reshape(starts, k, p, m), lower @ lower.mT
     if like.membership_coefficients is not None:
         odds = odds.reshape(starts, *like.membership_coefficients.shape[1:])
         return Parameters(data.average_weights(odds), b, sigma, odds)

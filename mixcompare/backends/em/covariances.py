@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaln, multigammaln
 
-from mixcompare.covariances import elements, has_covariances
+from mixcompare.covariances import elements
 from mixcompare.panel import FloatArray
 from mixcompare.priors import ResolvedPriors
 from mixcompare.spec import MixtureSpec
@@ -42,13 +42,15 @@ def structured(spec: MixtureSpec, covariance: FloatArray) -> FloatArray:
     return np.asarray(variance[..., None, None] * np.eye(m))
 
 
-def smallest_variances(spec: MixtureSpec, covariance: FloatArray) -> FloatArray:
-    """(..., K) smallest eigenvalues."""
-    if covariance.shape[-1] == 1:
-        return covariance[..., 0, 0]
-    if has_covariances(spec.covariance):
-        return np.asarray(np.linalg.eigvalsh(covariance)[..., 0])
-    return np.diagonal(covariance, axis1=-2, axis2=-1).min(axis=-1)
+def roots(covariance: FloatArray) -> FloatArray:
+    """(..., m, m) lower triangular factors; NaN for all if one has none up to rounding.
+
+    No iterate is such (`degeneracy`), but parameters that come from elsewhere may be.
+    """
+    try:
+        return np.asarray(np.linalg.cholesky(covariance))
+    except np.linalg.LinAlgError:
+        return np.full(covariance.shape, np.nan)
 
 
 def pseudo_rows(spec: MixtureSpec, raw: ResolvedPriors) -> tuple[float, FloatArray]:

@@ -15,9 +15,9 @@ from scipy.linalg import solve_triangular
 from scipy.special import entr, logsumexp
 
 from mixcompare.backends.em import membership
+from mixcompare.backends.em.covariances import roots
 from mixcompare.backends.em.moments import Moments
 from mixcompare.backends.em.parameters import Index, Parameters
-from mixcompare.backends.em.passes import Passes
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.statistics import residuals
 from mixcompare.panel import FloatArray, IntArray
@@ -27,6 +27,7 @@ _LOG_2PI = float(np.log(2 * np.pi))
 _LOG_ZERO = -600.0
 
 type Arrays = tuple[FloatArray, FloatArray, FloatArray]
+type Arguments = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +142,8 @@ def class_log_density(data: Standardised, parameters: Parameters) -> FloatArray:
     """(..., G, K) log-densities of the units given the class, in raw units.
 
     ``-1/2 [nu m log(2 pi) + nu log|Sigma| + tr(Sigma^-1 S)]`` with the residual
-    cross-product S taken from triangular factors, never from differences of moments.
+    cross-product S taken from triangular factors, never from differences of moments. NaN where
+    Sigma is singular up to rounding.
     """
     units, _, p, m = data.shape
     nu = data.degrees_of_freedom
@@ -152,7 +154,7 @@ def class_log_density(data: Standardised, parameters: Parameters) -> FloatArray:
     )
     columns = []
     for b, sigma in every:
-        root = np.linalg.cholesky(sigma)
+        root = roots(sigma)
         flat = residuals(data, b).reshape(-1, m)
         scaled = solve_triangular(root, flat.T, lower=True, check_finite=False).T
         distance = np.square(scaled).reshape(units, -1).sum(axis=1)
@@ -163,9 +165,9 @@ def class_log_density(data: Standardised, parameters: Parameters) -> FloatArray:
 
 def e_step(data: Standardised, parameters: Parameters) -> EStep:
     """Posterior class probabilities and the log-likelihood, by log-sum-exp."""
-    if (passes := _compiled(data, parameters)) is None:
+    passes, arguments = data.compiled, _arguments(data, parameters)
+    if passes is None or arguments is None:
         return EStep(data, parameters, _reference(data, parameters))
-    arguments = _arguments(data, parameters)
     summed = passes.moments(*arguments, data.unit_weights)
     if summed is not None:
         moments, sums = summed
@@ -191,10 +193,10 @@ def _selected(arrays: Arrays, index: Index) -> Arrays:
 
 
 def _arrays(data: Standardised, parameters: Parameters) -> Arrays:
-    passes = _compiled(data, parameters)
-    if passes is None:
+    passes, arguments = data.compiled, _arguments(data, parameters)
+    if passes is None or arguments is None:
         return _reference(data, parameters)
-    return passes.e_step(*_arguments(data, parameters))[:3]
+    return passes.e_step(*arguments)[:3]
 
 
 def _reference(data: Standardised, parameters: Parameters) -> Arrays:
@@ -205,20 +207,21 @@ def _reference(data: Standardised, parameters: Parameters) -> Arrays:
     return np.exp(log_responsibilities, where=kept, out=np.zeros_like(joint)), unit, joint
 
 
-def _compiled(data: Standardised, parameters: Parameters) -> Passes | None:
-    # The kernels' maximum over the classes would lose a NaN.
-    return data.compiled if np.isfinite(parameters.coefficients.sum()) else None
+def _arguments(data: Standardised, parameters: Parameters) -> Arguments | None:
+    """What compiled passes take: coefficients, roots, log-weights and log-norms.
 
-
-def _arguments(
-    data: Standardised, parameters: Parameters
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """What compiled passes take: coefficients, roots, log-weights and log-norms."""
+    None without such passes, and where something is NaN, which the kernels' maximum over the
+    classes would lose.
+    """
+    if data.compiled is None or not np.isfinite(parameters.coefficients.sum()):
+        return None
     if data.shape[-1] == 1:  # as `else`, without its cost
-        roots = np.sqrt(parameters.covariance)
+        lower = np.sqrt(parameters.covariance)
         log_determinants = np.log(parameters.covariance[..., 0, 0])
     else:
-        roots = np.linalg.cholesky(parameters.covariance)
-        log_determinants = 2 * np.log(np.diagonal(roots, axis1=-2, axis2=-1)).sum(axis=-1)
+        lower = roots(parameters.covariance)
+        if np.isnan(lower.ravel()[0]):
+            return None
+        log_determinants = 2 * np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
     log_norms = log_determinants + (data.shape[-1] * _LOG_2PI + 2 * data.log_scale)
-    return parameters.coefficients, roots, log_class_weights(data, parameters), log_norms
+    return parameters.coefficients, lower, log_class_weights(data, parameters), log_norms

@@ -19,6 +19,7 @@ from mixcompare.kernel_cache import njit
 
 TILE = 128
 SUMS = {"reassoc", "contract"}
+_UNIDENTIFIED = 1e-14  # as in `regression`
 
 
 @njit(cache=True, nogil=True)
@@ -112,8 +113,11 @@ def regressions(tiles, first, offset, p, m, known, tau):
 def _solve(system, p, out):
     """Solve ``A x = b`` for the upper triangle of A and b side by side, in place."""
     q = system.shape[1]
+    size = np.empty(p)
     for j in range(p):
-        if not system[j, j] > 0:
+        size[j] = system[j, j]
+    for j in range(p):
+        if not system[j, j] > _UNIDENTIFIED * size[j]:
             out[:] = np.nan
             return
         scale = 1.0 / np.sqrt(system[j, j])

@@ -74,6 +74,12 @@ def iterate_together(
         if not len(running.starts):
             break
         step = _step(spec, running.data, parameters)
+        if (lost := ~np.isfinite(step.objective)).any():
+            numbers = (running.iterations + 1).tolist()
+            running.end(lost, "degenerate", [f"iteration {n}: not finite" for n in numbers])
+            step = step[~lost]
+        if not len(running.starts):
+            break
         size = scale + np.abs(step.objective)
         fall = running.last - step.objective
         if (fell := fall > _ROUNDING * size).any():

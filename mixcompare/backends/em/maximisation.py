@@ -8,16 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.backends.em import membership, regression
-from mixcompare.backends.em.covariances import smallest_variances, structured
+from mixcompare.backends.em.covariances import structured
+from mixcompare.backends.em.degeneracy import is_regular, why_singular
 from mixcompare.backends.em.expectation import EStep
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.statistics import Counted, Statistics
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
-
-# A variance, in standardised units, that rounding is far from.
-_COMFORTABLE = 1e-8
 
 
 class DegenerateComponentError(Exception):
@@ -87,8 +85,7 @@ def m_steps(
         counted = _counted(data.of(cancelled), expected[cancelled])
         scatter[cancelled] = counted.scatter(coefficients[cancelled])[0]
     covariance = _covariances(spec, data, scatter, mass)
-    if data.prior is None:
-        _note_collapsed(spec, data, covariance, reasons)
+    _note_collapsed(data, coefficients, covariance, reasons)
     if data.concomitants is None:
         return Parameters(_weights(data, units), coefficients, covariance), reasons
     odds = _membership(data, data.concomitants, _counted(data, expected).counts, previous)
@@ -125,36 +122,17 @@ def _note_empty(
 def _note_unidentified(coefficients: FloatArray, reasons: list[str]) -> None:
     if not np.isnan(coefficients.sum()):
         return
-    for i in np.flatnonzero(np.isnan(coefficients).any(axis=(1, 2, 3))):
-        reasons[i] = reasons[i] or "the rows of a component do not identify its coefficients"
+    unknown = np.isnan(coefficients).any(axis=(-2, -1))
+    for i in np.flatnonzero(unknown.any(axis=1)):
+        what = "a component" if unknown[i].all() else f"component {int(unknown[i].argmax()) + 1}"
+        reasons[i] = reasons[i] or f"the rows of {what} do not identify its coefficients"
 
 
 def _note_collapsed(
-    spec: MixtureSpec, data: Standardised, covariance: FloatArray, reasons: list[str]
+    data: Standardised, coefficients: FloatArray, covariance: FloatArray, reasons: list[str]
 ) -> None:
-    if _is_comfortable(covariance, data.noise_floor):
-        return
-    smallest = smallest_variances(spec, covariance)
-    if (proper := smallest > data.noise_floor).all():
-        return
-    for i in np.flatnonzero(~proper.all(axis=1)):
-        k = int(smallest[i].argmin())
-        reasons[i] = reasons[i] or (
-            f"the variance of component {k + 1} has collapsed to {smallest[i, k]:.1e} of the "
-            "pooled fit's"
-        )
-
-
-def _is_comfortable(covariance: FloatArray, floor: float) -> bool:
-    """Whether all eigenvalues are far above a floor, at a tenth of the eigenvalues' cost."""
-    m = covariance.shape[-1]
-    if m == 1:
-        return False
-    try:
-        np.linalg.cholesky(covariance - max(_COMFORTABLE, 2 * floor) * np.eye(m))
-    except np.linalg.LinAlgError:
-        return False
-    return True
+    for i in np.flatnonzero(~is_regular(data, coefficients, covariance).all(axis=1)):
+        reasons[i] = reasons[i] or why_singular(data, coefficients[i], covariance[i])
 
 
 def _weights(data: Standardised, units: FloatArray) -> FloatArray:

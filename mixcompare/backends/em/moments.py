@@ -13,6 +13,8 @@ from mixcompare.panel import FloatArray, IntArray
 
 # How much of a scatter, in its worst direction, may be left when its centre moves.
 _LEAST_LEFT = 1e-3
+# Rounding of an eigenvalue, relative to the trace, for each row of the matrix.
+_ROUNDING = 1e2 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,5 +80,17 @@ class Moments:
         try:
             np.linalg.cholesky(left)
         except np.linalg.LinAlgError:  # of one of them at least
-            return moved, (np.linalg.eigvalsh(left)[..., 0] <= 0).any(axis=-1)
+            return moved, self._cancelled(left)
         return moved, None
+
+    def _cancelled(self, left: FloatArray) -> NDArray[np.bool_] | None:
+        """(...,) where the smallest eigenvalue of what is left is not above its rounding.
+
+        A Cholesky factorisation fails up to there (Higham 2002, theorem 10.7).
+        """
+        m = left.shape[-1]
+        size = np.trace(np.abs(self.squares), axis1=-2, axis2=-1)
+        finite = np.isfinite(left).all(axis=(-2, -1))
+        smallest = np.linalg.eigvalsh(np.where(finite[..., None, None], left, 0.0))[..., 0]
+        found = (smallest <= _ROUNDING * m * size).any(axis=-1)
+        return found if found.any() else None

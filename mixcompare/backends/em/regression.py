@@ -8,6 +8,9 @@ from scipy.linalg.lapack import dposv
 from mixcompare.backends.em.prior import StandardPrior
 from mixcompare.panel import FloatArray, IntArray
 
+# Share of a column that the columns before it leave, of which rounding leaves some digits.
+_UNIDENTIFIED = 1e-14
+
 
 def separate(gram: FloatArray, cross: FloatArray) -> FloatArray:
     """Coefficients (..., K, p, m) where no class depends on another, nor on a covariance.
@@ -25,12 +28,16 @@ def separate(gram: FloatArray, cross: FloatArray) -> FloatArray:
     """
     coefficients = np.empty_like(cross, order="C")
     p, m = cross.shape[-2:]
-    each = coefficients.reshape(-1, p, m)
-    systems = zip(gram.reshape(-1, p, p), cross.reshape(-1, p, m), strict=True)
-    for i, (g, c) in enumerate(systems):
+    each, grams = coefficients.reshape(-1, p, m), gram.reshape(-1, p, p)
+    left = np.empty(grams.shape[:2])
+    for i, (g, c) in enumerate(zip(grams, cross.reshape(-1, p, m), strict=True)):
         # LAPACK itself: scipy's checks take longer than so small a system.
-        _, solution, info = dposv(g, c, lower=1)
+        factor, solution, info = dposv(g, c, lower=1)
         each[i] = solution if info == 0 else np.nan
+        left[i] = factor.diagonal()
+    if p > 1:
+        known = left**2 > _UNIDENTIFIED * np.diagonal(grams, axis1=1, axis2=2)
+        each[~known.all(axis=1)] = np.nan
     return coefficients
 
 
@@ -57,7 +64,8 @@ def joint(
 
     Returns
     -------
-    NaN where the coefficients are not identified.
+    NaN where the coefficients are not identified: in the classes that are to blame, if it is
+    not the common ones.
     """
     *starts, k, p, m = cross.shape
     place = positions(k, p, m, n_common)
@@ -77,7 +85,19 @@ def joint(
         system[..., place[0][:, None], place[0]] += prior.common_precision
         right[..., place[0]] += prior.common_shift
     solved = separate(system, right[..., None])[..., 0]
-    return np.asarray(solved[..., place].reshape(cross.shape))
+    coefficients = np.asarray(solved[..., place].reshape(cross.shape))
+    if np.isnan(solved).any():
+        _blame(coefficients, gram, cross, p - n_common)
+    return coefficients
+
+
+def _blame(coefficients: FloatArray, gram: FloatArray, cross: FloatArray, n_own: int) -> None:
+    """Leave NaN only in classes whose rows do not identify their own coefficients, if any."""
+    if not n_own:
+        return
+    own = separate(gram[..., :n_own, :n_own], cross[..., :n_own, :])
+    culprit = np.isnan(own).any(axis=(-2, -1))
+    coefficients[culprit.any(axis=-1, keepdims=True) & ~culprit] = 0.0
 
 
 def positions(n_components: int, p: int, m: int, n_common: int) -> IntArray:

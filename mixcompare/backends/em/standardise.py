@@ -25,6 +25,9 @@ from mixcompare.priors import resolve_priors
 from mixcompare.spec import MixtureSpec
 
 _ROWS_AT_A_TIME = 8192
+# Rounding of a residual: that of the values that it is the difference of, with some to spare,
+# and in standardised units at least so much.
+_SPARE, _LEAST_NOISE = 10.0, 1e3 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +46,8 @@ class Standardised:
         (G, r, p) and (G, r, m) standardised factor rows of each unit.
     degrees_of_freedom
         (G,) as floats.
-    noise_floor
-        Smallest variance, in these units, that is not rounding error of the data.
+    rounding
+        (p + m,) mean size of the rounding error of covariates and outcomes, in raw units.
     is_common
         (p,) whether a covariate's coefficients are common, in the data's order.
     unit_weights
@@ -68,7 +71,7 @@ class Standardised:
     unwhiten: FloatArray
     whiten: FloatArray
     scale: FloatArray
-    noise_floor: float
+    rounding: FloatArray
     is_common: NDArray[np.bool_]
     unit_weights: FloatArray | None = None
     concomitants: FloatArray | None = None
@@ -145,6 +148,22 @@ class Standardised:
         """Sum of the logarithms of the outcomes' scales."""
         return float(np.log(self.scale).sum())
 
+    def noise_floor(self, coefficients: FloatArray) -> FloatArray:
+        """(..., m) variances of residuals, in these units, that may be nothing but rounding.
+
+        Whatever column the covariates' own rounding is in, a coefficient carries it to the
+        residuals.
+        """
+        p = len(self.is_common)
+        raw = self.pooled + self.unwhiten @ coefficients * self.scale
+        noise = (self.rounding[p:] + self.rounding[:p] @ np.abs(raw)) / self.scale
+        return np.asarray(np.maximum(_SPARE * noise, _LEAST_NOISE) ** 2)
+
+    @cached_property
+    def pooled_noise(self) -> float:
+        """The largest `noise_floor` of the pooled fit."""
+        return float(self.noise_floor(np.zeros_like(self.pooled)).max())
+
     def to_raw(self, parameters: Parameters) -> Parameters:
         """Parameters in the data's own units."""
         odds = parameters.membership_coefficients
@@ -197,7 +216,6 @@ def standardise(
     np.subtract(rows[:, p:], outcomes, out=outcomes)
     outcomes /= scale
     shape = prepared.factor.shape[:2]
-    rounding = np.finfo(float).eps * prepared.raw_norm[p:] / np.sqrt(n) / scale
     concomitants, unmix = _whiten_concomitants(prepared)
     prior = None
     if with_prior:
@@ -211,7 +229,7 @@ def standardise(
         unwhiten=unwhiten,
         whiten=whiten,
         scale=scale,
-        noise_floor=float(max(10 * rounding.max(), 1e3 * np.finfo(float).eps) ** 2),
+        rounding=np.finfo(float).eps * prepared.raw_norm / np.sqrt(n),
         is_common=is_common,
         unit_weights=prepared.unit_weights,
         concomitants=concomitants,

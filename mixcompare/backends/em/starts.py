@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 from scipy.cluster.vq import ClusterError, kmeans2
 
+from mixcompare.backends.em.degeneracy import is_regular, why_singular
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.errors import OptionError
+from mixcompare.errors import DegenerateFitError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import variables
 from mixcompare.spec import MixtureSpec
+
+# Of a covariance's smallest eigenvalue, relative to its largest element.
+_ROUNDING = 1e-12
 
 type Start = Callable[[MixtureSpec, Standardised, np.random.Generator], FloatArray]
 
@@ -104,12 +108,18 @@ def users_start(spec: MixtureSpec, data: Standardised, initial: Any) -> FloatArr
     ------
     OptionError
         If the shapes do not suit the model or the values are not valid.
+    DegenerateFitError
+        If a covariance is singular up to rounding.
     """
     if isinstance(initial, Fit):
         estimate = initial.tree["estimate"].to_dataset()
         initial = {name: estimate[name] for name in variables(estimate)}
     if isinstance(initial, Mapping):
-        return e_step(data, data.from_raw(_users_parameters(spec, data, initial))).responsibilities
+        at = data.from_raw(_users_parameters(spec, data, initial))
+        if not is_regular(data, at.coefficients, at.covariance).all():
+            reason = why_singular(data, at.coefficients, at.covariance)
+            raise DegenerateFitError(f"EM cannot start from the initial parameters: {reason}.")
+        return e_step(data, at).responsibilities
     units, k = data.shape[0], spec.n_components
     array = np.asarray(initial)
     if array.shape == (units,) and np.issubdtype(array.dtype, np.integer):
@@ -147,7 +157,9 @@ def _users_parameters(
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise OptionError(f"initial {name} must have shape {shape}, not {arrays[name].shape}.")
-    positive = np.linalg.eigvalsh(arrays["covariance"]).min() > 0
+    sigma = arrays["covariance"]
+    size = np.abs(sigma).max(axis=(1, 2)) if np.isfinite(sigma).all() else np.zeros(k)
+    positive = np.all(size > 0) and np.all(np.linalg.eigvalsh(sigma)[:, 0] > -_ROUNDING * size)
     if not (np.all(arrays["weights"] >= 0) and arrays["weights"].sum() > 0 and positive):
         raise OptionError(
             "initial weights must not be negative and covariances must be positive definite."
