@@ -17,7 +17,8 @@ class Outcome:
     groups
         Group name to dataset; ``estimate`` is always there.
     status
-        ``"converged"``, ``"iteration limit"``, ``"ascent violated"`` or ``"separated"`` (EM; the
+        ``"converged"``, ``"iteration limit"``, ``"ascent violated"``, ``"saddle"`` (a saddle
+        point that EM could not leave) or ``"separated"`` (EM; the
         last where log-odds of the membership run off to infinity), ``"not converged"``
         (MCMC) or ``"approximate"`` (draws from an approximation of the posterior).
     message

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import cho_factor
 
 from mixcompare.backends.em import membership
 from mixcompare.backends.em.covariances import basis_of
@@ -96,9 +97,12 @@ def odds_design(data: Standardised) -> FloatArray:
     return np.ones((data.shape[0], 1)) if data.concomitants is None else data.concomitants
 
 
+type Curvature = tuple[FloatArray, FloatArray, FloatArray]
+
+
 def score_and_information(
     spec: MixtureSpec, data: Standardised, parameters: Parameters
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+) -> Curvature:
     """Curvature of the objective at a point, in standardised units.
 
     Returns
@@ -128,16 +132,44 @@ def score_and_information(
         block = _class_block(data, parameters, k, basis, tau[:, k] * counts)
         b, s = place.coefficients(k), place.covariance(k)
         own[:, b], own[:, s] = block.score_coefficients, block.score_covariance
-        information[np.ix_(b, b)] += block.coefficients
-        information[np.ix_(b, s)] += block.cross
-        information[np.ix_(s, b)] += block.cross.T
-        information[np.ix_(s, s)] += block.covariance
+        _add(information, block, b, s)
         weighted = tau[:, [k]] * own
         information -= own.T @ (counts[:, None] * weighted)
         scores += weighted
     information += scores.T @ (counts[:, None] * scores)
     gradient, curvature = _prior_curvature(data, parameters, place, basis)
     return scores, counts @ scores + gradient, information + curvature
+
+
+def complete_information(
+    spec: MixtureSpec, data: Standardised, parameters: Parameters
+) -> FloatArray:
+    """(n, n) expected complete-data information: what it would be if the classes were known."""
+    tau = e_step(data, parameters).responsibilities
+    place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
+    counts = np.ones(data.shape[0]) if data.unit_weights is None else data.unit_weights
+    each = np.broadcast_to(np.exp(log_class_weights(data, parameters)), tau.shape)
+    _, information = _prior_curvature(data, parameters, place, basis)
+    at_odds = np.ix_(place.odds, place.odds)
+    information[at_odds] += membership.information(odds_design(data), counts, each)
+    for k in range(place.n_components):
+        block = _class_block(data, parameters, k, basis, tau[:, k] * counts)
+        _add(information, block, place.coefficients(k), place.covariance(k))
+    return information
+
+
+def factor(information: FloatArray) -> tuple[tuple[FloatArray, bool], FloatArray] | None:
+    """Cholesky factor, as of `scipy.linalg.cho_factor`, at a unit diagonal, and (n,) its scales.
+
+    None if the information is not positive definite.
+    """
+    size = np.sqrt(np.abs(np.diag(information)))
+    if not (np.all(np.isfinite(information)) and np.all(size > 0)):
+        return None
+    try:
+        return cho_factor(information / np.outer(size, size)), size
+    except np.linalg.LinAlgError:
+        return None
 
 
 def _prior_curvature(
@@ -200,6 +232,14 @@ class _Block:
     coefficients: FloatArray
     cross: FloatArray
     covariance: FloatArray
+
+
+def _add(information: FloatArray, block: _Block, b: IntArray, s: IntArray) -> None:
+    """Add one class's complete-data information at the places of its parameters."""
+    information[np.ix_(b, b)] += block.coefficients
+    information[np.ix_(b, s)] += block.cross
+    information[np.ix_(s, b)] += block.cross.T
+    information[np.ix_(s, s)] += block.covariance
 
 
 def _class_block(

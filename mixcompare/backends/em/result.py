@@ -14,6 +14,7 @@ from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run
+from mixcompare.backends.em.saddle import off_saddles
 from mixcompare.backends.em.search import Started
 from mixcompare.backends.em.separation import separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
@@ -44,11 +45,12 @@ def outcome(
     DegenerateFitError
         If no start gave a usable fit.
     """
-    final = np.array(
-        [s.run.objective[-1] if s.run.usable else -np.inf for s in started], dtype=float
-    )
-    if not np.isfinite(final).any():
+    if not np.isfinite(_final(started)).any():
         raise _all_degenerate(started)
+    started, curvature = off_saddles(
+        spec, data, started, options, lambda s: int(_final(s).argmax())
+    )
+    final = _final(started)
     best = started[int(final.argmax())].run
     assert best.e_step is not None
     order = labels.by_weight(best.parameters[-1].weights)
@@ -64,6 +66,7 @@ def outcome(
         reported,
         options.standard_errors,
         unbounded=None if apart is None else apart.directions,
+        curvature=curvature,
     )
     arrays = {"responsibilities": responsibilities, **_arrays(data.to_raw(path[-1]))}
     estimate = parameter_dataset(coords, (), **arrays).assign(
@@ -93,6 +96,15 @@ def outcome(
         groups["standard_errors"].attrs["reason"] = without_maximum
     message = _message(groups["starts"], best)
     return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
+
+
+def _final(started: Sequence[Started]) -> FloatArray:
+    """(S,) objectives of usable starts, or if there is none of saddle points; -inf for others."""
+    usable = [s.run.usable for s in started]
+    if not any(usable):
+        usable = [s.run.status == "saddle" for s in started]
+    each = [s.run.objective[-1] if u else -np.inf for s, u in zip(started, usable, strict=True)]
+    return np.array(each, dtype=float)
 
 
 def _arrays(parameters: Parameters) -> dict[str, FloatArray]:

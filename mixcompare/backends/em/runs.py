@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,9 @@ from mixcompare.backends.em.parameters import Parameters, concatenate
 from mixcompare.backends.em.stopping import Iterate
 from mixcompare.panel import FloatArray, IntArray
 
-Status = Literal["converged", "iteration limit", "ascent violated", "degenerate", "short run"]
+Status = Literal[
+    "converged", "iteration limit", "ascent violated", "degenerate", "short run", "saddle"
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +57,24 @@ class Run:
     def usable(self) -> bool:
         """Whether the end is an honest point of the likelihood."""
         return self.status in ("converged", "iteration limit")
+
+
+def joined(first: Run, then: Run, message: str) -> Run:
+    """One run that went on as another, whose first iterates below the end of it are left out."""
+    kept = slice(int((then.objective >= first.objective[-1]).argmax()), None)
+    values = {
+        name: np.concatenate([getattr(first, name), getattr(then, name)[kept]])
+        for name in ("log_likelihood", "expected_log_likelihood", "entropy", "log_prior")
+    }
+    return replace(
+        first,
+        parameters=concatenate([first.parameters, then.parameters[kept]]),
+        e_step=then.e_step,
+        criterion=then.criterion,
+        status=then.status,
+        message=message,
+        **values,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

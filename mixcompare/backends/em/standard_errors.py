@@ -8,12 +8,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag, cho_factor, cho_solve, null_space
+from scipy.linalg import block_diag, cho_solve, null_space
 
 from mixcompare.backends.em.covariances import basis_of
 from mixcompare.backends.em.expectation import log_class_weights
 from mixcompare.backends.em.information import (
+    Curvature,
     Layout,
+    factor,
     layout,
     odds_design,
     score_and_information,
@@ -70,6 +72,7 @@ def uncertainty(
     *,
     anywhere: bool = False,
     unbounded: FloatArray | None = None,
+    curvature: Curvature | None = None,
 ) -> Uncertainty:
     """Sampling covariance by inverse information or sandwich, by the delta method.
 
@@ -88,25 +91,23 @@ def uncertainty(
         (n_odds, r) orthonormal directions of the log-odds that run off to infinity, see
         `mixcompare.backends.em.separation`: parameters that change along them have no
         standard error, and the others have theirs in the limit.
+    curvature
+        `score_and_information` there, if it is known.
     """
-    scores, total, information = score_and_information(spec, data, parameters)
+    scores, total, information = curvature or score_and_information(spec, data, parameters)
     bounded = None if unbounded is None else _bounded(len(total), unbounded)
     if bounded is not None:
         scores, total = scores @ bounded, total @ bounded
         information = bounded.T @ information @ bounded
-    size = np.sqrt(np.abs(np.diag(information)))
     withheld = np.full((len(reported), len(reported)), np.nan)
-    try:
-        if not (np.all(np.isfinite(information)) and np.all(size > 0)):
-            raise np.linalg.LinAlgError
-        factor = cho_factor(information / np.outer(size, size))
-    except np.linalg.LinAlgError:
+    if (factored := factor(information)) is None:
         reason = (
             "the observed information is not positive definite: the estimate lies at a boundary, "
             "on a ridge, or is not a maximum"
         )
         return Uncertainty(withheld, withheld, None, reason, np.nan)
-    inverse = cho_solve(factor, np.eye(len(size))) / np.outer(size, size)
+    triangle, size = factored
+    inverse = cho_solve(triangle, np.eye(len(size))) / np.outer(size, size)
     distance = float(np.sqrt(total @ inverse @ total))
     if distance > _SCORE_LIMIT and not anywhere:
         reason = (

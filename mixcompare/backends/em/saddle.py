@@ -1,0 +1,208 @@
+"""Whether EM has stopped at a saddle point of its objective, and the way off it.
+
+The eigenvalues of the observed information relative to that of the complete data are one less
+the rates at which EM approaches its end (Dempster, Laird & Rubin 1977, section 3; McLachlan &
+Krishnan 2008, section 3.9): where one is negative, EM moves away from any point beside that end,
+which is a saddle point and reached only from points of its own symmetry. Where two classes
+are the same, their weights are not identified, and directions that tell the classes apart
+may have no curvature at all although the objective rises along a bend of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+
+from mixcompare import labels
+from mixcompare.backends.em.covariances import basis_of
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.information import (
+    Curvature,
+    complete_information,
+    factor,
+    layout,
+    score_and_information,
+)
+from mixcompare.backends.em.loop import iterate
+from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.runs import Run, joined
+from mixcompare.backends.em.search import Started
+from mixcompare.backends.em.standardise import Standardised
+from mixcompare.panel import FloatArray
+from mixcompare.spec import MixtureSpec
+
+# Relative to the complete data's: below it, curvature is clearly negative, or next to none.
+_NEGATIVE, _FLAT = -1e-4, 1e-6
+# Rounding of a curvature, relative to the sum of absolute terms that it is made of.
+_ROUNDING = 1e3 * float(np.finfo(float).eps)
+# A score farther from zero, in the complete data's standard errors, is not at rest.
+_AT_REST = 0.01
+# Classes that agree to this, relative to their standard deviations, are as good as the same: EM
+# moves so little there that it stops before they are.
+_SAME = 0.05
+# Rise of the objective, relative to its size, beyond rounding and EM's stopping rule.
+_RISE = 1e-8
+_BEYOND = ", beyond "
+# How far to step aside, in the classes' standard deviations; along how many directions.
+_ASIDE, _DIRECTIONS = 0.3, 4
+
+
+def off_saddles(
+    spec: MixtureSpec,
+    data: Standardised,
+    started: Sequence[Started],
+    options: Options,
+    choose: Callable[[Sequence[Started]], int],
+) -> tuple[list[Started], Curvature]:
+    """Lead the best start off saddle points, as long as it stands at one.
+
+    EM is run from both sides of the saddle point. If it ends higher, the start goes on as that
+    run; if not, the start and all that stopped at the same height have the status ``"saddle"``,
+    and give way to the best of the others.
+
+    Parameters
+    ----------
+    choose
+        The number of the best start.
+
+    Returns
+    -------
+    started
+        With such starts replaced.
+    curvature
+        Score and information at the best one's end, classes ordered by their weight.
+    """
+    started = list(started)
+    while True:
+        best = choose(started)
+        run = started[best].run
+        at = run.parameters[-1]
+        at = at.permuted(labels.by_weight(at.weights))
+        curvature = score_and_information(spec, data, at)
+        other = _beyond(spec, data, run, at, curvature, options)
+        if other is None:
+            return started, curvature
+        for i, s in enumerate(started):
+            if i != best and s.run.status == "converged" and not _is_elsewhere(s.run, run):
+                started[i] = replace(s, run=_as_saddle(s.run, f"start {best} stopped there too"))
+        started[best] = replace(started[best], run=other)
+
+
+def _beyond(
+    spec: MixtureSpec,
+    data: Standardised,
+    run: Run,
+    at: Parameters,
+    curvature: Curvature,
+    options: Options,
+) -> Run | None:
+    """The run continued off the saddle point at its end; None if it is at none."""
+    if spec.n_components == 1 or run.status != "converged" or factor(curvature[2]) is not None:
+        return None
+    directions, clear = _directions(spec, data, at, curvature)
+    highest, end = run, ""
+    for tau in _aside(spec, data, at, directions):
+        tried = iterate(spec, data, tau, options)
+        if not end and (tried.objective > _above(run)).any():
+            end = f"EM from beside it rises: {tried.message}"
+        if tried.usable and tried.objective[-1] > max(_above(run), highest.objective[-1]):
+            highest = tried
+    if highest is not run:
+        here = f"a saddle point after {len(run.log_likelihood)} iterations"
+        before = run.message.partition(_BEYOND)[2]
+        return joined(run, highest, _BEYOND.join(filter(None, [highest.message, here, before])))
+    if clear or end:
+        return _as_saddle(run, end or "the curvature is negative")
+    return None
+
+
+def _directions(
+    spec: MixtureSpec, data: Standardised, at: Parameters, curvature: Curvature
+) -> tuple[FloatArray, bool]:
+    """(r, n) directions that may lead up, one complete-data standard error long.
+
+    None where the score is not zero. And whether the curvature along them is clearly negative,
+    or there is none and two classes are the same.
+    """
+    _, total, information = curvature
+    nothing = np.empty((0, len(total))), False
+    complete = complete_information(spec, data, at)
+    size = np.sqrt(np.maximum(np.diag(complete), 0.0))
+    if not (np.isfinite(complete).all() and np.isfinite(information).all() and size.all()):
+        return nothing
+    scaled, score = complete / np.outer(size, size), total / size
+    try:
+        distance = score @ cho_solve(cho_factor(scaled), score)
+        values, vectors = eigh(information / np.outer(size, size), scaled)
+    except np.linalg.LinAlgError:  # some parameter is next to unknown even with the classes
+        return nothing
+    if distance > _AT_REST**2:
+        return nothing
+    noise = _ROUNDING * np.abs(vectors).sum(axis=0) ** 2
+    falling = values < -np.maximum(-_NEGATIVE, noise)
+    leading = falling | (values < np.maximum(_FLAT, noise)) if _coincide(at) else falling
+    return (vectors[:, leading] / size[:, None]).T[:_DIRECTIONS], bool(falling.any())
+
+
+def _coincide(at: Parameters) -> bool:
+    """Whether two classes are the same but for their weights."""
+    b, sigma = at.coefficients, at.covariance
+    sd = np.sqrt(np.diagonal(sigma, axis1=-2, axis2=-1))
+    for k in range(len(b)):
+        by_mean = np.abs(b[k + 1 :] - b[k]) <= _SAME * sd[k]
+        by_spread = np.abs(sigma[k + 1 :] - sigma[k]) <= _SAME * np.outer(sd[k], sd[k])
+        if (by_mean.all(axis=(1, 2)) & by_spread.all(axis=(1, 2))).any():
+            return True
+    return False
+
+
+def _aside(
+    spec: MixtureSpec, data: Standardised, at: Parameters, directions: FloatArray
+) -> Iterator[FloatArray]:
+    """Responsibilities (G, K) on both sides of a point, near and farther along each direction."""
+    rows = float(data.weigh(data.degrees_of_freedom[:, None]).sum())
+    for direction in directions:
+        for n in (rows * at.weights.min(), rows):
+            for sign in (1, -1):
+                there = _moved(spec, data, at, sign * _ASIDE * np.sqrt(n) * direction)
+                yield e_step(data, there).responsibilities
+
+
+def _moved(spec: MixtureSpec, data: Standardised, at: Parameters, step: FloatArray) -> Parameters:
+    """Parameters a step of the free ones away; covariances by way of their logarithm."""
+    place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
+    k = place.n_components
+    odds = np.concatenate([np.zeros(place.n_odds), step[place.odds]]).reshape(k, place.n_odds)
+    membership = at.membership_coefficients
+    if membership is not None:
+        membership = membership + odds
+        weights = data.average_weights(membership)
+    else:
+        weights = at.weights * np.exp(odds[:, 0] - odds.max())
+        weights = weights / weights.sum()
+    coefficients, covariance = at.coefficients.copy(), np.empty_like(at.covariance)
+    for c in range(k):
+        coefficients[c] += step[place.coefficients(c)].reshape(coefficients[c].shape)
+        root = np.linalg.cholesky(at.covariance[c])
+        change = np.tensordot(step[place.covariance(c)], basis, 1)
+        values, vectors = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, change).T))
+        turned = root @ vectors * np.exp(np.clip(values, -1.0, 1.0) / 2)
+        covariance[c] = turned @ turned.T
+    return Parameters(weights, coefficients, covariance, membership)
+
+
+def _above(run: Run) -> float:
+    return float(run.objective[-1] + _RISE * (1 + abs(run.objective[-1])))
+
+
+def _is_elsewhere(run: Run, other: Run) -> bool:
+    """Whether a run has ended at another height."""
+    return bool(abs(run.objective[-1] - other.objective[-1]) > _above(other) - other.objective[-1])
+
+
+def _as_saddle(run: Run, note: str) -> Run:
+    return replace(run, status="saddle", message=f"{run.message}; a saddle point ({note})")
