@@ -170,6 +170,27 @@ def test_small_and_flat_classes_are_fitted(kernels: str) -> None:
     assert fitted(np.ones(2), 1e3).log_likelihood == pytest.approx(one.log_likelihood, abs=0.01)
 
 
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_a_class_of_nearly_collinear_outcomes_converges_from_every_start(kernels: str) -> None:
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(200, 1))
+    flat = np.concatenate([first, first + 3e-6 * rng.normal(size=(200, 1))], axis=1)
+    values = np.concatenate([rng.normal([1.0, -1.0], 1.0, size=(200, 2)), flat])
+    spec = mc.MixtureSpec("a + b ~ 1", n_components=2)
+    table = pd.DataFrame(values, columns=["a", "b"])
+    fit = mc.fit(spec, table, starts=8, kernels=kernels)
+    assert set(fit.tree["starts"]["status"].to_numpy()) == {"converged"}
+    assert fit.message.count("8 of 8 starts")
+
+
+def test_one_class_of_outcomes_that_are_collinear_but_for_rounding() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=100)
+    table = {"a": a, "b": a + 1e-8 * rng.normal(size=100)}
+    with pytest.raises(mc.DegenerateFitError, match="collinear but for rounding: leave one"):
+        mc.fit(mc.MixtureSpec("a + b ~ 1", n_components=1), table)
+
+
 # The parts.
 
 

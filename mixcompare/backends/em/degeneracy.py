@@ -16,6 +16,8 @@ from mixcompare.panel import FloatArray
 
 # Smallest eigenvalue of the correlations, per outcome, that rounding leaves some digits of.
 _SINGULAR = 1e3 * float(np.finfo(float).eps)
+# How far above its typical size an error may be.
+_SPARE = 10.0
 # A variance, in standardised units and relative to the largest, that rounding is far from.
 _COMFORTABLE = 1e-8
 
@@ -48,6 +50,17 @@ def smallest_left(
     correlation = correlation / (size[..., :, None] * size[..., None, :])
     correlation[..., range(m), range(m)] = np.where(known[..., None], above / size**2, 1.0)
     return np.where(known, np.linalg.eigvalsh(correlation)[..., 0], -1.0)
+
+
+def rounding(data: Standardised, coefficients: FloatArray, covariance: FloatArray) -> FloatArray:
+    """(...,) error of a log-likelihood that the worst conditioned of (..., K, m, m) causes.
+
+    Relative to the number of rows: what rounding does to a distance, and to an M-step's
+    variance, whose error counts squared since the log-likelihood is highest without it.
+    """
+    eps = np.finfo(float).eps
+    left = np.maximum(smallest_left(data, coefficients, covariance).min(axis=-1), eps)
+    return np.asarray(_SPARE * (eps / np.sqrt(left) + (eps / left) ** 2))
 
 
 def why_singular(data: Standardised, coefficients: FloatArray, covariance: FloatArray) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.acceleration import extrapolate
+from mixcompare.backends.em.degeneracy import rounding
 from mixcompare.backends.em.expectation import EStep, e_step
 from mixcompare.backends.em.maximisation import m_steps
 from mixcompare.backends.em.options import Options
@@ -74,20 +75,9 @@ def iterate_together(
         if not len(running.starts):
             break
         step = _step(spec, running.data, parameters)
-        if (lost := ~np.isfinite(step.objective)).any():
-            numbers = (running.iterations + 1).tolist()
-            running.end(lost, "degenerate", [f"iteration {n}: not finite" for n in numbers])
-            step = step[~lost]
-        if not len(running.starts):
-            break
         size = scale + np.abs(step.objective)
-        fall = running.last - step.objective
-        if (fell := fall > _ROUNDING * size).any():
-            what = "log-likelihood" if data.prior is None else "log-posterior"
-            falls = zip(running.iterations + 1, fall, strict=True)
-            messages = [f"iteration {n} lowered the {what} by {by:.3g}" for n, by in falls]
-            running.end(fell, "ascent violated", messages)
-            step, size = step[~fell], size[~fell]
+        if (lost := _end_lost(running, step, size)).any():
+            step, size = step[~lost], size[~lost]
         if not len(running.starts):
             break
         running.add(step)
@@ -108,6 +98,28 @@ def iterate_together(
 
 def _step(spec: MixtureSpec, data: Standardised, parameters: Parameters) -> Iterate:
     return Iterate(e_step(data, parameters), data.log_prior(spec, parameters))
+
+
+def _end_lost(running: _Running, step: Iterate, size: FloatArray) -> NDArray[np.bool_]:
+    """End the starts whose objective is not finite or has fallen beyond rounding: which."""
+    unknown = ~np.isfinite(step.objective)
+    fall = running.last - step.objective
+    if (fell := fall > _ROUNDING * size).any():
+        at = step.parameters[fell]
+        noise = rounding(running.data, at.coefficients, at.covariance)
+        fell[fell] = fall[fell] > noise * size[fell]
+    lost = unknown | fell
+    if fell.any():
+        what = "log-likelihood" if running.data.prior is None else "log-posterior"
+        falls = zip(running.iterations + 1, fall, strict=True)
+        messages = [f"iteration {n} lowered the {what} by {by:.3g}" for n, by in falls]
+        running.end(fell, "ascent violated", messages)
+        unknown = unknown[~fell]
+    if unknown.any():
+        words = "the log-likelihood is not finite"
+        numbered = [f"iteration {n}: {words}" for n in running.iterations + 1]
+        running.end(unknown, "degenerate", numbered)
+    return lost
 
 
 def _leap(spec: MixtureSpec, running: _Running) -> None:

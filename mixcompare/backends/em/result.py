@@ -46,7 +46,7 @@ def outcome(
         If no start gave a usable fit.
     """
     if not np.isfinite(_final(started)).any():
-        raise _all_degenerate(started)
+        raise _all_degenerate(spec, started)
     started, curvature = off_saddles(
         spec, data, started, options, lambda s: int(_final(s).argmax())
     )
@@ -148,13 +148,20 @@ def _full_history(
     ).assign_coords(parameter=names)
 
 
-def _all_degenerate(started: Sequence[Started]) -> DegenerateFitError:
+def _all_degenerate(spec: MixtureSpec, started: Sequence[Started]) -> DegenerateFitError:
     examples = "; ".join(dict.fromkeys(s.run.message for s in started[:3]))
+    advice = (
+        "The likelihood of a mixture is unbounded where a component shrinks onto a few rows: ask "
+        "for fewer components, covariance_by='shared', a simpler covariance, or the mode of the "
+        "posterior (estimator='map'), whose priors keep components from collapsing."
+    )
+    if spec.n_components == 1 and "collapsed" in examples:
+        advice = (
+            "Given the covariates the outcomes are collinear but for rounding: leave one of them "
+            "out, take their difference in its place, or ask for covariance='diagonal'."
+        )
     return DegenerateFitError(
-        f"none of the {len(started)} starts gave a usable fit ({examples}). The likelihood of a "
-        "mixture is unbounded where a component shrinks onto a few rows: ask for fewer "
-        "components, covariance_by='shared', a simpler covariance, or the mode of the posterior "
-        "(estimator='map'), whose priors keep components from collapsing."
+        f"none of the {len(started)} starts gave a usable fit ({examples}). {advice}"
     )
 
 
