@@ -126,7 +126,8 @@ def test_a_missed_maximum_is_fitted_again(monkeypatch: pytest.MonkeyPatch) -> No
         calls.append({"k": spec.n_components, **options})
         if spec.n_components == 3 and "initial" not in options:
             poor = np.full((panel.n_units, 3), 1 / 3)
-            return real(spec, panel, **{**options, "initial": poor, "starts": 0})
+            brief = {**options, "initial": poor, "starts": 0, "max_iterations": 2}
+            return real(spec, panel, **brief)
         return real(spec, panel, **options)
 
     monkeypatch.setattr(module, "fit", lazy)
@@ -146,7 +147,7 @@ def test_a_fall_that_stays_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         if spec.n_components == 2:
             return real(spec, panel, **options)
         start = np.full((panel.n_units, 3), 1 / 3)
-        return real(spec, panel, initial=start, starts=0)
+        return real(spec, panel, initial=start, starts=0, max_iterations=2)
 
     monkeypatch.setattr(module, "fit", poor)
     found = mc.select(SPEC, separated(), n_components=range(2, 4), starts=4)
