@@ -34,4 +34,12 @@ Membership = Annotated[
 UnitWeights = Annotated[str | None, typer.Option(help="Column of the units' weights.")]
 Covariance = Annotated[str, typer.Option(help="full, diagonal or spherical.")]
 CovarianceBy = Annotated[str, typer.Option(help="component: one per class; shared: one for all.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Formulas may hold any Python, and functions that a study file names may run: only "
+        "for what you have written or whose author you trust.",
+    ),
+]
 Missing = Annotated[str, typer.Option(help="error: refuse missing values; drop: drop such rows.")]

@@ -21,6 +21,7 @@ from mixcompare.arguments import (
     FormulaText,
     Membership,
     Missing,
+    Trust,
     Unit,
     UnitWeights,
 )
@@ -116,6 +117,7 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
     output: _Output = None,
     quick: Quick = False,
+    trust: Trust = False,
 ) -> None:
     """Fit a table by EM and by PyMC, compare them, write the report.
 
@@ -137,6 +139,7 @@ def compare(
         n_components=components,
         covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
         covariance_by=covariance_by,  # type: ignore[arg-type]
+        trust=trust,
     )
     methods = {
         "em": Method("em", _given(starts=starts)),
@@ -160,11 +163,12 @@ def compare(
 @app.command(epilog="Example: [cyan]mixcompare show reports/gapminder/em.nc[/cyan]")
 def show(
     fit: Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that was saved.")],
+    trust: Trust = False,
 ) -> None:
     """Show a saved fit: model, status, log-likelihood, parameters."""
     from mixcompare.fit import load
 
-    _print_fit(load(fit))
+    _print_fit(load(fit, trust=trust))
 
 
 app.command(

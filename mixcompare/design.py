@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import pandas as pd
-from formulaic import Formula, ModelMatrix, ModelSpec, SimpleFormula
+from formulaic import ModelMatrix, ModelSpec, SimpleFormula
 from formulaic.errors import FormulaicError
-from formulaic.parser import DefaultFormulaParser
 from formulaic.parser.types import Factor, Term
 from numpy.typing import NDArray
 
 from mixcompare.errors import DataError
-from mixcompare.formulas import CONSTANT, one_sided_terms
+from mixcompare.formula_python import evaluation_names
+from mixcompare.formulas import CONSTANT, both_sides, one_sided_terms
 from mixcompare.raw_columns import (
     INTERCEPT,
     check_kind,
@@ -24,6 +25,20 @@ from mixcompare.raw_columns import (
     term_columns,
 )
 from mixcompare.spec import MixtureSpec
+
+# What a transformation of a column may raise that does not suit it.
+_FAILURES: Final = (
+    FormulaicError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+    np.linalg.LinAlgError,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,18 +88,18 @@ def build_design(spec: MixtureSpec, frame: pd.DataFrame) -> Design:
     left, right = sides(spec)
     check_lookups([*left, *right], frame)
     frame = plain_columns(frame[required_columns(spec)], right)
-    outcomes, _ = evaluate(left, frame, spec.formula)
+    outcomes, _ = evaluate(left, frame, spec.formula, trust=spec.trust)
     _check_outcomes(left, outcomes, frame)
-    covariates, model_spec = evaluate(right, frame, spec.formula)
+    covariates, model_spec = evaluate(right, frame, spec.formula, trust=spec.trust)
     if spec.absorb is not None:
         covariates = covariates.drop(columns=INTERCEPT)
     if covariates.shape[1] == 0:
         raise DataError(f"formula {spec.formula!r} has no covariate and no intercept.")
     check_finite(outcomes)
     check_finite(covariates)
-    names = list(map(str, model_spec.column_names))
+    columns = list(map(str, model_spec.column_names))
     by_term = model_spec.term_indices
-    common = {names[i] for term in _common_terms(spec) for i in by_term[term]}
+    common = {columns[i] for term in _common_terms(spec) for i in by_term[term]}
     return Design(
         outcomes=outcomes.to_numpy(np.float64),
         covariates=covariates.to_numpy(np.float64),
@@ -103,42 +118,46 @@ def _state_columns(spec: MixtureSpec) -> list[str]:
 
 
 def build_unit_design(
-    formula: str, frame: pd.DataFrame
+    spec: MixtureSpec, frame: pd.DataFrame
 ) -> tuple[NDArray[np.float64], tuple[str, ...], pd.DataFrame]:
-    """Columns (G, c) of a one-sided formula on one row per unit, their names, and raw columns.
+    """Columns (G, c) of the membership on one row per unit, their names, and raw columns.
 
     Raises
     ------
     DataError
         If the formula fails on the data or a term is not finite.
     """
-    side = unit_side(formula)
+    side = unit_side(spec)
     check_lookups(side, frame)
     frame = plain_columns(frame[sorted(term_columns(side))], side)
-    columns, _ = evaluate(side, frame, formula)
+    columns, _ = evaluate(side, frame, str(spec.membership), trust=spec.trust)
     check_finite(columns)
     return columns.to_numpy(np.float64), tuple(map(str, columns.columns)), frame
 
 
-def unit_side(formula: str) -> SimpleFormula:
-    """Terms of a membership formula."""
-    return SimpleFormula(list(one_sided_terms(formula, intercept=True)))
+def unit_side(spec: MixtureSpec) -> SimpleFormula:
+    """Terms of the membership; none without one."""
+    if spec.membership is None:
+        return SimpleFormula([])
+    return SimpleFormula(one_sided_terms(spec.membership, intercept=True, trust=spec.trust))
 
 
 def _common_terms(spec: MixtureSpec) -> tuple[Term, ...]:
-    return () if spec.common is None else one_sided_terms(spec.common, intercept=False)
+    if spec.common is None:
+        return ()
+    return one_sided_terms(spec.common, intercept=False, trust=spec.trust)
 
 
 # Parsing takes as long as evaluating; a study builds thousands of panels of one formula.
 @lru_cache(maxsize=64)
 def sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
     """Outcome terms and covariate terms, common ones among them or after them."""
-    formula = Formula(spec.formula)
+    formula = both_sides(spec.formula, trust=spec.trust)
     common = _common_terms(spec)
     if spec.absorb is None:
         right = [*formula.rhs, *(term for term in common if term not in formula.rhs)]
         return formula.lhs, SimpleFormula(right)
-    asked = Formula(spec.formula, _parser=DefaultFormulaParser(include_intercept=False)).rhs
+    asked = both_sides(spec.formula, intercept=False, trust=spec.trust).rhs
     for name, terms in (("formula", asked), ("common", common)):
         if CONSTANT in terms:
             raise DataError(
@@ -151,7 +170,7 @@ def sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
 
 
 def evaluate(
-    side: SimpleFormula | ModelSpec, frame: pd.DataFrame, formula: str
+    side: SimpleFormula | ModelSpec, frame: pd.DataFrame, formula: str, *, trust: bool
 ) -> tuple[pd.DataFrame, ModelSpec]:
     """Columns of the terms, and the terms with the state that they took from the data.
 
@@ -159,6 +178,8 @@ def evaluate(
     ----------
     side
         Terms, or terms with the state that other data have given them.
+    trust
+        Whether every name of Python's and NumPy's may be used, see `mixcompare.formula_python`.
 
     Raises
     ------
@@ -169,14 +190,23 @@ def evaluate(
         # log(-1) is reported with its row, not as a warning without one.
         with np.errstate(all="ignore"):
             matrix: ModelMatrix = side.get_model_matrix(
-                frame, context={}, output="pandas", na_action="ignore"
+                frame,
+                context={} if trust else evaluation_names(),
+                output="pandas",
+                na_action="ignore",
             )
-    except (FormulaicError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+    except _FAILURES as error:
         reason = " ".join(str(error).split())
         raise DataError(f"formula {formula!r} fails on the data: {reason}") from error
     columns = pd.DataFrame(matrix)
     for name in columns.columns:
         check_kind(name, columns[name])
+        if not pd.api.types.is_numeric_dtype(columns[name]):
+            first = next(iter(columns[name]), None)
+            raise DataError(
+                f"formula {formula!r} gives {name!r}, which is no number but {first!r}. Write "
+                "C(...) for categories."
+            )
     return columns, matrix.model_spec
 
 

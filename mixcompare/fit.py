@@ -32,9 +32,18 @@ class _Names:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fit:
-    """One fitted model; everything it knows is in its `tree`."""
+    """One fitted model; everything it knows is in its `tree`.
+
+    Attributes
+    ----------
+    tree
+        See `mixcompare.tree`.
+    trust
+        Whether the formulas of its specification may hold any Python, see `MixtureSpec`.
+    """
 
     tree: xr.DataTree
+    trust: bool = False
 
     @property
     def backend(self) -> str:
@@ -44,7 +53,7 @@ class Fit:
     @property
     def spec(self) -> MixtureSpec:
         """The specification that was fitted."""
-        return _read_spec(self.tree.attrs["spec"])
+        return _read_spec(self.tree.attrs["spec"], self.trust)
 
     @property
     def status(self) -> str:
@@ -248,13 +257,21 @@ def _reported(spec: MixtureSpec, names: _Names) -> tuple[Parameter, ...]:
 
 
 @lru_cache(maxsize=64)
-def _read_spec(text: str) -> MixtureSpec:
+def _read_spec(text: str, trust: bool) -> MixtureSpec:
     # Checking a specification parses its formulas, and a fit is asked for it many times.
-    return MixtureSpec.from_dict(json.loads(text))
+    return MixtureSpec.from_dict(json.loads(text), trust=trust)
 
 
-def load(path: str | Path) -> Fit:
+def load(path: str | Path, *, trust: bool = False) -> Fit:
     """Load a fit that `Fit.save` has written.
+
+    Parameters
+    ----------
+    path
+        The file.
+    trust
+        Whether its formulas may hold any Python, which runs when they are read. Without it,
+        a fit whose formulas hold other Python than formulas may is refused when it is used.
 
     Raises
     ------
@@ -273,4 +290,4 @@ def load(path: str | Path) -> Fit:
     >>> mc.load(path).log_likelihood == em.log_likelihood
     True
     """
-    return Fit(load_tree(path))
+    return Fit(load_tree(path), trust)

@@ -91,7 +91,7 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
         seeds = np.random.SeedSequence(seed).spawn(replicates)
         refit = _reweighted if kind == "units" else _resimulated
         runs = refit(source, [np.random.default_rng(child) for child in seeds])
-    return Fit(_with_group(fit, _group(source, runs, kind, seed)))
+    return Fit(_with_group(fit, _group(source, runs, kind, seed)), fit.trust)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -53,11 +53,16 @@ class MixtureSpec:
         ``"component"`` for a covariance of each class, ``"shared"`` for one.
     priors
         Priors for the Bayesian backends, see `Priors`; maximum likelihood ignores them.
+    trust
+        Whether formulas may hold any Python, which then runs. It says how a specification was
+        obtained, not what it is: it belongs to no comparison, hash or file, and whoever reads
+        a specification from a file says it anew.
 
     Raises
     ------
     SpecificationError
-        If a value is out of range or the formula cannot be parsed.
+        If a value is out of range, or a formula cannot be parsed or holds Python that is not
+        on the list of what formulas may hold.
 
     Examples
     --------
@@ -76,17 +81,19 @@ class MixtureSpec:
     covariance: Covariance = field(default="full", kw_only=True)
     covariance_by: CovarianceBy = field(default="component", kw_only=True)
     priors: Priors = field(default_factory=Priors, kw_only=True)
+    trust: bool = field(default=False, kw_only=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_formula(self.formula)
+        _choice("trust", self.trust, (False, True))
+        check_formula(self.formula, trust=self.trust)
         for name in ("unit", "unit_weights"):
             column = getattr(self, name)
             if column is not None and (not isinstance(column, str) or not column):
                 raise SpecificationError(f"{name} must be a column name or None, not {column!r}.")
         if self.common is not None:
-            check_one_sided("common", self.common, intercept=False)
+            check_one_sided("common", self.common, intercept=False, trust=self.trust)
         if self.membership is not None:
-            terms = check_one_sided("membership", self.membership, intercept=True)
+            terms = check_one_sided("membership", self.membership, intercept=True, trust=self.trust)
             # A constant alone is the model without membership covariates.
             _set(self, "membership", None if terms == (CONSTANT,) else self.membership)
         _set(self, "absorb", _absorb(self.absorb, self.unit))
@@ -101,6 +108,7 @@ class MixtureSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of JSON types from which `from_dict` builds an equal spec."""
         plain = json.loads(json.dumps(asdict(self)))
+        del plain["trust"]
         for name in ("coefficient_mean", "coefficient_sd"):
             value = plain["priors"][name]
             if isinstance(value, list):
@@ -111,15 +119,20 @@ class MixtureSpec:
         return cast("dict[str, Any]", plain)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> MixtureSpec:
+    def from_dict(cls, values: Mapping[str, Any], *, trust: bool = False) -> MixtureSpec:
         """Build a spec from `to_dict`'s output.
+
+        Parameters
+        ----------
+        trust
+            Whether its formulas may hold any Python.
 
         Raises
         ------
         SpecificationError
             If a key is unknown (the allowed ones are named) or a value is not valid.
         """
-        return _from_mapping(cls, values, "specification")
+        return _from_mapping(cls, values, "specification", trust=trust)
 
     @property
     def content_hash(self) -> str:
@@ -155,15 +168,16 @@ def _set(instance: object, name: str, value: object) -> None:
     object.__setattr__(instance, name, value)
 
 
-def _from_mapping[T](cls: type[T], values: Mapping[str, Any], what: str) -> T:
-    allowed = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+def _from_mapping[T](cls: type[T], values: Mapping[str, Any], what: str, **apart: Any) -> T:
+    """An instance from a mapping, which may not have the keys that stand apart."""
+    allowed = [f.name for f in fields(cls) if f.name not in apart]  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(allowed))
     if unknown:
         raise SpecificationError(
             f"unknown {what} key {', '.join(map(repr, unknown))}; allowed: {', '.join(allowed)}."
         )
     try:
-        return cls(**values)
+        return cls(**values, **apart)
     except TypeError as error:
         raise SpecificationError(f"incomplete {what}: {error}.") from error
 
@@ -196,6 +210,8 @@ def _n_components(value: object) -> int:
     return count
 
 
-def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
     if value not in allowed:
-        raise SpecificationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        raise SpecificationError(
+            f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}."
+        )

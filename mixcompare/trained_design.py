@@ -43,12 +43,15 @@ class TrainedSide:
         Raw columns of the training rows, in the order in which they were fitted.
     formula
         As it was written.
+    trust
+        Whether it may hold any Python.
     """
 
     side: SimpleFormula
     state: SimpleFormula | ModelSpec
     training: pd.DataFrame
     formula: str
+    trust: bool
 
     def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Columns of the terms on complete rows of a table.
@@ -76,7 +79,7 @@ class TrainedSide:
         with warnings.catch_warnings():
             # formulaic would go on with the unknown category as if it were the reference.
             warnings.simplefilter("error", DataMismatchWarning)
-            return evaluate(self.state, plain, self.formula)[0]
+            return evaluate(self.state, plain, self.formula, trust=self.trust)[0]
 
     def _explained(self, plain: pd.DataFrame, error: Exception) -> DataError:
         """The error with the first row that raises it."""
@@ -152,27 +155,27 @@ def trained_design(spec: MixtureSpec, panel: Panel) -> TrainedDesign:
     rows = panel.columns.iloc[order].reset_index(drop=True)
     left, right = sides(spec)
     outcome_columns = sorted(term_columns(left))
-    of_outcomes = TrainedSide(left, left, pd.DataFrame(), spec.formula)
+    of_outcomes = TrainedSide(left, left, pd.DataFrame(), spec.formula, spec.trust)
     if set(outcome_columns) <= set(rows.columns):
-        of_outcomes, _ = _trained(left, rows[outcome_columns], spec.formula)
+        of_outcomes, _ = _trained(left, rows[outcome_columns], spec.formula, spec.trust)
     covariates = rows[sorted(term_columns(right))]
-    of_covariates, columns = _trained(right, covariates, spec.formula)
+    of_covariates, columns = _trained(right, covariates, spec.formula, spec.trust)
     _check_same("covariates", columns, panel.covariate_names, panel.covariates[order])
     of_units = None
     if spec.membership is not None and panel.unit_columns is not None:
-        side = unit_side(spec.membership)
-        of_units, columns = _trained(side, panel.unit_columns, spec.membership)
+        side = unit_side(spec)
+        of_units, columns = _trained(side, panel.unit_columns, spec.membership, spec.trust)
         names = panel.concomitant_names
         _check_same("membership covariates", columns, names, panel.concomitants)
     return TrainedDesign(spec, of_outcomes, of_covariates, of_units)
 
 
 def _trained(
-    side: SimpleFormula, training: pd.DataFrame, formula: str
+    side: SimpleFormula, training: pd.DataFrame, formula: str, trust: bool
 ) -> tuple[TrainedSide, pd.DataFrame]:
     """Terms with their state, and their columns on the training rows."""
-    columns, state = evaluate(side, plain_columns(training, side), formula)
-    trained = TrainedSide(side, state, training, formula)
+    columns, state = evaluate(side, plain_columns(training, side), formula, trust=trust)
+    trained = TrainedSide(side, state, training, formula, trust)
     _check_each_row_stands_alone(trained, columns)
     return trained, columns
 

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcompare.design import build_unit_design
+from mixcompare.design import build_unit_design, unit_side
 from mixcompare.errors import DataError
-from mixcompare.formulas import one_sided_terms
 from mixcompare.raw_columns import term_columns
 from mixcompare.spec import MixtureSpec
 
@@ -37,9 +36,7 @@ def unit_columns(spec: MixtureSpec) -> list[str]:
 
 def membership_columns(spec: MixtureSpec) -> list[str]:
     """Columns that the class membership reads, sorted."""
-    if spec.membership is None:
-        return []
-    return sorted(term_columns(one_sided_terms(spec.membership, intercept=True)))
+    return sorted(term_columns(unit_side(spec)))
 
 
 def build_unit_data(
@@ -69,7 +66,7 @@ def build_unit_data(
         weights = _weights(spec.unit_weights, rows[spec.unit_weights], labels)
     if spec.membership is None:
         return UnitData(unit_weights=weights)
-    concomitants, concomitant_names, columns = build_unit_design(spec.membership, rows)
+    concomitants, concomitant_names, columns = build_unit_design(spec, rows)
     return UnitData(concomitants, concomitant_names, weights, columns)
 
 

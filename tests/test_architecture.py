@@ -16,7 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "mixcompare"
 # everything inside it; the longest name that fits counts.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "suggest", "staging", "arguments", "kernel_cache"),
-    ("formulas", "prior_spec", "covariances"),
+    ("formula_hints", "prior_spec", "covariances"),
+    ("formula_python",),
+    ("formula_operators",),
+    ("formulas",),
     ("spec",),
     ("tables", "raw_columns"),
     ("design",),

@@ -15,6 +15,7 @@ from mixcompare.arguments import (
     Data,
     FormulaText,
     Missing,
+    Trust,
     Unit,
 )
 
@@ -48,6 +49,7 @@ def audit_command(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for report, tables and figure."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Audit somebody else's EM: which of its steps are wrong, in which part, and why."""
     from mixcompare.auditing import audit
@@ -60,6 +62,7 @@ def audit_command(
         n_components=components,
         covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
         covariance_by=covariance_by,  # type: ignore[arg-type]
+        trust=trust,
     )
     result = audit(
         spec,

@@ -143,7 +143,8 @@ def fit(
     outcome = module.run(spec, prepared, chosen, np.random.SeedSequence(int(seed)))
     seconds = time.perf_counter() - began
     noted = (*noted, *outcome.cautions)
-    return Fit(build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds, noted))
+    tree = build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds, noted)
+    return Fit(tree, spec.trust)
 
 
 def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:

@@ -61,7 +61,7 @@ class PriorPredictive:
         tree = fit.tree.copy()
         for name in ("prior", "prior_predictive", "observed_data"):
             tree[name] = self.tree[name].copy()
-        return Fit(tree)
+        return Fit(tree, fit.trust)
 
     def __repr__(self) -> str:
         return f"<mixcompare.PriorPredictive {self.sentence}>"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mixcompare.arguments import Data, Missing
+from mixcompare.arguments import Data, Missing, Trust
 from mixcompare.staging import staged
 
 
@@ -29,6 +29,7 @@ def predict_command(
         int | None, typer.Option(help="How many of a posterior's draws to use; without it, all.")
     ] = None,
     missing: Missing = "error",
+    trust: Trust = False,
 ) -> None:
     """Predict for new rows: class probabilities and fitted values, a line for each row.
 
@@ -38,7 +39,7 @@ def predict_command(
     from mixcompare.prediction import predict, prediction_table
 
     predicted = predict(
-        load(fit),
+        load(fit, trust=trust),
         data,
         units=units,  # type: ignore[arg-type]  # checked by predict
         draws=draws,

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mixcompare.arguments import Trust
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,6 +35,7 @@ def reproduce_command(
     all_numbers: Annotated[
         bool, typer.Option("--all", help="List the numbers that agree as well.")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Fit again what a report shows, its choice of K too, and say number by number if it agrees.
 
@@ -42,7 +45,7 @@ def reproduce_command(
     """
     from mixcompare.reproduction.rerun import reproduce
 
-    found = reproduce(report, data, workers=workers)
+    found = reproduce(report, data, workers=workers, trust=trust)
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     shown = found.numbers if all_numbers else found.numbers[~found.numbers["agrees"]]
     if len(shown):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from mixcompare import datasets
-from mixcompare.backends import fit
+from mixcompare.backends import build_options, fit
 from mixcompare.comparison import Comparison, Thresholds, compare
-from mixcompare.errors import DataError, OptionError
+from mixcompare.errors import DataError, MixCompareError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import Panel, build_panel
 from mixcompare.reproduction.carried import read_record
@@ -28,6 +29,7 @@ from mixcompare.selection import Selection
 from mixcompare.selection.table import CRITERIA
 from mixcompare.spec import MixtureSpec
 
+_NEEDED: Final = itemgetter("data", "selection", "verdicts", "draws_sha256")
 _NAMES: Final = {"em": "EM", "pymc": "PyMC", SOURCE: "Choice of K"}
 
 
@@ -85,7 +87,12 @@ class Reproduced:
 
 
 def reproduce(
-    report: str | Path, data: Any = None, *, workers: int = 1, progress: bool | None = None
+    report: str | Path,
+    data: Any = None,
+    *,
+    workers: int = 1,
+    progress: bool | None = None,
+    trust: bool = False,
 ) -> Reproduced:
     """Fit again what a report shows, from what its page carries, and compare the numbers.
 
@@ -102,13 +109,19 @@ def reproduce(
     progress
         Whether the backends show their progress; None leaves it to them, save in a choice of
         K, which then shows none.
+    trust
+        Whether the page's formulas may hold any Python, which then runs.
 
     Raises
     ------
     DataError
-        If the page carries no record, data are needed, or they are not the report's.
+        If the page carries no record or one that lacks something, data are needed, or they are
+        not the report's.
+    SpecificationError
+        If a formula of the page holds Python that formulas may not hold.
     OptionError
-        If EM was started from a point of the user's own, which the page does not carry.
+        If EM was started from a point of the user's own, which the page does not carry, or an
+        option of a backend is unknown.
 
     Examples
     --------
@@ -119,8 +132,9 @@ def reproduce(
     True
     """
     record = read_record(report)
-    spec = MixtureSpec.from_dict(record["specification"])
-    panel = build_panel(spec, _data(record, data), missing=_missing(record))
+    spec, models = _checked(record, report, trust=trust)
+    table = _data(record, data)
+    panel = build_panel(spec, table, missing=_missing(record))
     expected = record["data"]["fingerprint_sha256"]
     if panel.fingerprint != expected:
         raise DataError(
@@ -131,14 +145,41 @@ def reproduce(
         name: _fit(recorded, spec, panel, progress) for name, recorded in record["fits"].items()
     }
     again = compare(*made.values(), thresholds=_thresholds(record))
-    for name, recorded in record["models"].items():
-        own = MixtureSpec.from_dict(recorded["specification"])
-        table = build_panel(own, _data(record, data), missing=_missing(record))
-        made[name] = _fit(recorded, own, table, progress)
+    for name, own in models.items():
+        rows = build_panel(own, table, missing=_missing(record))
+        made[name] = _fit(record["models"][name], own, rows, progress)
     chosen, choice = None, record["selection"]
     if choice is not None:
         chosen = choose_again(choice, spec, panel, workers=workers, progress=bool(progress))
     return _compared(record, made, again, chosen)
+
+
+def _checked(
+    record: Mapping[str, Any], report: str | Path, *, trust: bool
+) -> tuple[MixtureSpec, dict[str, MixtureSpec]]:
+    """The page's specification and those of its further models, once all can be fitted."""
+    try:
+        spec = MixtureSpec.from_dict(record["specification"], trust=trust)
+        models = {
+            name: MixtureSpec.from_dict(recorded["specification"], trust=trust)
+            for name, recorded in record["models"].items()
+        }
+        for recorded in (*record["fits"].values(), *record["models"].values()):
+            build_options(recorded["backend"], _options(recorded))
+            int(recorded["seed"])
+        _thresholds(record)
+        _missing(record)
+        from_records(record["numbers"])
+        _NEEDED(record)
+    except MixCompareError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else f"is damaged ({error})"
+        raise DataError(
+            f"the record in {report} {what}: another version of mixcompare has written it, or it "
+            "was changed. Make the report again from its study and data."
+        ) from error
+    return spec, models
 
 
 def _compared(
@@ -191,15 +232,18 @@ def _missing(record: Mapping[str, Any]) -> Any:
 def _fit(
     recorded: Mapping[str, Any], spec: MixtureSpec, panel: Panel, progress: bool | None
 ) -> Fit:
+    backend, seed = recorded["backend"], int(recorded["seed"])
+    return fit(spec, panel, backend=backend, seed=seed, progress=progress, **_options(recorded))
+
+
+def _options(recorded: Mapping[str, Any]) -> dict[str, Any]:
     options = {name: value for name, value in recorded["options"].items() if name != "progress"}
     if options.get("initial") is not None:
         raise OptionError(
             "the report cannot be made again: EM was started from a point of the user's own "
             f"(initial = {options['initial']}), which the page does not carry."
         )
-    seed = int(recorded["seed"])
-    backend = recorded["backend"]
-    return fit(spec, panel, backend=backend, seed=seed, progress=progress, **options)
+    return options
 
 
 def _setting(fits: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:

@@ -16,6 +16,7 @@ from mixcompare.arguments import (
     FormulaText,
     Membership,
     Missing,
+    Trust,
     Unit,
     UnitWeights,
 )
@@ -61,6 +62,7 @@ def select_command(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for tables, figure and fits."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Fit a table with several numbers of classes and show what criteria say."""
     from mixcompare.selection import select
@@ -76,6 +78,7 @@ def select_command(
         n_components=most,
         covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
         covariance_by=covariance_by,  # type: ignore[arg-type]
+        trust=trust,
     )
     result = select(
         spec,

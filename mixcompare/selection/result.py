@@ -110,8 +110,15 @@ class Selection:
         return f"<p><b>{repr(self)[1:-1]}</b></p>{self.table.to_html()}"
 
 
-def load_selection(directory: str | Path) -> Selection:
+def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
     """Load what `Selection.save` has written.
+
+    Parameters
+    ----------
+    directory
+        The folder.
+    trust
+        Whether the fits' formulas may hold any Python, see `mixcompare.load`.
 
     Raises
     ------
@@ -129,18 +136,18 @@ def load_selection(directory: str | Path) -> Selection:
     tests, loo = folder / "tests.csv", folder / "loo.csv"
     units = _cross_validated(loo) if loo.is_file() else {}
     return Selection(
-        _fits(folder, "em", table),
+        _fits(folder, "em", table, trust),
         table,
         pd.read_csv(tests) if tests.is_file() else None,
-        _fits(folder, "pymc", table),
+        _fits(folder, "pymc", table, trust),
         units,
         asked,
     )
 
 
-def _fits(folder: Path, prefix: str, table: pd.DataFrame) -> dict[int, Fit]:
+def _fits(folder: Path, prefix: str, table: pd.DataFrame, trust: bool) -> dict[int, Fit]:
     paths = {int(k): folder / f"{prefix}_{k}.nc" for k in table.index}
-    return {k: load(path) for k, path in paths.items() if path.is_file()}
+    return {k: load(path, trust=trust) for k, path in paths.items() if path.is_file()}
 
 
 def _cross_validated(path: Path) -> dict[int, LeaveOneOut]:

@@ -76,7 +76,7 @@ def choose(
     if mark.is_file() and mark.read_text("utf-8") == made_with:
         # What another version of mixcompare has written may lack something.
         with contextlib.suppress(DataError):
-            return load_selection(kept)
+            return load_selection(kept, trust=em.trust)
     mark.unlink(missing_ok=True)
     found = select(em.spec, em.panel, seed=seed, workers=table.workers, **asked)
     found.save(kept)

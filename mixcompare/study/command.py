@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixcompare.arguments import Trust
 from mixcompare.errors import OptionError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def run_command(
         bool, typer.Option("--retry-failed", help="Run tasks that failed again.")
     ] = False,
     report: Annotated[bool, typer.Option(help="Whether the report is written.")] = True,
+    trust: Trust = False,
 ) -> None:
     """Run what is not finished of a study, then write its report.
 
@@ -83,6 +85,7 @@ def run_command(
         on_change="keep" if keep else "discard" if discard else "error",
         retry=retry_failed,
         report=report,
+        trust=trust,
     )
     print_finished(finished)
 
@@ -94,6 +97,7 @@ def plan_command(
         bool, typer.Option(help="Time a fit of each method to estimate the whole.")
     ] = True,
     quick: Quick = False,
+    trust: Trust = False,
 ) -> None:
     """Show a study's scenarios, replicates and methods, and what they will take."""
     from mixcompare.study.load import load_study
@@ -103,18 +107,20 @@ def plan_command(
     from mixcompare.study.run import make_job
     from mixcompare.study.show import print_plan
 
-    plan = make_plan(load_study(study), _names(methods), quick=quick)
+    plan = make_plan(load_study(study, trust=trust), _names(methods), quick=quick)
     job = make_job(plan.study, plan.study.output, Here(), quick=quick, progress=False)
     check_mechanisms(plan, job)
     print_plan(plan, time_fits(plan, job) if pilot else None)
 
 
-def status_command(study: StudyFile, output: Output = None, quick: Quick = False) -> None:
+def status_command(
+    study: StudyFile, output: Output = None, quick: Quick = False, trust: Trust = False
+) -> None:
     """Show how far a study is, also while it runs elsewhere."""
     from mixcompare.study.show import print_status
     from mixcompare.study.store import open_store
 
-    loaded, path = _store(study, output, quick)
+    loaded, path = _store(study, output, quick, trust)
     with open_store(path, create=False) as store:
         print_status(loaded, store)
 
@@ -128,6 +134,7 @@ def rerun_command(
     output: Output = None,
     quick: Quick = False,
     seed: Seed = None,
+    trust: Trust = False,
 ) -> None:
     """Repeat one fit of a study exactly, here, with its errors raised.
 
@@ -139,7 +146,7 @@ def rerun_command(
     from mixcompare.study.show import print_again, print_earlier
     from mixcompare.study.store import open_store
 
-    loaded, path = _store(study, output, quick)
+    loaded, path = _store(study, output, quick, trust)
     with open_store(path, create=False) as store:
         announce = partial(print_earlier, loaded)
         again = rerun(loaded, store, task, quick=quick, seed=seed, announce=announce)
@@ -153,11 +160,12 @@ def export_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the tables.")],
     output: Output = None,
     quick: Quick = False,
+    trust: Trust = False,
 ) -> None:
     """Write a study's tables as Parquet and CSV, performance measures included."""
     from mixcompare.study.export import export
 
-    loaded, path = _store(study, output, quick)
+    loaded, path = _store(study, output, quick, trust)
     for name in export(loaded, path, directory):
         typer.echo(name)
 
@@ -166,11 +174,11 @@ def _names(methods: str | None) -> list[str] | None:
     return None if methods is None else [name.strip() for name in methods.split(",")]
 
 
-def _store(study: Path, output: Path | None, quick: bool) -> tuple[Study, Path]:
+def _store(study: Path, output: Path | None, quick: bool, trust: bool) -> tuple[Study, Path]:
     from mixcompare.study.load import load_study
     from mixcompare.study.run import store_name
 
-    loaded = load_study(study)
+    loaded = load_study(study, trust=trust)
     folder = loaded.output if output is None else output
     return loaded, folder / store_name(quick)
 

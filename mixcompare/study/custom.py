@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mixcompare.errors import DataError
+from mixcompare import datasets
+from mixcompare.errors import DataError, MixCompareError
 from mixcompare.panel import IntArray, Panel
 from mixcompare.tables import read_table
 
@@ -34,13 +36,32 @@ def call(reference: str, *given: Any, **arguments: Any) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If there is no such function, it cannot be called so, or it gives no table.
+        If there is no such function, it raises an error, ends the process or gives no table.
     """
     function = _find(reference)
     try:
-        return read_table(function(*given, **arguments))
-    except (ImportError, AttributeError, TypeError) as error:
+        made = function(*given, **arguments)
+    except MixCompareError:
+        raise
+    except (Exception, SystemExit) as error:
         raise _unusable(reference, error) from error
+    try:
+        return read_table(made)
+    except TypeError as error:
+        raise _unusable(reference, error) from error
+
+
+def is_shipped(reference: str) -> bool:
+    """Whether a function loads one of the panels that ship with mixcompare, and nothing else.
+
+    Parameters
+    ----------
+    reference
+        ``"package.module:function"``.
+    """
+    module, name = reference.split(":")
+    found = getattr(datasets, name, None) if module == datasets.__name__ else None
+    return getattr(found, "__module__", None) == datasets.__name__
 
 
 def source_of(reference: str) -> tuple[str, str]:
@@ -70,13 +91,16 @@ def _find(reference: str) -> Any:
         found: Any = importlib.import_module(module)
         for name in function.split("."):
             found = getattr(found, name)
-    except (ImportError, AttributeError) as error:
+    except (Exception, SystemExit) as error:  # a module runs when it is imported
         raise _unusable(reference, error) from error
     return found
 
 
-def _unusable(reference: str, error: Exception) -> DataError:
-    return DataError(f"the function {reference!r} cannot be used: {error}.")
+def _unusable(reference: str, error: BaseException) -> DataError:
+    said = f"{error}" if isinstance(error, ImportError | AttributeError) else repr(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames[1:] else ""
+    return DataError(f"the function {reference!r} cannot be used: {said}{place}.")
 
 
 def mechanism(

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic import Formula
 
 from mixcompare.backends import fit
-from mixcompare.design import required_columns
+from mixcompare.design import required_columns, sides
 from mixcompare.errors import DataError
 from mixcompare.panel import FloatArray, IntArray, Missing, Panel, build_panel, design_source
 from mixcompare.simulate import draw_classes
@@ -215,7 +214,7 @@ def _required(spec: MixtureSpec) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _n_outcomes(spec: MixtureSpec) -> int:
-    return len(list(Formula(spec.formula).lhs))
+    return len(list(sides(spec)[0]))
 
 
 def _placeholders(

@@ -16,6 +16,7 @@ from mixcompare.errors import MixCompareError, OptionError
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec, Priors
 from mixcompare.study.choose import check_choice
+from mixcompare.study.custom import is_shipped
 from mixcompare.study.explain import at_line, explain, unknown_keys
 from mixcompare.study.grid import combinations, scenario_label
 from mixcompare.study.methods import SPEC_KEYS, Method, allowed_options, build_method
@@ -67,6 +68,8 @@ class Study:
         By name, in the file's order.
     scenarios
         In the grid's order.
+    trust
+        Whether its formulas may hold any Python, and its file name functions that run.
     """
 
     path: Path | None
@@ -76,6 +79,7 @@ class Study:
     spec: MixtureSpec
     methods: Mapping[str, Method]
     scenarios: tuple[Scenario, ...]
+    trust: bool = False
 
     @property
     def name(self) -> str:
@@ -110,13 +114,47 @@ class Study:
         ------
         DataError
             If the file cannot be read or the panel's package is not installed.
+        OptionError
+            As `check_functions`.
         """
         assert self.tables.data is not None
+        self.check_functions()
         return read_data(self.tables.data, self.path)
 
+    def check_functions(self) -> None:
+        """Refuse to run functions that a file names which is not trusted.
 
-def load_study(path: str | Path) -> Study:
+        Tables given in Python may name functions: whoever gives them runs Python already.
+
+        Raises
+        ------
+        OptionError
+            It names the function.
+        """
+        for scenario in () if self.trust or self.path is None else self.scenarios:
+            data, mechanism = scenario.tables.data, scenario.tables.simulate
+            loader = None if data is None else data.loader
+            generator = None if mechanism is None else mechanism.generator
+            named = {"[data] loader": loader, "[simulate] generator": generator}
+            for key, reference in named.items():
+                if reference is not None and not is_shipped(reference):
+                    raise OptionError(
+                        f"{self.path}: {key} = {reference!r} names a function, which would run "
+                        "with all that it does. If you trust whoever wrote it, say so: "
+                        "trust=True, or --trust at the prompt."
+                    )
+
+
+def load_study(path: str | Path, *, trust: bool = False) -> Study:
     """Read and check a study file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    trust
+        Whether its formulas may hold any Python, and the functions that it names (loader,
+        generator) may run.
 
     Raises
     ------
@@ -133,10 +171,12 @@ def load_study(path: str | Path) -> Study:
     """
     path = Path(path)
     text, content = read_study(path)
-    return build_study(content, path=path, text=text)
+    return build_study(content, path=path, text=text, trust=trust)
 
 
-def build_study(content: Mapping[str, Any], *, path: Path | None = None, text: str = "") -> Study:
+def build_study(
+    content: Mapping[str, Any], *, path: Path | None = None, text: str = "", trust: bool = False
+) -> Study:
     """Check a study's tables, given as nested mappings as in a study file.
 
     Parameters
@@ -145,6 +185,9 @@ def build_study(content: Mapping[str, Any], *, path: Path | None = None, text: s
         Tables by name.
     path, text
         The file that they come from and its text, for messages.
+    trust
+        Whether formulas may hold any Python; where the tables come from a file, whether the
+        functions that it names may run, too.
 
     Raises
     ------
@@ -160,12 +203,12 @@ def build_study(content: Mapping[str, Any], *, path: Path | None = None, text: s
     >>> list(mc.build_study({**tables, "methods": {"em": em}}).methods)
     ['em']
     """
-    source = _Source(str(path or "study"), text)
+    source = _Source(str(path or "study"), text, trust)
     tables = source.validate(content)
     spec = source.spec(tables.model)
     methods = {name: source.method(name, table) for name, table in tables.methods.items()}
     scenarios = _scenarios(source, content, tables, spec)
-    study = Study(path, text, content, tables, spec, methods, scenarios)
+    study = Study(path, text, content, tables, spec, methods, scenarios, trust)
     source.check_consistent(study)
     return study
 
@@ -176,6 +219,7 @@ class _Source:
 
     name: str
     text: str
+    trust: bool
 
     def fail(self, location: Sequence[str], message: str) -> OptionError:
         return OptionError(f"{self.name}: {at_line(self.text, location, message)}")
@@ -201,7 +245,7 @@ class _Source:
         if isinstance(priors, Mapping):
             self.check_keys(["model", "priors"], priors, [f.name for f in fields(Priors)])
         try:
-            return MixtureSpec.from_dict(model.model_dump())
+            return MixtureSpec.from_dict(model.model_dump(), trust=self.trust)
         except MixCompareError as error:
             raise self.fail(["model"], f"[model] {error}") from error
 

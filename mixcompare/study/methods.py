@@ -19,7 +19,8 @@ from mixcompare.panel import FloatArray, IntArray, Panel
 from mixcompare.resampling import Kind, bootstrap
 from mixcompare.spec import MixtureSpec
 
-SPEC_KEYS = tuple(f.name for f in dataclasses.fields(MixtureSpec))
+# Whether a specification is trusted is not for the file to say that it comes from.
+SPEC_KEYS = tuple(f.name for f in dataclasses.fields(MixtureSpec) if f.name != "trust")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Method:
         """The study's model with this method's changes."""
         if not self.changes:
             return base
-        return _changed(base, json.dumps(dict(self.changes)))
+        return _changed(base, json.dumps(dict(self.changes)), base.trust)
 
     def check(self) -> None:
         """Refuse what the backend cannot do.
@@ -71,8 +72,8 @@ class Method:
 
 
 @lru_cache(maxsize=256)
-def _changed(base: MixtureSpec, changes: str) -> MixtureSpec:
-    return MixtureSpec.from_dict({**base.to_dict(), **json.loads(changes)})
+def _changed(base: MixtureSpec, changes: str, trust: bool) -> MixtureSpec:
+    return MixtureSpec.from_dict({**base.to_dict(), **json.loads(changes)}, trust=trust)
 
 
 def allowed_options(backend: str) -> list[str]:

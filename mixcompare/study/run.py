@@ -72,6 +72,7 @@ def run_study(
     on_change: str = "error",
     retry: bool = False,
     report: bool = True,
+    trust: bool = False,
 ) -> Finished:
     """Run a study's tasks that are not finished yet, then write its report.
 
@@ -101,6 +102,9 @@ def run_study(
         Whether tasks that failed run again.
     report
         Whether the report is written.
+    trust
+        Whether a study file may hold formulas of any Python and name functions that run, see
+        `load_study`.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def run_study(
     2
     """
     if not isinstance(study, Study):
-        study = load_study(study)
+        study = load_study(study, trust=trust)
     plan = make_plan(study, methods, quick=quick)
     folder = study.output if output is None else Path(output)
     path = folder / store_name(quick)
@@ -174,7 +178,13 @@ def make_job(
         Where the tasks will run.
     quick, seed, progress
         See `run_study`.
+
+    Raises
+    ------
+    OptionError
+        If the study names functions and is not trusted.
     """
+    study.check_functions()
     keep = study.tables.run.keep_fits
     fits = folder if study.is_real else folder / "fits"
     return Job(
@@ -260,7 +270,7 @@ def _report(
     for task in tasks[tasks["outcome"].isin(FAILURES)].itertuples():
         raise DataError(f"method {task.method} failed: {task.message}")
     fits, models = (
-        [load(job.fits / fit_file(study, Task(0, 0, 0, name))) for name in group]
+        [load(job.fits / fit_file(study, Task(0, 0, 0, name)), trust=study.trust) for name in group]
         for group in (names, others)
     )
     comparison = _compare(*fits)
