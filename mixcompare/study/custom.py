@@ -47,7 +47,7 @@ def call(reference: str, *given: Any, **arguments: Any) -> pd.DataFrame:
         raise _unusable(reference, error) from error
     try:
         return read_table(made)
-    except TypeError as error:
+    except (MixCompareError, TypeError) as error:
         raise _unusable(reference, error) from error
 
 
@@ -97,7 +97,8 @@ def _find(reference: str) -> Any:
 
 
 def _unusable(reference: str, error: BaseException) -> DataError:
-    said = f"{error}" if isinstance(error, ImportError | AttributeError) else repr(error)
+    plain = isinstance(error, ImportError | AttributeError | MixCompareError)
+    said = str(error).removesuffix(".") if plain else repr(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames[1:] else ""
     return DataError(f"the function {reference!r} cannot be used: {said}{place}.")
