@@ -27,10 +27,11 @@ from mixcompare.formula_hints import instead_of_call, instead_of_method
 UFUNCS: Final = {name: made for name, made in vars(np).items() if isinstance(made, np.ufunc)}
 _CONSTANTS: Final = {"pi": np.pi, "e": np.e}
 _CONTRASTS: Final = frozenset({"SAS", "custom", "diff", "helmert", "poly", "sum", "treatment"})
+_AS_CLASSES: Final = frozenset({"Diff", "Helmert", "Poly", "Sum", "Treatment"})
 _FUNCTIONS: Final = frozenset(
     {"C", "I", "bs", "cc", "center", "cr", "cs", "hashed", "poly", "scale", "standardize"}
     | {"exp", "exp10", "exp2", "log", "log10", "log2"}
-    | {"Diff", "Helmert", "Poly", "Sum", "Treatment"}
+    | _AS_CLASSES
 )
 # Keywords whose values are functions, or that formulaic keeps for itself.
 _NO_KEYWORDS: Final = frozenset({"hash_func"})

@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from formulaic import Formula
+from typer.testing import CliRunner
 
 import mixcompare as mc
+from mixcompare import formula_python
+from mixcompare.cli import app
 from mixcompare.errors import MixCompareError, OptionError, SpecificationError
 from mixcompare.panel import build_panel
 from mixcompare.prediction import predict
@@ -230,9 +233,9 @@ def test_nothing_of_a_strangers_formula_runs(
             door(f"y ~ {text}", tmp_path, saved)
         assert part in str(caught.value)
         assert not target.exists()
-    for options in ({"membership": f"~ {text}"}, {"common": f"~ {text}"}):
+    for name in ("membership", "common"):
         with pytest.raises(SpecificationError):
-            MixtureSpec("y ~ 1", unit="g", n_components=1, **options)
+            MixtureSpec.from_dict({**_plain("y ~ 1"), "unit": "g", name: f"~ {text}"})
     with pytest.raises(SpecificationError):
         MixtureSpec(f"{text} + y ~ x", n_components=1)
     assert not target.exists()
@@ -266,7 +269,13 @@ def test_a_page_names_its_further_models_formulas_before_anything_is_fitted(
     monkeypatch.setattr("mixcompare.reproduction.rerun.build_panel", fail)
     good = _plain("y ~ x")
     fits = {"em": {"backend": "em", "seed": 1, "options": {}}}
-    whole = {"fits": fits, "models": {}, "thresholds": {}, "numbers": [], "selection": None}
+    whole: dict[str, Any] = {
+        "fits": fits,
+        "models": {},
+        "thresholds": {},
+        "numbers": [],
+        "selection": None,
+    }
     whole |= {"verdicts": {}, "draws_sha256": {}}
     whole["data"] = {"dropped": {"rows": 0}, "panel": None, "file": None}
     bad = {"a": {**fits["em"], "specification": _plain("y ~ x.to_csv('f')")}}
@@ -458,3 +467,37 @@ def test_designs_are_those_of_formulaic(formula: str) -> None:
     assert panel.outcome_names == tuple(map(str, matrices.lhs.columns))
     np.testing.assert_array_equal(panel.covariates[order], matrices.rhs.to_numpy(float))
     np.testing.assert_array_equal(panel.outcomes[order], matrices.lhs.to_numpy(float))
+
+
+def test_the_manual_names_what_formulas_may_hold() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "safety.md").read_text("utf-8")
+    for name in (*formula_python._FUNCTIONS, *formula_python._CONTRASTS):
+        assert (
+            f"`{name}" in page or f"`contr.{name}`" in page or name in formula_python._AS_CLASSES
+        ), name
+
+
+@pytest.mark.parametrize(
+    "command",
+    "compare select audit predict reproduce show plan run status rerun export".split(),  # noqa: SIM905
+)
+def test_every_command_that_reads_formulas_can_be_told_to_trust(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert "--trust" in result.output
+
+
+def test_the_command_line_predicts_from_a_trusted_fit(tmp_path: Path) -> None:
+    spec = MixtureSpec("y ~ x.clip(1.5)", n_components=1, trust=True)
+    path = mc.fit(spec, table(), seed=1, starts=1).save(tmp_path / "fit.nc")
+    table().to_csv(tmp_path / "rows.csv", index=False)
+    arguments = ["predict", str(path), str(tmp_path / "rows.csv")]
+    refused = CliRunner().invoke(app, arguments)
+    assert isinstance(refused.exception, SpecificationError)
+    assert CliRunner().invoke(app, [*arguments, "--trust"]).exit_code == 0
+
+
+def test_a_trusted_formula_that_gives_no_numbers_is_an_error_of_one_paragraph() -> None:
+    for formula in ("y ~ x + I('a')", "y ~ x + I(x.nothing)"):
+        with pytest.raises(mc.DataError, match=r"^formula .*"):
+            build_panel(MixtureSpec(formula, n_components=1, trust=True), table())

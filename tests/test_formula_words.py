@@ -112,7 +112,9 @@ def test_errors_name_the_part_and_what_to_write(formula: str, part: str, way: st
 def test_further_formulas_are_read_in_the_same_way(term: str) -> None:
     for name in ("common", "membership"):
         with pytest.raises(SpecificationError, match=f"^{name} "):
-            MixtureSpec("y ~ 1", unit="u", n_components=2, **{name: f"~ {term}"})
+            MixtureSpec.from_dict(
+                {"formula": "y ~ 1", "unit": "u", "n_components": 2, name: f"~ {term}"}
+            )
 
 
 @pytest.mark.parametrize(

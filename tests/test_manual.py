@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("studies", "tests")
 PAGES = [
     ROOT / "README.md",
+    *ROOT.glob("docs/**/*.md"),
     *(page for name in FOLDERS for page in ROOT.glob(f"{name}/**/README.md")),
 ]
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
