@@ -33,6 +33,8 @@ _UNREADABLE: Final = (
     MemoryError,
     RecursionError,
 )
+# Of a formula in a message, in characters.
+_LONGEST: Final = 500
 # What looks like a module's or an object's inside.
 _PYTHON_NAME: Final = re.compile(r"(np|contr)\.|.*\.__|__\w*__$")
 _WAYS: Final = {
@@ -117,14 +119,20 @@ def _parse(name: str, formula: object, *, intercept: bool = True, trust: bool) -
         ending = f". {_ON_TRUST}." if error.by_trust else "."
         reason = error.reason.removesuffix(".")
         raise SpecificationError(
-            f"{name} {formula!r} has `{error.part}`, {reason}{ending}"
+            f"{name} {_shown(formula)} has `{error.part}`, {reason}{ending}"
         ) from None
     except _UNREADABLE as error:
-        lines = str(error).splitlines() or [type(error).__name__]
+        lines = str(error)[:_LONGEST].splitlines() or [type(error).__name__]
         way = next((way for said, way in _WAYS.items() if said in lines[0]), "")
         reason = lines[0].removesuffix(" (<unknown>, line 1)")
         ways = f" {way}" * bool(way) + instead_of_words(formula)
-        raise SpecificationError(f"{name} {formula!r} cannot be parsed: {reason}{ways}") from error
+        raise SpecificationError(
+            f"{name} {_shown(formula)} cannot be parsed: {reason}{ways}"
+        ) from error
+
+
+def _shown(formula: str) -> str:
+    return repr(formula if len(formula) <= _LONGEST else f"{formula[:_LONGEST]}…")
 
 
 @lru_cache(maxsize=256)
@@ -202,7 +210,8 @@ def _check_names(tokens: Sequence[Token], *, covariates: Sequence[Token]) -> Non
                 name, "which is the name of another term, too. Rename the column", by_trust=False
             )
     for token in tokens:
-        quoted = str(token.source)[token.source_start or 0 :].startswith("`")
+        start = token.source_start or 0
+        quoted = str(token.source)[start : start + 1] == "`"
         if token.kind is Token.Kind.NAME and not quoted and _PYTHON_NAME.match(token.token):
             raise NotAllowedError(
                 token.token,

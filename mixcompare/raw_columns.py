@@ -25,30 +25,30 @@ def term_columns(side: Iterable[Term]) -> set[str]:
         if factor.eval_method is Factor.EvalMethod.LOOKUP:
             found.add(factor.expr)
         elif factor.eval_method is Factor.EvalMethod.PYTHON:
-            found |= _names(factor.expr)
+            found |= _names(factor.expr)[0]
     return found
 
 
-def _names(expression: str) -> set[str]:
-    """Columns that a Python expression reads: names that are neither called nor modules."""
+def _names(expression: str) -> tuple[set[str], set[str]]:
+    """Columns that a Python expression reads, and names of functions that it calls."""
     quoted: list[str] = re.findall("`([^`]*)`", expression)
     places = (f"_quoted_{i}" for i in range(len(quoted)))
     nodes = list(ast.walk(ast.parse(re.sub("`[^`]*`", lambda _: next(places), expression).strip())))
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    modules = {
+    called |= {
         id(node.value)
         for node in nodes
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and node.value.id in TRANSFORMS
     }
-    names = {
-        node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called | modules
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    read = {
+        quoted[int(node.id.removeprefix("_quoted_"))] if node.id.startswith("_quoted_") else node.id
+        for node in names
+        if id(node) not in called
     }
-    return {
-        quoted[int(name.removeprefix("_quoted_"))] if name.startswith("_quoted_") else name
-        for name in names
-    }
+    return read, {node.id for node in names if id(node) in called}
 
 
 def factors(terms: Iterable[Term]) -> list[Factor]:
@@ -62,8 +62,18 @@ def check_lookups(terms: Iterable[Term], frame: pd.DataFrame) -> None:
     Raises
     ------
     DataError
-        If there is such a column, or one with the name of the constant.
+        If there is such a column, or one with the name of the constant or of a function that
+        the terms call.
     """
+    terms = [*terms]
+    read = term_columns(terms)
+    for factor in factors(terms):
+        if factor.eval_method is Factor.EvalMethod.PYTHON:
+            for name in sorted(read & _names(factor.expr)[1]):
+                raise DataError(
+                    f"the column {name!r} has the name of a function that {factor.expr} calls. "
+                    "Rename the column."
+                )
     for factor in factors(terms):
         if factor.eval_method is not Factor.EvalMethod.LOOKUP:
             continue
@@ -98,7 +108,7 @@ def _categorical(side: Iterable[Term]) -> set[str]:
         name
         for factor in factors(side)
         if factor.expr.startswith("C(")
-        for name in _names(factor.expr)
+        for name in _names(factor.expr)[0]
     }
 
 

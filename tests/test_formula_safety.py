@@ -17,6 +17,7 @@ from mixcompare.cli import app
 from mixcompare.errors import MixCompareError, OptionError, SpecificationError
 from mixcompare.panel import build_panel
 from mixcompare.prediction import predict
+from mixcompare.report.provenance import _spec_code, code_reload
 from mixcompare.reproduction.carried import ELEMENT, for_script
 from mixcompare.spec import MixtureSpec
 from mixcompare.study.command import plan_command
@@ -285,6 +286,9 @@ def test_a_page_names_its_further_models_formulas_before_anything_is_fitted(
         ({"fits": slip}, "strats"),
         ({"thresholds": {"nothing": "1"}}, "damaged"),
         ({"data": {}}, "lacks 'dropped'"),
+        ({"selection": {"asked": {"sampling": None, "strats": 5}}}, "strats"),
+        ({"selection": {"asked": {"sampling": {"darws": 5}}}}, "darws"),
+        ({"selection": {}}, "lacks 'asked'"),
     ):
         page = _page(tmp_path / "report.html", good, **{**whole, **change})
         with pytest.raises(MixCompareError, match=said):
@@ -389,6 +393,49 @@ def test_loaders_that_ship_need_no_trust() -> None:
     assert is_shipped("mixcompare.datasets:_gapminder")
     assert not is_shipped("mixcompare.datasets:nothing")
     assert not is_shipped("mixcompare.study.custom:importlib.import_module")
+
+
+def test_the_mechanisms_formula_is_read_with_the_study(tmp_path: Path) -> None:
+    simulated = {"units": 9, "weights": [1.0], "coefficients": {"Intercept": [0.0]}}
+    tables = {
+        "study": {"name": "a"},
+        "model": {"formula": "y ~ 1", "n_components": 1},
+        "methods": {"em": {"backend": "em"}},
+        "simulate": {**simulated, "covariance": 1.0, "formula": "y ~ x.to_csv('f')"},
+    }
+    with pytest.raises(OptionError, match=r"\[simulate\] formula .*x\.to_csv"):
+        mc.build_study(tables)
+    assert mc.build_study(tables, trust=True).trust
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ np + np.log(x)", "log ~ log(x)", "y ~ C + C(g)", "y ~ I(I)", "y ~ log(log)"]
+)
+def test_a_column_with_the_name_of_a_function_that_is_called_is_named(formula: str) -> None:
+    data = table().assign(log=2.0, C=1.0, I=1.0)
+    with pytest.raises(mc.DataError, match=r"the column '(np|log|C|I)' has the name of a function"):
+        build_panel(MixtureSpec(formula, n_components=1), data)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ " + "(" * 20_000,
+        "y ~ I(" + "(" * 3_000 + "x" + ")" * 3_000 + ")",
+        "y ~ I(x" + " + x" * 20_000 + ")",
+        "y ~ " + "I(" * 2_000 + "x" + ")" * 2_000,
+        "y ~ I(-" + "-" * 20_000 + "x)",
+        "y ~ log(" + "9" * 5_000 + " * x)",
+        "y ~ x\x00",
+        "y ~ I(x\x00)",
+        "y ~ I('\\d' + x",
+    ],
+    ids=range(9),
+)
+def test_texts_without_end_are_an_error_of_one_paragraph(formula: str) -> None:
+    with pytest.raises(SpecificationError, match=r"^formula ['\"]") as caught:
+        MixtureSpec(formula, n_components=1)
+    assert len(str(caught.value)) < 1500
 
 
 # What goes on working
@@ -501,3 +548,10 @@ def test_a_trusted_formula_that_gives_no_numbers_is_an_error_of_one_paragraph() 
     for formula in ("y ~ x + I('a')", "y ~ x + I(x.nothing)"):
         with pytest.raises(mc.DataError, match=r"^formula .*"):
             build_panel(MixtureSpec(formula, n_components=1, trust=True), table())
+
+
+def test_the_code_on_a_reports_page_says_trust_where_it_is_needed() -> None:
+    spec = MixtureSpec("y ~ x.clip(1.5)", n_components=1, trust=True)
+    assert _spec_code(spec).endswith("n_components=1, trust=True)")
+    assert 'mc.load("em.nc", trust=True)' in code_reload(("em.nc", "pymc.nc"), trust=True)
+    assert "trust" not in code_reload(("em.nc", "pymc.nc"), trust=False)

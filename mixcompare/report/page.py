@@ -91,9 +91,10 @@ def render(
         embedded=Markup(for_script(to_json(record))),
         fits=_fits(record),
         page_name=REPORT,
-        data_option="" if record["data"]["panel"] else " --data FILE",
+        data_option=("" if record["data"]["panel"] else " --data FILE")
+        + " --trust" * comparison.em.trust,
         code_again=code_again(comparison, models, (record["selection"] or {}).get("asked")),
-        code_reload=code_reload(saved),
+        code_reload=code_reload(saved, trust=comparison.em.trust),
     )
 
 

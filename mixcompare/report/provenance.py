@@ -160,11 +160,19 @@ def code_again(
     return "\n".join(lines)
 
 
-def code_reload(saved: tuple[str, ...]) -> str:
-    """Python that loads the fits again, from files beside the report if there are any."""
+def code_reload(saved: tuple[str, ...], *, trust: bool) -> str:
+    """Python that loads the fits again, from files beside the report if there are any.
+
+    Parameters
+    ----------
+    saved
+        Their files' names.
+    trust
+        Whether their formulas need it.
+    """
     names = saved if len(saved) == 2 else tuple(FITS.values())
     note = "" if len(saved) == 2 else "  # written before by fit.save(...)"
-    loads = ", ".join(f'mc.load("{name}")' for name in names)
+    loads = ", ".join(f'mc.load("{name}"{", trust=True" * trust})' for name in names)
     return f"import mixcompare as mc\n\ncomparison = mc.compare({loads}){note}"
 
 

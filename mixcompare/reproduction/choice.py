@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -38,6 +39,19 @@ def choice_record(selection: Selection) -> dict[str, Any]:
         "machine": first.machine,
         "choices": {str(name): int(k) for name, k in selection.choices.items()},
     }
+
+
+def check_asked(record: Mapping[str, Any]) -> None:
+    """Refuse options that neither `select` nor a backend knows.
+
+    Raises
+    ------
+    OptionError
+        It names the option.
+    """
+    known = inspect.signature(select).parameters
+    build_options("em", {name: v for name, v in record["asked"].items() if name not in known})
+    build_options("pymc", record["asked"]["sampling"] or {})
 
 
 def choose_again(

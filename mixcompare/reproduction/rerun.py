@@ -19,6 +19,7 @@ from mixcompare.panel import Panel, build_panel
 from mixcompare.reproduction.carried import read_record
 from mixcompare.reproduction.choice import (
     SOURCE,
+    check_asked,
     choice_numbers,
     choice_record,
     choose_again,
@@ -171,6 +172,8 @@ def _checked(
         _missing(record)
         from_records(record["numbers"])
         _NEEDED(record)
+        if record["selection"] is not None:
+            check_asked(record["selection"])
     except MixCompareError:
         raise
     except (LookupError, TypeError, AttributeError, ValueError) as error:

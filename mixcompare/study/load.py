@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +279,13 @@ class _Source:
                     method.spec(scenario.spec)
                 except MixCompareError as error:
                     raise self.fail(["methods", name], f"[methods.{name}] {error}") from error
+        for scenario in study.scenarios:
+            mechanism = scenario.tables.simulate
+            if mechanism is not None and mechanism.formula is not None:
+                try:
+                    replace(scenario.spec, formula=mechanism.formula)
+                except MixCompareError as error:
+                    raise self.fail(["simulate", "formula"], f"[simulate] {error}") from error
         if study.tables.select is not None:
             try:
                 _check_real_comparison(study)
