@@ -48,23 +48,30 @@ def _check_power(terms: Iterable[Term], power: Iterable[Term]) -> None:
     times = int(text) if len(text) < 4 else 1000
     if len(base) == 1 and times > 1:
         raise _same(f"{base[0]}**{text}", base[0], f"I({_product(base[0])}**{text})")
-    if len(base) > 1 and len(base) ** times > _MOST_PRODUCTS:
+    if len(base) > 1:
+        _check_products(f"**{text}", len(base) ** times)
+
+
+def _check_products(written: str, count: int) -> None:
+    if count > _MOST_PRODUCTS:
         raise NotAllowedError(
-            f"**{text}",
-            f"which crosses {len(base)} terms in more than {_MOST_PRODUCTS} ways. Write the "
-            "crossings that are wanted",
+            written,
+            f"which crosses terms in more than {_MOST_PRODUCTS} ways. Write the crossings that are "
+            "wanted",
             by_trust=False,
         )
 
 
 def _check_crossing(left: Iterable[Term], right: Iterable[Term]) -> None:
     one, other = _apart(left), _apart(right)
+    _check_products("*", len(one) * len(other))
     if len(one) == len(other) == 1 and one[0] == other[0]:
         raise _same(f"{one[0]} * {other[0]}", one[0], f"I({_product(one[0])}**2)")
 
 
 def _check_interaction(left: Iterable[Term], right: Iterable[Term]) -> None:
     one, other = _apart(left), _apart(right)
+    _check_products(":", len(one) * len(other))
     if len(one) == len(other) == 1:
         both = [f for f in one[0].factors if f in other[0].factors and not _is_number(f)]
         if both:

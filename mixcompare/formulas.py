@@ -126,9 +126,13 @@ def _parse(name: str, formula: object, *, intercept: bool = True, trust: bool) -
         way = next((way for said, way in _WAYS.items() if said in lines[0]), "")
         reason = lines[0].removesuffix(" (<unknown>, line 1)")
         ways = f" {way}" * bool(way) + instead_of_words(formula)
-        raise SpecificationError(
-            f"{name} {_shown(formula)} cannot be parsed: {reason}{ways}"
-        ) from error
+        said = f"{name} {_shown(formula)} cannot be parsed: {reason}{ways}"
+        raise SpecificationError(_printable(said)) from error
+
+
+def _printable(text: str) -> str:
+    """Without characters that a terminal obeys."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _shown(formula: str) -> str:

@@ -146,6 +146,10 @@ ATTACKS = [
     ("hashed(x, levels=10**9)", "1000 are allowed"),
     ("(x + z + g)**99", "10000 ways"),
     ("(x + z + g)^999999999", "10000 ways"),
+    ("*".join(f"x{i}" for i in range(40)), "10000 ways"),
+    (":".join(f"({c}1 + {c}2 + {c}3)" for c in "abcdefghijk"), "10000 ways"),
+    ("`\x1b[31m` + x.to_csv('PATH')", "x.to_csv"),
+    ("poly(`\x1b[31m`, 2, 3, 4)", "at most"),
 ]
 
 
@@ -233,6 +237,7 @@ def test_nothing_of_a_strangers_formula_runs(
         with pytest.raises(MixCompareError) as caught:
             door(f"y ~ {text}", tmp_path, saved)
         assert part in str(caught.value)
+        assert str(caught.value).isprintable()
         assert not target.exists()
     for name in ("membership", "common"):
         with pytest.raises(SpecificationError):
@@ -244,7 +249,7 @@ def test_nothing_of_a_strangers_formula_runs(
 
 @pytest.mark.parametrize(
     "attack",
-    ["{open('PATH', 'w')}", "x.to_csv('PATH')", "center(open('PATH', 'w'))", "np.save('PATH', x)"],
+    ["x.to_csv('PATH')", "center(open('PATH', 'w'))"],
 )
 def test_nothing_of_a_saved_fits_formula_runs(attack: str, tmp_path: Path, saved: mc.Fit) -> None:
     target = tmp_path / "target"
