@@ -219,7 +219,8 @@ class _Reader:
                     return float(_CONSTANTS[node.attr])
                 raise NotAllowedError(
                     _text(node),
-                    f"which is no NumPy function of numbers{instead_of_call(_text(node))}",
+                    "which is neither a number nor a call of a function of numbers"
+                    f"{instead_of_call(_text(node))}",
                 )
             case ast.Name(id="contr") if node.attr in _CONTRASTS:
                 return None
@@ -270,11 +271,11 @@ class _Reader:
             self.read(argument)
 
     def _transform(self, node: ast.Call, function: Any) -> None:
-        parameters = _parameters(function)
-        if len(node.args) > len(parameters):
+        parameters, by_place = _parameters(function)
+        if len(node.args) > by_place:
             raise NotAllowedError(
                 _text(node),
-                f"where {_text(node.func)} takes at most {len(parameters)} argument(s)",
+                f"where {_text(node.func)} takes at most {by_place} argument(s) without keyword",
             )
         stateful = self._stateful or getattr(function, "__is_stateful_transform__", False)
         inside = _Reader(self._columns, stateful=stateful)
@@ -318,16 +319,17 @@ class _Reader:
 
 
 @cache
-def _parameters(function: Any) -> tuple[str, ...]:
-    """Names of the arguments that a user may give."""
-    found = inspect.signature(function).parameters.values()
-    return tuple(
-        p.name
-        for p in found
+def _parameters(function: Any) -> tuple[tuple[str, ...], int]:
+    """Names of the arguments that a user may give, and how many of them without keyword."""
+    found = [
+        p
+        for p in inspect.signature(function).parameters.values()
         if not p.name.startswith("_")
         and p.name not in _NO_KEYWORDS
-        and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.POSITIONAL_ONLY)
-    )
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    names = tuple(p.name for p in found)
+    return names, sum(p.kind is not p.KEYWORD_ONLY for p in found)
 
 
 def _finite(node: ast.AST, compute: Callable[[], Any]) -> float | None:

@@ -149,6 +149,7 @@ ATTACKS = [
     ("*".join(f"x{i}" for i in range(40)), "10000 ways"),
     (":".join(f"({c}1 + {c}2 + {c}3)" for c in "abcdefghijk"), "10000 ways"),
     ("`\x1b[31m` + x.to_csv('PATH')", "x.to_csv"),
+    ("C(x, contr.sum, ['a'])", "at most 2"),
     ("poly(`\x1b[31m`, 2, 3, 4)", "at most"),
 ]
 
@@ -370,6 +371,7 @@ def test_functions_of_a_study_file_run_only_if_it_is_trusted(
         f'[study]\nname = "a"\n{named[table_of]}\n[model]\nformula = "y ~ 1"\nn_components = 1\n'
         f'[methods.em]\nbackend = "em"\n[report]\noutput = "{tmp_path}"\n[run]\nworkers = 0\n'
     )
+    mc.load_study(path)  # as `status` and `export` do, which run nothing of it
     with pytest.raises(OptionError, match=rf"{table_of} = '{reference}'.*--trust"):
         run(path)
     with pytest.raises(MixCompareError, match=f"'{reference}' cannot be used"):
