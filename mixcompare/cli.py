@@ -110,7 +110,13 @@ def compare(
     covariance: Covariance = "full",
     covariance_by: CovarianceBy = "component",
     missing: Missing = "error",
-    starts: Annotated[int | None, typer.Option(help="EM: number of starts.")] = None,
+    starts: Annotated[
+        int | None,
+        typer.Option(
+            help="EM: number of starts; by default as many as it takes to find the best optimum "
+            "again."
+        ),
+    ] = None,
     draws: Annotated[int | None, typer.Option(help="PyMC: draws per chain.")] = None,
     tune: Annotated[int | None, typer.Option(help="PyMC: tuning draws per chain.")] = None,
     chains: Annotated[int | None, typer.Option(help="PyMC: number of chains.")] = None,

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import mixcompare as mc
 from mixcompare import labels
 from mixcompare.backends.em import loop, run
+from mixcompare.backends.em.choice import group_optima
 from mixcompare.backends.em.loop import iterate_together
 from mixcompare.backends.em.maximisation import m_steps
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.result import group_optima
 from mixcompare.backends.em.stopping import remaining_gain
 from tests.em_cases import STRUCTURES, build, simulate
 

@@ -7,8 +7,8 @@ from mixcompare.backends.em import loop
 from mixcompare.backends.em.compiled import compiled_passes
 from mixcompare.backends.em.loop import iterate, iterate_together
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.runs import Run
-from mixcompare.backends.em.search import Started, search
+from mixcompare.backends.em.runs import Run, Started
+from mixcompare.backends.em.search import search
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec

@@ -56,8 +56,9 @@ def fit_range(
     """Fit every number of classes, the smallest first.
 
     K + 1 classes can always do as well as K, so a lower log-likelihood means that EM missed
-    the maximum: it is then run again with three times the starts, and with one from the
-    smaller fit whose classes are split, up to three times.
+    the maximum: it is then run again, up to three times, with one start from the smaller fit
+    whose classes are split, and with other random ones, three times as many if their number
+    is given.
 
     Parameters
     ----------
@@ -82,12 +83,12 @@ def _candidate(
     floor = max((fit.log_likelihood for fit in smaller), default=-np.inf)
     best: Fit | None = None
     message = ""
-    starts = int(options.get("starts", 50))
+    starts = options.get("starts")
     for step in range(_ROUNDS + 1):
         rng = np.random.SeedSequence(seed, spawn_key=(k, step))
         more: dict[str, Any] = {}
         if step:
-            starts *= _MORE_STARTS
+            starts = None if starts is None else starts * _MORE_STARTS
             more["initial"] = split(smaller[-1].responsibilities.to_numpy(), k, rng)
         root = int(rng.generate_state(1)[0])
         try:
@@ -117,8 +118,10 @@ def climb_higher(
     best = candidate.fit
     if best is None or height <= best.log_likelihood + _ROUNDING * max(1.0, abs(height)):
         return candidate
+    # The same starts as before, and the draw.
+    more = {"initial": draw, "starts": best.tree["starts"].sizes["start"]}
     try:
-        tried = fit(best.spec, best.panel, seed=best.seed, **{**options, "initial": draw})
+        tried = fit(best.spec, best.panel, seed=best.seed, **{**options, **more})
     except DegenerateFitError:
         return candidate
     if tried.log_likelihood <= best.log_likelihood:

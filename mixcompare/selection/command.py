@@ -39,7 +39,13 @@ def select_command(
     covariance: Covariance = "full",
     covariance_by: CovarianceBy = "component",
     missing: Missing = "error",
-    starts: Annotated[int, typer.Option(help="EM: number of starts.")] = 50,
+    starts: Annotated[
+        int | None,
+        typer.Option(
+            help="EM: number of starts; by default as many as it takes to find the best optimum "
+            "again."
+        ),
+    ] = None,
     replicates: Annotated[
         int,
         typer.Option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from mixcompare.backends.em.choice import Chooser
 from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.search import search
@@ -56,7 +58,7 @@ def bootstrap_tests(
         Simulated data sets for each test.
     starts
         Random starts of the larger model in each; all are run for 30 iterations and the best
-        three to their end.
+        three to their end. Spurious maxima count if they do in its fit.
     workers
         Processes that share the replicates; their results do not depend on it.
 
@@ -83,7 +85,10 @@ def bootstrap_tests(
                 "unit_weights: repeat the units' rows instead."
             )
         statistic = 2 * (alternative.fit.log_likelihood - null.fit.log_likelihood)
-        simulated = _distribution(null.fit, alternative.fit.spec, replicates, starts, seed, workers)
+        spurious = alternative.fit.options.get("spurious", "avoid")
+        options = Options(starts=starts, spurious=spurious, **_OWN)
+        larger = alternative.fit.spec
+        simulated = _distribution(null.fit, larger, replicates, options, seed, workers)
         rows.append(
             {
                 "null": null.n_components,
@@ -108,11 +113,12 @@ def _p_value(statistic: float, simulated: FloatArray) -> dict[str, float]:
 
 
 def _distribution(
-    null: Fit, larger: MixtureSpec, replicates: int, starts: int, seed: int, workers: int
+    null: Fit, larger: MixtureSpec, replicates: int, options: Options, seed: int, workers: int
 ) -> FloatArray:
     """(B,) statistics under the null; NaN where a model could not be fitted."""
     root = np.random.SeedSequence(seed, spawn_key=(null.spec.n_components,))
-    run = partial(_replicates, null, larger, starts, replicates * starts)
+    total = replicates * options.first_starts
+    run = partial(_replicates, null, larger, options, total)
     seeds = root.spawn(replicates)
     if workers == 1:
         return np.array(run(seeds))
@@ -126,17 +132,17 @@ def _distribution(
 def _replicates(
     null: Fit,
     larger: MixtureSpec,
-    starts: int,
+    options: Options,
     total: int,
     seeds: Sequence[np.random.SeedSequence],
 ) -> list[float]:
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
-        return [_replicate(null, larger, starts, total, seed) for seed in seeds]
+        return [_replicate(null, larger, options, total, seed) for seed in seeds]
 
 
 def _replicate(
-    null: Fit, larger: MixtureSpec, starts: int, total: int, seed: np.random.SeedSequence
+    null: Fit, larger: MixtureSpec, options: Options, total: int, seed: np.random.SeedSequence
 ) -> float:
     simulating, searching, splitting = seed.spawn(3)
     estimate = null.tree["estimate"].to_dataset()
@@ -152,14 +158,15 @@ def _replicate(
     )
     data = with_kernels(standardise(null.spec, compress(drawn)), "auto", larger.n_components, total)
     initial = truth if odds is None else {**truth, "membership_coefficients": odds}
-    options = Options(starts=0, initial=initial, **_OWN)
-    smaller = search(null.spec, data, options, searching)[0].run
+    from_truth = replace(options, starts=0, initial=initial)
+    smaller = search(null.spec, data, from_truth, searching)[0].run
     if not smaller.usable or smaller.e_step is None:
         return np.nan
     parted = split(smaller.e_step.responsibilities, larger.n_components, splitting)
-    options = Options(starts=starts, initial=parted, **_OWN)
-    runs = [started.run for started in search(larger, data, options, searching)]
-    heights = [run.log_likelihood[-1] for run in runs if run.usable]
-    if not heights:
+    options = replace(options, initial=parted)
+    started = search(larger, data, options, searching)
+    choice = Chooser(larger, data, options).choose(started)
+    if choice is None:
         return np.nan
-    return float(max(0.0, 2 * (max(heights) - smaller.log_likelihood[-1])))
+    height = started[choice.best].run.log_likelihood[-1]
+    return float(max(0.0, 2 * (height - smaller.log_likelihood[-1])))

@@ -28,7 +28,6 @@ from mixcompare.study.truth import Truth, class_probabilities
 from mixcompare.suggest import did_you_mean
 from mixcompare.unit_data import unit_columns
 
-_REFERENCE_STARTS = 50
 # Column of the units where the model names none.
 _UNIT = "row"
 
@@ -274,9 +273,7 @@ def _reference(scenario: Scenario, read: Callable[[], pd.DataFrame]) -> tuple[Tr
 def _reference_fit(
     spec: MixtureSpec, read: Callable[[], pd.DataFrame], missing: Missing
 ) -> tuple[Truth, FloatArray]:
-    fitted = fit(
-        spec, read(), backend="em", starts=_REFERENCE_STARTS, missing=missing, progress=False
-    )
+    fitted = fit(spec, read(), backend="em", missing=missing, progress=False)
     named = fitted.concomitant_names
     truth = Truth(
         fitted.weights.to_numpy(),

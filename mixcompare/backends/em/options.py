@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, SupportsIndex, get_args
+from typing import Any, Final, Literal, SupportsIndex, get_args
 
 from mixcompare.backends.em.standard_errors import METHODS, Method
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion
@@ -15,6 +15,10 @@ Estimator = Literal["ml", "map"]
 History = Literal["parameters", "full"]
 Acceleration = Literal["squarem", "none"]
 StartKind = Literal["kmeans", "random", "elemental", "perturbed"]
+SpuriousMaxima = Literal["avoid", "keep"]
+
+# Random starts that are run where their number is not given, before more are added.
+FIRST_STARTS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,20 @@ class Options:
         ``"ml"`` for maximum likelihood, ``"map"`` for the mode of the posterior density of
         the parameters under the specification's priors.
     starts
-        Number of random starts.
+        Number of random starts. By default 50, and further ones until starts of two kinds
+        have reached the best optimum or the search's budget is spent: 2,000 starts, or
+        fewer if they take more work, see `mixcompare.backends.em.search`. Among the further
+        ones are ``"moved"`` ones: the best that starts of one kind have reached, some of its
+        units put into other classes.
     kinds
         Kinds of start, taken in turn: ``"kmeans"`` on the units' own least-squares fits,
         ``"random"`` responsibilities, ``"elemental"`` fits of a few units each, and the
         pooled fit ``"perturbed"`` by a single unit's standard errors.
+    spurious
+        What to do where the highest maximum is spurious, a class of a few rows that are close
+        together by chance (see `mixcompare.backends.em.spurious` for the rule): ``"avoid"``
+        takes the highest maximum that is not, ``"keep"`` takes it nevertheless. Either way it
+        is marked, and a caution says so.
     initial
         A start of your own, run before the others: a `Fit`, a mapping with ``weights``,
         ``coefficients`` and ``covariance``, classes (G,) counted from 0, or
@@ -69,8 +82,9 @@ class Options:
     """
 
     estimator: Estimator = "ml"
-    starts: int = 50
+    starts: int | None = None
     kinds: Sequence[StartKind] = get_args(StartKind)
+    spurious: SpuriousMaxima = "avoid"
     initial: Any = None
     short_runs: int | None = None
     continued: int = 5
@@ -84,7 +98,8 @@ class Options:
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        _whole("starts", self.starts, 0 if self.initial is not None else 1)
+        if self.starts is not None:
+            _whole("starts", self.starts, 0 if self.initial is not None else 1)
         _whole("max_iterations", self.max_iterations, 1)
         _whole("continued", self.continued, 1)
         if self.short_runs is not None:
@@ -106,6 +121,11 @@ class Options:
         object.__setattr__(self, "kinds", kinds)
 
     @property
+    def first_starts(self) -> int:
+        """Number of random starts that are run in any case."""
+        return FIRST_STARTS if self.starts is None else self.starts
+
+    @property
     def limit(self) -> float:
         """The tolerance, or the criterion's default."""
         return TOLERANCES[self.criterion] if self.tolerance is None else self.tolerance
@@ -113,6 +133,7 @@ class Options:
 
 _CHOICES: Mapping[str, Collection[str]] = {
     "estimator": get_args(Estimator),
+    "spurious": get_args(SpuriousMaxima),
     "criterion": TOLERANCES,
     "acceleration": get_args(Acceleration),
     "standard_errors": METHODS,

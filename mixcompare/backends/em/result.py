@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,26 +10,24 @@ import numpy as np
 import xarray as xr
 
 from mixcompare import labels
+from mixcompare.backends.em.choice import Choice, Chooser
 from mixcompare.backends.em.diagnosis import diagnose
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.runs import Run
+from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.saddle import off_saddles
-from mixcompare.backends.em.search import Started
+from mixcompare.backends.em.search import found_again
 from mixcompare.backends.em.separation import separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.compress import PreparedPanel
 from mixcompare.errors import DegenerateFitError
 from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.panel import FloatArray
 from mixcompare.parameters import VARIABLES, Parameter, reported_parameters, unflatten
 from mixcompare.spec import MixtureSpec
 from mixcompare.tree import DIMS, coordinates, parameter_dataset
-
-# Log-likelihoods that agree to this, relative to their size, are one optimum.
-_SAME_OPTIMUM = 1e-8
 
 
 def outcome(
@@ -45,13 +44,13 @@ def outcome(
     DegenerateFitError
         If no start gave a usable fit.
     """
-    if not np.isfinite(_final(started)).any():
+    chooser = Chooser(spec, data, options)
+    if chooser.choose(started) is None:
         raise _all_degenerate(spec, started)
-    started, curvature = off_saddles(
-        spec, data, started, options, lambda s: int(_final(s).argmax())
-    )
-    final = _final(started)
-    best = started[int(final.argmax())].run
+    started, curvature = off_saddles(spec, data, started, options, chooser.best)
+    choice = chooser.choose(started)
+    assert choice is not None
+    best = started[choice.best].run
     assert best.e_step is not None
     order = labels.by_weight(best.parameters[-1].weights)
     path = best.parameters.permuted(order)
@@ -83,7 +82,7 @@ def outcome(
     groups = {
         "estimate": estimate,
         "standard_errors": _standard_errors(coords, reported, known, options),
-        "starts": _starts(coords, data, started, final, responsibilities),
+        "starts": _starts(coords, data, started, choice, responsibilities),
         "history": history,
     }
     without_maximum = (
@@ -91,20 +90,15 @@ def outcome(
         if apart is None
         else apart.sentence(prepared.concomitant_names, arrays["membership_coefficients"])
     )
-    diagnosis = diagnose(best, without_maximum)
+    diagnosis = diagnose(choice, started, options, order, without_maximum)
+    groups["starts"].attrs = {
+        "found_again": int(found_again(choice)),
+        "cautions": json.dumps(diagnosis.cautions),
+    }
     if without_maximum and not known.reason:
         groups["standard_errors"].attrs["reason"] = without_maximum
-    message = _message(groups["starts"], best)
+    message = _message(choice, best)
     return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
-
-
-def _final(started: Sequence[Started]) -> FloatArray:
-    """(S,) objectives of usable starts, or if there is none of saddle points; -inf for others."""
-    usable = [s.run.usable for s in started]
-    if not any(usable):
-        usable = [s.run.status == "saddle" for s in started]
-    each = [s.run.objective[-1] if u else -np.inf for s, u in zip(started, usable, strict=True)]
-    return np.array(each, dtype=float)
 
 
 def _arrays(parameters: Parameters) -> dict[str, FloatArray]:
@@ -165,12 +159,13 @@ def _all_degenerate(spec: MixtureSpec, started: Sequence[Started]) -> Degenerate
     )
 
 
-def _message(starts: xr.Dataset, best: Run) -> str:
-    at_best = int((starts["optimum"] == 0).sum())
-    total = starts.sizes["start"]
-    unusable = int((starts["optimum"] < 0).sum())
+def _message(choice: Choice, best: Run) -> str:
+    total, unusable = len(choice.optimum), int((choice.optimum < 0).sum())
     note = f"; {unusable} unusable" if unusable else ""
-    return f"{best.message}; {at_best} of {total} starts reached the best optimum{note}"
+    passed = "" if choice.passed_over is None else "; a higher one was passed over as spurious"
+    return (
+        f"{best.message}; {choice.at_best} of {total} starts reached the best optimum{passed}{note}"
+    )
 
 
 def _standard_errors(
@@ -202,10 +197,10 @@ def _starts(
     coords: dict[str, Any],
     data: Standardised,
     started: Sequence[Started],
-    final: FloatArray,
+    choice: Choice,
     reference: FloatArray,
 ) -> xr.Dataset:
-    """Every start's end, aligned to the best one."""
+    """Every start's end, aligned to the best one; iterates where they were kept."""
     longest = max(len(s.run.log_likelihood) for s in started)
     history = np.full((len(started), longest), np.nan)
     weights = np.full((*history.shape, len(coords["component"])), np.nan)
@@ -213,11 +208,12 @@ def _starts(
         name: np.full((len(started), *shape), np.nan) for name, shape in _shapes(coords).items()
     }
     for i, s in enumerate(started):
-        history[i, : len(s.run.log_likelihood)] = s.run.log_likelihood
+        kept = slice(0 if s.run.dropped else len(s.run.log_likelihood))
+        history[i, kept] = s.run.log_likelihood[kept]
         if s.run.e_step is not None:
             permutation = labels.align_to_reference(s.run.e_step.responsibilities, reference)
             path = s.run.parameters.permuted(permutation)
-            weights[i, : len(path.weights)] = path.weights
+            weights[i, kept] = path.weights[kept]
             raw = data.to_raw(path[-1])
             for name, values in arrays.items():
                 values[i] = getattr(raw, name)
@@ -225,12 +221,13 @@ def _starts(
     return dataset.assign(
         log_likelihood=(("start",), np.array([_last(s.run.log_likelihood) for s in started])),
         log_prior=(("start",), np.array([_last(s.run.log_prior) for s in started])),
-        iterations=(("start",), np.array([len(s.run.log_likelihood) for s in started])),
+        iterations=(("start",), np.array([s.run.n_iterations for s in started])),
         status=(("start",), np.array([s.run.status for s in started], dtype=object)),
         message=(("start",), np.array([s.run.message for s in started], dtype=object)),
         criterion=(("start",), np.array([s.run.criterion for s in started])),
         kind=(("start",), np.array([s.kind for s in started], dtype=object)),
-        optimum=(("start",), group_optima(final)),
+        optimum=(("start",), choice.optimum),
+        spurious=(("start",), np.isin(choice.optimum, list(choice.spurious))),
         log_likelihood_history=(("start", "iteration"), history),
         weights_history=(("start", "iteration", "component"), weights),
     ).assign_coords(start=np.arange(len(started)), iteration=np.arange(1, longest + 1))
@@ -238,23 +235,3 @@ def _starts(
 
 def _last(values: FloatArray) -> float:
     return float(values[-1]) if len(values) else np.nan
-
-
-def group_optima(objective: FloatArray) -> IntArray:
-    """Number the distinct optima from the best (0) down; -1 for starts without one.
-
-    Parameters
-    ----------
-    objective
-        (S,) final values; -inf for starts that are not usable.
-    """
-    order = np.argsort(-objective, kind="stable")
-    result = np.full(len(objective), -1, dtype=np.intp)
-    number = -1
-    previous = np.inf
-    for i in order[np.isfinite(objective[order])]:
-        if previous - objective[i] > _SAME_OPTIMUM * (1 + abs(objective[i])):
-            number += 1
-        result[i] = number
-        previous = objective[i]
-    return result

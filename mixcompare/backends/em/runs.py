@@ -36,6 +36,8 @@ class Run:
         Value of the stopping rule at the end; infinite if it never had one.
     message
         Why it stopped, with the figures.
+    dropped
+        How many iterates before the first of these were not kept.
     """
 
     parameters: Parameters
@@ -47,6 +49,28 @@ class Run:
     criterion: float
     status: Status
     message: str
+    dropped: int = 0
+
+    @property
+    def n_iterations(self) -> int:
+        """Number of accepted iterates."""
+        return self.dropped + len(self.log_likelihood)
+
+    @property
+    def last(self) -> Run:
+        """The same run without its path and without what its last E-step can find again."""
+        if len(self.log_likelihood) < 2:
+            return self
+        return replace(
+            self,
+            parameters=self.parameters[-1:],
+            e_step=None if self.e_step is None else replace(self.e_step, arrays=None, moments=None),
+            log_likelihood=self.log_likelihood[-1:],
+            expected_log_likelihood=self.expected_log_likelihood[-1:],
+            entropy=self.entropy[-1:],
+            log_prior=self.log_prior[-1:],
+            dropped=self.n_iterations - 1,
+        )
 
     @property
     def objective(self) -> FloatArray:
@@ -75,6 +99,24 @@ def joined(first: Run, then: Run, message: str) -> Run:
         message=message,
         **values,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Started:
+    """A start and the run that it gave.
+
+    Attributes
+    ----------
+    kind
+        Of start.
+    line
+        Starts of one line share their kind, or come from what this line has reached; starts
+        of different lines know nothing of each other. Negative: the user's own.
+    """
+
+    kind: str
+    run: Run
+    line: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

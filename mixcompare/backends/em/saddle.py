@@ -29,8 +29,7 @@ from mixcompare.backends.em.information import (
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.runs import Run, joined
-from mixcompare.backends.em.search import Started
+from mixcompare.backends.em.runs import Run, Started, joined
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec

@@ -1,39 +1,54 @@
-"""EM from every start, or emEM: short runs of all and long ones of the best."""
+"""EM from every start, or emEM: short runs of all and long ones of the best.
+
+Where the number of starts is not given, the search goes on in rounds until its best optimum has
+been found again by an independent line of starts, or until its budget is spent. Each kind of
+start has a line of its own: further starts of the kind, and starts moved a little from the best
+optimum that the line has reached. Lines know nothing of each other, so that two that end at
+the same optimum are evidence that no higher one is near at hand, as one that returns to its own
+is not.
+
+The budget is counted in starts and in the values that EM's passes over the data go through, not in
+seconds, so that the same seed gives the same numbers on any machine.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import batched
+from typing import Final
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from mixcompare.backends.em.choice import Choice, Chooser
 from mixcompare.backends.em.loop import iterate_together, starts_together
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.runs import Run
+from mixcompare.backends.em.runs import Started
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.backends.em.starts import starting_responsibilities
+from mixcompare.backends.em.starts import moved, random_starts, starting_responsibilities
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
-type _Start = tuple[str, FloatArray]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Started:
-    """A kind of start and the run that it gave."""
-
-    kind: str
-    run: Run
+# The budget: starts, and values of the data times classes in all their passes, which take NumPy
+# about ten seconds. The first starts are run whatever they take.
+MOST_STARTS: Final = 2000
+_MOST_WORK: Final = 3e9
+# What a pass costs beside its values, in values.
+_PASS: Final = 75_000
+# Starts of a round: random ones, and moved ones over all lines.
+_FURTHER: Final = 10
+_MOVED: Final = 40
+# Child of the search's seed for the moves, far from those of the starts.
+_MOVES: Final = 2**32 - 1
 
 
 def n_starts(spec: MixtureSpec, options: Options) -> int:
-    """Number of random starts that are worth running."""
+    """Number of random starts that are run in any case."""
     # One component has one maximum, whatever the start.
-    return options.starts if spec.n_components > 1 else min(options.starts, 1)
+    return options.first_starts if spec.n_components > 1 else min(options.first_starts, 1)
 
 
 def search(
@@ -48,18 +63,98 @@ def search(
     random = n_starts(spec, options)
     starts = starting_responsibilities(spec, data, replace(options, starts=random), seed)
     total = random + (options.initial is not None)
+    started = _ended(spec, data, options, _shown(_in_lines(starts, options, 0), options, total))
+    if options.starts is None and spec.n_components > 1:
+        _search_further(spec, data, options, seed, started)
+    return started
+
+
+def found_again(choice: Choice | None) -> bool:
+    """Whether starts of two lines have reached the best optimum."""
+    return choice is not None and len(choice.lines) > 1
+
+
+def n_lines(options: Options) -> int:
+    """Number of independent lines of starts."""
+    return max(len(options.kinds), 2)
+
+
+def _search_further(
+    spec: MixtureSpec,
+    data: Standardised,
+    options: Options,
+    seed: np.random.SeedSequence,
+    started: list[Started],
+) -> None:
+    """Add rounds of starts until the best optimum has been found again."""
+    chooser = Chooser(spec, data, options)
+    moves = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _MOVES))
+    values = (data.covariates.size + data.outcomes.size) * spec.n_components
+    per_pass = values + _PASS / starts_together(spec, data)
+    random = options.first_starts
+    while not found_again(choice := chooser.choose(started)):
+        passes = sum(s.run.n_iterations for s in started)
+        if len(started) + _FURTHER + _MOVED > MOST_STARTS or passes * per_pass > _MOST_WORK:
+            return
+        fresh = random_starts(spec, data, options, seed.spawn(_FURTHER), random)
+        starts = list(_in_lines(fresh, options, random))
+        random += _FURTHER
+        if choice is not None:
+            starts += _moves(options, started, choice, moves)
+        ended = _ended(spec, data, options, _shown(iter(starts), options, len(starts)))
+        height = -np.inf if choice is None else started[choice.best].run.objective[-1]
+        # Thousands of paths would fill the memory.
+        started += [
+            s if s.run.usable and s.run.objective[-1] > height else replace(s, run=s.run.last)
+            for s in ended
+        ]
+
+
+def _moves(
+    options: Options,
+    started: Sequence[Started],
+    choice: Choice,
+    seed: np.random.SeedSequence,
+) -> Iterator[_Start]:
+    """Starts moved from the best optimum of every line."""
+    lines = np.array([s.line for s in started])
+    count = n_lines(options)
+    for i, child in enumerate(seed.spawn(_MOVED)):
+        best = choice.best_of(np.flatnonzero(lines == i % count))
+        reached = None if best is None else started[best].run.e_step
+        if reached is not None:
+            rng = np.random.default_rng(child)
+            yield "moved", moved(reached.responsibilities, rng), i % count
+
+
+type _Start = tuple[str, FloatArray, int]
+
+
+def _in_lines(
+    starts: Iterable[tuple[str, FloatArray]], options: Options, first: int
+) -> Iterator[_Start]:
+    """Starts with the numbers of their lines, of which the user's own has none."""
+    i = first
+    for kind, responsibilities in starts:
+        yield kind, responsibilities, -1 if kind == "user" else i % n_lines(options)
+        i += kind != "user"
+
+
+def _ended(
+    spec: MixtureSpec, data: Standardised, options: Options, starts: Iterator[_Start]
+) -> list[Started]:
+    """Run starts to their end, or, with short runs, the best of them."""
     together = starts_together(spec, data)
-    shown = _shown(starts, options, total)
     if options.short_runs is None:
         return [
             started
-            for batch in batched(shown, together)
+            for batch in batched(starts, together)
             for started in _run(spec, data, batch, options)
         ]
     brief = replace(options, max_iterations=min(options.short_runs, options.max_iterations))
     held: list[_Start] = []
     ended: list[Started] = []
-    for batch in batched(shown, together):
+    for batch in batched(starts, together):
         held += batch
         ended += _run(spec, data, batch, brief)
     best = _to_continue(ended, options.continued)
@@ -74,9 +169,9 @@ def search(
 def _run(
     spec: MixtureSpec, data: Standardised, starts: Sequence[_Start], options: Options
 ) -> list[Started]:
-    together = np.stack([responsibilities for _, responsibilities in starts])
+    together = np.stack([responsibilities for _, responsibilities, _ in starts])
     runs = iterate_together(spec, data, together, options)
-    return [Started(kind, run) for (kind, _), run in zip(starts, runs, strict=True)]
+    return [Started(kind, run, line) for (kind, _, line), run in zip(starts, runs, strict=True)]
 
 
 def _to_continue(started: Sequence[Started], number: int) -> set[int]:
@@ -94,9 +189,7 @@ def _cut(started: Started) -> Started:
     return replace(started, run=replace(started.run, status="short run", message=message))
 
 
-def _shown(
-    starts: Iterator[tuple[str, FloatArray]], options: Options, total: int
-) -> Iterator[tuple[str, FloatArray]]:
+def _shown(starts: Iterator[_Start], options: Options, total: int) -> Iterator[_Start]:
     if sys.stderr.isatty() if options.progress is None else options.progress:
         yield from track(starts, "EM starts", total=total, console=Console(stderr=True))
     else:

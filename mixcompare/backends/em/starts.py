@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from scipy.cluster.vq import ClusterError, kmeans2
@@ -24,6 +24,12 @@ _ROUNDING = 1e-12
 
 type Start = Callable[[MixtureSpec, Standardised, np.random.Generator], FloatArray]
 
+# Share of the units that a moved start puts into other classes at the most.
+_MOST_MOVED: Final = 0.2
+# Least variances of a start, in standardised units: of all classes together and of one.
+_LEAST_VARIANCE: Final = 1e-3
+_LEAST_OF_CLASS: Final = 1e-6
+
 
 def starting_responsibilities(
     spec: MixtureSpec, data: Standardised, options: Options, seed: np.random.SeedSequence
@@ -35,9 +41,50 @@ def starting_responsibilities(
     """
     if options.initial is not None:
         yield "user", users_start(spec, data, options.initial)
-    for i, child in enumerate(seed.spawn(options.starts)):
+    yield from random_starts(spec, data, options, seed.spawn(options.first_starts), 0)
+
+
+def random_starts(
+    spec: MixtureSpec,
+    data: Standardised,
+    options: Options,
+    seeds: Sequence[np.random.SeedSequence],
+    first: int,
+) -> Iterator[tuple[str, FloatArray]]:
+    """Yield (kind, responsibilities (G, K)) of random starts.
+
+    Parameters
+    ----------
+    seeds
+        One for each.
+    first
+        Number of the first of them, from which the kinds follow.
+    """
+    for i, child in enumerate(seeds, start=first):
         kind = options.kinds[i % len(options.kinds)]
         yield kind, _KINDS[kind](spec, data, np.random.default_rng(child))
+
+
+def moved(responsibilities: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Move a fit (G, K) a little, so that EM may climb from it to a neighbouring optimum.
+
+    Some units, mostly few, are put into other classes (iterated local search: Lourenco,
+    Martin & Stuetzle 2003); or, from three classes up and every second time, two classes are
+    merged and a third one's units are split at random (Ueda, Nakano, Ghahramani & Hinton 2000).
+    """
+    classes = responsibilities.argmax(axis=1)
+    units, k = responsibilities.shape
+    if k > 2 and rng.random() < 0.5:
+        merged, empty, parted = rng.permutation(k)[:3]
+        classes[classes == empty] = merged
+        of_parted = np.flatnonzero(classes == parted)
+        classes[of_parted[rng.random(len(of_parted)) < 0.5]] = empty
+        return _hard(classes, k)
+    most = max(_MOST_MOVED * units, 1.0)
+    count = int(np.ceil(np.exp(rng.uniform(0.0, np.log(most)))))
+    chosen = rng.choice(units, min(count, units), replace=False)
+    classes[chosen] = (classes[chosen] + rng.integers(1, k, size=len(chosen))) % k
+    return _hard(classes, k)
 
 
 def kmeans(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> FloatArray:
@@ -72,7 +119,7 @@ def elemental(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -
         x = data.covariates[chosen].reshape(-1, p)
         y = data.outcomes[chosen].reshape(-1, m)
         coefficients[k] = _shrunk_regression(x, y)
-    return _from_coefficients(data, coefficients)
+    return _from_coefficients(spec, data, coefficients)
 
 
 def perturbed(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> FloatArray:
@@ -81,7 +128,7 @@ def perturbed(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -
     # In whitened coordinates the pooled fit is zero and its standard errors are 1/sqrt(N).
     rows_per_unit = max(data.degrees_of_freedom.sum() / units, 1.0)
     noise = rng.normal(size=(spec.n_components, p, m)) / np.sqrt(rows_per_unit)
-    return _from_coefficients(data, noise)
+    return _from_coefficients(spec, data, noise)
 
 
 _KINDS: Mapping[str, Start] = {
@@ -185,16 +232,37 @@ def _shrunk_regression(x: FloatArray, y: FloatArray) -> FloatArray:
     return np.linalg.solve(x.T @ x + ridge, x.T @ y)
 
 
-def _from_coefficients(data: Standardised, coefficients: FloatArray) -> FloatArray:
-    """E-step with equal weights and the variance left within the nearest components."""
-    k, _, m = coefficients.shape
+def _from_coefficients(
+    spec: MixtureSpec, data: Standardised, coefficients: FloatArray
+) -> FloatArray:
+    """E-step with equal weights and the variances of the units nearest to each component.
+
+    A class's own variance finds narrow classes, which a common one spreads over the others.
+    It comes from the median squared residual, as in the least median of squares (Rousseeuw
+    1984), so that the units of other classes that are nearest to a wrong line do not matter.
+    """
+    k, p, m = coefficients.shape
     squares = np.stack(
         [np.square(data.outcomes - data.covariates @ b).sum(axis=(1, 2)) for b in coefficients]
     )
-    variance = squares.min(axis=0).sum() / (data.degrees_of_freedom.sum() * m)
-    covariance = np.broadcast_to(max(variance, 1e-3) * np.eye(m), (k, m, m))
+    numbers = data.degrees_of_freedom * m
+    pooled = max(squares.min(axis=0).sum() / numbers.sum(), _LEAST_VARIANCE)
+    variances = np.full(k, pooled)
+    if spec.covariance_by == "component":
+        nearest = np.where(numbers > 0, squares.argmin(axis=0), -1)
+        for c in range(k):
+            own = nearest == c
+            if data.degrees_of_freedom[own].sum() > 2 * (p + 1):
+                each = squares[c, own] / (numbers[own] * chi_squared_median(numbers[own]))
+                variances[c] = max(float(np.median(each)), _LEAST_OF_CLASS)
+    covariance = variances[:, None, None] * np.eye(m)
     start = Parameters(np.full(k, 1 / k), coefficients, covariance)
     return e_step(data, start).responsibilities
+
+
+def chi_squared_median(degrees: FloatArray) -> FloatArray:
+    """Median of chi-squared over its degrees of freedom (Wilson & Hilferty 1931)."""
+    return np.asarray((1 - 2 / (9 * degrees)) ** 3)
 
 
 def _hard(classes: np.ndarray, k: int) -> FloatArray:

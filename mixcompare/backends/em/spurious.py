@@ -1,0 +1,230 @@
+"""Spurious maxima: classes that a few rows, close together by chance, are enough to make.
+
+The likelihood of a normal mixture is unbounded where a class shrinks onto few rows, and near
+such points lie local maxima that say nothing of the population (Day 1969; McLachlan & Peel 2000,
+section 3.10): a class of few rows with a variance, in some direction, far below the others'.
+Bounds on the ratio of variances exclude them (Hathaway 1985; Garcia-Escudero, Gordaliza, Matran &
+Mayo-Iscar 2008), but exclude narrow classes that are real as well. So a class is called spurious
+here only if
+
+- it is **narrow**: an eigenvalue of its covariance, relative to the other classes' average, is
+  below `NARROW`; it has **few rows**: below `FEW` numbers for each of its parameters; and it
+  is **unsupported**: by how much it raises the log-likelihood over the same mixture without it is
+  less than what the freedom to look for such a class anywhere in the data is worth, plus
+  `DECISIVE`; or
+- it is narrower than **rounding** alone would make it, so that it lies on one value of an
+  outcome, or on an exact relation of several, however many its rows.
+
+That freedom is the Occam factor of Laplace's approximation (MacKay 2003, section 28.1): a
+class of n rows whose covariance has the eigenvalues l relative to the others' could have lain
+at about ``prod(l)^-(p/2 + q/m) n^((p m + q)/2)`` distinguishable places, with its p m coefficients
+and q elements of the covariance. A narrow class apart from the others is supported by a few rows;
+one among the others' rows needs many.
+
+Everything is relative, so that neither scales, units nor labels matter. Rows are degrees of
+freedom and count by their units' weights, unless these are so small that they cannot be counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.special import logsumexp
+
+from mixcompare.backends.em.expectation import EStep, log_class_weights
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised
+from mixcompare.covariances import elements
+from mixcompare.panel import FloatArray
+from mixcompare.spec import MixtureSpec
+
+# Ratio of variances, of which the literature bounds the ratio of all classes' eigenvalues: a
+# standard deviation of a seventh of the others'. Ours.
+NARROW: Final = 1 / 50
+# Numbers (rows times outcomes) per parameter of the class; the rule of thumb of ten cases.
+FEW: Final = 10.0
+# Log of a Bayes factor beyond which evidence is called very strong (Kass & Raftery 1995).
+DECISIVE: Final = 5.0
+# Values closer than this, relative to their range, are one value; steps that differ less are equal.
+_SAME_VALUE: Final = 1e-9
+_SAME_STEP: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Spurious:
+    """A class that makes a maximum spurious.
+
+    Attributes
+    ----------
+    component
+        Its place among the classes, from 0.
+    rows, total
+        Rows (degrees of freedom) that it and all classes have.
+    ratio
+        The smallest eigenvalue of its covariance relative to the other classes'.
+    variance, others
+        Its variance and the other classes' average, in the outcome's units; None where there
+        are several outcomes.
+    value
+        Whether it is narrower than rounding.
+    """
+
+    component: int
+    rows: float
+    total: float
+    ratio: float
+    variance: float | None
+    others: float | None
+    value: bool
+
+    def sentence(self, name: str) -> str:
+        """The class's rows and its variance against the others'.
+
+        Parameters
+        ----------
+        name
+            What the class is called.
+        """
+        rows = f"{name} has {self.rows:.3g} of {self.total:.4g} rows"
+        if self.variance is not None:
+            narrow = f"a variance of {self.variance:.2g} against {self.others:.2g} in the others"
+        else:
+            narrow = f"in its narrowest direction {self.ratio:.1g} of the other classes' variance"
+        if not self.value:
+            return f"{rows} and {narrow}"
+        return f"{rows} and {narrow}, less than the rounding of the data alone would make"
+
+
+def find_spurious(
+    spec: MixtureSpec, data: Standardised, reached: EStep, steps: FloatArray
+) -> Spurious | None:
+    """The narrowest class of a fit that makes it spurious; None if there is none.
+
+    A posterior's mode is never spurious, for its priors keep classes from collapsing.
+
+    Parameters
+    ----------
+    reached
+        The E-step at the fit.
+    steps
+        (m,) from `rounding_steps`.
+    """
+    if spec.n_components == 1 or data.prior is not None:
+        return None
+    parameters = reached.at
+    counts = _counts(data)
+    by_class = (counts * data.degrees_of_freedom) @ reached.responsibilities
+    found = []
+    for k in range(spec.n_components):
+        others = np.delete(np.arange(spec.n_components), k)
+        average = np.average(parameters.covariance[others], axis=0, weights=by_class[others])
+        ratios = eigh(parameters.covariance[k], average, eigvals_only=True)
+        value = _on_one_value(parameters.covariance[k], steps)
+        if not value:
+            if not _narrow_and_few(spec, data, float(by_class[k]), ratios):
+                continue
+            worth = _freedom(spec, data, float(by_class[k]), ratios, float(counts.sum()))
+            if _support(data, reached, counts, k) >= worth + DECISIVE:
+                continue
+        found.append(_described(data, parameters, by_class, k, ratios, average, value))
+    return min(found, key=lambda one: one.ratio, default=None)
+
+
+def rounding_steps(data: Standardised) -> FloatArray:
+    """(m,) steps between the outcomes' values, in standardised units, of which all are multiples.
+
+    Zero where there is none, or where the rows have been combined to triangular factors.
+    """
+    units, length, p, m = data.shape
+    steps = np.zeros(m)
+    if data.degrees_of_freedom.max() > length or not units:
+        return steps
+    rows = data.covariates.reshape(-1, p)
+    kept = rows.any(axis=1)
+    raw = data.outcomes.reshape(-1, m)[kept] * data.scale + rows[kept] @ (data.whiten @ data.pooled)
+    for j in range(m):
+        steps[j] = _step(raw[:, j]) / data.scale[j]
+    return steps
+
+
+def _step(values: FloatArray) -> float:
+    ordered = np.sort(values)
+    gaps = np.diff(ordered)
+    gaps = gaps[gaps > _SAME_VALUE * max(ordered[-1] - ordered[0], np.abs(ordered[[0, -1]]).max())]
+    if not len(gaps):
+        return 0.0
+    multiples = gaps / gaps.min()
+    even = np.abs(multiples - multiples.round()) <= _SAME_STEP * multiples
+    return float(gaps.min()) if even.all() else 0.0
+
+
+def _on_one_value(covariance: FloatArray, steps: FloatArray) -> bool:
+    """Whether a variance, in some direction, is below that of rounding alone (Sheppard 1898)."""
+    if not steps.all():
+        of_each = np.diag(covariance)
+        return bool((of_each < steps**2 / 12).any())
+    return bool(np.linalg.eigvalsh(12 * covariance / np.outer(steps, steps))[0] < 1)
+
+
+def _counts(data: Standardised) -> FloatArray:
+    """(G,) how often units count: by weights, which are no counts if they average less than one."""
+    weights = data.unit_weights
+    if weights is None:
+        return np.ones(data.shape[0])
+    return np.asarray(weights / min(float(weights.mean()), 1.0))
+
+
+def _of_class(spec: MixtureSpec, data: Standardised) -> tuple[int, int, int]:
+    """Covariates with coefficients of the class's own, elements of its covariance, outcomes."""
+    _, _, p, m = data.shape
+    q = len(elements(spec.covariance, m)) if spec.covariance_by == "component" else 0
+    return p - data.n_common, q, m
+
+
+def _narrow_and_few(spec: MixtureSpec, data: Standardised, rows: float, ratios: FloatArray) -> bool:
+    p, q, m = _of_class(spec, data)
+    return q > 0 and bool(ratios[0] < NARROW) and rows * m < FEW * (p * m + q)
+
+
+def _freedom(
+    spec: MixtureSpec, data: Standardised, rows: float, ratios: FloatArray, units: float
+) -> float:
+    """Log of the number of places where such a class could have been, its weight's included."""
+    p, q, m = _of_class(spec, data)
+    narrowness = -np.log(np.clip(ratios, np.finfo(float).tiny, 1.0)).sum()
+    places = (p / 2 + q / m) * narrowness + (p * m + q) / 2 * np.log(max(rows, 1.0))
+    own_weight = 1 if data.concomitants is None else data.concomitants.shape[1]
+    return float(places + own_weight / 2 * np.log(max(units, 1.0)))
+
+
+def _support(data: Standardised, reached: EStep, counts: FloatArray, k: int) -> float:
+    """By how much the log-likelihood exceeds that of the other classes alone, as they are."""
+    log_weights = np.broadcast_to(log_class_weights(data, reached.at), reached.joint.shape)
+    without = np.delete(reached.joint, k, axis=1)
+    alone = logsumexp(without, axis=1) - logsumexp(np.delete(log_weights, k, axis=1), axis=1)
+    return float(counts @ (reached.unit_log_likelihood - alone))
+
+
+def _described(
+    data: Standardised,
+    parameters: Parameters,
+    rows: FloatArray,
+    k: int,
+    ratios: FloatArray,
+    average: FloatArray,
+    value: bool,
+) -> Spurious:
+    scale = float(data.scale[0]) ** 2
+    one = len(average) == 1
+    return Spurious(
+        component=k,
+        rows=float(rows[k]),
+        total=float(rows.sum()),
+        ratio=float(ratios[0]),
+        variance=float(parameters.covariance[k, 0, 0]) * scale if one else None,
+        others=float(average[0, 0]) * scale if one else None,
+        value=value,
+    )
