@@ -223,6 +223,8 @@ def _print_fit(fit: Fit) -> None:
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         grid.add_row(name, plain(value))
+    for caution in fit.cautions:
+        grid.add_row("caution", plain(caution))
     out.print(grid)
     out.print(as_table(fit.summary().reset_index(), "Parameters"))
     optima = _optima(fit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -236,15 +237,19 @@ class Fit:
         return self.tree["estimate"].dataset[name]
 
     def __repr__(self) -> str:
-        spec = self.spec
+        spec, count = self.spec, len(self.cautions)
+        noted = f", {count} caution{'s' * (count > 1)}" if count else ""
         return (
             f"<mixcompare.Fit {self.backend}: {spec.formula!r}, K={spec.n_components}, "
-            f"log-likelihood {self.log_likelihood:.4f}, {self.status}>"
+            f"log-likelihood {self.log_likelihood:.4f}, {self.status}{noted}>"
         )
 
     def _repr_html_(self) -> str:
         head = repr(self).removeprefix("<mixcompare.").removesuffix(">")
-        return f"<p><b>{head}</b></p>{self.summary().to_html(float_format='{:.4g}'.format)}"
+        noted = "".join(f"<li>{escape(text)}</li>" for text in self.cautions)
+        cautions = f"<ul>{noted}</ul>" if noted else ""
+        table = self.summary().to_html(float_format="{:.4g}".format)
+        return f"<p><b>{escape(head)}</b></p>{cautions}{table}"
 
 
 def _texts(array: xr.Variable) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ def evidence(**parts: Any) -> Any:
         "unvisited": False,
         "several_modes": False,
         "separated": False,
+        "spurious": False,
         "unconverged": NOT_CONVERGED,
         "shift": np.zeros(2),
         "estimates": pd.DataFrame({"posterior_sd": [0.1, 2.0]}, index=NAMES),

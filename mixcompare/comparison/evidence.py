@@ -19,6 +19,7 @@ from mixcompare.panel import FloatArray
 
 WORSE_OPTIMUM = "EM stopped at a worse optimum"
 UNBOUNDED = "unbounded likelihood near a draw"
+SPURIOUS = "spurious maximum"
 MODES = "chains in different modes"
 SEVERAL = "several modes"
 UNVISITED = "no draw belongs to EM's mode"
@@ -148,6 +149,11 @@ class Evidence:
     def unvisited(self) -> bool:
         """Whether draws that were climbed from end, but none at EM's best optimum."""
         return bool((self.modes.visited >= 0).any()) and self.modes.share_of_em == 0
+
+    @property
+    def spurious(self) -> bool:
+        """Whether EM's estimate is a spurious maximum."""
+        return self.em.status == "spurious"
 
     @property
     def separated(self) -> bool:

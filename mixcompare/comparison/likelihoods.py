@@ -33,7 +33,10 @@ class Likelihoods:
         (chain, draw) log-likelihoods.
     restart
         EM started from the highest draw if that beats EM's maximum, else from the highest
-        mode that draws climb to if that does; None if neither does, or EM collapsed.
+        mode that draws climb to if that does; None if neither does, or EM collapsed or ended
+        at a spurious maximum.
+    spurious
+        EM started from the highest draw, if that beats EM's maximum and leads to a spurious one.
     collapsed
         Whether EM started from what beats its maximum ended degenerate.
     """
@@ -44,6 +47,7 @@ class Likelihoods:
     best_draw_by_em: float
     by_draw: FloatArray
     restart: Fit | None
+    spurious: Fit | None
     collapsed: bool
 
     @property
@@ -68,7 +72,7 @@ def score_likelihoods(
     rounding
         Relative excess of a draw over EM's maximum that is not yet an excess.
     highest
-        The highest mode that draws climb to.
+        The highest mode that draws climb to and that is not spurious, if there is one.
     """
     spec = em.spec
     by_draw = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
@@ -81,12 +85,13 @@ def score_likelihoods(
     by_em = get_backend(em.backend).unit_log_likelihood(spec, prepared, **best)
     maximum, best_draw = em.log_likelihood, float(by_draw.max())
     beyond = maximum + rounding * max(1.0, abs(maximum))
-    higher: Mapping[str, FloatArray] | None = None
-    if best_draw > beyond:
-        higher = best
-    elif highest.log_likelihood > beyond:
-        higher = highest.parameters
-    restart = None if higher is None else _restarted(em, higher)
+    above = best_draw > beyond
+    restart = _restarted(em, best) if above else None
+    spurious = restart if restart is not None and restart.status == "spurious" else None
+    tried = above and spurious is None
+    if not tried:
+        tried = highest.log_likelihood > beyond and not highest.spurious
+        restart = _restarted(em, highest.parameters) if tried else None
     return Likelihoods(
         em_maximum=maximum,
         em_by_pymc=float(pymc.sum()),
@@ -94,7 +99,8 @@ def score_likelihoods(
         best_draw_by_em=float(by_em.sum()),
         by_draw=by_draw,
         restart=restart,
-        collapsed=higher is not None and restart is None,
+        spurious=spurious,
+        collapsed=tried and restart is None,
     )
 
 
@@ -119,7 +125,13 @@ def likelihoods_table(
         ("highest draw", scores.best_draw, "over all chains"),
         ("highest draw scored by EM", scores.best_draw_by_em, "EM's arithmetic"),
         ("identity error", scores.identity_error, "largest relative disagreement of the two"),
-        ("highest draw less EM maximum", scores.excess, "positive: EM missed the optimum"),
+        (
+            "highest draw less EM maximum",
+            scores.excess,
+            "positive: EM missed the optimum"
+            if scores.spurious is None
+            else "positive: near a spurious maximum",
+        ),
         ("mean over draws", mean, f"expected about the maximum less d/2 = {maximum - d / 2:.2f}"),
         (
             "sd over draws",
@@ -147,6 +159,9 @@ def likelihoods_table(
             "unreliable",
         ),
     ]
+    if scores.spurious is not None:
+        note = f"spurious; from the highest draw; {scores.spurious.message}"
+        lines.insert(1, ("EM from the highest draw", scores.spurious.log_likelihood, note))
     if scores.restart is not None:
         start = "draw" if scores.excess > 0 else "mode that draws climb to"
         note = f"from the highest {start}; {scores.restart.message}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mixcompare import labels
 from mixcompare.backends.em.climbing import Climber, Summit
@@ -43,6 +44,8 @@ class Mode:
         Arrays by name, in the data's units.
     optimum
         Number of EM's optimum, 0 the best; None if none of EM's starts has reached it.
+    spurious
+        Whether a few rows that are close by chance make it, see `mixcompare.backends.em.spurious`.
     """
 
     log_likelihood: float
@@ -50,6 +53,7 @@ class Mode:
     responsibilities: FloatArray
     parameters: Mapping[str, FloatArray]
     optimum: int | None
+    spurious: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +79,14 @@ class Modes:
 
     @property
     def highest(self) -> Mode:
-        """The mode of highest objective."""
-        return self.modes[0]
+        """The mode of highest objective that is not spurious, if there is one."""
+        return next((mode for mode in self.modes if not mode.spurious), self.modes[0])
+
+    @property
+    def share_of_spurious(self) -> float:
+        """Share of the climbed draws that end at a spurious maximum."""
+        spurious = np.array([mode.spurious for mode in self.modes])
+        return float(self.shares[spurious].mean(axis=1).sum())
 
     @property
     def shares(self) -> FloatArray:
@@ -135,14 +145,24 @@ def _optima(em: Fit, climber: Climber) -> list[Mode]:
     numbers = starts["optimum"].to_numpy()
     log_likelihood = starts["log_likelihood"].to_numpy()
     objective = log_likelihood + starts["log_prior"].to_numpy()
+    spurious = spurious_starts(em)
     found = []
     for optimum in range(numbers.max() + 1):
         members = np.flatnonzero(numbers == optimum)
         best = members[objective[members].argmax()]
         own = {name: starts[name].to_numpy()[best] for name in variables(starts)}
         tau = climber.responsibilities(own)
-        found.append(Mode(float(log_likelihood[best]), float(objective[best]), tau, own, optimum))
+        heights = float(log_likelihood[best]), float(objective[best])
+        found.append(Mode(*heights, tau, own, optimum, bool(spurious[best])))
     return found
+
+
+def spurious_starts(em: Fit) -> NDArray[np.bool_]:
+    """(S,) whether the optimum that each of EM's starts reached is spurious."""
+    starts = em.tree["starts"].dataset
+    if "spurious" not in starts:  # a fit that was saved before they were marked
+        return np.zeros(starts.sizes["start"], dtype=bool)
+    return starts["spurious"].to_numpy().astype(bool)
 
 
 def _place(known: list[Mode], summit: Summit) -> int:
@@ -159,7 +179,8 @@ def _place(known: list[Mode], summit: Summit) -> int:
     own, tau = summit.parameters.permuted(order), summit.responsibilities[:, order]
     named = {name: getattr(own, name) for name in VARIABLES}
     arrays = {name: array for name, array in named.items() if array is not None}
-    known.append(Mode(summit.log_likelihood, summit.objective, tau, arrays, None))
+    spurious = summit.spurious is not None
+    known.append(Mode(summit.log_likelihood, summit.objective, tau, arrays, None, spurious))
     return len(known) - 1
 
 
@@ -183,10 +204,11 @@ def modes_table(em: Fit, modes: Modes, by_draw: FloatArray) -> pd.DataFrame:
     Returns
     -------
     log_likelihood; gap to EM's maximum (negative: above it); optimum, EM's number for it from
-    1, missing if no start has reached it; draws and share of the climbed draws that end
-    there; draws_log_likelihood, their mean log-likelihood before climbing; distance, mean
-    total variation from EM's class probabilities; smallest_class in units; and the
-    share of each chain's draws. Draws from which EM did not converge make a last row.
+    1, missing if no start has reached it; spurious, whether it is; draws and share of the
+    climbed draws that end there; draws_log_likelihood, their mean log-likelihood before
+    climbing; distance, mean total variation from EM's class probabilities; smallest_class in
+    units; and the share of each chain's draws. Draws from which EM did not converge make a last
+    row.
     """
     climbed = by_draw[:, modes.draws]
     reference = modes.modes[[m.optimum for m in modes.modes].index(0)].responsibilities
@@ -198,6 +220,7 @@ def modes_table(em: Fit, modes: Modes, by_draw: FloatArray) -> pd.DataFrame:
                 "log_likelihood": mode.log_likelihood,
                 "gap": em.log_likelihood - mode.log_likelihood,
                 "optimum": np.nan if mode.optimum is None else mode.optimum + 1,
+                "spurious": mode.spurious,
                 "distance": float(total_variation(mode.responsibilities, reference).mean()),
                 "smallest_class": float((em.replicated @ mode.responsibilities).min()),
                 **_visits(here, climbed),

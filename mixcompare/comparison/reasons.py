@@ -12,6 +12,7 @@ from mixcompare.comparison.evidence import (
     SEPARATION,
     SEVERAL,
     SKEWED,
+    SPURIOUS,
     UNVISITED,
     WORSE_OPTIMUM,
     Evidence,
@@ -23,6 +24,8 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
     if e.worse_optimum:
         higher = "A draw lies above" if e.scores.excess > 0 else "Draws climb to a point above"
         return WORSE_OPTIMUM, f"{higher} EM's maximum, so EM's estimate is not the maximum."
+    if e.spurious:
+        return SPURIOUS, "EM's estimate is a spurious maximum, which describes a few rows."
     if e.different_modes:
         return MODES, "The chains have not mixed, so that their mean describes no mode."
     if e.unvisited:

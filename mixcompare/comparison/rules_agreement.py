@@ -12,6 +12,7 @@ from mixcompare.comparison.evidence import (
     PRIOR,
     SEVERAL,
     SKEWED,
+    SPURIOUS,
     UNVISITED,
     WORSE_OPTIMUM,
     Evidence,
@@ -130,7 +131,15 @@ def judge_membership(e: Evidence) -> Verdict:
     if same >= e.thresholds.same_class and distance <= e.thresholds.distance:
         return Verdict("class membership", "agree", "", found)
     reason, _ = likely_reason(e)
-    if reason not in (WORSE_OPTIMUM, MODES, UNVISITED, APPROXIMATE, NOT_CONVERGED, SEVERAL):
+    if reason not in (
+        WORSE_OPTIMUM,
+        SPURIOUS,
+        MODES,
+        UNVISITED,
+        APPROXIMATE,
+        NOT_CONVERGED,
+        SEVERAL,
+    ):
         reason = "overlapping classes"
     verdict = "caution" if reason == e.unconverged else "differ"
     return Verdict("class membership", verdict, reason, found)

@@ -12,6 +12,7 @@ from mixcompare.comparison.evidence import (
     NOT_CONVERGED,
     SEPARATION,
     SEVERAL,
+    SPURIOUS,
     UNBOUNDED,
     UNVISITED,
     WORSE_OPTIMUM,
@@ -53,6 +54,17 @@ def judge_optimum(e: Evidence) -> Verdict:
             f"{above}; EM restarted from it reaches {e.scores.restart.log_likelihood:.4f} instead "
             f"of {e.scores.em_maximum:.4f}. Use more starts.",
         )
+    if e.spurious:
+        return Verdict(section, "caution", SPURIOUS, " ".join(e.em.cautions))
+    if e.scores.spurious is not None:
+        return Verdict(
+            section,
+            "caution",
+            SPURIOUS,
+            f"A draw has a log-likelihood {e.scores.excess:.4g} above EM's maximum, but EM started "
+            "from it ends at a spurious maximum, a class of a few rows that are close together by "
+            f"chance: {' '.join(e.scores.spurious.cautions)}",
+        )
     if e.scores.collapsed:
         return Verdict(
             section,
@@ -71,11 +83,23 @@ def judge_optimum(e: Evidence) -> Verdict:
     optima = "1 optimum" if len(e.optima) == 1 else f"{len(e.optima)} distinct optima"
     found = (
         f"{at_best} of {total} starts reached the maximum {e.scores.em_maximum:.4f}; {optima}; "
-        f"no draw is above it (highest {e.scores.best_draw:.4f})."
+        f"no draw is above it (highest {e.scores.best_draw:.4f}).{_spurious_ones(e)}"
     )
     if e.em.spec.n_components > 1 and at_best < e.thresholds.starts_at_best:
         return Verdict(section, "caution", "few starts at the best optimum", found)
     return Verdict(section, "agree", "", found)
+
+
+def _spurious_ones(e: Evidence) -> str:
+    """The highest spurious optimum above EM's estimate, and whether draws climb to any."""
+    above = e.optima[e.optima["spurious"] & (e.optima["gap"] < 0)]
+    share = e.modes.share_of_spurious
+    climb = f" {share:.1%} of the draws climb to a spurious maximum." if share > 0 else ""
+    if above.empty:
+        return climb
+    gap, rows = -above["gap"].iloc[0], above["spurious_rows"].iloc[0]
+    passed = f" A spurious maximum {gap:.3g} higher, of {rows:.3g} rows, was passed over."
+    return passed + climb
 
 
 def judge_convergence(e: Evidence) -> Verdict:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.backends.em.stopping import TOLERANCES
+from mixcompare.comparison.modes import spurious_starts
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 
@@ -28,9 +29,9 @@ def runs_table(maxima: Mapping[str, Fit]) -> pd.DataFrame:
     -------
     kinds of start; criterion; tolerance; starts; near, the share of them that ended within
     0.01 of the highest log-likelihood of all the fits; lowest, the largest shortfall of a
-    usable start; iterations, the median over starts; log_likelihood; shortfall, the highest
-    of all fits less this one; score_distance, the distance from a zero score in standard
-    errors; seconds.
+    usable start that is not spurious; iterations, the median over starts; log_likelihood;
+    shortfall, the highest of all fits less this one; score_distance, the distance from a zero
+    score in standard errors; seconds.
     """
     top = max(fit.log_likelihood for fit in maxima.values())
     return pd.DataFrame.from_dict(
@@ -40,7 +41,7 @@ def runs_table(maxima: Mapping[str, Fit]) -> pd.DataFrame:
 
 def _row(fit: Fit, top: float) -> dict[str, float | str]:
     starts = fit.tree["starts"].to_dataset()
-    usable = starts["optimum"].to_numpy() >= 0
+    usable = (starts["optimum"].to_numpy() >= 0) & ~spurious_starts(fit)
     shortfall = top - starts["log_likelihood"].to_numpy()[usable]
     criterion, given = str(fit.options["criterion"]), fit.options["tolerance"]
     return {
@@ -49,7 +50,7 @@ def _row(fit: Fit, top: float) -> dict[str, float | str]:
         "tolerance": TOLERANCES[criterion] if given is None else float(given),
         "starts": starts.sizes["start"],
         "near": float((shortfall <= NEAR).sum() / starts.sizes["start"]),
-        "lowest": float(shortfall.max()),
+        "lowest": float(shortfall.max(initial=0.0)),
         "iterations": float(np.median(starts["iterations"].to_numpy())),
         "log_likelihood": fit.log_likelihood,
         "shortfall": top - fit.log_likelihood,
@@ -61,10 +62,13 @@ def _row(fit: Fit, top: float) -> dict[str, float | str]:
 def near_by_iteration(fit: Fit, top: float) -> FloatArray:
     """(I,) share of the starts that are within 0.01 of a log-likelihood, by iteration.
 
-    A start that has stopped stays where it stopped; one that became unusable never counts.
+    A start that has stopped stays where it stopped; one that became unusable or spurious never
+    counts, and one whose path was not kept is left out.
     """
     starts = fit.tree["starts"].to_dataset()
-    usable = starts["optimum"].to_numpy() >= 0
     history = starts["log_likelihood_history"].to_numpy()
+    usable = (starts["optimum"].to_numpy() >= 0) & ~spurious_starts(fit)
+    kept = np.isfinite(history).any(axis=1) | ~usable
+    history, usable = history[kept], usable[kept]
     stayed = pd.DataFrame(history).ffill(axis=1).to_numpy()
     return np.asarray(((stayed >= top - NEAR) & usable[:, None]).mean(axis=0))

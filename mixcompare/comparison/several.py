@@ -107,8 +107,8 @@ def _plain(value: object) -> str:
 def arrange(fits: Sequence[Fit]) -> Arranged:
     """Sort fits by what they are: EM's maxima and mode, and posteriors.
 
-    Of several maxima the highest is the reference; of those that are equal but for rounding,
-    the first.
+    Of several maxima the highest is the reference, spurious ones only if all are; of those that
+    are equal but for rounding, the first.
 
     Raises
     ------
@@ -140,6 +140,7 @@ def arrange(fits: Sequence[Fit]) -> Arranged:
 
 
 def _highest(maxima: Sequence[Fit]) -> Fit:
+    maxima = [fit for fit in maxima if fit.status != "spurious"] or maxima
     top = max(fit.log_likelihood for fit in maxima)
     floor = top - _ROUNDING * max(1.0, abs(top))
     return next(fit for fit in maxima if fit.log_likelihood >= floor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mixcompare.comparison.modes import spurious_starts
 from mixcompare.fit import Fit
 from mixcompare.labels import (
     IntArray,
@@ -128,15 +129,19 @@ def optima_table(em: Fit) -> pd.DataFrame:
 
     Returns
     -------
-    log_likelihood, gap to the best, starts that reached it and their share, units'
-    worth of its smallest class, and the status of its starts.
+    log_likelihood, gap to the best (negative: above it, a spurious one), starts that reached
+    it and their share, units' worth of its smallest class, whether it is spurious with the rows
+    of the class that makes it so, and the status of its starts.
     """
     starts = em.tree["starts"].to_dataset()
+    rows = starts.get("spurious_rows", starts["log_likelihood"] * np.nan)
     frame = pd.DataFrame(
         {
             "optimum": starts["optimum"].to_numpy(),
             "log_likelihood": starts["log_likelihood"].to_numpy(),
             "smallest_class": starts["weights"].min("component").to_numpy() * em.n_independent,
+            "spurious": spurious_starts(em),
+            "spurious_rows": rows.to_numpy(),
             "status": starts["status"].to_numpy(),
         }
     )
@@ -145,9 +150,11 @@ def optima_table(em: Fit) -> pd.DataFrame:
         log_likelihood=("log_likelihood", "max"),
         starts=("log_likelihood", "size"),
         smallest_class=("smallest_class", "first"),
+        spurious=("spurious", "any"),
+        spurious_rows=("spurious_rows", "first"),
         status=("status", lambda s: ", ".join(sorted(set(s)))),
     )
-    table.insert(1, "gap", table["log_likelihood"].max() - table["log_likelihood"])
+    table.insert(1, "gap", table["log_likelihood"].iloc[0] - table["log_likelihood"])
     table.insert(3, "share", table["starts"] / len(frame))
     return table
 

@@ -165,6 +165,7 @@ def _table(selection: Selection) -> Table:
                 for name, title in names.items()
                 if name in frame
             ),
+            (Column("notes", numeric=False), frame["notes"], str),
         ],
     )
 
@@ -199,9 +200,9 @@ def _posterior(selection: Selection) -> Table | None:
 
 
 def _cautions(selection: Selection) -> list[str]:
-    """What keeps the posterior's criteria from being relied on."""
+    """What keeps the criteria from being relied on."""
     frame = selection.table
-    said = []
+    said = [f"With {k} classes: {text}" for k, text in frame["cautions"].items() if text]
     if "posterior_status" in frame:
         bad = frame.index[frame["posterior_status"] != "converged"]
         if len(bad):

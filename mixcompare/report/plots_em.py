@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mixcompare.comparison import Comparison
+from mixcompare.comparison.modes import spurious_starts
 from mixcompare.panel import FloatArray
 from mixcompare.report.palette import class_color, optimum_color
 from mixcompare.report.rendering import Drawing, draw
@@ -15,13 +16,13 @@ from mixcompare.report.wording import finding
 
 _NAMED_OPTIMA = 3
 _MOST_CLASSES = 9
+# Stands for the numbers of all spurious optima.
+_SPURIOUS = 10**6
 
 
 def ascent(comparison: Comparison) -> Drawing:
     """Log-likelihood by iteration for all starts, whole and near the end."""
-    starts = comparison.em.tree["starts"].to_dataset()
-    history = starts["log_likelihood_history"].to_numpy()
-    optimum = starts["optimum"].to_numpy()
+    history, optimum = _histories(comparison, "log_likelihood_history")
     figure = Figure(figsize=(9.4, 3.7), layout="constrained")
     whole, near = figure.subplots(1, 2)
     for ax in (whole, near):
@@ -37,9 +38,9 @@ def ascent(comparison: Comparison) -> Drawing:
         figure,
         "em-log-likelihood",
         "EM's log-likelihood by iteration",
-        "Each line is one start. No line may ever fall. Lines that end below the best optimum "
-        "are local optima; the more starts share the best one, the less likely a better one was "
-        "missed.",
+        "Each line is one start whose path was kept. No line may ever fall. Lines that end below "
+        "the best optimum are local optima; the more starts share the best one, the less likely a "
+        "better one was missed.",
         f"Log-likelihood against iteration for {len(history)} EM starts, coloured by the optimum "
         "they reached; the right panel enlarges the range of the final values. "
         + finding(comparison, "EM optimum"),
@@ -48,9 +49,7 @@ def ascent(comparison: Comparison) -> Drawing:
 
 def weights_by_iteration(comparison: Comparison) -> Drawing | None:
     """Class weights by iteration for all starts, a panel per class."""
-    starts = comparison.em.tree["starts"].to_dataset()
-    history = starts["weights_history"].to_numpy()
-    optimum = starts["optimum"].to_numpy()
+    history, optimum = _histories(comparison, "weights_history")
     k = history.shape[-1]
     if k == 1:
         return None
@@ -81,6 +80,15 @@ def weights_by_iteration(comparison: Comparison) -> Drawing | None:
     )
 
 
+def _histories(comparison: Comparison, name: str) -> tuple[FloatArray, NDArray[np.intp]]:
+    """What was kept of the starts' paths, and the optimum of each, spurious ones by themselves."""
+    starts = comparison.em.tree["starts"].to_dataset()
+    history, optimum = starts[name].to_numpy(), starts["optimum"].to_numpy()
+    optimum = np.where(spurious_starts(comparison.em) & (optimum > 0), _SPURIOUS, optimum)
+    kept = np.isfinite(history).reshape(len(history), -1).any(axis=1) | (optimum < 0)
+    return history[kept], optimum[kept]
+
+
 def _by_iteration(ax: Axes) -> None:
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
@@ -96,7 +104,8 @@ def _lines(ax: Axes, history: FloatArray, optimum: NDArray[np.intp]) -> None:
         values = history[i][np.isfinite(history[i])]
         if not values.size:
             continue
-        group = min(int(optimum[i]), _NAMED_OPTIMA)
+        group = int(optimum[i])
+        group = group if group == _SPURIOUS else min(group, _NAMED_OPTIMA)
         name = _label(group, optimum)
         ax.plot(
             np.arange(1, len(values) + 1),
@@ -116,8 +125,11 @@ def _lines(ax: Axes, history: FloatArray, optimum: NDArray[np.intp]) -> None:
 def _label(group: int, optimum: NDArray[np.intp]) -> str:
     if group < 0:
         return f"unusable ({_count(optimum < 0)})"
+    if group == _SPURIOUS:
+        return f"spurious maxima ({_count(optimum == group)})"
     if group == _NAMED_OPTIMA:
-        return f"worse optima ({_count(optimum >= _NAMED_OPTIMA)})"
+        worse = (optimum >= _NAMED_OPTIMA) & (optimum != _SPURIOUS)
+        return f"worse optima ({_count(worse)})"
     name = "best optimum" if group == 0 else f"optimum {group + 1}"
     return f"{name} ({_count(optimum == group)})"
 
@@ -128,8 +140,9 @@ def _count(mask: NDArray[np.bool_]) -> str:
 
 
 def _zoom(history: FloatArray, optimum: NDArray[np.intp]) -> tuple[float, float]:
+    known = np.isfinite(history)
     final = np.array(
-        [h[np.isfinite(h)][-1] for h, o in zip(history, optimum, strict=True) if o >= 0]
+        [h[n][-1] for h, n, o in zip(history, known, optimum, strict=True) if o >= 0 and n.any()]
     )
     best, worst = float(final.max()), float(final.min())
     spread = max(best - worst, 1e-3 * abs(best), 1e-6)

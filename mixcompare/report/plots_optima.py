@@ -35,10 +35,12 @@ def optima_map(comparison: Comparison) -> Drawing | None:
     figure = Figure(figsize=(8.2, 4.8), layout="constrained")
     ax = figure.subplots()
     ax.plot(*draws.T, "o", color=BACKENDS["pymc"], ms=3, alpha=0.35, mew=0, rasterized=True)
+    spurious = comparison.optima["spurious"].to_numpy()
     for i in range(len(height))[::-1]:
         color = optimum_color(min(i, _NAMED_OPTIMA))
         size = 5 + 9 * np.sqrt(starts[i] / starts.max())
-        ax.plot(optima[i], height[i], "s", color=color, ms=size, mec=INK, mew=0.7, alpha=0.9)
+        fill = "none" if spurious[i] else color
+        ax.plot(optima[i], height[i], "s", color=color, mfc=fill, ms=size, mec=INK, mew=0.7)
     _name(ax, optima, height, starts)
     ax.set_yscale("symlog", linthresh=_linear(height, draws[:, 1]))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "\N{MINUS SIGN}"))
@@ -60,8 +62,10 @@ def optima_map(comparison: Comparison) -> Drawing | None:
         "Squares: EM's distinct optima, larger where more starts ended, with their number of "
         "starts; right of zero they class units otherwise, below zero they fit worse. Circles: "
         "evenly spaced draws. Draws gathered about a square other than the one at the left would "
-        "be in another mode; a square above zero never occurs. The vertical scale is logarithmic "
-        "away from zero." + (f" The {left_out} worst optima are not shown." if left_out else ""),
+        "be in another mode. Hollow squares are spurious maxima, a class of a few rows that are "
+        "close together by chance; no other square lies above zero. The vertical scale is "
+        "logarithmic away from zero."
+        + (f" The {left_out} worst optima are not shown." if left_out else ""),
         "Scatter of EM's optima and of posterior draws by their distance from the best optimum "
         "and their log-likelihood less the maximum. " + finding(comparison, "EM optimum"),
     )

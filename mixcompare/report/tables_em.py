@@ -27,13 +27,20 @@ def optima(comparison: Comparison) -> Table:
         [
             (Column("optimum", numeric=False), range(1, len(frame) + 1), str),
             (Column("log-likelihood"), frame["log_likelihood"], fixed(4)),
-            (Column("gap to the best"), frame["gap"], fixed(4)),
+            (Column("gap to the best", "below it; negative: above"), frame["gap"], fixed(4)),
             (Column("starts"), frame["starts"], count),
             (Column("share"), frame["share"], percent),
             (Column("smallest class", "in units"), frame["smallest_class"], significant),
+            (Column("spurious", numeric=False), _spurious(frame), str),
             (Column("status", numeric=False), frame["status"], str),
         ],
     )
+
+
+def _spurious(frame: pd.DataFrame) -> list[str]:
+    """What makes an optimum spurious, where something does."""
+    pairs = zip(frame["spurious"], frame["spurious_rows"], strict=True)
+    return [f"a class of {rows:.3g} rows" if spurious else "no" for spurious, rows in pairs]
 
 
 def statuses(comparison: Comparison) -> Table:
@@ -60,7 +67,7 @@ def statuses(comparison: Comparison) -> Table:
 def starts_frame(comparison: Comparison) -> pd.DataFrame:
     """One row per EM start."""
     starts = comparison.em.tree["starts"].to_dataset()
-    columns = ["kind", "status", "message", "log_likelihood", "iterations", "optimum"]
+    columns = ["kind", "status", "message", "log_likelihood", "iterations", "optimum", "spurious"]
     frame = pd.DataFrame({c: starts[c].to_numpy() for c in columns if c in starts})
     return frame.rename_axis("start")
 

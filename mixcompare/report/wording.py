@@ -15,7 +15,7 @@ from mixcompare.spec import MixtureSpec
 _MOST_TERMS = 12
 LIKELIHOODS: Final = (
     "All constants are in, so the values compare across backends and with other packages. No draw "
-    "can beat the maximum unless EM missed it.",
+    "can beat the maximum unless EM missed it, or passed over a spurious one.",
 )
 MEMBERSHIP: Final = ("Posterior probabilities are averages over the aligned draws.",)
 SWITCHING: Final = (

@@ -80,7 +80,7 @@ def _candidate(
     options: Mapping[str, Any],
 ) -> Candidate:
     k = spec.n_components
-    floor = max((fit.log_likelihood for fit in smaller), default=-np.inf)
+    floor = max((fit.log_likelihood for fit in smaller if _is_regular(fit)), default=-np.inf)
     best: Fit | None = None
     message = ""
     starts = options.get("starts")
@@ -96,7 +96,7 @@ def _candidate(
         except DegenerateFitError as error:
             message = str(error)
         else:
-            if best is None or tried.log_likelihood > best.log_likelihood:
+            if best is None or _rank(tried) > _rank(best):
                 best, message = tried, tried.message
         if best is None and not smaller:
             break
@@ -124,7 +124,7 @@ def climb_higher(
         tried = fit(best.spec, best.panel, seed=best.seed, **{**options, **more})
     except DegenerateFitError:
         return candidate
-    if tried.log_likelihood <= best.log_likelihood:
+    if _rank(tried) <= _rank(best):
         return candidate
     return replace(
         candidate,
@@ -140,8 +140,18 @@ def renew_falls(found: Sequence[Candidate]) -> list[Candidate]:
     for candidate in found:
         own = candidate.fit
         renewed.append(replace(candidate, falls=own is not None and _falls(own, floor)))
-        floor = floor if own is None else max(floor, own.log_likelihood)
+        if own is not None and _is_regular(own):
+            floor = max(floor, own.log_likelihood)
     return renewed
+
+
+def _is_regular(fit: Fit) -> bool:
+    return fit.status != "spurious"
+
+
+def _rank(fit: Fit) -> tuple[bool, float]:
+    """By height, spurious maxima below all others."""
+    return _is_regular(fit), fit.log_likelihood
 
 
 def _falls(fit: Fit, floor: float) -> bool:

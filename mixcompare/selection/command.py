@@ -21,7 +21,18 @@ from mixcompare.arguments import (
     UnitWeights,
 )
 
-_SHOWN = ("log_likelihood", "n_parameters", "aic", "bic", "icl", "entropy_r2", "smallest_class")
+_SHOWN = (
+    "log_likelihood",
+    "n_parameters",
+    "aic",
+    "bic",
+    "icl",
+    "entropy_r2",
+    "smallest_class",
+    "starts_at_best",
+    "starts",
+    "notes",
+)
 
 _SAMPLED = ("posterior_", "elpd_", "high_", "log_evidence_", "evidence_")
 
@@ -104,10 +115,14 @@ def select_command(
     if sampled:
         typer.echo(result.table[sampled].to_string(float_format="{:.2f}".format))
     for name, count in result.choices.items():
-        typer.echo(f"{name}: {count}")
+        note = result.notes[count]
+        typer.echo(f"{name}: {count}{f' ({note})' if note else ''}")
     if result.tests is not None:
         typer.echo(result.tests.to_string(index=False, float_format="{:.4g}".format))
     for count, row in result.table[result.table["falls"]].iterrows():
         typer.echo(f"{count} classes: the maximum was missed ({row['message']}); use more starts.")
+    for count, text in result.table["cautions"].items():
+        if text:
+            typer.echo(f"{count} classes: {text}")
     if output is not None:
         typer.echo(f"Tables, figure and fits: {result.save(output)}")

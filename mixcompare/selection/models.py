@@ -29,7 +29,8 @@ class Model:
     spec
         The specification.
     em
-        The highest maximum of the likelihood; None if there is none.
+        The highest maximum of the likelihood, a spurious one only if all are; None if there is
+        none.
     posterior
         The posterior; None if there is none.
     """
@@ -99,7 +100,7 @@ def _model(spec: MixtureSpec, fits: Sequence[Fit]) -> Model:
     posteriors = [f for f in fits if f.backend == "pymc"]
     return Model(
         spec,
-        max(maxima, key=lambda fit: fit.log_likelihood, default=None),
+        max(maxima, key=lambda f: (f.status != "spurious", f.log_likelihood), default=None),
         posteriors[0] if posteriors else None,
     )
 

@@ -35,9 +35,13 @@ class Selection:
         By number of classes: log_likelihood, n_parameters, aic, bic (n = units, the
         default), bic_rows (n = rows less absorbed cells), sabic and icl (n = units),
         entropy_r2 (relative entropy of the classification, 1 for certain classes),
-        smallest_class in units, starts_at_best, starts, rounds of fitting, falls (whether the
-        log-likelihood is still below that of fewer classes) and message; then those of the
-        posterior that were asked for, see `mixcompare.selection.table.posterior_table`.
+        smallest_class in units, starts_at_best, starts, found_again (whether starts of two kinds
+        reached the best optimum), spurious (``"estimate"``, ``"passed over"`` or ``"none"``: what
+        became of spurious maxima), status, rounds of fitting, falls (whether the log-likelihood
+        is still below that of fewer classes), message, cautions about the result and, in a
+        few words, notes of these; then those
+        of the posterior that were asked for, see
+        `mixcompare.selection.table.posterior_table`.
     tests
         Bootstrap likelihood-ratio tests, as `bootstrap_tests` gives them; None if not asked.
     posteriors
@@ -56,15 +60,27 @@ class Selection:
     asked: Mapping[str, Any]
 
     def best(self, criterion: str = DEFAULT) -> int:
-        """Number of classes that a criterion of `choices` would choose."""
-        chosen = CRITERIA[criterion]
-        return int(self.table.index[int(np.nanargmin(chosen.loss(self.table)))])
+        """Number of classes that a criterion of `choices` would choose.
+
+        Spurious estimates are left out, unless all are or they were asked for by
+        ``spurious="keep"``.
+        """
+        loss = CRITERIA[criterion].loss(self.table)
+        spurious = self.table["spurious"].to_numpy() == "estimate"
+        if self.asked.get("spurious") != "keep" and np.isfinite(loss[~spurious]).any():
+            loss = np.where(spurious, np.nan, loss)
+        return int(self.table.index[int(np.nanargmin(loss))])
 
     @property
     def choices(self) -> pd.Series:
         """Number of classes by criterion, for those in the table."""
         there = [name for name, c in CRITERIA.items() if c.known(self.table)]
         return pd.Series({name: self.best(name) for name in there}, name="n_components")
+
+    @property
+    def notes(self) -> dict[int, str]:
+        """What speaks against relying on each number of classes' fit; empty where nothing does."""
+        return dict(zip(self.table.index.tolist(), self.table["notes"].astype(str), strict=True))
 
     def plot(self) -> Figure:
         """Log-likelihood, criteria and certainty of the classes by number of classes."""
@@ -103,7 +119,11 @@ class Selection:
         return directory
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{name} {count}" for name, count in self.choices.items())
+        notes = self.notes
+        said = ", ".join(
+            f"{name} {count}{f' ({notes[count]})' if notes[count] else ''}"
+            for name, count in self.choices.items()
+        )
         return f"<mixcompare.Selection of {', '.join(map(str, self.table.index))}: {said}>"
 
     def _repr_html_(self) -> str:
@@ -128,7 +148,9 @@ def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
     folder = Path(directory)
     try:
         table = pd.read_csv(
-            folder / "selection.csv", index_col="n_components", converters={"message": str}
+            folder / "selection.csv",
+            index_col="n_components",
+            converters={"message": str, "cautions": str, "spurious": str, "notes": str},
         )
         asked = json.loads((folder / _ASKED).read_text("utf-8"))
     except (OSError, ValueError) as error:

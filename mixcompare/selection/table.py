@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -106,7 +107,8 @@ def _row(candidate: Candidate, prepared: PreparedPanel) -> dict[str, float | str
         "message": candidate.message,
     }
     if fit is None:
-        return end
+        bad = {"spurious": "none", "status": "degenerate", "cautions": "", "notes": "no fit"}
+        return {**end, **bad}
     tau = fit.responsibilities.to_numpy()
     starts = fit.tree["starts"]["optimum"].to_numpy()
     by_em = {name: c.value(fit, prepared) for name, c in CRITERIA.items() if c.value is not None}
@@ -118,8 +120,37 @@ def _row(candidate: Candidate, prepared: PreparedPanel) -> dict[str, float | str
         "smallest_class": float((prepared.replicated @ tau).min()),
         "starts_at_best": int((starts == 0).sum()),
         "starts": int(np.size(starts)),
+        "found_again": bool(fit.tree["starts"].attrs["found_again"]),
+        "spurious": _spurious(fit),
+        "status": fit.status,
         **end,
+        "cautions": " ".join(json.loads(fit.tree["starts"].attrs["cautions"])),
+        "notes": _notes(fit, candidate.falls),
     }
+
+
+def _spurious(fit: Fit) -> str:
+    """What became of spurious maxima: the estimate, or one above it that was passed over."""
+    if fit.status == "spurious":
+        return "estimate"
+    starts = fit.tree["starts"].dataset
+    higher = starts["log_likelihood"] > fit.log_likelihood
+    return "passed over" if bool((starts["spurious"] & higher).any()) else "none"
+
+
+def _notes(fit: Fit, falls: bool) -> str:
+    """What should be known beside a number of classes, in a few words."""
+    starts = fit.tree["starts"].dataset
+    at_best, total = int((starts["optimum"] == 0).sum()), starts.sizes["start"]
+    again = at_best > 1 and (starts.attrs["found_again"] or fit.options["starts"] is not None)
+    spurious = {"estimate": "a spurious maximum", "passed over": "a spurious one passed over"}
+    notes = (
+        spurious.get(_spurious(fit), ""),
+        "" if again or fit.spec.n_components == 1 else f"{at_best} of {total:,} starts",
+        "a saddle" if fit.status == "saddle" else "",
+        "below fewer classes" if falls else "",
+    )
+    return "; ".join(note for note in notes if note)
 
 
 def posterior_table(explored: Mapping[int, PosteriorOf]) -> pd.DataFrame:

@@ -65,7 +65,8 @@ def fit_and_report(
             fits[method.backend] = fitted
         comparison = compare(fits["em"], fits["pymc"])
         report = comparison.report(folder, origin=replace(origin or Origin(), quick=quick))
-    return Finished(output / report.name, None, comparison.verdicts)
+    cautions = {name: fits[method.backend].cautions for name, method in methods.items()}
+    return Finished(output / report.name, None, comparison.verdicts, cautions=cautions)
 
 
 def _options(method: Method, quick: bool, progress: bool | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,12 +51,15 @@ class Finished:
         compares EM with PyMC on a real panel.
     counts
         Fits by method: done, converged, failed.
+    cautions
+        What should be known about each fit that is compared, by its name.
     """
 
     report: Path | None
     store: Path | None = None
     verdicts: pd.DataFrame | None = None
     counts: pd.DataFrame | None = None
+    cautions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def run_study(
@@ -284,7 +287,8 @@ def _report(
             study.tables.select, study.methods, comparison, folder, seed=job.seed, options=options
         ),
     )
-    return Finished(report, store.path, comparison.verdicts, counts)
+    cautions = {name: fit.cautions for name, fit in zip(names, fits, strict=True)}
+    return Finished(report, store.path, comparison.verdicts, counts, cautions)
 
 
 def _comparable(study: Study, plan: Plan) -> tuple[list[str], list[str]]:

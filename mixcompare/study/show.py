@@ -54,10 +54,22 @@ def print_finished(finished: Finished) -> None:
     if finished.verdicts is not None:
         out.print(as_table(finished.verdicts, "Verdicts"))
         out.print(conclude(finished.verdicts), markup=False, soft_wrap=True)
+        for caution in _cautions(finished.cautions):
+            out.print(caution, markup=False, soft_wrap=True)
     elif finished.counts is not None:
         out.print(as_table(finished.counts, "Fits"))
     if finished.report is not None:
         out.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
+
+
+def _cautions(by_fit: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Each caution once, with the fits that it is about unless it is about all."""
+    texts = dict.fromkeys(text for cautions in by_fit.values() for text in cautions)
+    about = {text: [name for name, own in by_fit.items() if text in own] for text in texts}
+    return [
+        f"Caution{'' if len(names) == len(by_fit) else f' ({", ".join(names)})'}: {text}"
+        for text, names in about.items()
+    ]
 
 
 def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:

@@ -11,6 +11,7 @@ from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.spurious import Spurious, find_spurious, rounding_steps
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.backends.em.starts import unit_summaries, users_start
 from mixcompare.compress import PreparedPanel
@@ -23,13 +24,14 @@ class Summit:
     """Where EM ended: parameters in the data's units, responsibilities (G, K).
 
     The objective is what EM climbs: the log-likelihood, for a mode of the posterior with the
-    log-prior.
+    log-prior. A class that makes it spurious is given, see `mixcompare.backends.em.spurious`.
     """
 
     parameters: Parameters
     responsibilities: FloatArray
     log_likelihood: float
     objective: float
+    spurious: Spurious | None
 
 
 class Climber:
@@ -49,6 +51,7 @@ class Climber:
         self._spec, self._options = spec, options
         data = standardise(spec, prepared, with_prior=options.estimator == "map")
         self._data = with_kernels(data, options.kernels, spec.n_components, climbs)
+        self._steps = rounding_steps(data)
 
     def climb(self, responsibilities: FloatArray) -> Summit | None:
         """The optimum above responsibilities (G, K); None if EM does not converge."""
@@ -61,6 +64,7 @@ class Climber:
             run.e_step.responsibilities,
             float(run.log_likelihood[-1]),
             float(run.objective[-1]),
+            find_spurious(self._spec, self._data, run.e_step, self._steps),
         )
 
     def responsibilities(self, parameters: Mapping[str, FloatArray]) -> FloatArray:

@@ -228,9 +228,17 @@ def _starts(
         kind=(("start",), np.array([s.kind for s in started], dtype=object)),
         optimum=(("start",), choice.optimum),
         spurious=(("start",), np.isin(choice.optimum, list(choice.spurious))),
+        spurious_rows=(("start",), _of_spurious(choice, "rows")),
+        spurious_ratio=(("start",), _of_spurious(choice, "ratio")),
         log_likelihood_history=(("start", "iteration"), history),
         weights_history=(("start", "iteration", "component"), weights),
     ).assign_coords(start=np.arange(len(started)), iteration=np.arange(1, longest + 1))
+
+
+def _of_spurious(choice: Choice, name: str) -> FloatArray:
+    """(S,) a number of the class that makes a start's optimum spurious, NaN elsewhere."""
+    values = {number: getattr(found, name) for number, found in choice.spurious.items()}
+    return np.array([values.get(number, np.nan) for number in choice.optimum.tolist()])
 
 
 def _last(values: FloatArray) -> float:
