@@ -33,7 +33,7 @@ def clump(values: FloatArray, size: int) -> IntArray:
 def table() -> pd.DataFrame:
     """Two overlapping classes, in which some rows are closest together by chance."""
     rng = np.random.default_rng(3)
-    return pd.DataFrame({"y": np.concatenate([rng.normal(size=110), 3 + rng.normal(size=60)])})
+    return pd.DataFrame({"y": np.concatenate([rng.normal(size=110), 2 + rng.normal(size=60)])})
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def test_draws_at_a_spurious_maximum_do_not_show_that_em_missed_one(
     assert (verdict["verdict"], verdict["reason"]) == ("caution", "spurious maximum")
     assert comparison.restart is None
     assert "more starts" not in verdict["statement"]
-    assert comparison.optima["gap"].iloc[-1] == pytest.approx(
+    assert comparison.optima["gap"].min() == pytest.approx(
         avoided.log_likelihood - kept.log_likelihood
     )
     assert comparison.modes["spurious"].any()

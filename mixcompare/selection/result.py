@@ -150,8 +150,10 @@ def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
         table = pd.read_csv(
             folder / "selection.csv",
             index_col="n_components",
-            converters={"message": str, "cautions": str, "spurious": str, "notes": str},
+            dtype={"message": str, "cautions": str, "spurious": str, "notes": str},
         )
+        words = ["message", "cautions", "spurious", "notes"]
+        table[words] = table[words].fillna("")
         asked = json.loads((folder / _ASKED).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no selection: {error}.") from error
