@@ -192,7 +192,7 @@ def test_lines_know_nothing_of_each_other(hard: pd.DataFrame) -> None:
     started = search(case.spec, case.data, Options(starts=9), np.random.SeedSequence(0))
     assert [s.line for s in started] == [i % 4 for i in range(9)]
     initial = np.arange(case.data.shape[0]) % 2
-    options = Options(starts=2, initial=initial, kinds="random")
+    options = Options(starts=2, initial=initial, kinds=("random",))
     started = search(case.spec, case.data, options, np.random.SeedSequence(0))
     assert [s.line for s in started] == [-1, 0, 1]
     choice = Chooser(case.spec, case.data, options).choose(started)

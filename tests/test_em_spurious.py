@@ -124,14 +124,17 @@ def test_weighted_units_are_as_many_copies(table: pd.DataFrame) -> None:
     assert one.log_likelihood == pytest.approx(other.log_likelihood)
     assert one.status == other.status == "spurious"
     for name in ("spurious_rows", "spurious_ratio"):
-        values = [fit.tree["starts"][name].to_numpy() for fit in (one, other)]
-        np.testing.assert_allclose(*values, rtol=1e-6)
+        weighing, copying = (fit.tree["starts"][name].to_numpy() for fit in (one, other))
+        np.testing.assert_allclose(weighing, copying, rtol=1e-6)
 
 
 def test_weights_that_are_no_counts_leave_the_rows_as_they_are(table: pd.DataFrame) -> None:
     classes = clump(table["y"].to_numpy(), 5)
     at = climbed(table, SPEC, classes)
-    arrays = {name: at.tree["estimate"][name] for name in ("weights", "coefficients", "covariance")}
+    arrays: dict[str, Any] = {
+        name: at.tree["estimate"][name].to_numpy()
+        for name in ("weights", "coefficients", "covariance")
+    }
     spec = mc.MixtureSpec("y ~ 1", n_components=2, unit_weights="w")
     plain = found(table, **arrays)
     shares = found(table.assign(w=1 / len(table)), spec, **arrays)
@@ -221,7 +224,7 @@ def test_a_class_on_one_answer_is_spurious_however_many_give_it() -> None:
     """A variance below a twelfth of the squared step is less than rounding would make."""
     answers = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0], [30, 50, 90, 60, 40])
     table = pd.DataFrame({"y": answers})
-    at = {"weights": [0.7, 0.3], "coefficients": [[[3.0]], [[3.0]]]}
+    at: dict[str, Any] = {"weights": [0.7, 0.3], "coefficients": [[[3.0]], [[3.0]]]}
     on_one = found(table, **at, covariance=[[[1.5]], [[0.05]]])
     assert on_one is not None
     assert on_one.value
