@@ -14,8 +14,8 @@ from mixcompare.backends.em.information import complete_information, score_and_i
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.maximisation import m_step
 from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.runs import Started
 from mixcompare.backends.em.saddle import off_saddles
-from mixcompare.backends.em.search import Started
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.compress import compress
 from mixcompare.panel import FloatArray

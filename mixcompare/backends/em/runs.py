@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class Run:
 def joined(first: Run, then: Run, message: str) -> Run:
     """One run that went on as another, whose first iterates below the end of it are left out."""
     kept = slice(int((then.objective >= first.objective[-1]).argmax()), None)
-    values = {
+    values: dict[str, Any] = {
         name: np.concatenate([getattr(first, name), getattr(then, name)[kept]])
         for name in ("log_likelihood", "expected_log_likelihood", "entropy", "log_prior")
     }
@@ -116,7 +116,7 @@ class Started:
 
     kind: str
     run: Run
-    line: int
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -100,7 +100,10 @@ def _beyond(
     options: Options,
 ) -> Run | None:
     """The run continued off the saddle point at its end; None if it is at none."""
-    if spec.n_components == 1 or run.status != "converged" or factor(curvature[2]) is not None:
+    if spec.n_components == 1 or run.status != "converged":
+        return None
+    # Of classes that are the same the information is singular but for rounding.
+    if factor(curvature[2]) is not None and not _coincide(at):
         return None
     directions, clear = _directions(spec, data, at, curvature)
     highest, end = run, ""
