@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,9 @@ def _starts(
     for i, s in enumerate(started):
         history[i, : len(s.run.log_likelihood)] = s.run.log_likelihood
         if s.run.e_step is not None:
-            permutation = labels.align_to_reference(s.run.e_step.responsibilities, reference)
+            # A copy: what it makes when asked goes with it.
+            tau = replace(s.run.e_step).responsibilities
+            permutation = labels.align_to_reference(tau, reference)
             path = s.run.parameters.permuted(permutation)
             weights[i, : len(path.weights)] = path.weights
             raw = data.to_raw(path[-1])

@@ -19,6 +19,9 @@ from mixcompare.backends.em.starts import starting_responsibilities
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
+# Responsibilities, in numbers, beyond which a run does not keep its own.
+_VALUES_KEPT = 200_000
+
 type _Start = tuple[str, FloatArray]
 
 
@@ -76,7 +79,14 @@ def _run(
 ) -> list[Started]:
     together = np.stack([responsibilities for _, responsibilities in starts])
     runs = iterate_together(spec, data, together, options)
+    if data.shape[0] * spec.n_components > _VALUES_KEPT:
+        runs = [_lighter(run) for run in runs]
     return [Started(kind, run) for (kind, _), run in zip(starts, runs, strict=True)]
+
+
+def _lighter(run: Run) -> Run:
+    """The same run, whose last E-step makes its arrays by unit anew when asked for them."""
+    return run if run.e_step is None else replace(run, e_step=replace(run.e_step, arrays=None))
 
 
 def _to_continue(started: Sequence[Started], number: int) -> set[int]:

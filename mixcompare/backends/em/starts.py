@@ -21,6 +21,7 @@ from mixcompare.spec import MixtureSpec
 
 # Of a covariance's smallest eigenvalue, relative to its largest element.
 _ROUNDING = 1e-12
+_UNITS_AT_A_TIME = 8192
 
 type Start = Callable[[MixtureSpec, Standardised, np.random.Generator], FloatArray]
 
@@ -48,7 +49,7 @@ def kmeans(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> F
     """
     summaries = unit_summaries(data)
     spread = summaries.std(axis=0)
-    summaries = summaries / np.where(spread > 0, spread, 1.0)
+    summaries /= np.where(spread > 0, spread, 1.0)
     try:
         _, classes = kmeans2(summaries, spec.n_components, minit="++", missing="raise", rng=rng)
     except ClusterError:  # a cluster emptied, as happens with few distinct units
@@ -188,13 +189,24 @@ def _shrunk_regression(x: FloatArray, y: FloatArray) -> FloatArray:
 def _from_coefficients(data: Standardised, coefficients: FloatArray) -> FloatArray:
     """E-step with equal weights and the variance left within the nearest components."""
     k, _, m = coefficients.shape
-    squares = np.stack(
-        [np.square(data.outcomes - data.covariates @ b).sum(axis=(1, 2)) for b in coefficients]
-    )
+    squares = np.stack([_squared_residuals(data, b) for b in coefficients])
     variance = squares.min(axis=0).sum() / (data.degrees_of_freedom.sum() * m)
     covariance = np.broadcast_to(max(variance, 1e-3) * np.eye(m), (k, m, m))
     start = Parameters(np.full(k, 1 / k), coefficients, covariance)
     return e_step(data, start).responsibilities
+
+
+def _squared_residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
+    """(G,) summed over rows and outcomes, some units at a time so that all are not copied."""
+    return np.concatenate(
+        [
+            np.square(
+                data.outcomes[i : i + _UNITS_AT_A_TIME]
+                - data.covariates[i : i + _UNITS_AT_A_TIME] @ coefficients
+            ).sum(axis=(1, 2))
+            for i in range(0, len(data.outcomes), _UNITS_AT_A_TIME)
+        ]
+    )
 
 
 def _hard(classes: np.ndarray, k: int) -> FloatArray:
