@@ -190,20 +190,27 @@ def _log_mean(values: FloatArray) -> FloatArray:
     return np.asarray(logsumexp(values) - np.log(values.size))
 
 
-def mean_evidence(by_run: Sequence[float] | FloatArray) -> LogEvidence:
-    """The mean of independent estimates of a marginal likelihood, with its error by their spread.
+def mean_evidence(
+    by_run: Sequence[float] | FloatArray, errors: FloatArray | None = None
+) -> LogEvidence:
+    """The mean of independent estimates of a marginal likelihood, with its error.
+
+    The error is the larger of two: by the spread of the runs, which few runs can have small by
+    chance, and by what each run knows of its own error, which may not be all of it.
 
     Parameters
     ----------
     by_run
         (R,) log marginal likelihoods, as of independent runs of sequential Monte Carlo. It is
         the marginal likelihoods themselves, not their logarithms, that are unbiased.
+    errors
+        (R,) standard errors of these, if known.
     """
     values = np.asarray(by_run, dtype=float)
     top = values.max()
     relative = np.exp(values - top)
-    mean = relative.mean()
-    error = np.nan
+    share = relative / relative.sum()
+    known = [] if errors is None else [float(np.linalg.norm(share * errors))]
     if len(values) > 1:
-        error = float(relative.std(ddof=1) / np.sqrt(len(values)) / mean)
-    return LogEvidence(float(top + np.log(mean)), error)
+        known.append(float(share.std(ddof=1) * np.sqrt(len(values))))
+    return LogEvidence(float(top + np.log(relative.mean())), max(known, default=np.nan))

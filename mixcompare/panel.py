@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections.abc import Iterable
@@ -24,6 +25,9 @@ type FloatArray = NDArray[np.float64]
 type IntArray = NDArray[np.intp]
 
 Missing = Literal["error", "drop"]
+
+
+_MANY_VALUES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,6 +162,9 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     _check_classes_differ(spec, design)
     order = _canonical_order(design, unit, cell)
     panel = _sorted_panel(design, unit, unit_labels, cell, complete.index.to_numpy(), order)
+    if design.outcomes.size > _MANY_VALUES:
+        # formulaic's objects refer to one another, and would keep a copy of the table for long.
+        gc.collect()
     return _with_unit_data(panel, by_unit, dropped, design_source(spec))
 
 

@@ -66,8 +66,11 @@ def test_so_they_do_with_a_prior_common_coefficients_membership_and_weights(
 def check_derivatives(case: Case, seed: int) -> None:
     at = case.data.from_raw(random_parameters(case, seed=seed))
     vector = pack(case, at)
-    scores, total, information = score_and_information(case.spec, case.data, at)
-    counts = np.ones(len(scores)) if case.data.unit_weights is None else case.data.unit_weights
+    found = score_and_information(case.spec, case.data, at)
+    total, information = found.score, found.information
+    units = case.data.shape[0]
+    counts = np.ones(units) if case.data.unit_weights is None else case.data.unit_weights
+    scores = np.zeros((units, len(vector)))
     gradient = np.zeros_like(vector)
     hessian = np.zeros_like(information)
     step = 1e-6
@@ -78,8 +81,10 @@ def check_derivatives(case: Case, seed: int) -> None:
             e_step(case.data, p).log_likelihood + case.data.log_prior(case.spec, p)
             for p in (ahead, behind)
         ]
+        by_unit = [e_step(case.data, p).unit_log_likelihood for p in (ahead, behind)]
+        scores[:, i] = (by_unit[0] - by_unit[1]) / (2 * step)
         gradient[i] = (values[0] - values[1]) / (2 * step)
-        totals = [score_and_information(case.spec, case.data, p)[1] for p in (ahead, behind)]
+        totals = [score_and_information(case.spec, case.data, p).score for p in (ahead, behind)]
         hessian[:, i] = (totals[0] - totals[1]) / (2 * step)
     size = np.abs(information).max()
     np.testing.assert_allclose(total, gradient, atol=1e-6 * size)
@@ -87,6 +92,9 @@ def check_derivatives(case: Case, seed: int) -> None:
         np.testing.assert_allclose(total, counts @ scores, atol=1e-9 * size)
     np.testing.assert_allclose(information, -hessian, atol=1e-7 * size)
     np.testing.assert_allclose(information, information.T, atol=1e-12 * size)
+    products = scores.T @ (counts[:, None] * scores)
+    largest = np.abs(products).max()
+    np.testing.assert_allclose(found.outer, products, atol=1e-6 * largest)
 
 
 @pytest.mark.parametrize(("covariance", "by"), STRUCTURES)

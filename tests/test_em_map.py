@@ -82,7 +82,8 @@ def test_no_direction_leads_higher(covariance: str, by: str, extended: bool) -> 
     mode = climb(case, seed=2)
     from mixcompare.backends.em.information import score_and_information
 
-    _, gradient, information = score_and_information(case.spec, case.data, mode)
+    found = score_and_information(case.spec, case.data, mode)
+    gradient, information = found.score, found.information
     assert np.linalg.eigvalsh(information).min() > 0
     assert np.sqrt(gradient @ np.linalg.solve(information, gradient)) < 1e-5
 

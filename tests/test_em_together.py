@@ -1,5 +1,7 @@
 """Starts that run together share passes over the data and nothing else."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -126,3 +128,19 @@ def test_a_search_is_the_same_however_starts_are_grouped(
     for one, other in zip(together, alone, strict=True):
         assert_same(one.run, other.run)
     assert any(one.run.status == "short run" for one in together) == (short_runs is not None)
+
+
+def test_runs_of_many_units_keep_no_arrays_and_give_the_same_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = build("full", "component", m=1, k=2)
+    options = Options(starts=3, progress=False)
+    whole = search(case.spec, case.data, options, np.random.SeedSequence(1))
+    monkeypatch.setattr(sys.modules[search.__module__], "_VALUES_KEPT", 0)
+    lighter = search(case.spec, case.data, options, np.random.SeedSequence(1))
+    pairs = [(a.run.e_step, b.run.e_step) for a, b in zip(whole, lighter, strict=True)]
+    ends = [(one, other) for one, other in pairs if one is not None and other is not None]
+    assert ends
+    for one, other in ends:
+        assert other.arrays is None
+        np.testing.assert_array_equal(one.responsibilities, other.responsibilities)

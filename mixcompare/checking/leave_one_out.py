@@ -10,7 +10,6 @@ is scored is their joint density, with each of the w copies' classes independent
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,6 +19,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from mixcompare.backends import build_options, get_backend
+from mixcompare.checking.psis import leave_one_out_density
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
@@ -142,8 +142,6 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
 
 
 def _importance_sampled(fit: Fit) -> pd.DataFrame:
-    import arviz as az  # slow to import, needed by few
-
     log_likelihood = fit.tree["log_likelihood"].to_dataset()["outcomes"]
     # A unit without rows left after absorption has a constant density and no say.
     moving = (log_likelihood.std(("chain", "draw")) > 0).to_numpy()
@@ -163,21 +161,23 @@ def _importance_sampled(fit: Fit) -> pd.DataFrame:
     n_draws = chosen.sizes["chain"] * chosen.sizes["draw"]
     if n_draws < _FEWEST_DRAWS or not moving.any():
         return table
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": fit.tree["posterior"].to_dataset(),
-            "log_likelihood": chosen.to_dataset(name="outcomes"),
-        }
-    )
-    with warnings.catch_warnings():
-        # High Pareto k is a column of the table instead.
-        warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
-        result = az.loo(tree, var_name="outcomes", pointwise=True)
-    table["elpd"] = result.elpd_i.to_numpy()
-    lpd = logsumexp(chosen.to_numpy(), axis=(0, 1)) - np.log(n_draws)
-    table["p"] = lpd - table["elpd"]
-    table["pareto_k"] = result.pareto_k.to_numpy()
+    drawn = chosen.to_numpy().reshape(n_draws, -1)
+    efficiency = _relative_efficiency(fit.tree["posterior"].to_dataset(), n_draws)
+    table["elpd"], table["pareto_k"] = leave_one_out_density(drawn, efficiency)
+    table["p"] = logsumexp(drawn, axis=0) - np.log(n_draws) - table["elpd"]
     return table
+
+
+def _relative_efficiency(posterior: xr.Dataset, n_draws: int) -> float:
+    """Effective number of draws per draw, on average over the parameters, as `arviz.loo` has it."""
+    import arviz as az  # slow to import, needed by few
+
+    if posterior.sizes["chain"] == 1:
+        return 1.0
+    effective = az.ess(posterior, method="mean")
+    return float(
+        np.concatenate([e.to_numpy().ravel() for e in effective.values()]).mean() / n_draws
+    )
 
 
 def _refitted(fit: Fit, unit: int, seed: np.random.SeedSequence) -> tuple[float, float, str]:

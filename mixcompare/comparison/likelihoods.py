@@ -107,7 +107,9 @@ def score_likelihoods(
 def _restarted(em: Fit, initial: Mapping[str, FloatArray]) -> Fit | None:
     """EM from given parameters; None where a component collapses from there."""
     try:
-        return fit(em.spec, em.panel, backend="em", initial=initial, starts=0)
+        return fit(
+            em.spec, em.panel, backend="em", initial=initial, starts=0, standard_errors="none"
+        )
     except DegenerateFitError:
         return None
 

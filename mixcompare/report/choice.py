@@ -183,7 +183,10 @@ def _posterior(selection: Selection) -> Table | None:
         "log_evidence_bridge": (Column("log evidence, bridge", "bridge sampling"), fixed(2)),
         "log_evidence_bridge_error": (Column("error (bridge)", "relative, as of logs"), fixed(3)),
         "log_evidence_smc": (Column("log evidence, SMC", "sequential Monte Carlo"), fixed(2)),
-        "log_evidence_smc_error": (Column("error (SMC)", "by the runs' spread"), fixed(3)),
+        "log_evidence_smc_error": (
+            Column("error (SMC)", "by the runs' spread, or by their own"),
+            fixed(3),
+        ),
         "evidence_apart": (
             Column("the two estimates", numeric=False),
             lambda apart: "contradict each other" if apart else "agree",

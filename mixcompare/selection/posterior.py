@@ -109,12 +109,21 @@ def explore(
     if "smc" in wanted:
         own = {name: value for name, value in sampling.items() if name in _OF_SMC}
         tempered = fit(spec, panel, backend="pymc", sampler="smc", seed=_root(roots[2]), **own)
-        smc = mean_evidence(tempered.tree["sample_stats"]["log_marginal_likelihood"].to_numpy())
+        smc = tempered_evidence(tempered)
     return PosteriorOf(posterior, loo, bridge, smc)
 
 
 def _root(seed: np.random.SeedSequence) -> int:
     return int(seed.generate_state(1)[0])
+
+
+def tempered_evidence(tempered: Fit) -> LogEvidence:
+    """The log marginal likelihood of a fit by sequential Monte Carlo."""
+    stats = tempered.tree["sample_stats"].to_dataset()
+    errors = stats.get("log_marginal_likelihood_error")
+    return mean_evidence(
+        stats["log_marginal_likelihood"].to_numpy(), None if errors is None else errors.to_numpy()
+    )
 
 
 def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:

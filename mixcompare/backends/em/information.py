@@ -14,18 +14,20 @@ added; weights are a function of their log-odds there, without a Jacobian.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor
 
 from mixcompare.backends.em import membership
 from mixcompare.backends.em.covariances import basis_of
-from mixcompare.backends.em.expectation import e_step, log_class_weights
+from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.regression import positions
+from mixcompare.backends.em.scores import Chunk, ClassRows, Sums, chunks
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.backends.em.statistics import residuals
 from mixcompare.covariances import elements
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.spec import MixtureSpec
@@ -75,6 +77,17 @@ class Layout:
         block = 0 if self.shared else k
         return self._covariances_from + block * self.n_covariance + np.arange(self.n_covariance)
 
+    def own(self, k: int) -> IntArray:
+        """Coefficients and covariance elements of component k."""
+        return np.concatenate([self.coefficients(k), self.covariance(k)])
+
+    @property
+    def shared_columns(self) -> IntArray:
+        """The log-odds, and what several classes have in common, in order."""
+        every = np.concatenate([self.own(k) for k in range(self.n_components)])
+        places, times = np.unique(every, return_counts=True)
+        return np.concatenate([self.odds, places[times > 1]])
+
     @property
     def _covariances_from(self) -> int:
         return len(self.odds) + int(self.coefficient_places.max()) + 1
@@ -92,53 +105,46 @@ def layout(spec: MixtureSpec, data: Standardised) -> Layout:
     )
 
 
-def odds_design(data: Standardised) -> FloatArray:
-    """(G, c) unit covariates of the log-odds; a constant where there are none."""
-    return np.ones((data.shape[0], 1)) if data.concomitants is None else data.concomitants
+class Curvature(NamedTuple):
+    """The objective's derivatives at a point, in standardised units.
 
+    Attributes
+    ----------
+    outer
+        (n, n) weighted sum over the units of the outer products of their scores.
+    score
+        (n,) gradient of the objective: weighted sum of the units' scores, and of the log-prior.
+    information
+        (n, n) minus the Hessian of the objective.
+    """
 
-type Curvature = tuple[FloatArray, FloatArray, FloatArray]
+    outer: FloatArray
+    score: FloatArray
+    information: FloatArray
 
 
 def score_and_information(
     spec: MixtureSpec, data: Standardised, parameters: Parameters
 ) -> Curvature:
-    """Curvature of the objective at a point, in standardised units.
-
-    Returns
-    -------
-    scores
-        (G, n) of the units' log-likelihoods, each of one unit whatever its weight.
-    total
-        (n,) gradient of the objective: weighted sum of the scores, and of the log-prior.
-    information
-        (n, n) minus the Hessian of the objective.
-    """
+    """Derivatives of the objective at a point, summed over chunks of units."""
     tau = e_step(data, parameters).responsibilities
-    place = layout(spec, data)
-    basis = basis_of(spec, data.shape[-1])
-    counts = np.ones(data.shape[0]) if data.unit_weights is None else data.unit_weights
-    each = np.broadcast_to(np.exp(log_class_weights(data, parameters)), tau.shape)
-    design = odds_design(data)
-    scores = np.zeros((data.shape[0], place.size))
-    information = np.zeros((place.size, place.size))
-    at_odds = np.ix_(place.odds, place.odds)
-    information[at_odds] = membership.information(design, counts, each)
-    for k in range(place.n_components):
-        own = np.zeros_like(scores)
-        from_class = (np.arange(1, place.n_components) == k) - each[:, 1:]
-        by_odds = from_class[:, :, None] * design[:, None]
-        own[:, place.odds] = by_odds.reshape(len(own), len(place.odds))
-        block = _class_block(data, parameters, k, basis, tau[:, k] * counts)
-        b, s = place.coefficients(k), place.covariance(k)
-        own[:, b], own[:, s] = block.score_coefficients, block.score_covariance
-        _add(information, block, b, s)
-        weighted = tau[:, [k]] * own
-        information -= own.T @ (counts[:, None] * weighted)
-        scores += weighted
-    information += scores.T @ (counts[:, None] * scores)
-    gradient, curvature = _prior_curvature(data, parameters, place, basis)
-    return scores, counts @ scores + gradient, information + curvature
+    place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
+    precisions = np.linalg.inv(parameters.covariance)
+    score, information = _prior_curvature(data, parameters, place, basis)
+    outer = np.zeros_like(information)
+    sums = [Sums.nothing(data.shape) for _ in precisions]
+    for chunk in chunks(data, parameters, tau, len(place.own(0))):
+        parts = [chunk.of_class(k) for k in range(place.n_components)]
+        scores = [
+            part.scores(precision, basis) for part, precision in zip(parts, precisions, strict=True)
+        ]
+        sums = [total + part.sums() for total, part in zip(sums, parts, strict=True)]
+        _add_odds(information, chunk, place)
+        _subtract_squares(information, chunk, parts, scores, place)
+        score += _add_outer(outer, chunk, parts, scores, place)
+    _add_complete(information, sums, precisions, basis, place)
+    information += outer
+    return Curvature(outer, score, information)
 
 
 def complete_information(
@@ -147,14 +153,13 @@ def complete_information(
     """(n, n) expected complete-data information: what it would be if the classes were known."""
     tau = e_step(data, parameters).responsibilities
     place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
-    counts = np.ones(data.shape[0]) if data.unit_weights is None else data.unit_weights
-    each = np.broadcast_to(np.exp(log_class_weights(data, parameters)), tau.shape)
     _, information = _prior_curvature(data, parameters, place, basis)
-    at_odds = np.ix_(place.odds, place.odds)
-    information[at_odds] += membership.information(odds_design(data), counts, each)
-    for k in range(place.n_components):
-        block = _class_block(data, parameters, k, basis, tau[:, k] * counts)
-        _add(information, block, place.coefficients(k), place.covariance(k))
+    sums = [Sums.nothing(data.shape) for _ in range(place.n_components)]
+    for chunk in chunks(data, parameters, tau, len(place.own(0))):
+        sums = [total + chunk.of_class(k).sums() for k, total in enumerate(sums)]
+        _add_odds(information, chunk, place)
+    precisions = np.linalg.inv(parameters.covariance)
+    _add_complete(information, sums, precisions, basis, place)
     return information
 
 
@@ -166,10 +171,87 @@ def factor(information: FloatArray) -> tuple[tuple[FloatArray, bool], FloatArray
     size = np.sqrt(np.abs(np.diag(information)))
     if not (np.all(np.isfinite(information)) and np.all(size > 0)):
         return None
+    scaled = information / size[:, None]
+    scaled /= size
     try:
-        return cho_factor(information / np.outer(size, size)), size
+        triangle, lower = cho_factor(scaled, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return None
+    return (triangle, bool(lower)), size
+
+
+def _add_odds(information: FloatArray, chunk: Chunk, place: Layout) -> None:
+    """Add what a chunk's classes tell of their probabilities."""
+    at_odds = np.ix_(place.odds, place.odds)
+    information[at_odds] += membership.information(chunk.design, chunk.weights, chunk.prior)
+
+
+def _add_complete(
+    information: FloatArray,
+    sums: Sequence[Sums],
+    precisions: FloatArray,
+    basis: FloatArray,
+    place: Layout,
+) -> None:
+    """Add the complete-data information of coefficients and covariances."""
+    for k, (total, precision) in enumerate(zip(sums, precisions, strict=True)):
+        b, s = place.coefficients(k), place.covariance(k)
+        by_basis = precision @ basis @ precision
+        mixed = np.einsum("ij,ajk->ika", total.cross, by_basis).reshape(len(b), len(s))
+        information[np.ix_(b, b)] += np.kron(total.gram, precision)
+        information[np.ix_(b, s)] += mixed
+        information[np.ix_(s, b)] += mixed.T
+        own = _covariance_curvature(precision, basis, total.scatter, total.mass)[1]
+        information[np.ix_(s, s)] += own
+
+
+def _subtract_squares(
+    information: FloatArray,
+    chunk: Chunk,
+    parts: Sequence[ClassRows],
+    scores: Sequence[FloatArray],
+    place: Layout,
+) -> None:
+    """Subtract the expected squares of complete-data scores."""
+    for k, (part, own) in enumerate(zip(parts, scores, strict=True)):
+        from_class = (np.arange(place.n_components) == k) - chunk.prior[part.held]
+        whole = np.concatenate([chunk.by_odds(from_class, part.held), own], axis=1)
+        columns = np.concatenate([place.odds, place.own(k)])
+        information[np.ix_(columns, columns)] -= (whole * part.counts[:, None]).T @ whole
+
+
+def _add_outer(
+    total: FloatArray,
+    chunk: Chunk,
+    parts: Sequence[ClassRows],
+    scores: Sequence[FloatArray],
+    place: Layout,
+) -> FloatArray:
+    """Outer products of the units' scores; returns the scores' weighted sum (n,)."""
+    shared = place.shared_columns
+    root = np.sqrt(chunk.weights)
+    common = np.zeros((len(root), len(shared)))
+    common[:, : len(place.odds)] = chunk.by_odds(chunk.tau - chunk.prior, slice(None))
+    blocks = [(np.arange(len(root)), shared, common)]
+    for k, (part, own) in enumerate(zip(parts, scores, strict=True)):
+        inside, columns = own * part.tau[:, None], place.own(k)
+        alone = ~np.isin(columns, shared)
+        if not alone.all():
+            common[np.ix_(part.held, np.searchsorted(shared, columns[~alone]))] += inside[:, ~alone]
+        if alone.any():
+            blocks.append((part.held, columns[alone], inside[:, alone]))
+    score = np.zeros(len(total))
+    for held, columns, block in blocks:
+        block *= root[held, None]
+        score[columns] += root[held] @ block
+    for i, (held, columns, block) in enumerate(blocks):
+        total[np.ix_(columns, columns)] += block.T @ block
+        for others, more, other in blocks[i + 1 :]:
+            _, here, there = np.intersect1d(held, others, assume_unique=True, return_indices=True)
+            product = block[here].T @ other[there]
+            total[np.ix_(columns, more)] += product
+            total[np.ix_(more, columns)] += product.T
+    return score
 
 
 def _prior_curvature(
@@ -218,48 +300,7 @@ def _covariance_curvature(
     by_basis = precision @ basis  # (q, m, m)
     trace = np.einsum("aii->a", by_basis)
     slope = np.einsum("aij,ij->a", by_basis @ precision, scatter)
-    traces = np.einsum("aij,bji->ab", by_basis, by_basis)
+    flat = by_basis.reshape(len(basis), -1)
+    traces = flat @ by_basis.mT.reshape(len(basis), -1).T
     bent = np.einsum("aij,bjk,kl,li->ab", by_basis, by_basis, precision, scatter, optimize=True)
     return 0.5 * (slope - rows * trace), 0.5 * (bent + bent.T) - 0.5 * rows * traces
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Block:
-    """One class's unit scores, and its expected complete-data information."""
-
-    score_coefficients: FloatArray
-    score_covariance: FloatArray
-    coefficients: FloatArray
-    cross: FloatArray
-    covariance: FloatArray
-
-
-def _add(information: FloatArray, block: _Block, b: IntArray, s: IntArray) -> None:
-    """Add one class's complete-data information at the places of its parameters."""
-    information[np.ix_(b, b)] += block.coefficients
-    information[np.ix_(b, s)] += block.cross
-    information[np.ix_(s, b)] += block.cross.T
-    information[np.ix_(s, s)] += block.covariance
-
-
-def _class_block(
-    data: Standardised, parameters: Parameters, k: int, basis: FloatArray, tau: FloatArray
-) -> _Block:
-    units, _, p, m = data.shape
-    precision = np.linalg.inv(parameters.covariance[k])
-    rest = residuals(data, parameters.coefficients[k])
-    cross = np.einsum("gri,grj->gij", data.covariates, rest)
-    scatter = np.einsum("gri,grj->gij", rest, rest)
-    gram = np.einsum("g,gri,grj->ij", tau, data.covariates, data.covariates, optimize=True)
-    nu, q = data.degrees_of_freedom, len(basis)
-    sandwich = precision @ basis @ precision  # (q, m, m)
-    trace = np.einsum("aij,ji->a", basis, precision)
-    total, mass = np.tensordot(tau, scatter, 1), float(tau @ nu)
-    weighted_cross = np.tensordot(tau, cross, 1)
-    return _Block(
-        score_coefficients=(cross @ precision).reshape(units, p * m),
-        score_covariance=0.5 * (np.einsum("aij,gij->ga", sandwich, scatter) - np.outer(nu, trace)),
-        coefficients=np.kron(gram, precision),
-        cross=np.einsum("ij,ajk->ika", weighted_cross, sandwich).reshape(p * m, q),
-        covariance=_covariance_curvature(precision, basis, total, mass)[1],
-    )

@@ -70,7 +70,8 @@ class Options:
         log-likelihood; ``"none"`` is plain EM.
     standard_errors
         ``"observed"``, from the observed information, or ``"sandwich"``, clustered by
-        unit, which stays valid if residuals depend on one another within a unit.
+        unit, which stays valid if residuals depend on one another within a unit; or
+        ``"none"``, which saves their time and memory.
     history
         What is kept of the best start's iterations: ``"parameters"`` and log-likelihoods, or
         ``"full"`` with responsibilities and standard errors as well.

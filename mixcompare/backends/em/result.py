@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,9 @@ def _starts(
         kept = slice(0 if s.run.dropped else len(s.run.log_likelihood))
         history[i, kept] = s.run.log_likelihood[kept]
         if s.run.e_step is not None:
-            permutation = labels.align_to_reference(s.run.e_step.responsibilities, reference)
+            # A copy: what it makes when asked goes with it.
+            tau = replace(s.run.e_step).responsibilities
+            permutation = labels.align_to_reference(tau, reference)
             path = s.run.parameters.permuted(permutation)
             weights[i, kept] = path.weights[kept]
             raw = data.to_raw(path[-1])

@@ -26,7 +26,7 @@ from rich.progress import track
 from mixcompare.backends.em.choice import Choice, Chooser
 from mixcompare.backends.em.loop import iterate_together, starts_together
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.runs import Started
+from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.starts import moved, random_starts, starting_responsibilities
 from mixcompare.panel import FloatArray
@@ -43,6 +43,8 @@ _FURTHER: Final = 10
 _MOVED: Final = 40
 # Child of the search's seed for the moves, far from those of the starts.
 _MOVES: Final = 2**32 - 1
+# Responsibilities, in numbers, beyond which a run does not keep its own.
+_VALUES_KEPT: Final = 200_000
 
 
 def n_starts(spec: MixtureSpec, options: Options) -> int:
@@ -171,7 +173,14 @@ def _run(
 ) -> list[Started]:
     together = np.stack([responsibilities for _, responsibilities, _ in starts])
     runs = iterate_together(spec, data, together, options)
+    if data.shape[0] * spec.n_components > _VALUES_KEPT:
+        runs = [_lighter(run) for run in runs]
     return [Started(kind, run, line) for (kind, _, line), run in zip(starts, runs, strict=True)]
+
+
+def _lighter(run: Run) -> Run:
+    """The same run, whose last E-step makes its arrays by unit anew when asked for them."""
+    return run if run.e_step is None else replace(run, e_step=replace(run.e_step, arrays=None))
 
 
 def _to_continue(started: Sequence[Started], number: int) -> set[int]:

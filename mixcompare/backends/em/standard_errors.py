@@ -8,7 +8,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag, cho_solve, null_space
+from scipy.linalg import block_diag, null_space
+from scipy.linalg.lapack import dpotri
+from scipy.sparse import csr_array
 
 from mixcompare.backends.em.covariances import basis_of
 from mixcompare.backends.em.expectation import log_class_weights
@@ -17,22 +19,24 @@ from mixcompare.backends.em.information import (
     Layout,
     factor,
     layout,
-    odds_design,
     score_and_information,
 )
 from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.scores import odds_design
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import Parameter
 from mixcompare.spec import MixtureSpec
 
-Method = Literal["observed", "sandwich"]
+Method = Literal["observed", "sandwich", "none"]
 METHODS: Mapping[str, str] = {
     "observed": "inverse observed information (Louis 1982)",
     "sandwich": "sandwich clustered by unit (White 1982)",
+    "none": "not asked for",
 }
 # A score farther than this from zero, in standard errors, is not a maximum.
 _SCORE_LIMIT = 0.01
+_NOT_ASKED = "they were not asked for (standard_errors='none')"
 # Share of a parameter's slope that lies along a direction, above which it runs off with it.
 _MOVES = 1e-6
 
@@ -84,7 +88,8 @@ def uncertainty(
         ``"observed"``: the inverse observed information I. ``"sandwich"``: ``I^-1 J I^-1``
         with J the sum over units of the outer products of their scores (White 1982,
         theorem 3.2), which allows for residuals that depend on one another within a
-        unit; no small-sample factor is applied.
+        unit; no small-sample factor is applied. ``"none"``: all are withheld, and nothing is
+        computed.
     anywhere
         Also where the score is not zero, as along EM's path.
     unbounded
@@ -94,20 +99,21 @@ def uncertainty(
     curvature
         `score_and_information` there, if it is known.
     """
-    scores, total, information = curvature or score_and_information(spec, data, parameters)
+    withheld = np.broadcast_to(np.nan, (len(reported), len(reported)))
+    if method == "none":
+        return Uncertainty(withheld, withheld, None, _NOT_ASKED, np.nan)
+    outer, total, information = curvature or score_and_information(spec, data, parameters)
     bounded = None if unbounded is None else _bounded(len(total), unbounded)
     if bounded is not None:
-        scores, total = scores @ bounded, total @ bounded
-        information = bounded.T @ information @ bounded
-    withheld = np.full((len(reported), len(reported)), np.nan)
+        total = total @ bounded
+        information, outer = (bounded.T @ one @ bounded for one in (information, outer))
     if (factored := factor(information)) is None:
         reason = (
             "the observed information is not positive definite: the estimate lies at a boundary, "
             "on a ridge, or is not a maximum"
         )
         return Uncertainty(withheld, withheld, None, reason, np.nan)
-    triangle, size = factored
-    inverse = cho_solve(triangle, np.eye(len(size))) / np.outer(size, size)
+    inverse = _inverse(*factored)
     distance = float(np.sqrt(total @ inverse @ total))
     if distance > _SCORE_LIMIT and not anywhere:
         reason = (
@@ -120,16 +126,28 @@ def uncertainty(
         without = _without_error(reported, jacobian, unbounded)
         jacobian = jacobian @ bounded
         jacobian[without] = np.nan
-    observed = jacobian @ inverse @ jacobian.T
+    observed = _between(jacobian, inverse)
     if method == "observed" and (anywhere or data.degrees_of_freedom.max() <= 1):
         return Uncertainty(observed, observed, None, "", distance)
-    if data.unit_weights is not None:  # w units with the same rows have the same scores
-        scores = scores * np.sqrt(data.unit_weights)[:, None]
-    by_unit = scores @ inverse @ jacobian.T
-    sandwich = by_unit.T @ by_unit
+    sandwich = _between(jacobian, inverse @ outer @ inverse)
     return Uncertainty(
         sandwich if method == "sandwich" else observed, observed, sandwich, "", distance
     )
+
+
+def _inverse(triangle: tuple[FloatArray, bool], size: FloatArray) -> FloatArray:
+    """Inverse from `factor`, in less time and room than by solving for the identity."""
+    upper = np.triu(dpotri(triangle[0], lower=triangle[1])[0])
+    upper += np.triu(upper, 1).T
+    upper /= size[:, None]
+    upper /= size
+    return np.asarray(upper)
+
+
+def _between(jacobian: FloatArray, middle: FloatArray) -> FloatArray:
+    """``J M J'`` of a symmetric M; nearly all of J is zero."""
+    sparse = csr_array(jacobian)
+    return np.asarray(sparse @ (sparse @ middle).T)
 
 
 def _bounded(size: int, unbounded: FloatArray) -> FloatArray:

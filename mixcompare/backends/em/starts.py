@@ -21,6 +21,7 @@ from mixcompare.spec import MixtureSpec
 
 # Of a covariance's smallest eigenvalue, relative to its largest element.
 _ROUNDING = 1e-12
+_UNITS_AT_A_TIME = 8192
 
 type Start = Callable[[MixtureSpec, Standardised, np.random.Generator], FloatArray]
 
@@ -95,7 +96,7 @@ def kmeans(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> F
     """
     summaries = unit_summaries(data)
     spread = summaries.std(axis=0)
-    summaries = summaries / np.where(spread > 0, spread, 1.0)
+    summaries /= np.where(spread > 0, spread, 1.0)
     try:
         _, classes = kmeans2(summaries, spec.n_components, minit="++", missing="raise", rng=rng)
     except ClusterError:  # a cluster emptied, as happens with few distinct units
@@ -242,9 +243,7 @@ def _from_coefficients(
     1984), so that the units of other classes that are nearest to a wrong line do not matter.
     """
     k, p, m = coefficients.shape
-    squares = np.stack(
-        [np.square(data.outcomes - data.covariates @ b).sum(axis=(1, 2)) for b in coefficients]
-    )
+    squares = np.stack([_squared_residuals(data, b) for b in coefficients])
     numbers = data.degrees_of_freedom * m
     pooled = max(squares.min(axis=0).sum() / numbers.sum(), _LEAST_VARIANCE)
     variances = np.full(k, pooled)
@@ -263,6 +262,19 @@ def _from_coefficients(
 def chi_squared_median(degrees: FloatArray) -> FloatArray:
     """Median of chi-squared over its degrees of freedom (Wilson & Hilferty 1931)."""
     return np.asarray((1 - 2 / (9 * degrees)) ** 3)
+
+
+def _squared_residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
+    """(G,) summed over rows and outcomes, some units at a time so that all are not copied."""
+    return np.concatenate(
+        [
+            np.square(
+                data.outcomes[i : i + _UNITS_AT_A_TIME]
+                - data.covariates[i : i + _UNITS_AT_A_TIME] @ coefficients
+            ).sum(axis=(1, 2))
+            for i in range(0, len(data.outcomes), _UNITS_AT_A_TIME)
+        ]
+    )
 
 
 def _hard(classes: np.ndarray, k: int) -> FloatArray:

@@ -16,10 +16,19 @@ from mixcompare.covariances import has_covariances
 from mixcompare.panel import FloatArray
 
 
-def pack(mixture: Mixture) -> FloatArray:
-    """Everything that `log_density` reads of a mixture, one after the other."""
+def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
+    """Everything that `log_density` reads of a mixture, one after the other.
+
+    Parameters
+    ----------
+    power
+        To which the likelihood is taken: the weight of every unit. At 0, the prior's density,
+        units are left out.
+    """
     s, inputs = mixture.structure, mixture.inputs()
     first, tiles = _tiles(mixture)
+    tiles[:, -LANES:] *= power
+    tiles = tiles if power else tiles[:0]
     sizes = Sizes(
         n_components=s.n_components,
         n_varying=s.n_varying,

@@ -236,6 +236,23 @@ def _log_density(x, gradient, block):
     return result
 
 
+@njit(cache=True, error_model="numpy", nogil=True)
+def log_densities(points, block, values, gradients):
+    """Log densities at points, with their gradients.
+
+    Parameters
+    ----------
+    points
+        (n, D) unconstrained values of the model's free variables.
+    block
+        See `mixcompare.backends.pymc.density.pack`.
+    values, gradients
+        (n,) and (n, D), to be filled.
+    """
+    for i in range(points.shape[0]):
+        values[i] = _log_density(points[i], gradients[i], block)
+
+
 def log_density(n, point, gradient, value, numbers):
     """Log density at a point, with its gradient, as nutpie calls it.
 

@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 import xarray as xr
-from scipy.special import logsumexp
 
 from mixcompare.backends.pymc.options import Options
+from mixcompare.bridge import mean_evidence
 from mixcompare.panel import FloatArray, IntArray
 from mixcompare.summary import convergence
 
@@ -24,6 +24,8 @@ R_HAT_LIMIT: Final = 1.01
 ESS_PER_CHAIN: Final = 100
 # Slow mixing inside one mode rarely exceeds this; chains in modes of their own do.
 _MODES_APART: Final = 1.1
+# Spread of independent estimates, in their own errors: by chance once in a hundred for four.
+_RUNS_APART: Final = 2.0
 
 
 def diagnose(
@@ -135,9 +137,23 @@ def remarks(options: Options, stats: xr.Dataset) -> str:
             "that ordering constraint, in which classes that overlap in it are mixed up."
         )
     if "log_marginal_likelihood" in stats:
-        evidence = stats["log_marginal_likelihood"].to_numpy()
-        notes.append(
-            f" Log marginal likelihood {logsumexp(evidence) - np.log(len(evidence)):.2f} "
-            f"(by chain {evidence.min():.2f} to {evidence.max():.2f})."
-        )
+        notes.append(_evidence(stats))
     return "".join(notes)
+
+
+def _evidence(stats: xr.Dataset) -> str:
+    by_run, errors = (
+        stats[name].to_numpy()
+        for name in ("log_marginal_likelihood", "log_marginal_likelihood_error")
+    )
+    whole = mean_evidence(by_run, errors)
+    text = (
+        f" Log marginal likelihood {whole.value:.2f}, standard error {whole.error:.2g} "
+        f"(by chain {by_run.min():.2f} to {by_run.max():.2f})."
+    )
+    if len(by_run) > 1 and by_run.std(ddof=1) > _RUNS_APART * np.sqrt((errors**2).mean()):
+        text += (
+            " The chains differ by more than each expects of itself: particles are too few to "
+            "cross between all modes on the way, and more draws make the error smaller."
+        )
+    return text

@@ -12,7 +12,7 @@ from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.starts import Start
-from mixcompare.backends.pymc.transforms import constrained, split_point
+from mixcompare.backends.pymc.transforms import free_dataset
 from mixcompare.panel import FloatArray
 
 
@@ -50,15 +50,10 @@ def nutpie_nuts(
             # nutpie itself would return the draws so far as if they were all.
             sampler.cancel()
             raise
-    free = constrained(
-        split_point(tree["posterior"][POINT].to_numpy(), mixture.structure.free_shapes)
-    )
-    posterior = {
-        name: (("chain", "draw", *(f"{name}_{i}" for i in range(2, value.ndim))), value)
-        for name, value in free.items()
-    }
+    points = tree["posterior"][POINT].to_numpy()
+    posterior = free_dataset(points, mixture.structure.free_shapes)
     return xr.DataTree.from_dict(
-        {"posterior": xr.Dataset(posterior), "sample_stats": tree["sample_stats"].to_dataset()}
+        {"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}
     )
 
 

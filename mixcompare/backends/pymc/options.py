@@ -28,9 +28,10 @@ _FEWEST_DRAWS = 10
 class Options:
     """How the posterior is sampled.
 
-    nutpie samples one program for every model, written by hand and compiled once on a machine,
-    for some ten seconds; every fit checks its density against that of PyMC's graph and of
-    the priors. The other samplers compile PyMC's graph, for some seconds in every fit.
+    nutpie and sequential Monte Carlo sample one program for every model, written by hand and
+    compiled once on a machine, for some ten seconds; every fit checks its density against that
+    of PyMC's graph and of the priors. The other samplers compile PyMC's graph, for some seconds
+    in every fit.
 
     Parameters
     ----------
@@ -41,15 +42,16 @@ class Options:
         Number of chains; for ``"smc"`` independent runs of ``draws`` particles. The
         approximations give one.
     cores
-        Chains that run at a time. None: as many as there are cores for nutpie, whose
-        chains are threads; one for PyMC's own samplers, whose chains would be processes
+        Chains that run at a time. None: as many as there are cores for nutpie and ``"smc"``,
+        whose chains are threads; one for PyMC's own samplers, whose chains would be processes
         that import the calling script again.
     sampler
         The No-U-Turn sampler of ``"nutpie"`` (Rust), ``"pymc"``,
         ``"numpyro"`` or ``"blackjax"`` (both JAX); ``"smc"``, sequential Monte Carlo from the
         prior to the posterior, which can cross between modes and gives the log marginal
-        likelihood; or a cheap look, ``"pathfinder"`` (Zhang et al. 2022) or mean-field
-        ``"advi"`` (Kucukelbir et al. 2017), whose fits have the status ``"approximate"``.
+        likelihood with its error; or a cheap look, ``"pathfinder"`` (Zhang et al. 2022) or
+        mean-field ``"advi"`` (Kucukelbir et al. 2017), whose fits have the status
+        ``"approximate"``.
     init
         Where chains start: ``"overdispersed"`` about the pooled fit, ``"prior"`` draws, or
         ``"em"`` near `initial`, which the fit's message then says. Sequential Monte Carlo
@@ -66,7 +68,8 @@ class Options:
         ``"covariance"``, instead of being aligned to one another. Where classes overlap in it,
         it mixes them up: of use to see that beside a fit without it.
     progress
-        Whether a progress bar is shown; None: when standard error is a terminal.
+        Whether a progress bar is shown; None: when standard error is a terminal. Sequential
+        Monte Carlo has none.
 
     Raises
     ------

@@ -7,17 +7,17 @@ integral is the marginal likelihood, and the coordinates' change of volume is in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from scipy.linalg import block_diag
 from scipy.special import gammaln
 
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
+from mixcompare.backends.pymc.renumbering import renumber
 from mixcompare.backends.pymc.transforms import constrained, split_point, unconstrained
 from mixcompare.compress import PreparedPanel
 from mixcompare.panel import FloatArray
@@ -59,8 +59,12 @@ class PosteriorDensity:
 
     def copies(self) -> FloatArray:
         """(K!, D, D) maps from a point to its copies with the components renumbered."""
-        k = self.mixture.structure.n_components
-        return np.stack([self._renumbering(order) for order in permutations(range(k))])
+        s, points = self.mixture.structure, np.eye(self.mixture.structure.n_free)
+        orders = np.asarray(list(permutations(range(s.n_components))))
+        # Renumbering is linear: the copies of unit vectors are the columns of its matrix.
+        return np.stack(
+            [renumber(points, np.tile(order, (len(points), 1)), s).T for order in orders]
+        )
 
     def _batch(self, points: FloatArray) -> FloatArray:
         n = len(points)
@@ -87,30 +91,6 @@ class PosteriorDensity:
             odds = parameters["membership_coefficients"]
             values["membership"] = mixture.membership.from_coefficients(odds)
         return {name: values[name] for name in s.shapes}
-
-    def _renumbering(self, order: Iterable[int]) -> FloatArray:
-        """(D, D) block-diagonal matrix that renumbers the components of a point."""
-        s = self.mixture.structure
-        swap = np.eye(s.n_components)[list(order)]
-        blocks: list[Any] = []
-        for name, shape in self.shapes.items():
-            size = int(np.prod(shape))
-            by_class = name == "deviations" or (
-                name.startswith("precision") and s.n_covariances > 1
-            )
-            if name == "weights":
-                # The last is less the sum of the others.
-                whole = np.vstack([np.eye(size), -np.ones(size)])
-                blocks.append((swap @ whole)[:-1])
-            elif name == "membership":
-                assert self.mixture.membership is not None
-                contrasts = self.mixture.membership.contrasts
-                blocks.append(np.kron(contrasts @ swap @ contrasts.T, np.eye(shape[1])))
-            elif by_class:
-                blocks.append(np.kron(swap, np.eye(size // s.n_components)))
-            else:
-                blocks.append(np.eye(size))
-        return np.asarray(block_diag(*blocks))
 
 
 def posterior_density(spec: MixtureSpec, prepared: PreparedPanel) -> PosteriorDensity:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from mixcompare.backends.pymc import approximations, nuts
+from mixcompare.backends.pymc import approximations, nuts, tempering
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.starts import starts
@@ -21,7 +21,7 @@ _SAMPLERS: Final = {
     "pymc": nuts.pymc_nuts,
     "numpyro": nuts.pymc_nuts,
     "blackjax": nuts.pymc_nuts,
-    "smc": approximations.sequential_monte_carlo,
+    "smc": tempering.sequential_monte_carlo,
     "pathfinder": approximations.pathfinder,
     "advi": approximations.advi,
 }
@@ -43,6 +43,7 @@ _KEPT_STATS: Final = (
     "step_size",
     "tree_depth",
     "log_marginal_likelihood",
+    "log_marginal_likelihood_error",
 )
 
 
@@ -57,7 +58,8 @@ class Draws:
     stats
         Sampler statistics with dims (chain, draw), ``diverging`` always among them. ``lp`` is
         the log posterior density of the unconstrained coordinates in which a sampler
-        moves; ``log_marginal_likelihood`` (chain) is sequential Monte Carlo's.
+        moves; ``log_marginal_likelihood`` and ``log_marginal_likelihood_error`` (chain) are
+        sequential Monte Carlo's.
     """
 
     variables: Mapping[str, FloatArray]

@@ -57,13 +57,19 @@ def overdispersed(mixture: Mixture) -> Start:
 
 def prior_draw(mixture: Mixture) -> Start:
     """Starts from the prior."""
+    draws = prior_draws(mixture)
+    return lambda rng: {name: value[0] for name, value in draws(rng, 1).items()}
+
+
+def prior_draws(mixture: Mixture) -> Callable[[np.random.Generator, int], dict[str, FloatArray]]:
+    """Draws of the unconstrained free variables from the prior, as many at a time as asked for."""
     inputs, shapes = mixture.inputs(), mixture.structure.shapes
 
-    def start(rng: np.random.Generator) -> dict[str, FloatArray]:
-        noise = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    def draw(rng: np.random.Generator, n: int) -> dict[str, FloatArray]:
+        noise = {name: rng.standard_normal((n, *shape)) for name, shape in shapes.items()}
         values = dict(noise)
         if "weights" in values:
-            values["weights"] = rng.dirichlet(inputs["concentration"])
+            values["weights"] = rng.dirichlet(inputs["concentration"], n)
         if "membership" in values:
             values["membership"] = _solved(inputs["membership_spread"], noise["membership"])
         offset = inputs.get("offset", np.zeros(0))
@@ -71,14 +77,15 @@ def prior_draw(mixture: Mixture) -> Start:
             standard = noise["common_deviations"] - inputs["common_offset"]
             values["common_deviations"] = _solved(inputs["common_spread"], standard)
             if offset.size:
-                offset = offset + inputs["common_share"] @ values["common_deviations"]
+                share = values["common_deviations"] @ inputs["common_share"].T
+                offset = offset + share[:, None, :]
         if "deviations" in values:
             values["deviations"] = _solved(inputs["spread"], noise["deviations"] - offset)
-        degrees = np.broadcast_to(inputs["squares_df"], shapes["precision_squares"])
+        degrees = np.broadcast_to(inputs["squares_df"], (n, *shapes["precision_squares"]))
         values["precision_squares"] = rng.chisquare(degrees)
         return unconstrained(values)
 
-    return start
+    return draw
 
 
 def _solved(spread: FloatArray, standard: FloatArray) -> FloatArray:

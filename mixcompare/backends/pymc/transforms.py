@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import xarray as xr
 
 from mixcompare.panel import FloatArray
 
@@ -43,3 +44,14 @@ def split_point(points: FloatArray, shapes: Mapping[str, tuple[int, ...]]) -> di
         name: part.reshape(*points.shape[:-1], *shape)
         for (name, shape), part in zip(shapes.items(), parts, strict=True)
     }
+
+
+def free_dataset(points: FloatArray, shapes: Mapping[str, tuple[int, ...]]) -> xr.Dataset:
+    """The free variables of unconstrained points (C, S, n), with dims (chain, draw, ...)."""
+    free = constrained(split_point(points, shapes))
+    return xr.Dataset(
+        {
+            name: (("chain", "draw", *(f"{name}_{i}" for i in range(2, value.ndim))), value)
+            for name, value in free.items()
+        }
+    )

@@ -1,0 +1,165 @@
+"""Sequential Monte Carlo from the prior to the posterior, on the hand-written density.
+
+Particles go through the densities ``prior x likelihood^b``, b from 0 to 1 (Del Moral, Doucet &
+Jasra 2006). From one b to the next their weights are the likelihood's increase; b goes so far
+that the weights' effective number is a given share of the particles. From the weighted
+particles n are drawn, and each makes a few moves of Hamiltonian Monte Carlo that leave the new
+density unchanged; all places on the n ways are particles, not the last alone ("waste-free",
+Dau & Chopin 2022): no evaluation is lost, and the ways, next to independent, show the error
+of the mean weights.
+
+The marginal likelihood is the product of the mean weights. It is over all K! labellings,
+whichever of them the particles visit, since a point's copies have the same weight. So the
+particles can be renumbered: to be alike before the moves' scale is taken from them, and at
+random at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from mixcompare.backends.pymc.density import pack
+from mixcompare.backends.pymc.density_kernels import log_densities
+from mixcompare.backends.pymc.hamiltonian import Density, Mover
+from mixcompare.backends.pymc.mixture import Mixture
+from mixcompare.backends.pymc.options import Options
+from mixcompare.backends.pymc.renumbering import align, shuffle
+from mixcompare.backends.pymc.starts import Start, prior_draws
+from mixcompare.backends.pymc.transforms import free_dataset
+from mixcompare.panel import FloatArray, IntArray
+
+_MOVES: Final = 10
+_EFFECTIVE: Final = 0.5
+_BISECTIONS: Final = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tempered:
+    """One run.
+
+    Attributes
+    ----------
+    points, log_density
+        (n, D) draws of the posterior in the sampler's coordinates, and (n,).
+    log_evidence, error
+        The log marginal likelihood, and its standard error as far as one run knows it.
+    """
+
+    points: FloatArray
+    log_density: FloatArray
+    log_evidence: float
+    error: float
+
+
+def sequential_monte_carlo(
+    mixture: Mixture,
+    options: Options,
+    start: Start,  # noqa: ARG001 (the first particles have to be prior draws)
+    seed: np.random.SeedSequence,
+    progress: bool,  # noqa: ARG001 (nothing is known of how many stages are left)
+) -> xr.DataTree:
+    """Independent runs, which are threads, with one draw for each of their particles."""
+    roots = seed.spawn(options.chains)
+    # BLAS that starts threads of its own may round in another order.
+    with threadpool_limits(1), ThreadPoolExecutor(options.cores or os.process_cpu_count()) as pool:
+        runs = list(
+            pool.map(
+                lambda root: temper(mixture, options.draws, np.random.default_rng(root)), roots
+            )
+        )
+    points = np.stack([run.points for run in runs])
+    posterior = free_dataset(points, mixture.structure.free_shapes)
+    stats: dict[str, Any] = {
+        "lp": (("chain", "draw"), np.stack([run.log_density for run in runs])),
+        "log_marginal_likelihood": ("chain", np.array([run.log_evidence for run in runs])),
+        "log_marginal_likelihood_error": ("chain", np.array([run.error for run in runs])),
+    }
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": xr.Dataset(stats)})
+
+
+def temper(mixture: Mixture, n: int, rng: np.random.Generator) -> Tempered:
+    """Take n particles from the prior to the posterior."""
+    structure, prior = mixture.structure, tempered_density(mixture, 0.0)
+    drawn = prior_draws(mixture)(rng, n * _MOVES)
+    points = np.concatenate(
+        [drawn[name].reshape(n * _MOVES, -1) for name in structure.free_shapes], axis=1
+    )
+    likelihood = _increase(tempered_density(mixture, 1.0)(points)[0] - prior(points)[0])
+    mover, power, log_evidence, variance = Mover(), 0.0, 0.0, 0.0
+    while True:
+        step = _step(likelihood, 1 - power)
+        power = power + step if step < 1 - power else 1.0
+        top = step * likelihood.max()
+        weights = np.exp(step * likelihood - top)
+        log_evidence += float(top + np.log(weights.mean()))
+        variance += _relative_variance(weights.reshape(_MOVES, n).mean(axis=0))
+        points = align(points, structure)
+        mover.scale_to(points, weights)
+        way = mover.run(
+            tempered_density(mixture, power), points[_resampled(weights, n, rng)], _MOVES, rng
+        )
+        if power == 1:
+            break
+        points = np.concatenate([place.at for place in way])
+        tempered = np.concatenate([place.log_density for place in way])
+        likelihood = _increase((tempered - prior(points)[0]) / power)
+    last = shuffle(way[-1].at, structure, rng)
+    return Tempered(last, way[-1].log_density, log_evidence, float(np.sqrt(variance)))
+
+
+def tempered_density(mixture: Mixture, power: float) -> Density:
+    """Log densities, and gradients, of the prior times the likelihood to a power."""
+    block = pack(mixture, power=power)
+
+    def density(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        values, gradients = np.empty(len(points)), np.empty(points.shape)
+        log_densities(np.ascontiguousarray(points), block, values, gradients)
+        return values, gradients
+
+    return density
+
+
+def _increase(log_likelihood: FloatArray) -> FloatArray:
+    """Without the points, far out in the prior, where it cannot be computed."""
+    lowest = np.finfo(float).min
+    return np.where(np.isfinite(log_likelihood), log_likelihood, lowest)
+
+
+def _relative_variance(values: FloatArray) -> float:
+    """Of the mean of independent values."""
+    return float(values.var(ddof=1) / values.size / values.mean() ** 2)
+
+
+def _step(log_likelihood: FloatArray, most: float) -> float:
+    """How far the likelihood's power goes on, at most to `most`."""
+    wanted = _EFFECTIVE * log_likelihood.size
+    below = log_likelihood - log_likelihood.max()
+    if _effective(most * below) >= wanted:
+        return most
+    low, high = np.log(np.finfo(float).tiny), np.log(most)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if _effective(np.exp(middle) * below) >= wanted:
+            low = middle
+        else:
+            high = middle
+    return float(np.exp(low))
+
+
+def _effective(log_weights: FloatArray) -> float:
+    weights = np.exp(log_weights)
+    return float(weights.sum() ** 2 / (weights @ weights))
+
+
+def _resampled(weights: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
+    """Places (n,) of weights, as often as they weigh (systematic resampling)."""
+    cumulated = np.cumsum(weights)
+    at = (np.arange(n) + rng.uniform()) / n * cumulated[-1]
+    return np.asarray(np.minimum(np.searchsorted(cumulated, at), weights.size - 1), dtype=np.intp)
