@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import xarray as xr
-
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
 from mixcompare.report import exports, tables
@@ -20,6 +18,7 @@ from mixcompare.report.sections import Section, aims, drawings, sections
 from mixcompare.reproduction.origin import Origin
 from mixcompare.selection import Selection
 from mixcompare.staging import staged
+from mixcompare.storage import read_attributes
 
 
 def write_report(
@@ -114,11 +113,7 @@ def _saved(fit: Fit, directory: Path) -> str | None:
     preferred = directory / FITS.get(fit.backend, "")
     candidates = sorted(directory.glob("*.nc"), key=lambda path: (path != preferred, path.name))
     for path in candidates:
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as root:
-                attrs = root.attrs
-        except (OSError, ValueError):
-            continue
-        if all(str(attrs.get(key)) == str(value) for key, value in own.items()):
+        said = read_attributes(path) or {}
+        if all(str(said.get(key)) == str(value) for key, value in own.items()):
             return path.name
     return None
