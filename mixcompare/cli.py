@@ -18,6 +18,7 @@ from mixcompare.arguments import (
     Covariance,
     CovarianceBy,
     Data,
+    Force,
     FormulaText,
     Membership,
     Missing,
@@ -55,7 +56,7 @@ _Output = Annotated[
         "--output",
         "-o",
         metavar="DIR",
-        help="Folder of the report. Files of an earlier report in it are replaced, "
+        help="Folder of the report. An earlier report of the same data and model is replaced "
         "after everything has succeeded; other files stay.",
     ),
 ]
@@ -116,18 +117,22 @@ def compare(
     chains: Annotated[int | None, typer.Option(help="PyMC: number of chains.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
     output: _Output = None,
+    force: Force = False,
     quick: Quick = False,
     trust: Trust = False,
 ) -> None:
     """Fit a table by EM and by PyMC, compare them, write the report.
 
-    The report goes to reports/ and the data file's name unless --output says otherwise.
+    The report goes to reports/ and the data file's name without its suffix, unless --output
+    says otherwise.
     """
+    from mixcompare.ownership import place_of
     from mixcompare.reproduction.origin import Origin
     from mixcompare.spec import MixtureSpec
     from mixcompare.study.methods import Method
     from mixcompare.study.pair import fit_and_report
     from mixcompare.study.show import print_finished
+    from mixcompare.tables import table_name
 
     spec = MixtureSpec(
         formula,
@@ -145,7 +150,7 @@ def compare(
         "em": Method("em", _given(starts=starts)),
         "pymc": Method("pymc", _given(draws=draws, tune=tune, chains=chains)),
     }
-    folder = Path("reports", data.name.split(".")[0]) if output is None else output
+    folder = Path("reports", table_name(data)) if output is None else output
     print_finished(
         fit_and_report(
             spec,
@@ -155,7 +160,8 @@ def compare(
             seed=seed,
             missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
             quick=quick,
-            origin=Origin(file=data.name),
+            origin=Origin(file=data.name, place=place_of(data)),
+            overwrite=force,
         )
     )
 

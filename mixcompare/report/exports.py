@@ -10,6 +10,7 @@ from typing import Any, Final
 import pandas as pd
 from markupsafe import Markup
 
+from mixcompare.csv_text import csv_text
 from mixcompare.report.formatting import MISSING, Table
 from mixcompare.report.rendering import Drawing
 
@@ -47,7 +48,7 @@ _DIGITS = str.maketrans("\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹", "-01
 def csv(table: Table) -> str:
     """The values behind a table, under its headings."""
     names = [column.label for column in table.columns]
-    return pd.DataFrame(table.values, columns=names).to_csv(index=False)
+    return csv_text(pd.DataFrame(table.values, columns=names))
 
 
 def markdown(table: Table) -> str:

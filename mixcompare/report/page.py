@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
+from mixcompare.ownership import META, Owner
 from mixcompare.report import tables, wording
 from mixcompare.report.formatting import Table, duration
 from mixcompare.report.provenance import code_again, code_reload, to_json
@@ -56,6 +57,7 @@ def render(
     title: str | None,
     record: dict[str, Any],
     saved: tuple[str, ...],
+    owner: Owner,
     models: Sequence[Fit] = (),
 ) -> str:
     """The page.
@@ -72,11 +74,14 @@ def render(
         From `mixcompare.report.provenance.provenance`; the page carries it.
     saved
         Names of the files beside the page that hold the two fits, if they are there.
+    owner
+        What it is made from.
     models
         Fits of other models.
     """
     return render_page(
         "template.html",
+        owner=owner,
         kind="mixcompare report: do EM and MCMC agree?",
         title=title or wording.default_title(comparison),
         notice=QUICK_NOTICE if record["quick"] else "",
@@ -98,13 +103,15 @@ def render(
     )
 
 
-def render_page(template: str, **values: Any) -> str:
+def render_page(template: str, *, owner: Owner, **values: Any) -> str:
     """A page that extends ``base.html``, with our style sheet and script and no other.
 
     Parameters
     ----------
     template
         Its file name in this package.
+    owner
+        What the page is made from.
     **values
         What ``base.html`` shows (kind, title, conclusion, verdicts, sections, and `further`
         entries of the contents as pairs of anchor and heading) and the template's own.
@@ -117,6 +124,7 @@ def render_page(template: str, **values: Any) -> str:
             style=style_sheet(),
             script=Markup(script),  # our own text
             policy=_policy(script),
+            made_from=(META, owner.to_json()),
             **values,
         )
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,15 +13,21 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.checking.leave_one_out import LeaveOneOut
+from mixcompare.csv_text import csv_text, unescape
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit, load
+from mixcompare.ownership import Owner, check_folder
 from mixcompare.selection.table import CRITERIA, DEFAULT
+from mixcompare.spec import MixtureSpec
+from mixcompare.staging import staged
+from mixcompare.storage import read_attributes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 _ASKED: Final = "asked.json"
+_WRITTEN: Final = (_ASKED, "selection.svg", "tests.csv", "loo.csv")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -72,8 +79,15 @@ class Selection:
 
         return plot_selection(self)
 
-    def save(self, directory: str | Path) -> Path:
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> Path:
         """Write selection.csv, asked.json, a figure and the fits; tests.csv and loo.csv if any.
+
+        Parameters
+        ----------
+        directory
+            The folder; made if it does not exist.
+        overwrite
+            Whether the folder's selection may be of another model or other data, or not ours.
 
         Returns
         -------
@@ -82,24 +96,25 @@ class Selection:
         Raises
         ------
         OptionError
-            If the folder cannot be written.
+            If the folder cannot be written or holds what may not be replaced.
         """
-        from mixcompare.staging import staged
-
         directory = Path(directory)
+        fit = next(iter(self.fits.values()))
+        check_selection_folder(directory, fit.spec, fit.fingerprint, overwrite=overwrite)
         with staged(directory, last="selection.csv") as folder:
             for prefix, fits in (("em", self.fits), ("pymc", self.posteriors)):
                 for count, fit in fits.items():
                     fit.save(folder / f"{prefix}_{count}.nc")
             if self.tests is not None:
-                self.tests.to_csv(folder / "tests.csv", index=False)
+                _write(folder / "tests.csv", self.tests)
             if self.loo:
                 units = pd.concat({k: own.units for k, own in self.loo.items()})
-                units.to_csv(folder / "loo.csv", index_label=["n_components", "unit"])
+                units = units.rename_axis(["n_components", "unit"])
+                _write(folder / "loo.csv", units, index=True)
             text = json.dumps(dict(self.asked), default=np.generic.item, indent=2)
             (folder / _ASKED).write_text(text, "utf-8")
             self.plot().savefig(folder / "selection.svg")
-            self.table.to_csv(folder / "selection.csv")
+            _write(folder / "selection.csv", self.table, index=True)
         return directory
 
     def __repr__(self) -> str:
@@ -108,6 +123,42 @@ class Selection:
 
     def _repr_html_(self) -> str:
         return f"<p><b>{repr(self)[1:-1]}</b></p>{self.table.to_html()}"
+
+
+def _write(path: Path, frame: pd.DataFrame, *, index: bool = False) -> None:
+    path.write_text(csv_text(frame, index=index), "utf-8")
+
+
+def check_selection_folder(
+    directory: Path, spec: MixtureSpec, fingerprint: str, *, overwrite: bool
+) -> None:
+    """Refuse a folder in which a selection would replace something of others.
+
+    Raises
+    ------
+    OptionError
+        It names the folder's other model, or the file that is not ours.
+    """
+    owner = _owner(spec, fingerprint)
+    check_folder(
+        directory, "selection.csv", owner, overwrite=overwrite, names=_WRITTEN, known=_saved_owner
+    )
+
+
+def _owner(spec: MixtureSpec, fingerprint: str) -> Owner:
+    model = replace(spec, n_components=1)
+    return Owner("selection", model.content_hash, (fingerprint,), f"{spec.formula!r}")
+
+
+def _saved_owner(table: Path) -> Owner | None:
+    """What the fits beside a table of criteria are of."""
+    for path in sorted(table.parent.glob("em_*.nc")):
+        said = read_attributes(path)
+        if said is not None:
+            with contextlib.suppress(KeyError, ValueError, TypeError):
+                spec = MixtureSpec.from_dict(json.loads(said["spec"]))
+                return _owner(spec, str(said["fingerprint"]))
+    return None
 
 
 def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
@@ -128,7 +179,7 @@ def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
     folder = Path(directory)
     try:
         table = pd.read_csv(
-            folder / "selection.csv", index_col="n_components", converters={"message": str}
+            folder / "selection.csv", index_col="n_components", converters={"message": unescape}
         )
         asked = json.loads((folder / _ASKED).read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -151,6 +202,7 @@ def _fits(folder: Path, prefix: str, table: pd.DataFrame, trust: bool) -> dict[i
 
 
 def _cross_validated(path: Path) -> dict[int, LeaveOneOut]:
-    whole = pd.read_csv(path, index_col=["n_components", "unit"], converters={"remedy": str})
+    whole = pd.read_csv(path, index_col=["n_components", "unit"], converters={"remedy": unescape})
+    whole = whole.rename(index=lambda v: unescape(v) if isinstance(v, str) else v, level="unit")
     counts = whole.index.get_level_values("n_components").unique()
     return {int(k): LeaveOneOut(whole.loc[k]) for k in counts}
