@@ -20,7 +20,7 @@ from mixcompare.report import tables, wording
 from mixcompare.report.formatting import Table, duration
 from mixcompare.report.provenance import code_again, code_reload, to_json
 from mixcompare.report.sections import Section, place_of_verdict
-from mixcompare.reproduction.carried import ELEMENT, for_script
+from mixcompare.reproduction.carried import ELEMENT, SHOWN, embed, for_script, shown_digests
 
 REPORT: Final = "report.html"
 QUICK_NOTICE: Final = (
@@ -60,7 +60,7 @@ def render(
     owner: Owner,
     models: Sequence[Fit] = (),
 ) -> str:
-    """The page.
+    """The page without its record, for which `sealed` is.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def render(
     title
         Heading; by default the formula and the number of classes.
     record
-        From `mixcompare.report.provenance.provenance`; the page carries it.
+        From `mixcompare.report.provenance.provenance`.
     saved
         Names of the files beside the page that hold the two fits, if they are there.
     owner
@@ -93,7 +93,6 @@ def render(
         thresholds=tables.thresholds(comparison),
         record=record,
         record_id=ELEMENT,
-        embedded=Markup(for_script(to_json(record))),
         fits=_fits(record),
         page_name=REPORT,
         data_option=("" if record["data"]["panel"] else " --data FILE")
@@ -101,6 +100,12 @@ def render(
         code_again=code_again(comparison, models, (record["selection"] or {}).get("asked")),
         code_reload=code_reload(saved, trust=comparison.em.trust),
     )
+
+
+def sealed(page: str, record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The page with its record, which says what the page shows; and that record."""
+    whole = {**record, SHOWN: shown_digests(page)}
+    return embed(page, for_script(to_json(whole))), whole
 
 
 def render_page(template: str, *, owner: Owner, **values: Any) -> str:

@@ -14,7 +14,7 @@ from mixcompare.report.choice import choice_of_k
 from mixcompare.report.folder import check_report_folder, owner_of
 from mixcompare.report.formatting import Table
 from mixcompare.report.models import named_fits, other_models
-from mixcompare.report.page import REPORT, render
+from mixcompare.report.page import REPORT, render, sealed
 from mixcompare.report.provenance import FITS, provenance, to_json
 from mixcompare.report.sections import Section, aims, drawings, sections
 from mixcompare.reproduction.origin import Origin
@@ -98,6 +98,7 @@ def write_report(
             owner=owner,
             models=models,
         )
+        page, record = sealed(page, record)
         whole = tables.frames(comparison)
         exports.write_files(
             folder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,15 +139,16 @@ def check_selection_folder(
     OptionError
         It names the folder's other model, or the file that is not ours.
     """
-    owner = _owner(spec, fingerprint)
+    owner = _owner(spec.to_dict(), fingerprint)
     check_folder(
         directory, "selection.csv", owner, overwrite=overwrite, names=_WRITTEN, known=_saved_owner
     )
 
 
-def _owner(spec: MixtureSpec, fingerprint: str) -> Owner:
-    model = replace(spec, n_components=1)
-    return Owner("selection", model.content_hash, (fingerprint,), f"{spec.formula!r}")
+def _owner(spec: Mapping[str, Any], fingerprint: str) -> Owner:
+    model = {name: value for name, value in spec.items() if name != "n_components"}
+    text = json.dumps(model, sort_keys=True)
+    return Owner("selection", text, (fingerprint,), f"{spec['formula']!r}")
 
 
 def _saved_owner(table: Path) -> Owner | None:
@@ -156,8 +157,7 @@ def _saved_owner(table: Path) -> Owner | None:
         said = read_attributes(path)
         if said is not None:
             with contextlib.suppress(KeyError, ValueError, TypeError):
-                spec = MixtureSpec.from_dict(json.loads(said["spec"]))
-                return _owner(spec, str(said["fingerprint"]))
+                return _owner(json.loads(said["spec"]), str(said["fingerprint"]))
     return None
 
 
