@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mixcompare.fit import Fit
+
+_OF_THE_DISK: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+)
 
 app = typer.Typer(
     name="mixcompare",
@@ -70,6 +75,20 @@ def main() -> None:
     except MixCompareError as error:
         typer.echo(f"mixcompare: {' '.join(str(error).split())}", err=True)
         sys.exit(1)
+    except OSError as error:
+        # The disk's, not the program's: nothing that a traceback would explain.
+        if error.errno not in _OF_THE_DISK and "temporary directory" not in str(error):
+            raise
+        typer.echo(f"mixcompare: {_disk(error)}", err=True)
+        sys.exit(1)
+
+
+def _disk(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return (
+        f"{error.strerror or error}{where}. Free some space there or get the right to write; "
+        "temporary files go to the folder that the environment variable TMPDIR names."
+    )
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
