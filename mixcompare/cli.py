@@ -148,6 +148,7 @@ def compare(
     from mixcompare.ownership import place_of
     from mixcompare.reproduction.origin import Origin
     from mixcompare.spec import MixtureSpec
+    from mixcompare.staging import check_folder_name
     from mixcompare.study.methods import Method
     from mixcompare.study.pair import fit_and_report
     from mixcompare.study.show import print_finished
@@ -170,6 +171,8 @@ def compare(
         "pymc": Method("pymc", _given(draws=draws, tune=tune, chains=chains)),
     }
     folder = Path("reports", table_name(data)) if output is None else output
+    if output is not None:
+        check_folder_name(output)
     print_finished(
         fit_and_report(
             spec,

@@ -64,12 +64,6 @@ def staged(directory: Path, *, last: str) -> Iterator[Path]:
     OptionError
         If the folder cannot be written, before anything else is done, or the disk is full.
     """
-    if directory.suffix.lower() in _OF_FILES and not directory.is_dir():
-        raise OptionError(
-            f"cannot write the output folder {directory}: its name is that of a file, and several "
-            f"files are written. Name a folder, such as {directory.with_suffix('')}. Choose "
-            "another folder."
-        )
     missing = _absent(directory)
     try:
         with _workspace(directory) as work:
@@ -82,6 +76,21 @@ def staged(directory: Path, *, last: str) -> Iterator[Path]:
         raise
     finally:
         _remove_empty(missing)
+
+
+def check_folder_name(directory: Path) -> None:
+    """Refuse the name of a file, such as ``report.html``, for a folder of several files.
+
+    Raises
+    ------
+    OptionError
+        If there is no folder of this name yet.
+    """
+    if directory.suffix.lower() in _OF_FILES and not directory.is_dir():
+        raise OptionError(
+            f"cannot write the output folder {directory}: its name is that of a file, and several "
+            f"files are written. Name a folder, such as {directory.with_suffix('')}."
+        )
 
 
 def write_whole(path: Path, *parts: Buffer) -> None:

@@ -16,6 +16,7 @@ import mixcompare as mc
 from mixcompare.auditing import audit
 from mixcompare.cli import app
 from mixcompare.ownership import Owner, page_owner, place_of, read_owner
+from mixcompare.report import write_report
 from mixcompare.selection.result import load_selection
 from mixcompare.study import pair, run
 from mixcompare.study.methods import Method
@@ -212,6 +213,16 @@ def test_a_study_does_not_take_a_reports_folder(tmp_path: Path) -> None:
     with pytest.raises(mc.OptionError, match="holds another report: 'y ~ x'"):
         run.run_study(study, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_report_is_a_folder(tmp_path: Path) -> None:
+    em = mc.fit(SPEC, growth(), starts=1, seed=1, progress=False)
+    found = mc.select(SPEC, growth(), n_components=[1], starts=1, progress=False)
+    with pytest.raises(mc.OptionError, match=r"x\.html: its name is that of a file"):
+        write_report(Fake(em), tmp_path / "x.html")  # type: ignore[arg-type]
+    with pytest.raises(mc.OptionError, match=r"x\.csv: its name is that of a file"):
+        found.save(tmp_path / "x.csv")
+    assert not list(tmp_path.iterdir())
 
 
 def test_pair_checks_before_it_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from mixcompare import staging
 from mixcompare.errors import OptionError
-from mixcompare.staging import remove_leftovers, staged, write_whole
+from mixcompare.staging import check_folder_name, remove_leftovers, staged, write_whole
 
 # The children only write files and are killed.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -201,7 +201,7 @@ def test_errors_of_other_things_are_not_the_folders(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.html", "x.csv", "x.NC", "x.pdf"])
 def test_a_folder_with_the_name_of_a_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(OptionError, match=rf"{name}: its name is that of a file.* such as .*/x\."):
-        write(tmp_path / name, "new")
-    assert not list(tmp_path.iterdir())
+        check_folder_name(tmp_path / name)
     (tmp_path / name).mkdir()
-    write(tmp_path / name, "new")
+    check_folder_name(tmp_path / name)
+    check_folder_name(tmp_path / "a.v1")

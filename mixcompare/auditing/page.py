@@ -27,7 +27,7 @@ from mixcompare.report.page import REPORT, Verdict, render_page
 from mixcompare.report.palette import style
 from mixcompare.report.rendering import Drawing, draw
 from mixcompare.report.sections import Section
-from mixcompare.staging import staged
+from mixcompare.staging import check_folder_name, staged
 
 if TYPE_CHECKING:
     from mixcompare.auditing.result import Audit
@@ -88,6 +88,7 @@ def write_audit(
         If the folder cannot be written or holds what may not be replaced.
     """
     directory = Path(directory)
+    check_folder_name(directory)
     owner = _owner(audit, file)
     check_folder(directory, REPORT, owner, overwrite=overwrite, names=("tables", "figures"))
     with staged(directory, last=REPORT) as folder:

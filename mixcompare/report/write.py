@@ -19,7 +19,7 @@ from mixcompare.report.provenance import FITS, provenance, to_json
 from mixcompare.report.sections import Section, aims, drawings, sections
 from mixcompare.reproduction.origin import Origin
 from mixcompare.selection import Selection
-from mixcompare.staging import staged
+from mixcompare.staging import check_folder_name, staged
 from mixcompare.storage import read_attributes
 
 
@@ -75,6 +75,7 @@ def write_report(
         the same units, outcomes and rows.
     """
     directory, origin = Path(directory), origin or Origin()
+    check_folder_name(directory)
     owner = owner_of(comparison.em.spec, comparison.em.fingerprint, origin)
     # A study's folder is its own: `run_study` has looked whose it is.
     check_report_folder(directory, owner, overwrite=overwrite or bool(origin.study))

@@ -19,7 +19,7 @@ from mixcompare.fit import Fit, load
 from mixcompare.ownership import Owner, check_folder
 from mixcompare.selection.table import CRITERIA, DEFAULT
 from mixcompare.spec import MixtureSpec
-from mixcompare.staging import staged
+from mixcompare.staging import check_folder_name, staged
 from mixcompare.storage import read_attributes
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def check_selection_folder(
     OptionError
         It names the folder's other model, or the file that is not ours.
     """
+    check_folder_name(directory)
     owner = _owner(spec.to_dict(), fingerprint)
     check_folder(
         directory, "selection.csv", owner, overwrite=overwrite, names=_WRITTEN, known=_saved_owner

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from mixcompare.csv_text import csv_text
 from mixcompare.ownership import META, Owner, check_folder, place_of, read_owner
-from mixcompare.staging import staged
+from mixcompare.staging import check_folder_name, staged
 from mixcompare.study.load import Study
 from mixcompare.study.store import TABLES, open_store
 
@@ -48,6 +48,7 @@ def export(study: Study, store: Path, directory: Path, *, overwrite: bool = Fals
         frames |= measure_tables(study, opened)
     levels = pd.DataFrame.from_dict(factors, orient="index").rename_axis("scenario").reset_index()
     frames["scenarios"] = levels
+    check_folder_name(directory)
     owner = Owner("study's tables", study.name, (place_of(store),), repr(study.name))
     names = [f"{name}{end}" for name in frames for end in (".csv", ".parquet")]
     check_folder(directory, _MARKED, owner, overwrite=overwrite, names=names, known=_tables_owner)
