@@ -42,4 +42,10 @@ Trust = Annotated[
         "for what you have written or whose author you trust.",
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace results of another input or model, or files that are not ours."
+    ),
+]
 Missing = Annotated[str, typer.Option(help="error: refuse missing values; drop: drop such rows.")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -18,6 +19,7 @@ from mixcompare.arguments import (
     Covariance,
     CovarianceBy,
     Data,
+    Force,
     FormulaText,
     Membership,
     Missing,
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 
     from mixcompare.fit import Fit
 
+_OF_THE_DISK: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+)
+
 app = typer.Typer(
     name="mixcompare",
     no_args_is_help=True,
@@ -55,7 +61,7 @@ _Output = Annotated[
         "--output",
         "-o",
         metavar="DIR",
-        help="Folder of the report. Files of an earlier report in it are replaced, "
+        help="Folder of the report. An earlier report of the same data and model is replaced "
         "after everything has succeeded; other files stay.",
     ),
 ]
@@ -69,6 +75,20 @@ def main() -> None:
     except MixCompareError as error:
         typer.echo(f"mixcompare: {' '.join(str(error).split())}", err=True)
         sys.exit(1)
+    except OSError as error:
+        # The disk's, not the program's: nothing that a traceback would explain.
+        if error.errno not in _OF_THE_DISK and "temporary directory" not in str(error):
+            raise
+        typer.echo(f"mixcompare: {_disk(error)}", err=True)
+        sys.exit(1)
+
+
+def _disk(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return (
+        f"{error.strerror or error}{where}. Free some space there or get the right to write; "
+        "temporary files go to the folder that the environment variable TMPDIR names."
+    )
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
@@ -122,18 +142,23 @@ def compare(
     chains: Annotated[int | None, typer.Option(help="PyMC: number of chains.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
     output: _Output = None,
+    force: Force = False,
     quick: Quick = False,
     trust: Trust = False,
 ) -> None:
     """Fit a table by EM and by PyMC, compare them, write the report.
 
-    The report goes to reports/ and the data file's name unless --output says otherwise.
+    The report goes to reports/ and the data file's name without its suffix, unless --output
+    says otherwise.
     """
+    from mixcompare.ownership import place_of
     from mixcompare.reproduction.origin import Origin
     from mixcompare.spec import MixtureSpec
+    from mixcompare.staging import check_folder_name
     from mixcompare.study.methods import Method
     from mixcompare.study.pair import fit_and_report
     from mixcompare.study.show import print_finished
+    from mixcompare.tables import table_name
 
     spec = MixtureSpec(
         formula,
@@ -151,7 +176,9 @@ def compare(
         "em": Method("em", _given(starts=starts)),
         "pymc": Method("pymc", _given(draws=draws, tune=tune, chains=chains)),
     }
-    folder = Path("reports", data.name.split(".")[0]) if output is None else output
+    folder = Path("reports", table_name(data)) if output is None else output
+    if output is not None:
+        check_folder_name(output)
     print_finished(
         fit_and_report(
             spec,
@@ -161,7 +188,8 @@ def compare(
             seed=seed,
             missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
             quick=quick,
-            origin=Origin(file=data.name),
+            origin=Origin(file=data.name, place=place_of(data)),
+            overwrite=force,
         )
     )
 

@@ -16,7 +16,7 @@ import xarray as xr
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.parameters import Parameter, flatten, reported_parameters
 from mixcompare.spec import MixtureSpec
-from mixcompare.storage import load_tree, panel_from_dataset, save_tree
+from mixcompare.storage import check_whole, load_tree, panel_from_dataset, save_tree
 from mixcompare.summary import summarise_estimate, summarise_posterior
 from mixcompare.tree import permute_posterior
 
@@ -230,7 +230,15 @@ class Fit:
         return table if robust is None else table.assign(sandwich_se=robust)
 
     def save(self, path: str | Path) -> Path:
-        """Write the fit as netCDF; the file appears complete or not at all."""
+        """Write the fit as netCDF with a checksum; the file appears complete or not at all.
+
+        Folders that do not exist are made.
+
+        Raises
+        ------
+        OptionError
+            If the file cannot be written.
+        """
         return save_tree(self.tree, path)
 
     def _estimate(self, name: str) -> xr.DataArray:
@@ -270,6 +278,9 @@ def _read_spec(text: str, trust: bool) -> MixtureSpec:
 def load(path: str | Path, *, trust: bool = False) -> Fit:
     """Load a fit that `Fit.save` has written.
 
+    The file's checksum and the panel's fingerprint are held against the file. A fit that an
+    earlier version saved without a checksum says so in its cautions.
+
     Parameters
     ----------
     path
@@ -281,7 +292,7 @@ def load(path: str | Path, *, trust: bool = False) -> Fit:
     Raises
     ------
     DataError
-        If the file does not exist or holds something else.
+        If the file does not exist, holds something else, is damaged or of a later version.
 
     Examples
     --------
@@ -295,4 +306,6 @@ def load(path: str | Path, *, trust: bool = False) -> Fit:
     >>> mc.load(path).log_likelihood == em.log_likelihood
     True
     """
-    return Fit(load_tree(path), trust)
+    tree = load_tree(path)
+    check_whole(Path(path), tree)
+    return Fit(tree, trust)

@@ -2,66 +2,154 @@
 
 from __future__ import annotations
 
+import io
 import json
-import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
+from mixcompare.checksum import FORMAT, is_checked, last_line
 from mixcompare.column_storage import decode_columns, encode_columns, escaped, unescaped
 from mixcompare.errors import DataError, OptionError
+from mixcompare.hdf5_check import check_structure
+from mixcompare.hdf5_check import read_attributes as root_attributes
 from mixcompare.panel import Dropped, Panel
+from mixcompare.staging import write_whole
 
 _ENGINE: Final = "h5netcdf"
+_VERSION: Final = "mixcompare_version"
+# In the file alone: says that a checksum must follow.
+_FORMAT_NAME: Final = "file_format"
+_JSON: Final = ("spec", "options", "cautions", "versions")
+_ATTRIBUTES: Final = (*_JSON, "backend", "fingerprint", "seed", "status", "message", "seconds")
+_GROUPS: Final = ("panel", "estimate")
+_NOT_CHECKED: Final = (
+    "The file of this fit has no checksum, as an earlier version of mixcompare wrote it: damage "
+    "to its numbers would not be noticed. Saved again, it has one."
+)
 _PREFIX = "variable: "
 
 
 def save_tree(tree: xr.DataTree, path: str | Path) -> Path:
-    """Write a tree as netCDF under a temporary name, then rename it.
+    """Write a tree as netCDF, all or nothing, and its checksum behind it.
 
     Raises
     ------
     OptionError
-        If the folder does not exist or cannot be written.
+        If the file cannot be written.
     """
     path = Path(path)
     if path.is_dir():
         raise OptionError(f"cannot write {path}: it is a folder. Name a file in it.")
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        raise OptionError(
-            f"cannot write {path}: {error.strerror}. Choose another folder."
-        ) from error
-    try:
-        tree.to_netcdf(temporary, engine=_ENGINE)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    marked = tree.copy(deep=False)
+    marked.attrs = {**tree.attrs, _FORMAT_NAME: FORMAT}
+    # In memory first: HDF5 itself crashes on a disk that is full.
+    memory = io.BytesIO()
+    marked.to_netcdf(memory, engine=_ENGINE)
+    content = memory.getbuffer()
+    write_whole(path, content, last_line(content))
     return path
 
 
 def load_tree(path: str | Path) -> xr.DataTree:
     """Read a tree into memory.
 
+    Returns
+    -------
+    The tree that was saved. Among its cautions is a sentence if the file has no checksum, as
+    those of earlier versions have none.
+
     Raises
     ------
     DataError
-        If there is no such file or it is not a saved fit.
+        If there is no such file, it is not a saved fit, it is damaged, of a later version, or
+        it refers to other files or to sizes that it does not have.
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file.")
+        why = (
+            "it is a folder, and there is no such file"
+            if path.is_dir()
+            else "there is no such file"
+        )
+        raise DataError(f"{path}: {why}.")
+    with _explained(path):
+        checked = is_checked(path)
+        loaded = _read(path, checked=checked)
+    if not checked and "cautions" in loaded.attrs:
+        said = json.loads(loaded.attrs["cautions"])
+        loaded.attrs["cautions"] = json.dumps([*dict.fromkeys([*said, _NOT_CHECKED])])
+    return loaded
+
+
+def check_whole(path: Path, tree: xr.DataTree) -> None:
+    """Refuse a tree without what every fit has, or whose panel is not the one that was fitted.
+
+    Raises
+    ------
+    DataError
+        It names what is missing.
+    """
+    absent = [name for name in _ATTRIBUTES if name not in tree.attrs]
+    absent += [name for name in _GROUPS if name not in tree.children]
+    if absent:
+        raise DataError(
+            f"{path} is a fit of another version of mixcompare ({tree.attrs[_VERSION]}): it lacks "
+            f"{', '.join(absent)}. Fit again."
+        )
+    with _explained(path):
+        for name in _JSON:
+            json.loads(tree.attrs[name])
+        panel = panel_from_dataset(tree["panel"].to_dataset())
+    if panel.fingerprint != tree.attrs["fingerprint"]:
+        raise DataError(
+            f"{path} is damaged: its data are not those that were fitted (their fingerprint "
+            f"is {panel.fingerprint[:12]}…, the fit's {str(tree.attrs['fingerprint'])[:12]}…). "
+            "Take another copy of it, or fit again."
+        )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say in a sentence what HDF5, h5netcdf and xarray say of bytes that are not a fit's."""
     try:
-        with xr.open_datatree(path, engine=_ENGINE, phony_dims="sort") as tree:
-            loaded = tree.load()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a netCDF file: {str(error).splitlines()[0]}") from error
-    if "mixcompare_version" not in loaded.attrs:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # any of many kinds
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise DataError(
+            f"{path} is not a netCDF file that can be read, or it is damaged: {reason}. Take "
+            "another copy of it, or fit again."
+        ) from error
+
+
+def read_attributes(path: Path) -> dict[str, Any] | None:
+    """What a fit's file says of itself, without its numbers; None if it is not a fit."""
+    try:
+        attributes = root_attributes(path)
+    except Exception:  # as in `_explained`
+        return None
+    return attributes if _VERSION in attributes else None
+
+
+def _read(path: Path, *, checked: bool) -> xr.DataTree:
+    attributes = root_attributes(path)
+    if _VERSION not in attributes:
         raise DataError(f"{path} is not a fit that mixcompare has saved.")
+    if _FORMAT_NAME in attributes and not checked:
+        raise DataError(
+            f"{path} is damaged: the checksum at its end is missing or broken, so that it was cut "
+            "off or rewritten by another program. Take another copy of it, or fit again."
+        )
+    check_structure(path)
+    with xr.open_datatree(path, engine=_ENGINE) as tree:
+        loaded: xr.DataTree = tree.load()
+    loaded.attrs.pop(_FORMAT_NAME, None)
     return loaded
 
 

@@ -19,6 +19,18 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 
 
+_COMPRESSED: frozenset[str] = frozenset({".gz", ".bz2", ".xz", ".zst"})
+
+
+def table_name(path: Path) -> str:
+    """A file's name without the suffixes that say how it is read: ``a.v1`` of ``a.v1.csv.gz``."""
+    name = path.name
+    for suffixes in (_COMPRESSED, _READERS.keys()):
+        stem, suffix = Path(name).stem, Path(name).suffix.lower()
+        name = stem if suffix in suffixes and stem.strip(".") else name
+    return name
+
+
 def read_table(data: Any) -> pd.DataFrame:
     """Turn a table into a pandas data frame, without changing the original.
 
@@ -62,7 +74,7 @@ def _read_delimited(path: Path, separator: str) -> pd.DataFrame:
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    suffixes = [s.lower() for s in path.suffixes if s.lower() not in {".gz", ".bz2", ".xz", ".zst"}]
+    suffixes = [s.lower() for s in path.suffixes if s.lower() not in _COMPRESSED]
     reader = _READERS.get(suffixes[-1] if suffixes else "")
     if reader is None:
         raise DataError(

@@ -15,7 +15,17 @@ PACKAGE = Path(__file__).parent.parent / "mixcompare"
 # its own package or layer as long as there is no cycle. A name stands for the module and
 # everything inside it; the longest name that fits counts.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "suggest", "staging", "arguments", "kernel_cache"),
+    (
+        "errors",
+        "suggest",
+        "staging",
+        "ownership",
+        "csv_text",
+        "checksum",
+        "hdf5_check",
+        "arguments",
+        "kernel_cache",
+    ),
     ("formula_hints", "prior_spec", "covariances"),
     ("formula_python",),
     ("formula_operators",),

@@ -347,12 +347,56 @@ def test_nothing_is_half_written(
 def test_an_earlier_report_is_replaced_and_other_files_stay(
     comparison: mc.Comparison, tmp_path: Path
 ) -> None:
-    (tmp_path / "report.html").write_text("old")
+    comparison.report(tmp_path, title="old")
     (tmp_path / "notes.txt").write_text("mine")
     comparison.report(tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
-    assert (tmp_path / "report.html").read_text("utf-8") != "old"
+    assert "<h1>old</h1>" not in (tmp_path / "report.html").read_text("utf-8")
     assert not list(tmp_path.rglob(".mixcompare-*"))
+
+
+OTHERS = ("report.html", "provenance.json", "tables/mine.csv", "figures/mine.pdf")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.usefixtures("drawn_before")
+def test_files_of_others_are_not_replaced(
+    comparison: mc.Comparison, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    with pytest.raises(mc.OptionError, match=rf"{name} is there already.*overwrite=True"):
+        comparison.report(tmp_path)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+    comparison.report(tmp_path, overwrite=True)
+    assert (tmp_path / "report.html").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("change", ["data", "model", "earlier version"])
+@pytest.mark.usefixtures("drawn_before")
+def test_a_report_of_another_model_or_input_is_not_replaced(
+    comparison: mc.Comparison, tmp_path: Path, change: str
+) -> None:
+    page = comparison.report(tmp_path, origin=mc.Origin(file="a.csv", place="here"))
+    before = page.read_bytes()
+    other = {
+        "data": ("here", "elsewhere", comparison.em.fingerprint, "0" * 64),
+        "model": (comparison.em.spec.content_hash, "0" * 64, "", ""),
+        "earlier version": ('<meta name="mixcompare-made-from"', "<meta", "", ""),
+    }[change]
+    text = before.decode()
+    for old, new in (other[:2], other[2:]):
+        text = text.replace(old, new) if old else text
+    page.write_text(text, "utf-8")
+    origin = mc.Origin(file="b.csv", place="here")
+    if change == "earlier version":  # its record says what it is of
+        comparison.report(tmp_path, origin=origin)
+        return
+    with pytest.raises(mc.OptionError, match=r"holds another report: .* of a\.csv\. .*--force"):
+        comparison.report(tmp_path, origin=origin)
+    assert page.read_text("utf-8") == text
+    comparison.report(tmp_path, origin=origin, overwrite=True)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,13 @@ from mixcompare.cli import app
 from mixcompare.panel import FloatArray
 from mixcompare.report import sections, write
 from mixcompare.reproduction import rerun
-from mixcompare.reproduction.carried import ELEMENT, for_script, read_record
+from mixcompare.reproduction.carried import (
+    ELEMENT,
+    REST,
+    changed_parts,
+    for_script,
+    read_record,
+)
 from mixcompare.reproduction.choice import SOURCE, choice_numbers, elpd_error
 from mixcompare.reproduction.numbers import (
     agreement,
@@ -157,6 +164,73 @@ def test_what_the_page_carries(comparison: mc.Comparison, report: Path) -> None:
     pd.testing.assert_frame_equal(from_records(record["numbers"]), own)
     beside = json.loads((report.parent / "provenance.json").read_text("utf-8"))
     assert beside == record
+
+
+def edited(page: str, old: str, new: str) -> str:
+    assert old in page
+    return page.replace(old, new, 1)
+
+
+def first(pattern: str, page: str) -> str:
+    found = re.search(pattern, page)
+    assert found is not None
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "part"),
+    [
+        (r'<td class="number" data-key="[^"]*">[^<]+</td>', None),
+        (r'data-key="\d[^"]*"', None),
+        (r'<th scope="row">log-likelihood[^<]*</th>', None),
+        (r'<p class="conclusion">[^<]*', REST),
+        (r'<p class="caption" id="table-estimates">[^<]*', REST),
+        (r"</style>", REST),
+        (r"</main>", REST),
+    ],
+)
+def test_a_page_whose_visible_numbers_were_changed(
+    report: Path, tmp_path: Path, pattern: str, part: str | None
+) -> None:
+    page = tmp_path / "report.html"
+    text = report.read_text("utf-8")
+    record = read_record(report)
+    page.write_text(text.replace("\n", "\r\n"), "utf-8", newline="")
+    assert changed_parts(page, record) == ()
+    old = first(pattern, text)
+    page.write_text(edited(text, old, f"{old[:-6]}9{old[-6:]}"), "utf-8")
+    assert read_record(page) == record
+    changed = changed_parts(page, record)
+    assert changed is not None
+    assert len(changed) == 1
+    assert (changed == (REST,)) == (part == REST)
+
+
+def test_tables_that_vanish_or_come_twice(report: Path, tmp_path: Path) -> None:
+    page, text = tmp_path / "report.html", report.read_text("utf-8")
+    table = first(r'(?s)<table aria-labelledby="table-estimates">.*?</table>', text)
+    for other in ("", table + table):
+        page.write_text(edited(text, table, other), "utf-8")
+        assert changed_parts(page, read_record(report)) == ("estimates", REST)
+
+
+def test_it_is_said_that_a_page_was_changed(
+    report: Path, tmp_path: Path, sampled: Callable[..., None]
+) -> None:
+    sampled()
+    page, text = tmp_path / "report.html", report.read_text("utf-8")
+    cell = first(r'(?s)table-estimates">\s*<thead>.*?<td class="number" data-key="[^"]*">', text)
+    page.write_text(edited(text, cell, cell + "9"), "utf-8")
+    again = mc.reproduce(page, panel(), progress=False)
+    assert again.numbers["agrees"].all()
+    assert again.changed == ("estimates",)
+    assert not again.agrees
+    assert any("CHANGED" in said and "estimates" in said for said in again.sentences)
+    assert replace(again, changed=()).agrees
+    earlier = replace(again, changed=None)
+    assert earlier.agrees
+    assert any("only its record was tried" in said for said in earlier.sentences)
+    assert changed_parts(page, {}) is None
 
 
 def test_other_random_numbers_in_the_same_setting_differ(
@@ -317,7 +391,11 @@ def test_what_cannot_be_tried(
         mc.reproduce(page, table)
 
 
-@pytest.mark.parametrize("text", [None, "<p>no record</p>", f'<script id="{ELEMENT}">{{</script>'])
+NO_REPORTS = [None, "", "<p>no record</p>", f'<script id="{ELEMENT}">{{</script>']
+NO_REPORTS += [f'<script id="{ELEMENT}">{text}</script>' for text in ("[1]", "3", "[" * 99_999)]
+
+
+@pytest.mark.parametrize("text", NO_REPORTS, ids=range(len(NO_REPORTS)))
 def test_what_is_no_report(tmp_path: Path, text: str | None) -> None:
     page = tmp_path / "page.html"
     if text is not None:

@@ -145,7 +145,7 @@ def test_a_failure_while_writing_leaves_what_was_there(
     path.write_text("the fit of yesterday")
 
     def fail(self: xr.DataTree, target: Any, **options: Any) -> None:
-        Path(target).write_text("half")
+        target.write(b"half")
         raise RuntimeError("power cut")
 
     monkeypatch.setattr(xr.DataTree, "to_netcdf", fail)
@@ -167,10 +167,16 @@ def test_writing_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     tree = tree_of(panel("y ~ x", frame()))
     (tmp_path / "file").touch()
-    for place in (tmp_path / "absent" / "fit.nc", tmp_path / "file" / "fit.nc", tmp_path):
+    for place in (tmp_path / "file" / "fit.nc", tmp_path):
         with pytest.raises(OptionError, match="cannot write"):
             save_tree(tree, place)
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_folders_are_made(tmp_path: Path) -> None:
+    tree = tree_of(panel("y ~ x", frame()))
+    assert load_tree(save_tree(tree, tmp_path / "a" / "b" / "fit.nc")).identical(tree)
+    assert os.listdir(tmp_path / "a" / "b") == ["fit.nc"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -13,6 +13,7 @@ from mixcompare.arguments import (
     Covariance,
     CovarianceBy,
     Data,
+    Force,
     FormulaText,
     Missing,
     Trust,
@@ -49,6 +50,7 @@ def audit_command(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for report, tables and figure."),
     ] = None,
+    force: Force = False,
     trust: Trust = False,
 ) -> None:
     """Audit somebody else's EM: which of its steps are wrong, in which part, and why."""
@@ -77,4 +79,4 @@ def audit_command(
         typer.echo(f"\n{row.kind}: {row.cause}\n  {row.evidence}")
     if output is None:
         return
-    typer.echo(f"\nReport: {result.report(output)}")
+    typer.echo(f"\nReport: {result.report(output, file=trace, overwrite=force)}")

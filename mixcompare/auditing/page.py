@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.auditing.plots import FLOOR, plot_audit
+from mixcompare.csv_text import csv_text
+from mixcompare.ownership import Owner, check_folder, place_of
 from mixcompare.report import exports
 from mixcompare.report.formatting import (
     Column,
@@ -24,7 +27,7 @@ from mixcompare.report.page import REPORT, Verdict, render_page
 from mixcompare.report.palette import style
 from mixcompare.report.rendering import Drawing, draw
 from mixcompare.report.sections import Section
-from mixcompare.staging import staged
+from mixcompare.staging import check_folder_name, staged
 
 if TYPE_CHECKING:
     from mixcompare.auditing.result import Audit
@@ -52,7 +55,14 @@ _COLUMNS: Final[tuple[tuple[str, Column, Formatter], ...]] = (
 )
 
 
-def write_audit(audit: Audit, directory: str | Path, title: str | None = None) -> Path:
+def write_audit(
+    audit: Audit,
+    directory: str | Path,
+    title: str | None = None,
+    *,
+    file: Path | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write ``report.html``, the tables as CSV, Markdown and LaTeX, and the figure as SVG and PDF.
 
     Parameters
@@ -63,6 +73,10 @@ def write_audit(audit: Audit, directory: str | Path, title: str | None = None) -
         The folder; made if it does not exist.
     title
         Heading.
+    file
+        Where the iterates were read from, if they were.
+    overwrite
+        Whether the folder's page may be of other iterates, or not ours.
 
     Returns
     -------
@@ -71,14 +85,18 @@ def write_audit(audit: Audit, directory: str | Path, title: str | None = None) -
     Raises
     ------
     OptionError
-        If the folder cannot be written.
+        If the folder cannot be written or holds what may not be replaced.
     """
     directory = Path(directory)
+    check_folder_name(directory)
+    owner = _owner(audit, file)
+    check_folder(directory, REPORT, owner, overwrite=overwrite, names=("tables", "figures"))
     with staged(directory, last=REPORT) as folder:
         drawing = _drawing(audit)
         sections = _sections(audit, drawing)
         page = render_page(
             "base.html",
+            owner=owner,
             kind="mixcompare audit: is each step of this EM the exact one?",
             title=title or "Audit of an EM",
             notice="",
@@ -92,12 +110,22 @@ def write_audit(audit: Audit, directory: str | Path, title: str | None = None) -
             folder,
             {
                 **exports.table_files(made for section in sections for made in section.tables),
-                **{f"tables/{n}.csv": frame.to_csv(index=False) for n, frame in whole.items()},
+                **{f"tables/{n}.csv": csv_text(frame) for n, frame in whole.items()},
                 **exports.figure_files([drawing]),
                 REPORT: page,
             },
         )
     return directory / REPORT
+
+
+def _owner(audit: Audit, file: Path | None) -> Owner:
+    trace = audit.trace
+    digest = hashlib.sha256()
+    for array in (trace.weights, trace.coefficients, trace.covariance):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    place = () if file is None else (place_of(file),)
+    words = f"{len(trace)} iterates" + ("" if file is None else f" of {file.name}")
+    return Owner("audit", "", (digest.hexdigest(), *place), words)
 
 
 def _conclusion(audit: Audit) -> str:

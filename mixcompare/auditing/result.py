@@ -6,7 +6,7 @@ import html
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -61,12 +61,12 @@ class Audit:
 
         return plot_audit(self)
 
-    def report(self, directory: str | Path, *, title: str | None = None) -> Path:
+    def report(self, directory: str | Path, *, title: str | None = None, **more: Any) -> Path:
         """Write a page of HTML, its tables and its figure into a folder.
 
         Parameters
         ----------
-        directory, title
+        directory, title, **more
             See `mixcompare.auditing.page.write_audit`.
 
         Returns
@@ -76,11 +76,11 @@ class Audit:
         Raises
         ------
         OptionError
-            If the folder cannot be written.
+            If the folder cannot be written or holds what may not be replaced.
         """
         from mixcompare.auditing.page import write_audit  # matplotlib is slow to import
 
-        return write_audit(self, directory, title)
+        return write_audit(self, directory, title, **more)
 
     def __repr__(self) -> str:
         falls = int(self.iterations["falls"].sum())

@@ -130,7 +130,8 @@ class Comparison:
         Parameters
         ----------
         directory, title, **more
-            See `mixcompare.report.write_report`.
+            See `mixcompare.report.write_report`; ``overwrite=True`` replaces a report of
+            another model or other data.
 
         Returns
         -------
@@ -139,7 +140,7 @@ class Comparison:
         Raises
         ------
         OptionError
-            If the folder cannot be written.
+            If the folder cannot be written or holds what may not be replaced.
         """
         from mixcompare.report import write_report  # above this module in the import order
 

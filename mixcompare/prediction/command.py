@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mixcompare.arguments import Data, Missing, Trust
-from mixcompare.staging import staged
+from mixcompare.arguments import Data, Force, Missing, Trust
+from mixcompare.ownership import not_ours
+from mixcompare.staging import write_whole
 
 
 def predict_command(
@@ -29,12 +31,14 @@ def predict_command(
         int | None, typer.Option(help="How many of a posterior's draws to use; without it, all.")
     ] = None,
     missing: Missing = "error",
+    force: Force = False,
     trust: Trust = False,
 ) -> None:
     """Predict for new rows: class probabilities and fitted values, a line for each row.
 
     Rows may lack outcomes: they are predicted, and say nothing of their unit's class.
     """
+    from mixcompare.csv_text import csv_text
     from mixcompare.fit import load
     from mixcompare.prediction import predict, prediction_table
 
@@ -46,9 +50,24 @@ def predict_command(
         missing=missing,  # type: ignore[arg-type]  # checked by predict
     )
     table = prediction_table(predicted)
+    text = csv_text(table)
     if output is None:
-        table.to_csv(sys.stdout, index=False)
+        sys.stdout.write(text)
         return
-    with staged(output.parent, last=output.name) as folder:
-        table.to_csv(folder / output.name, index=False)
+    if output.exists() and not force and not _same_rows(output, text):
+        raise not_ours(output)
+    write_whole(output, text.encode())
     typer.echo(f"{len(table)} rows: {output}")
+
+
+def _same_rows(path: Path, text: str) -> bool:
+    """Whether a file holds predictions of the same rows of the same units as a new one."""
+    import pandas as pd
+
+    files = (path, io.StringIO(text))
+    try:
+        earlier, later = (pd.read_csv(file, dtype=str, keep_default_na=False) for file in files)
+    except (OSError, ValueError):
+        return False
+    same = list(earlier.columns) == list(later.columns)
+    return same and earlier[["row", "unit"]].equals(later[["row", "unit"]])

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pandas as pd
 from markupsafe import Markup
 
+from mixcompare.csv_text import csv_text
 from mixcompare.report.formatting import MISSING, Table
 from mixcompare.report.rendering import Drawing
 
@@ -41,13 +42,15 @@ _NARROW: Final = 8
 # A column with a longer text is a paragraph.
 _LONG: Final = 45
 _POWER = re.compile(" \N{MULTIPLICATION SIGN} 10([\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+# Characters that no text has a use for.
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _DIGITS = str.maketrans("\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 def csv(table: Table) -> str:
     """The values behind a table, under its headings."""
     names = [column.label for column in table.columns]
-    return pd.DataFrame(table.values, columns=names).to_csv(index=False)
+    return csv_text(pd.DataFrame(table.values, columns=names))
 
 
 def markdown(table: Table) -> str:
@@ -56,22 +59,31 @@ def markdown(table: Table) -> str:
     rule = ["---:" if column.numeric else "---" for column in table.columns]
     rows = [[_cell(text) for text in row] for row in table.rows]
     lines = [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
-    return "\n".join((f"{table.caption}.", "", *lines, ""))
+    return "\n".join((f"{_block(table.caption)}.", "", *lines, ""))
 
 
 def _plain(text: str) -> str:
-    return text.striptags() if isinstance(text, Markup) else text
+    return _CONTROL.sub("", text.striptags() if isinstance(text, Markup) else text)
 
 
 def _cell(text: str) -> str:
-    escaped = re.sub(r"([\\|*_`<>])", r"\\\1", _plain(text))
+    """A text without markup: emphasis, code, links, entities, strokes and formulas."""
+    escaped = re.sub(r"([\\|*_`<>~]|&(?=#?\w+;)|\](?=[(\[:]))", r"\\\1", _plain(text))
+    if escaped.count("$") > 1:
+        escaped = escaped.replace("$", r"\$")
     return " ".join(escaped.split())
+
+
+def _block(text: str) -> str:
+    """A paragraph that is no heading, list, quotation or rule."""
+    escaped = _cell(text)
+    return re.sub(r"^(\d*)([-+#=.)>])", r"\1\\\2", escaped)
 
 
 def latex(table: Table) -> str:
     """A ``longtable`` with rules of the package booktabs and a label ``tab:NAME``."""
     frame = pd.DataFrame(
-        [[_plain(text) for text in row] for row in table.rows],
+        [[" ".join(_plain(text).split()) for text in row] for row in table.rows],
         columns=[column.label for column in table.columns],
     )
     numeric: dict[Any, bool] = {column.label: column.numeric for column in table.columns}
@@ -80,7 +92,7 @@ def latex(table: Table) -> str:
     styler = frame.style.format(escape="latex").format_index(
         lambda label: _stacked(heads[label], "r" if numeric[label] else "l"), axis="columns"
     )
-    text: str = styler.hide(axis="index").to_latex(
+    text = styler.hide(axis="index").to_latex(
         environment="longtable",
         column_format="".join(
             "r" if numeric[label] else _words(frame[label], share) for label in frame
@@ -89,6 +101,8 @@ def latex(table: Table) -> str:
         label=f"tab:{table.name}",
         caption=_escaped(table.caption),
     )
+    # After a line's end LaTeX takes these for arguments of it.
+    text = re.sub(r"(?m)^(?=[\[*])", "{}", str(text))
     text = _POWER.sub(lambda match: rf" $\times 10^{{{match[1].translate(_DIGITS)}}}$", text)
     for symbol, command in _SYMBOLS.items():
         text = text.replace(symbol, command)
@@ -110,7 +124,7 @@ def _broken(label: str, texts: pd.Series[str]) -> list[str]:
 
 
 def _stacked(lines: list[str], side: str) -> str:
-    escaped = [_escaped(line) for line in lines]
+    escaped = [("{}" if line.startswith(("[", "*")) else "") + _escaped(line) for line in lines]
     return rf"\shortstack[{side}]{{{r'\\'.join(escaped)}}}" if len(lines) > 1 else "".join(escaped)
 
 
@@ -131,7 +145,7 @@ def _widest(texts: Iterable[str]) -> int:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {"csv": csv, "md": markdown, "tex": latex}

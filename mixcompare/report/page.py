@@ -15,11 +15,12 @@ from markupsafe import Markup
 
 from mixcompare.comparison import Comparison
 from mixcompare.fit import Fit
+from mixcompare.ownership import META, Owner
 from mixcompare.report import tables, wording
 from mixcompare.report.formatting import Table, duration
 from mixcompare.report.provenance import code_again, code_reload, to_json
 from mixcompare.report.sections import Section, place_of_verdict
-from mixcompare.reproduction.carried import ELEMENT, for_script
+from mixcompare.reproduction.carried import ELEMENT, SHOWN, embed, for_script, shown_digests
 
 REPORT: Final = "report.html"
 QUICK_NOTICE: Final = (
@@ -56,9 +57,10 @@ def render(
     title: str | None,
     record: dict[str, Any],
     saved: tuple[str, ...],
+    owner: Owner,
     models: Sequence[Fit] = (),
 ) -> str:
-    """The page.
+    """The page without its record, for which `sealed` is.
 
     Parameters
     ----------
@@ -69,14 +71,17 @@ def render(
     title
         Heading; by default the formula and the number of classes.
     record
-        From `mixcompare.report.provenance.provenance`; the page carries it.
+        From `mixcompare.report.provenance.provenance`.
     saved
         Names of the files beside the page that hold the two fits, if they are there.
+    owner
+        What it is made from.
     models
         Fits of other models.
     """
     return render_page(
         "template.html",
+        owner=owner,
         kind="mixcompare report: do EM and MCMC agree?",
         title=title or wording.default_title(comparison),
         notice=QUICK_NOTICE if record["quick"] else "",
@@ -88,7 +93,6 @@ def render(
         thresholds=tables.thresholds(comparison),
         record=record,
         record_id=ELEMENT,
-        embedded=Markup(for_script(to_json(record))),
         fits=_fits(record),
         page_name=REPORT,
         data_option=("" if record["data"]["panel"] else " --data FILE")
@@ -98,13 +102,21 @@ def render(
     )
 
 
-def render_page(template: str, **values: Any) -> str:
+def sealed(page: str, record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The page with its record, which says what the page shows; and that record."""
+    whole = {**record, SHOWN: shown_digests(page)}
+    return embed(page, for_script(to_json(whole))), whole
+
+
+def render_page(template: str, *, owner: Owner, **values: Any) -> str:
     """A page that extends ``base.html``, with our style sheet and script and no other.
 
     Parameters
     ----------
     template
         Its file name in this package.
+    owner
+        What the page is made from.
     **values
         What ``base.html`` shows (kind, title, conclusion, verdicts, sections, and `further`
         entries of the contents as pairs of anchor and heading) and the template's own.
@@ -117,6 +129,7 @@ def render_page(template: str, **values: Any) -> str:
             style=style_sheet(),
             script=Markup(script),  # our own text
             policy=_policy(script),
+            made_from=(META, owner.to_json()),
             **values,
         )
     )

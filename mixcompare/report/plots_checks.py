@@ -12,7 +12,13 @@ from matplotlib.patches import Patch
 from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray, IntArray, Panel
 from mixcompare.report.palette import INK, MUTED, class_color
-from mixcompare.report.plots_data import curve_grid, demeaned, only_variable, thinned_units
+from mixcompare.report.plots_data import (
+    curve_grid,
+    demeaned,
+    only_variable,
+    shown_note,
+    thinned_units,
+)
 from mixcompare.report.rendering import Drawing, draw
 
 _BINS = 32
@@ -109,6 +115,7 @@ def prior_data(comparison: Comparison) -> Drawing:
     shown = (
         "Grey: class-mean curves drawn from the prior. Over them: the units' data. The prior "
         "should allow the data without expecting curves that nobody would believe."
+        + shown_note(len(thinned_units(panel.n_units)), panel.n_units, "units")
         if variable is not None
         else "Grey: 95 % of the histograms of data drawn from the prior. Line: the data. The prior "
         "should allow the data without spreading far beyond them."

@@ -23,6 +23,8 @@ from mixcompare.report.wording import finding
 _MOST_PATHS = 300
 _MOST_POINTS = 3000
 _MOST_DRAWS = 500
+# Of the points of a curve, which is smooth.
+_MOST_PLACES = 400
 
 
 def class_means(comparison: Comparison) -> Drawing:
@@ -57,7 +59,7 @@ def demeaned(panel: Panel, values: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CurveGrid:
-    """Distinct values of the variable (V,) and covariates (V, p) there, less what is absorbed."""
+    """Values of the variable (V,) and covariates (V, p) there, less what is absorbed."""
 
     x: FloatArray
     covariates: FloatArray
@@ -76,9 +78,11 @@ class CurveGrid:
 
 
 def curve_grid(panel: Panel, variable: str) -> CurveGrid:
-    """Where mean curves are drawn: the variable's distinct values."""
+    """Where mean curves are drawn: the variable's distinct values, evenly thinned if many."""
     values = panel.variables[variable]
     x, first = np.unique(values, return_index=True)
+    places = np.unique(np.linspace(0, len(x) - 1, _MOST_PLACES).astype(np.intp))
+    x, first = x[places], first[places]
     covariates = panel.covariates[first]
     if panel.cell is not None:
         covariates = covariates - panel.covariates.mean(axis=0)
@@ -137,7 +141,7 @@ def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
         "posterior mean dashed on top of it, with its 95 % band. Look for dashed and solid "
         "lines that part, and for classes whose curve does not run through its own units. Curves "
         "end where their class has no rows."
-        + _note(len(shown), panel.n_units, "units")
+        + shown_note(len(shown), panel.n_units, "units")
         + (
             " Outcome and curves are shown without the absorbed effects." * (panel.cell is not None)
         ),
@@ -151,7 +155,8 @@ def thinned_units(count: int) -> IntArray:
     return np.unique(np.linspace(0, count - 1, _MOST_PATHS).astype(np.intp))
 
 
-def _note(shown: int, total: int, what: str) -> str:
+def shown_note(shown: int, total: int, what: str) -> str:
+    """A sentence for a caption, if not everything is shown."""
     return f" {shown:,} of {total:,} {what} are shown, evenly spaced." if shown < total else ""
 
 
@@ -241,7 +246,7 @@ def _fitted_against_observed(comparison: Comparison, panel: Panel) -> Drawing:
         "Rows of units whose most probable class by EM is the panel's; dots are fitted by EM, "
         "crosses by the posterior mean. Points should scatter evenly about the diagonal; a bend "
         "means that the class's regression misses something."
-        + _note(len(rows), panel.n_rows, "rows")
+        + shown_note(len(rows), panel.n_rows, "rows")
         + (" Both axes are without the absorbed effects." * (panel.cell is not None)),
         "Observed outcomes against fitted means of the unit's own class, one panel per class. "
         + finding(comparison, "model fit"),

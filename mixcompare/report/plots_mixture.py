@@ -109,7 +109,10 @@ def _ellipses(comparison: Comparison, panel: Panel) -> Drawing:
         "class; EM solid, posterior means dashed. Look for ellipses that part, and for one that "
         "has shrunk onto a few points."
         + (f" Not shown: {others}." if others else "")
-        + (f" {len(rows):,} of {panel.n_rows:,} rows are shown." * (len(rows) < panel.n_rows)),
+        + (
+            f" {len(rows):,} of {panel.n_rows:,} rows are shown, evenly spaced."
+            * (len(rows) < panel.n_rows)
+        ),
         f"Scatter plots of every pair of {', '.join(names)} with the ellipses of each class by EM "
         "and by the posterior. " + finding(comparison, "estimates"),
     )

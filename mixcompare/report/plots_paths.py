@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 
 from mixcompare.comparison import Comparison
 from mixcompare.panel import FloatArray, IntArray, Panel
+from mixcompare.report.formatting import counted
 from mixcompare.report.palette import INK, LINES, MUTED, NAMES, class_color
 from mixcompare.report.plots_data import (
     CurveGrid,
@@ -18,6 +19,7 @@ from mixcompare.report.plots_data import (
     data_limits,
     demeaned,
     only_variable,
+    shown_note,
 )
 from mixcompare.report.rendering import Drawing, draw
 from mixcompare.report.wording import finding
@@ -48,16 +50,18 @@ def class_paths(comparison: Comparison) -> Drawing | None:
     outcomes = demeaned(panel, panel.outcomes)
     grids = class_grids(panel, variable, em_class, comparison.em.spec.n_components)
     less = ", less its cell's mean" if panel.cell is not None else ""
+    own = [np.flatnonzero(em_class == component) for component in range(k)]
+    shown = [_thinned(units) for units in own]
     for j in range(m):
         for component in range(k):
             ax = axes[j * rows + component // columns, component % columns]
             ax.set_visible(True)
-            own = np.flatnonzero(em_class == component)
-            _paths(ax, panel, panel.variables[variable], outcomes[:, j], own, component)
+            x, y = panel.variables[variable], outcomes[:, j]
+            _paths(ax, panel, x, y, shown[component], component)
             _mean_of_em(ax, comparison, grids[component], component, j)
             _mean_of_posterior(ax, comparison, grids[component], component, j)
             ax.set_ylim(*data_limits(outcomes[:, j]))
-            units = f"{len(own):,} unit{'s' if len(own) != 1 else ''}"
+            units = counted(len(own[component]), "unit")
             ax.set_title(f"class {component + 1}: {units}", color=class_color(component + 1))
             ax.set_xlabel(variable)
             ax.set_ylabel(f"{panel.outcome_names[j]}{less}" if component % columns == 0 else "")
@@ -67,21 +71,27 @@ def class_paths(comparison: Comparison) -> Drawing | None:
         "class-paths",
         "Units' paths and class means, class by class",
         "Thin: units whose most probable class by EM is the panel's"
-        + (f", at most {_MOST_PATHS} of them, evenly spaced" * (len(em_class) > _MOST_PATHS))
         + ". Solid: EM's mean, between thin lines that bound its 95 % interval. Dashed: posterior "
         "mean in its 95 % band. The intervals are of the mean, not of the units: units scatter "
-        "more widely. Look for paths that bend where the mean does not.",
+        "more widely. Look for paths that bend where the mean does not."
+        + shown_note(sum(map(len, shown)), sum(map(len, own)), "units"),
         f"Paths of the units along {variable} in one panel per class with the class's mean curve "
         "and its uncertainty by EM and by the posterior. " + finding(comparison, "model fit"),
     )
 
 
+def _thinned(units: IntArray) -> IntArray:
+    """Of a class's units those that are shown, evenly spaced."""
+    if not len(units):
+        return units
+    return units[np.unique(np.linspace(0, len(units) - 1, _MOST_PATHS).astype(np.intp))]
+
+
 def _paths(
-    ax: Axes, panel: Panel, x: FloatArray, y: FloatArray, own: IntArray, component: int
+    ax: Axes, panel: Panel, x: FloatArray, y: FloatArray, shown: IntArray, component: int
 ) -> None:
-    shown = own[np.unique(np.linspace(0, len(own) - 1, _MOST_PATHS).astype(np.intp))]
     lines = []
-    for unit in shown if len(own) else ():
+    for unit in shown:
         rows = np.flatnonzero(panel.unit == unit)
         rows = rows[np.argsort(x[rows], kind="stable")]
         lines.append(np.column_stack([x[rows], y[rows]]))

@@ -8,6 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -15,8 +18,11 @@ from mixcompare.report.palette import GRID, INK, SURFACE
 
 # A larger drawing is embedded as a picture: beyond this a browser renders it slowly.
 _MAX_SVG: Final = 600_000
-# A line with more points than this becomes a picture inside the drawing.
+# A line with more points than this becomes a picture inside the drawing, and so does whatever
+# has more parts than this, and everything where a drawing has more points than this in all.
 _MAX_POINTS: Final = 400
+_MAX_PARTS: Final = 1000
+_MAX_VERTICES: Final = 20_000
 _DPI: Final = 160
 
 
@@ -55,7 +61,7 @@ def draw(figure: Figure, name: str, title: str, caption: str, alt: str) -> Drawi
     name, title, caption, alt
         See `Drawing`.
     """
-    _rasterise_long_lines(figure)
+    _rasterise_what_is_long(figure)
     svg = _svg(figure)
     figure.set_layout_engine("none")  # its places stay; to find them again takes long
     inline = _inline(svg, name, alt) if len(svg) <= _MAX_SVG else None
@@ -70,11 +76,31 @@ def escape(text: str) -> str:
     )
 
 
-def _rasterise_long_lines(figure: Figure) -> None:
-    for axes in figure.axes:
-        for line in axes.get_lines():
-            if isinstance(line, Line2D) and len(line.get_xdata(orig=False)) > _MAX_POINTS:  # type: ignore[arg-type]
-                line.set_rasterized(True)
+def _rasterise_what_is_long(figure: Figure) -> None:
+    """Keep files small however many units, rows or draws a figure shows."""
+    artists = [a for axes in figure.axes for a in (*axes.lines, *axes.collections, *axes.patches)]
+    sizes = {artist: _size(artist) for artist in artists if not artist.get_rasterized()}
+    for artist, (parts, points) in sizes.items():
+        long = points > (_MAX_POINTS if isinstance(artist, Line2D) else 10 * _MAX_POINTS)
+        if long or parts > _MAX_PARTS:
+            artist.set_rasterized(True)
+    left = [size for artist, size in sizes.items() if not artist.get_rasterized()]
+    vertices = sum(size[1] for size in left)
+    if len(left) > _MAX_PARTS or vertices > _MAX_VERTICES:
+        for artist in sizes:
+            artist.set_rasterized(True)
+
+
+def _size(artist: Artist) -> tuple[int, int]:
+    """Numbers of parts and of points that a drawing of lines would write."""
+    if isinstance(artist, Collection):
+        paths = artist.get_paths()
+        drawn = max(len(paths), len(np.atleast_2d(artist.get_offsets())))
+        points = sum(len(np.asarray(path.vertices)) for path in paths)
+        return drawn, max(points, drawn)
+    if isinstance(artist, Line2D):
+        return 1, len(np.atleast_1d(np.asarray(artist.get_xdata(orig=False))))
+    return 1, 5  # a bar
 
 
 def _svg(figure: Figure) -> str:

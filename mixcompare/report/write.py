@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import xarray as xr
-
 from mixcompare.comparison import Comparison
+from mixcompare.csv_text import csv_text
 from mixcompare.fit import Fit
 from mixcompare.report import exports, tables
 from mixcompare.report.checklists import checklists
 from mixcompare.report.choice import choice_of_k
+from mixcompare.report.folder import check_report_folder, owner_of
 from mixcompare.report.formatting import Table
 from mixcompare.report.models import named_fits, other_models
-from mixcompare.report.page import REPORT, render
+from mixcompare.report.page import REPORT, render, sealed
 from mixcompare.report.provenance import FITS, provenance, to_json
 from mixcompare.report.sections import Section, aims, drawings, sections
 from mixcompare.reproduction.origin import Origin
 from mixcompare.selection import Selection
-from mixcompare.staging import staged
+from mixcompare.staging import check_folder_name, staged
+from mixcompare.storage import read_attributes
 
 
 def write_report(
@@ -31,13 +32,14 @@ def write_report(
     answers: Mapping[str, str] | None = None,
     selection: Selection | None = None,
     models: Sequence[Fit] = (),
+    overwrite: bool = False,
 ) -> Path:
     """Write a comparison's report into a folder.
 
     Writes ``report.html``, which needs nothing else, and beside it ``tables/`` as CSV,
     Markdown and LaTeX, ``figures/`` as SVG and PDF, and ``provenance.json``. Files of an
-    earlier report are replaced after everything has been made; other files in the folder
-    stay.
+    earlier report of the same model and data are replaced after everything has been made;
+    other files in the folder stay.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ def write_report(
     models
         Fits of other specifications to the same rows, by EM and by PyMC: they are ranked by
         criteria and by prediction beside the one that is compared.
+    overwrite
+        Whether the folder's report may be of another model or other data, or not ours.
 
     Returns
     -------
@@ -64,14 +68,18 @@ def write_report(
     Raises
     ------
     OptionError
-        If the folder cannot be written or an answer is to no item of the checklists.
+        If the folder cannot be written, holds what may not be replaced, or an answer is to no
+        item of the checklists.
     DataError
         If the selection is of another model or of other data, or other models are not of
         the same units, outcomes and rows.
     """
-    directory = Path(directory)
+    directory, origin = Path(directory), origin or Origin()
+    check_folder_name(directory)
+    owner = owner_of(comparison.em.spec, comparison.em.fingerprint, origin)
+    # A study's folder is its own: `run_study` has looked whose it is.
+    check_report_folder(directory, owner, overwrite=overwrite or bool(origin.study))
     with staged(directory, last=REPORT) as folder:
-        origin = origin or Origin()
         record = provenance(comparison, origin, named_fits(models), selection)
         figures = drawings(comparison)
         shown = [*aims(origin.aims), *sections(comparison, figures)]
@@ -82,14 +90,22 @@ def write_report(
         lists = checklists(comparison, shown, record, answers or {})
         saved = _saved_fits(comparison, directory)
         page = render(
-            comparison, shown, lists, title=title, record=record, saved=saved, models=models
+            comparison,
+            shown,
+            lists,
+            title=title,
+            record=record,
+            saved=saved,
+            owner=owner,
+            models=models,
         )
+        page, record = sealed(page, record)
         whole = tables.frames(comparison)
         exports.write_files(
             folder,
             {
                 **exports.table_files([*_tables(comparison, shown), *lists]),
-                **{f"tables/{n}.csv": frame.to_csv(index=False) for n, frame in whole.items()},
+                **{f"tables/{n}.csv": csv_text(frame) for n, frame in whole.items()},
                 **exports.figure_files(d for section in shown for d in section.drawings),
                 "provenance.json": to_json(record),
                 REPORT: page,
@@ -114,11 +130,7 @@ def _saved(fit: Fit, directory: Path) -> str | None:
     preferred = directory / FITS.get(fit.backend, "")
     candidates = sorted(directory.glob("*.nc"), key=lambda path: (path != preferred, path.name))
     for path in candidates:
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as root:
-                attrs = root.attrs
-        except (OSError, ValueError):
-            continue
-        if all(str(attrs.get(key)) == str(value) for key, value in own.items()):
+        said = read_attributes(path) or {}
+        if all(str(said.get(key)) == str(value) for key, value in own.items()):
             return path.name
     return None

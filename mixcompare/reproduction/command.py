@@ -41,7 +41,8 @@ def reproduce_command(
 
     EM must agree to 1e-8; draws must be the same to the bit with the same versions and kind
     of processor, and within Monte Carlo error otherwise. Ends with status 0 if everything
-    agrees, 3 if a number differs, 1 if it cannot be tried.
+    agrees, 3 if a number differs or the page was changed since it was written, 1 if it cannot
+    be tried.
     """
     from mixcompare.reproduction.rerun import reproduce
 

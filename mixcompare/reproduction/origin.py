@@ -19,6 +19,8 @@ class Origin:
         Name of the panel, as `mixcompare.datasets.load` knows it, if it was one.
     file
         Name of the data file, if it was one.
+    place
+        Digest of where that file is, see `mixcompare.ownership.place_of`.
     quick
         Whether the fits have few starts and draws, only to see whether everything works.
     """
@@ -26,6 +28,7 @@ class Origin:
     study: str = ""
     panel: str | None = None
     file: str | None = None
+    place: str | None = None
     quick: bool = False
 
     @property

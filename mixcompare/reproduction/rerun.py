@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from mixcompare.comparison import Comparison, Thresholds, compare
 from mixcompare.errors import DataError, MixCompareError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import Panel, build_panel
-from mixcompare.reproduction.carried import read_record
+from mixcompare.reproduction.carried import changed_parts, read_record
 from mixcompare.reproduction.choice import (
     SOURCE,
     check_asked,
@@ -53,6 +53,9 @@ class Reproduced:
         The new comparison.
     selection
         The new choice of K; None if the report has none.
+    changed
+        Tables and other parts that the page shows otherwise than when it was written; None if
+        its record does not say, as those of earlier versions do not.
     """
 
     numbers: pd.DataFrame
@@ -61,11 +64,16 @@ class Reproduced:
     verdicts: pd.DataFrame
     comparison: Comparison
     selection: Selection | None
+    changed: tuple[str, ...] | None = ()
 
     @property
     def agrees(self) -> bool:
-        """Every number agrees, and so does every draw where versions and processor are the same."""
-        return bool(self.numbers["agrees"].all()) and (self.same_draws or not self.same_setting)
+        """Every number agrees, and so does every draw where versions and processor are the same.
+
+        The page must show what it was written with.
+        """
+        same = self.same_draws or not self.same_setting
+        return bool(self.numbers["agrees"].all()) and same and not self.changed
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -80,6 +88,16 @@ class Reproduced:
         setting = "the same" if self.same_setting else "others than the report's"
         draws = "the same to the bit" if self.same_draws else "not the same"
         said.append(f"Versions and processor are {setting}; the draws are {draws}.")
+        if self.changed is None:
+            said.append(
+                "The page does not say what it showed when it was written, as an earlier version "
+                "made it: only its record was tried."
+            )
+        elif self.changed:
+            said.append(
+                "The page was CHANGED after it was written, and what is seen there need not be "
+                f"what was found: {', '.join(self.changed)}."
+            )
         said += [
             f"The verdict on {row.section} was {row.reported} and is {row.again} now."
             for row in self.verdicts.itertuples()
@@ -152,7 +170,8 @@ def reproduce(
     chosen, choice = None, record["selection"]
     if choice is not None:
         chosen = choose_again(choice, spec, panel, workers=workers, progress=bool(progress))
-    return _compared(record, made, again, chosen)
+    found = _compared(record, made, again, chosen)
+    return replace(found, changed=changed_parts(report, record))
 
 
 def _checked(

@@ -13,6 +13,7 @@ from mixcompare.arguments import (
     Covariance,
     CovarianceBy,
     Data,
+    Force,
     FormulaText,
     Membership,
     Missing,
@@ -79,10 +80,13 @@ def select_command(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder for tables, figure and fits."),
     ] = None,
+    force: Force = False,
     trust: Trust = False,
 ) -> None:
     """Fit a table with several numbers of classes and show what criteria say."""
+    from mixcompare.panel import build_panel
     from mixcompare.selection import select
+    from mixcompare.selection.result import check_selection_folder
     from mixcompare.spec import MixtureSpec
 
     spec = MixtureSpec(
@@ -97,12 +101,14 @@ def select_command(
         covariance_by=covariance_by,  # type: ignore[arg-type]
         trust=trust,
     )
+    panel = build_panel(spec, data, missing=missing)  # type: ignore[arg-type]  # checked there
+    if output is not None:
+        check_selection_folder(output, spec, panel.fingerprint, overwrite=force)
     result = select(
         spec,
-        data,
+        panel,
         n_components=range(least, most + 1),
         seed=seed,
-        missing=missing,  # type: ignore[arg-type]  # checked when the panel is built
         replicates=replicates,
         workers=workers,
         posterior=tuple(posterior or ()),  # type: ignore[arg-type]  # checked by select
@@ -125,4 +131,4 @@ def select_command(
         if text:
             typer.echo(f"{count} classes: {text}")
     if output is not None:
-        typer.echo(f"Tables, figure and fits: {result.save(output)}")
+        typer.echo(f"Tables, figure and fits: {result.save(output, overwrite=force)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +13,23 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.checking.leave_one_out import LeaveOneOut
+from mixcompare.csv_text import csv_text, unescape
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit, load
+from mixcompare.ownership import Owner, check_folder
 from mixcompare.selection.table import CRITERIA, DEFAULT
+from mixcompare.spec import MixtureSpec
+from mixcompare.staging import check_folder_name, staged
+from mixcompare.storage import read_attributes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 _ASKED: Final = "asked.json"
+_WRITTEN: Final = (_ASKED, "selection.svg", "tests.csv", "loo.csv")
+# Columns of texts, which are empty where there is nothing to say.
+_TEXTS: Final = ("message", "cautions", "spurious", "notes")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -88,8 +97,15 @@ class Selection:
 
         return plot_selection(self)
 
-    def save(self, directory: str | Path) -> Path:
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> Path:
         """Write selection.csv, asked.json, a figure and the fits; tests.csv and loo.csv if any.
+
+        Parameters
+        ----------
+        directory
+            The folder; made if it does not exist.
+        overwrite
+            Whether the folder's selection may be of another model or other data, or not ours.
 
         Returns
         -------
@@ -98,24 +114,25 @@ class Selection:
         Raises
         ------
         OptionError
-            If the folder cannot be written.
+            If the folder cannot be written or holds what may not be replaced.
         """
-        from mixcompare.staging import staged
-
         directory = Path(directory)
+        fit = next(iter(self.fits.values()))
+        check_selection_folder(directory, fit.spec, fit.fingerprint, overwrite=overwrite)
         with staged(directory, last="selection.csv") as folder:
             for prefix, fits in (("em", self.fits), ("pymc", self.posteriors)):
                 for count, fit in fits.items():
                     fit.save(folder / f"{prefix}_{count}.nc")
             if self.tests is not None:
-                self.tests.to_csv(folder / "tests.csv", index=False)
+                _write(folder / "tests.csv", self.tests)
             if self.loo:
                 units = pd.concat({k: own.units for k, own in self.loo.items()})
-                units.to_csv(folder / "loo.csv", index_label=["n_components", "unit"])
+                units = units.rename_axis(["n_components", "unit"])
+                _write(folder / "loo.csv", units, index=True)
             text = json.dumps(dict(self.asked), default=np.generic.item, indent=2)
             (folder / _ASKED).write_text(text, "utf-8")
             self.plot().savefig(folder / "selection.svg")
-            self.table.to_csv(folder / "selection.csv")
+            _write(folder / "selection.csv", self.table, index=True)
         return directory
 
     def __repr__(self) -> str:
@@ -128,6 +145,43 @@ class Selection:
 
     def _repr_html_(self) -> str:
         return f"<p><b>{repr(self)[1:-1]}</b></p>{self.table.to_html()}"
+
+
+def _write(path: Path, frame: pd.DataFrame, *, index: bool = False) -> None:
+    path.write_text(csv_text(frame, index=index), "utf-8")
+
+
+def check_selection_folder(
+    directory: Path, spec: MixtureSpec, fingerprint: str, *, overwrite: bool
+) -> None:
+    """Refuse a folder in which a selection would replace something of others.
+
+    Raises
+    ------
+    OptionError
+        It names the folder's other model, or the file that is not ours.
+    """
+    check_folder_name(directory)
+    owner = _owner(spec.to_dict(), fingerprint)
+    check_folder(
+        directory, "selection.csv", owner, overwrite=overwrite, names=_WRITTEN, known=_saved_owner
+    )
+
+
+def _owner(spec: Mapping[str, Any], fingerprint: str) -> Owner:
+    model = {name: value for name, value in spec.items() if name != "n_components"}
+    text = json.dumps(model, sort_keys=True)
+    return Owner("selection", text, (fingerprint,), f"{spec['formula']!r}")
+
+
+def _saved_owner(table: Path) -> Owner | None:
+    """What the fits beside a table of criteria are of."""
+    for path in sorted(table.parent.glob("em_*.nc")):
+        said = read_attributes(path)
+        if said is not None:
+            with contextlib.suppress(KeyError, ValueError, TypeError):
+                return _owner(json.loads(said["spec"]), str(said["fingerprint"]))
+    return None
 
 
 def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
@@ -150,10 +204,10 @@ def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
         table = pd.read_csv(
             folder / "selection.csv",
             index_col="n_components",
-            dtype={"message": str, "cautions": str, "spurious": str, "notes": str},
+            converters=dict.fromkeys(_TEXTS, unescape),
         )
-        words = ["message", "cautions", "spurious", "notes"]
-        table[words] = table[words].fillna("")
+        # A selection of before there were cautions has none.
+        table[[name for name in _TEXTS if name not in table]] = ""
         asked = json.loads((folder / _ASKED).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no selection: {error}.") from error
@@ -175,6 +229,7 @@ def _fits(folder: Path, prefix: str, table: pd.DataFrame, trust: bool) -> dict[i
 
 
 def _cross_validated(path: Path) -> dict[int, LeaveOneOut]:
-    whole = pd.read_csv(path, index_col=["n_components", "unit"], converters={"remedy": str})
+    whole = pd.read_csv(path, index_col=["n_components", "unit"], converters={"remedy": unescape})
+    whole = whole.rename(index=lambda v: unescape(v) if isinstance(v, str) else v, level="unit")
     counts = whole.index.get_level_values("n_components").unique()
     return {int(k): LeaveOneOut(whole.loc[k]) for k in counts}

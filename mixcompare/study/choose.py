@@ -79,7 +79,7 @@ def choose(
             return load_selection(kept, trust=em.trust)
     mark.unlink(missing_ok=True)
     found = select(em.spec, em.panel, seed=seed, workers=table.workers, **asked)
-    found.save(kept)
+    found.save(kept, overwrite=True)
     # Last, so that a selection that was interrupted is made again.
     mark.write_text(made_with, "utf-8")
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixcompare.arguments import Trust
+from mixcompare.arguments import Force, Trust
 from mixcompare.errors import OptionError
 
 if TYPE_CHECKING:
@@ -160,13 +160,14 @@ def export_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the tables.")],
     output: Output = None,
     quick: Quick = False,
+    force: Force = False,
     trust: Trust = False,
 ) -> None:
     """Write a study's tables as Parquet and CSV, performance measures included."""
     from mixcompare.study.export import export
 
     loaded, path = _store(study, output, quick, trust)
-    for name in export(loaded, path, directory):
+    for name in export(loaded, path, directory, overwrite=force):
         typer.echo(name)
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from mixcompare.csv_text import csv_text
+from mixcompare.ownership import study_owner
 from mixcompare.report import exports
 from mixcompare.report.formatting import duration
 from mixcompare.report.page import QUICK_NOTICE, Verdict, render_page
@@ -53,9 +55,7 @@ def write_study_report(study: Study, store: Store, folder: Path, *, quick: bool)
     with style():
         figures = drawings(found)
     sections = _sections(found, figures)
-    whole = {
-        f"tables/{name}.csv": frame.to_csv(index=False) for name, frame in found.measures.items()
-    }
+    whole = {f"tables/{name}.csv": csv_text(frame) for name, frame in found.measures.items()}
     with staged(folder, last=REPORT) as staging:
         exports.write_files(
             staging,
@@ -76,6 +76,7 @@ def _render(found: Findings, sections: Sequence[Section], store: Store, *, quick
     failed = int(found.tasks["outcome"].isin(FAILURES).sum())
     return render_page(
         "study.html",
+        owner=study_owner(study.name),
         kind="mixcompare study",
         notice=QUICK_NOTICE if quick else "",
         further=[("reproduction", "Reproduction")],

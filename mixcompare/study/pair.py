@@ -11,6 +11,7 @@ from mixcompare.backends import fit
 from mixcompare.comparison import compare
 from mixcompare.fit import Fit
 from mixcompare.panel import Missing, build_panel
+from mixcompare.report.folder import check_report_folder, owner_of
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec
 from mixcompare.staging import staged
@@ -29,6 +30,7 @@ def fit_and_report(
     quick: bool = False,
     progress: bool | None = None,
     origin: Origin | None = None,
+    overwrite: bool = False,
 ) -> Finished:
     """Fit one specification by EM and by PyMC, compare, and write fits and report.
 
@@ -43,7 +45,7 @@ def fit_and_report(
         has succeeded; other files in it stay.
     quick, progress
         See `run_study`.
-    origin
+    origin, overwrite
         See `mixcompare.report.write_report`.
 
     Raises
@@ -56,7 +58,9 @@ def fit_and_report(
         # Before any fit, or a slip in the second method would show after the first has run.
         Method(method.backend, options[name]).check()
     panel = build_panel(spec, data, missing=missing)
-    output = Path(output)
+    output, origin = Path(output), origin or Origin()
+    owner = owner_of(spec, panel.fingerprint, origin)
+    check_report_folder(output, owner, overwrite=overwrite, fits=True)
     with staged(output, last="report.html") as folder:
         fits: dict[str, Fit] = {}
         for name, method in methods.items():
@@ -64,7 +68,7 @@ def fit_and_report(
             fitted.save(folder / f"{name}.nc")
             fits[method.backend] = fitted
         comparison = compare(fits["em"], fits["pymc"])
-        report = comparison.report(folder, origin=replace(origin or Origin(), quick=quick))
+        report = comparison.report(folder, origin=replace(origin, quick=quick))
     cautions = {name: fits[method.backend].cautions for name, method in methods.items()}
     return Finished(output / report.name, None, comparison.verdicts, cautions=cautions)
 

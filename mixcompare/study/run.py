@@ -14,6 +14,7 @@ import pandas as pd
 from mixcompare.comparison import Comparison, compare
 from mixcompare.errors import DataError
 from mixcompare.fit import Fit, load
+from mixcompare.ownership import check_folder, page_owner, study_owner
 from mixcompare.staging import staged
 from mixcompare.study.choose import choose
 from mixcompare.study.load import Study, load_study
@@ -141,6 +142,10 @@ def run_study(
     plan = make_plan(study, methods, quick=quick)
     folder = study.output if output is None else Path(output)
     path = folder / store_name(quick)
+    if report and not any(folder.glob("*.sqlite")):
+        owner, page = study_owner(study.name), folder / "report.html"
+        anew = on_change == "discard" or page_owner(page) is None
+        check_folder(folder, page.name, owner, overwrite=anew)
     used = pool or _pool(study, workers)
     try:
         job = make_job(study, folder, used, quick=quick, seed=seed, progress=progress)
@@ -286,6 +291,8 @@ def _report(
         selection=choose(
             study.tables.select, study.methods, comparison, folder, seed=job.seed, options=options
         ),
+        # Where there is a file, the page knows that it is of a study, whose folder is its own.
+        **({} if study.text else {"overwrite": True}),
     )
     cautions = {name: fit.cautions for name, fit in zip(names, fits, strict=True)}
     return Finished(report, store.path, comparison.verdicts, counts, cautions)
