@@ -71,7 +71,7 @@ class Options:
     standard_errors
         ``"observed"``, from the observed information, or ``"sandwich"``, clustered by
         unit, which stays valid if residuals depend on one another within a unit; or
-        ``"none"``, which saves their time and memory.
+        ``"none"``: the information is then summed to tell saddle points, but not inverted.
     history
         What is kept of the best start's iterations: ``"parameters"`` and log-likelihoods, or
         ``"full"`` with responsibilities and standard errors as well.

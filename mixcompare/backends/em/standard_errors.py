@@ -89,7 +89,7 @@ def uncertainty(
         with J the sum over units of the outer products of their scores (White 1982,
         theorem 3.2), which allows for residuals that depend on one another within a
         unit; no small-sample factor is applied. ``"none"``: all are withheld, and nothing is
-        computed.
+        computed here.
     anywhere
         Also where the score is not zero, as along EM's path.
     unbounded

@@ -1,0 +1,58 @@
+"""Time and peak memory of a whole `mc.fit`, standard errors and all, in a process of its own.
+
+Run by hand: ``python -m tests.benchmarks.bench_memory [UNITS OUTCOMES CLASSES STARTS]``; without
+numbers, Gaussian mixtures of 1,000,000 x 10 in 4 classes and of 20,000 x 30 in 10, two starts each,
+some minutes. Seconds are of CPU; memory is what the process needs beyond its table.
+"""
+
+# ruff: noqa: T201
+
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+
+import mixcompare as mc
+
+CASES = ((1_000_000, 10, 4, 2), (20_000, 30, 10, 2))
+
+
+def peak() -> float:
+    """Bytes, the most so far."""
+    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def one(units: int, outcomes: int, classes: int, starts: int) -> str:
+    """A line with the figures of one fit."""
+    rng = np.random.default_rng(0)
+    means = 3 * rng.normal(size=(classes, outcomes))
+    values = means[rng.integers(classes, size=units)] + rng.normal(size=(units, outcomes))
+    table = pd.DataFrame(values, columns=[f"y{i}" for i in range(outcomes)])
+    spec = mc.MixtureSpec(" + ".join(table.columns) + " ~ 1", n_components=classes)
+    # Libraries and compiled code, on a small model.
+    small = mc.MixtureSpec("y0 + y1 ~ 1", n_components=2)
+    mc.fit(small, table.head(500), starts=1, kernels="numba")
+    before, began = peak(), time.process_time()
+    fit = mc.fit(spec, table, starts=starts, seed=1, progress=False)
+    seconds, more = time.process_time() - began, peak() - before
+    return (
+        f"{units:,} x {outcomes}, K = {classes}, {starts} starts, {fit.n_parameters} parameters: "
+        f"{seconds:.1f} s, {more / 1e6:.0f} MB more, {more / values.nbytes:.1f} times the data"
+    )
+
+
+def main() -> None:
+    """Print a line for each case."""
+    if len(sys.argv) > 1:
+        print(one(*map(int, sys.argv[1:])))
+        return
+    for case in CASES:
+        program = [sys.executable, "-m", "tests.benchmarks.bench_memory", *map(str, case)]
+        subprocess.run(program, check=True)
+
+
+if __name__ == "__main__":
+    main()
