@@ -29,14 +29,16 @@ class Audit:
         One row per finding, no row if nothing is wrong. ``cause``; ``part`` of the step;
         ``kind``: ``"fault"``, or ``"note"`` for a consistent choice that is not this model's
         maximum likelihood; ``size`` in terms of ``measure``; ``cost``, the most
-        log-likelihood that this cause alone takes from a step; ``statement`` with the remedy;
-        ``evidence``.
+        log-likelihood that this cause alone takes from a step; ``constant``, the estimated one
+        if the cause has one; ``statement`` with the remedy; ``evidence``.
     finding
         All of it in one paragraph.
     trace
         The iterates.
     counts
         Which likelihood they were held against.
+    tolerance
+        Difference up to which two steps are the same, but for what rounding allows beyond.
     """
 
     iterations: pd.DataFrame
@@ -44,6 +46,7 @@ class Audit:
     finding: str
     trace: Trace
     counts: CountsWhat
+    tolerance: float
 
     @property
     def passed(self) -> bool:
