@@ -55,7 +55,12 @@ FAULTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("pooled covariance", "pooled covariance in the E-step", EVERYWHERE),
     ("reg_covar", "constant added to the variances", EVERYWHERE),
 ]
-PLANTED = [(fault, cause, where) for fault, cause, all_ in FAULTS for where in all_]
+QUICK = {SEVERAL, LONG}
+PLANTED = [
+    pytest.param(fault, cause, where, marks=() if where in QUICK else pytest.mark.slow)
+    for fault, cause, all_ in FAULTS
+    for where in all_
+]
 
 
 def planted(
@@ -123,13 +128,26 @@ def test_rounding_neither_accuses_nor_hides(fault: str, digits: int) -> None:
     assert audit(spec, table, rounded).causes == ((NAMES[fault],) if fault else ())
 
 
+def test_digits_of_a_trace_at_rest_are_seen() -> None:
+    """After a few iterations the rounded weights are the same two numbers over and over."""
+    table = pd.DataFrame(
+        {"y": np.random.default_rng(0).normal(size=200) + 6 * (np.arange(200) < 90)}
+    )
+    spec = mc.MixtureSpec("y ~ 1", n_components=2)
+    program = Program(table.rename(columns={"y": "y0"}).assign(unit=np.arange(200)), 2)
+    trace = program.run(40)
+    exact = audit(spec, table, trace).iterations["log_likelihood"].to_numpy()
+    given = {n: v[5:].round(4) for n, v in trace.items()} | {"log_likelihood": exact[5:].round()}
+    assert audit(spec, table, given).causes == ()
+
+
 def test_few_digits_of_one_part_decide() -> None:
     spec, table, trace = planted(LONG)
     assert audit(spec, table, trace | {"weights": trace["weights"].round(3)}).causes == ()
 
 
 @pytest.mark.parametrize("digits", [4, 5, 6])
-@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize("k", [2, 4])
 def test_extreme_weights_that_are_rounded_are_acquitted(k: int, digits: int) -> None:
     table = panel(units=150, rows=(1, 2), m=2, k=k)
     program = Program(table, k)
@@ -267,13 +285,14 @@ def test_every_nth_iterate_is_recognised(every: int, numbered: bool) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_thinned_trace_of_a_wrong_program_is_not_acquitted() -> None:
     spec, table, trace = planted(SEVERAL, "tempering", iterations=20)
     assert not audit(spec, table, thin(trace, 2)).passed
 
 
 @pytest.mark.parametrize("fault", ["", "tempering"])
-@pytest.mark.parametrize("order", ["weights", "random"])
+@pytest.mark.parametrize("order", [pytest.param("weights", marks=pytest.mark.slow), "random"])
 def test_renumbered_components_are_recognised(order: str, fault: str) -> None:
     spec, table, trace = planted(SEVERAL, fault)
     if order == "weights":
@@ -326,6 +345,7 @@ def test_an_unknown_e_step_is_told_from_an_unknown_m_step() -> None:
     assert "Store the responsibilities" in found.finding
 
 
+@pytest.mark.slow
 def test_told_responsibilities_settle_an_unknown_e_step() -> None:
     spec, table, trace = planted(LONG, "unknown E-step")
     program = Program(table, 2, frozenset(["unknown E-step"]))
@@ -356,6 +376,6 @@ def test_overflow_in_a_candidate_explains_nothing() -> None:
     table = pd.DataFrame({"unit": unit, "y0": y[:, 0].round(5), "y1": y[:, 1].round(5)})
     spec = mc.MixtureSpec("y0 + y1 ~ 1", unit="unit", n_components=2)
     numbered = table.assign(unit=np.repeat(np.arange(4), 150))
-    for fault in ("", "wrong axis", "divisor K n_k", "ridge", "unknown E-step"):
+    for fault in ("", "wrong axis", "divisor K n_k", "ridge"):
         trace = Program(numbered, 2, frozenset([fault])).run(8)
         assert audit(spec, table, trace).passed == (not fault)

@@ -130,7 +130,7 @@ def _likelihood_digits(problem: Problem, trace: Trace) -> tuple[FloatArray, Floa
     if trace.log_likelihood is None:
         return np.zeros(len(trace)), np.zeros(len(trace))
     spread = likelihood_spread(problem, trace, units_of(trace))
-    return spread, np.nan_to_num(last_digit(trace.log_likelihood))
+    return spread, np.nan_to_num(last_digit(trace.log_likelihood, fewest=1))
 
 
 def _size(problem: Problem) -> Size:

@@ -22,6 +22,7 @@ _DEVIATIONS: Final = 6.0
 _DOUBLE: Final = 1e-14
 _MOST_DIGITS: Final = 7
 _FEWEST_VALUES: Final = 4
+_ROUND: Final = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,26 +56,30 @@ def units_of(trace: Trace) -> Units:
     return Units(weights, coefficients, covariance, rounded)
 
 
-def last_digit(values: FloatArray, skip: int = 0) -> FloatArray:
+def last_digit(values: FloatArray, skip: int = 0, fewest: int = _FEWEST_VALUES) -> FloatArray:
     """Size of the last digit of every number, from significant digits and decimals.
 
     Parameters
     ----------
     skip
         Leading entries that tell nothing about the digits.
+    fewest
+        Distinct values below which round numbers are taken for just that.
     """
     telling = np.abs(values[skip:][np.isfinite(values[skip:])])
     # Still smaller numbers, the weights of classes that have emptied, have lost their digits.
     telling = telling[telling > 1e-300]
     unit = _DOUBLE * np.abs(values)
-    if len(np.unique(telling)) < _FEWEST_VALUES:
+    # Few values that are round may be just that, such as equal weights.
+    few = len(np.unique(telling)) < fewest
+    if not telling.size or (few and _holds(telling, 1 / _ROUND)):
         return unit
     for digits in range(4, _MOST_DIGITS + 1):
         if _holds(telling, _significant(telling, digits)):
             unit = np.maximum(unit, np.where(values == 0, 0.0, _significant(values, digits)))
             break
-    for decimals in range(1, _MOST_DIGITS + 1):
-        if _holds(telling, np.full_like(telling, 10.0**-decimals)):
+    for decimals in range(_MOST_DIGITS + 1):
+        if _holds(telling, 10.0**-decimals):
             return np.maximum(unit, 10.0**-decimals)
     return unit
 
@@ -84,7 +89,7 @@ def _significant(values: FloatArray, digits: int) -> FloatArray:
     return np.asarray(10.0 ** (np.floor(np.log10(size)) + 1 - digits))
 
 
-def _holds(values: FloatArray, unit: FloatArray) -> bool:
+def _holds(values: FloatArray, unit: FloatArray | float) -> bool:
     return bool((np.abs(values - np.round(values / unit) * unit) <= 1e-12 * values).all())
 
 
