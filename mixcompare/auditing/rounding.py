@@ -20,6 +20,8 @@ _DRAWS: Final = 8
 _DEVIATIONS: Final = 6.0
 # What a program that computes in double precision may lose, relative to each number.
 _DOUBLE: Final = 1e-14
+# What rounding moves a part by when its digits no longer say anything.
+_UNJUDGED: Final = 1.0
 _MOST_DIGITS: Final = 7
 _FEWEST_VALUES: Final = 4
 _ROUND: Final = 20
@@ -117,7 +119,10 @@ def _within(unit: FloatArray, rng: np.random.Generator) -> FloatArray:
 def slack(
     problem: Problem, trace: Trace, units: Units, t: int, tolerance: float
 ) -> dict[Part, float]:
-    """By part, how many times the tolerance rounding allows in the step from position t."""
+    """By part, how many times the tolerance rounding allows in the step from position t.
+
+    Infinite where the digits are too few to judge the step.
+    """
     before = problem.data.from_raw(trace.parameters(t))
     tau = e_step(problem.data, before).responsibilities
     exact, kept = exact_m_step(problem, tau, before), determined(problem, tau)
@@ -141,7 +146,10 @@ def slack(
     for part, moves in squares.items():
         own = [] if part == "responsibilities" else [getattr(one, part) for one in last]
         total = _mean_square(moves) + _mean_square(own)
-        allowed[part] = max(1.0, _DEVIATIONS * float(np.sqrt(total)) / tolerance)
+        move = _DEVIATIONS * float(np.sqrt(total))
+        allowed[part] = np.inf if move > _UNJUDGED else max(1.0, move / tolerance)
+    if np.isinf(max(allowed.values())):  # a step is judged as a whole
+        return dict.fromkeys(allowed, np.inf)
     return allowed
 
 

@@ -285,7 +285,10 @@ class _Steps:
             if current.explanation is None:
                 break
         assert best is not None
-        return best
+        unjudged = sum(np.isinf(max(s.values(), default=0.0)) for s in self._slack.values())
+        if not unjudged:
+            return best
+        return replace(best, findings=[*best.findings, _too_few_digits(unjudged, len(self.trace))])
 
     def _told(self) -> Iterator[list[FloatArray | None]]:
         tau = self.trace.responsibilities
@@ -347,6 +350,21 @@ def _collapsed(case: Case) -> bool:
 
 def _rank(explanation: Explanation | None) -> tuple[float, float, float]:
     return (-1, 0, 0) if explanation is None else explanation.rank
+
+
+def _too_few_digits(unjudged: int, length: int) -> Finding:
+    return Finding(
+        "too few digits to judge",
+        "trace",
+        "note",
+        np.nan,
+        "",
+        np.nan,
+        np.nan,
+        "The trace's digits are too few to judge all of its steps: rounding alone may move the "
+        "next iterate by as much as the data vary. Store the parameters in full.",
+        f"In {unjudged} of {length - 1} steps.",
+    )
 
 
 def _noted(reading: Reading) -> Finding:
