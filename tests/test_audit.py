@@ -256,7 +256,9 @@ def test_the_exact_candidates_on_raw_rows_are_the_backends_step(
     before = case.data.from_raw(random_parameters(case))
     tau = e_step(case.data, before).responsibilities
     wanted = exact_m_step(problem, tau, before)
-    found = perform(problem, {stage: known[0] for stage, known in REGISTRY.items()}, before)
+    exact = {stage: known[0] for stage, known in REGISTRY.items()}
+    found = perform(problem, exact, problem.past((before,)))
+    assert found is not None
     assert difference(problem, found, wanted, determined(problem, tau)).largest < 1e-9
 
 

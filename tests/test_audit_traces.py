@@ -280,7 +280,7 @@ def test_the_command(trace: dict[str, Any], tmp_path: Path) -> None:
     options += ["--absorb", "artist:country", "--covariance-by", "shared"]
     files = [str(tmp_path / "panel.csv"), str(tmp_path / "trace.csv")]
     shown = CliRunner().invoke(app, [*files, *options, "-o", str(tmp_path / "out")])
-    assert shown.exit_code == 0, shown.output
+    assert shown.exit_code == 3, shown.output
     assert "fault: variance from the stacked regression's scale" in shown.stdout
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {"figures", "report.html", "tables"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,6 +19,9 @@ from mixcompare.arguments import (
     Trust,
     Unit,
 )
+
+# 1 and 2 are bad input and wrong usage.
+FAULTY: Final = 3
 
 
 def audit_command(
@@ -53,7 +56,11 @@ def audit_command(
     force: Force = False,
     trust: Trust = False,
 ) -> None:
-    """Audit somebody else's EM: which of its steps are wrong, in which part, and why."""
+    """Audit somebody else's EM: which of its steps are wrong, in which part, and why.
+
+    Ends with status 0 if there is no fault (notes do not count), 3 if there is one, 1 if the
+    audit cannot be tried.
+    """
     from mixcompare.auditing import audit
     from mixcompare.spec import MixtureSpec
 
@@ -77,6 +84,7 @@ def audit_command(
     typer.echo(result.finding)
     for row in result.findings.itertuples():
         typer.echo(f"\n{row.kind}: {row.cause}\n  {row.evidence}")
-    if output is None:
-        return
-    typer.echo(f"\nReport: {result.report(output, file=trace, overwrite=force)}")
+    if output is not None:
+        typer.echo(f"\nReport: {result.report(output, file=trace, overwrite=force)}")
+    if not result.passed:
+        raise typer.Exit(FAULTY)

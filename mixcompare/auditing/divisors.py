@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.auditing.maximisation import Counts
+from mixcompare.auditing.assigned import Counts
 from mixcompare.auditing.registry import candidate
 from mixcompare.panel import FloatArray
 
@@ -150,3 +150,72 @@ def less_one(given: Counts) -> FloatArray:
 def units(given: Counts) -> FloatArray:
     """Weighted units."""
     return given.units
+
+
+@candidate(
+    "divisor",
+    "variance divided by all rows",
+    "Each class's variance is divided by the number of all rows, not by the class's own: it comes "
+    "out too small by the class's share. Divide by the sum of the class's probabilities over rows.",
+)
+def all_rows(given: Counts) -> FloatArray | None:
+    """N for every class."""
+    return None if given.shared else _alike(given, given.rows)
+
+
+@candidate(
+    "divisor",
+    "variance divided by all rows",
+    "Each class's variance is divided by the rows left of all classes after absorption, not by the "
+    "class's own. Divide by the class's.",
+)
+def all_contrasts(given: Counts) -> FloatArray | None:
+    """N - C for every class."""
+    absorbed = given.all_contrasts < given.rows
+    return _alike(given, given.all_contrasts) if absorbed and not given.shared else None
+
+
+@candidate(
+    "divisor",
+    "variance divided by all units",
+    "The variance is divided by the number of all units. Divide by the sum of the class's "
+    "probabilities over rows.",
+)
+def all_units(given: Counts) -> FloatArray | None:
+    """G for every class."""
+    return None if given.all_units == given.rows else _alike(given, given.all_units)
+
+
+@candidate(
+    "divisor",
+    "variance divided by K times the rows",
+    "Each class's variance is divided by its rows times the number of classes: it comes out at "
+    "1/K. Divide by the class's rows.",
+)
+def times_classes(given: Counts) -> FloatArray | None:
+    """K n_k."""
+    apart = given.components > 1 and not given.shared
+    return given.components * given.contrasts if apart else None
+
+
+@candidate(
+    "divisor",
+    "variance divided by the rows over K",
+    "Each class's variance is divided by N / K, as if all classes were equally large. Divide by "
+    "the sum of the class's probabilities over rows.",
+)
+def equal_shares(given: Counts) -> FloatArray | None:
+    """N / K."""
+    apart = given.components > 1 and not given.shared
+    return _alike(given, given.all_contrasts / given.components) if apart else None
+
+
+@candidate(
+    "divisor",
+    "variance not divided",
+    "The variance is the sum of the weighted squares, not divided by anything. Divide by the sum "
+    "of the class's probabilities over rows.",
+)
+def one(given: Counts) -> FloatArray:
+    """Nothing."""
+    return np.ones_like(given.contrasts)

@@ -1,87 +1,24 @@
 """Candidates for the E-step: on which rows, and from densities to responsibilities.
 
-``expectation data`` candidates take `Rows` and name one of its versions; ``density``
-candidates take `Densities` and change them; ``expectation`` candidates take `Densities` and give
-responsibilities (G, K).
+``expectation data`` candidates take `Rows` and name one of its versions; ``expectation``
+candidates take `Densities` and give responsibilities, (G, K) of units or (N, K) of rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 
 import numpy as np
+from scipy.optimize import least_squares
 from scipy.special import softmax
 
+from mixcompare.auditing.densities import Densities
 from mixcompare.auditing.registry import candidate
 from mixcompare.auditing.rows import Rows
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.panel import FloatArray
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Densities:
-    """What an E-step may use, by unit and class.
-
-    Attributes
-    ----------
-    distance
-        (G, K) squared Mahalanobis lengths of the residuals.
-    log_determinant
-        (K,) of the covariances, in raw units.
-    counts, n_rows
-        (G,) degrees of freedom of the likelihood, and rows.
-    weights
-        (K,) class weights.
-    raw_variance
-        (K,) variances in raw units if there is one outcome, else None.
-    n_outcomes
-        Number of outcomes, m.
-    by_component
-        Whether the covariances differ by class.
-    """
-
-    distance: FloatArray
-    log_determinant: FloatArray
-    counts: FloatArray
-    n_rows: FloatArray
-    weights: FloatArray
-    raw_variance: FloatArray | None
-    n_outcomes: int
-    by_component: bool
-
-    @property
-    def log_density(self) -> FloatArray:
-        """(G, K) log-densities given the class, all constants in."""
-        constant = self.n_outcomes * np.log(2 * np.pi) + self.log_determinant
-        return -0.5 * (np.outer(self.counts, constant) + self.distance)
-
-    @property
-    def joint(self) -> FloatArray:
-        """(G, K) logarithms of weight times density."""
-        with np.errstate(divide="ignore"):
-            return self.log_density + np.log(self.weights)
-
-
-def densities(rows: Rows, name: str, parameters: Parameters, by_component: bool) -> Densities:
-    """Densities on one version of the rows."""
-    version = rows.versions[name]
-    distance = []
-    for b, sigma in zip(parameters.coefficients, parameters.covariance, strict=True):
-        rest = version.outcomes - version.covariates @ b
-        squares = np.einsum("ni,ij,nj->n", rest, np.linalg.inv(sigma), rest)
-        distance.append(np.bincount(rows.unit, squares, len(rows.n_rows)))
-    m = len(rows.raw_scale)
-    log_determinant = np.linalg.slogdet(parameters.covariance)[1] + 2 * np.log(rows.raw_scale).sum()
-    return Densities(
-        np.stack(distance, axis=1),
-        log_determinant,
-        rows.degrees_of_freedom,
-        rows.n_rows,
-        parameters.weights,
-        parameters.covariance[:, 0, 0] * rows.raw_scale[0] ** 2 if m == 1 else None,
-        m,
-        by_component,
-    )
+NOT_NORMALISED = "responsibilities not normalised"
+WRONG_AXIS = "softmax over the wrong axis"
 
 
 def _version(rows: Rows, name: str) -> str | None:
@@ -159,55 +96,6 @@ def no_intercept(rows: Rows) -> str | None:
     return _version(rows, "no intercept")
 
 
-@candidate("density", "", "", kind="exact")
-def normal(given: Densities) -> Densities:
-    """The normal density."""
-    return given
-
-
-@candidate(
-    "density",
-    "counts rows that absorption has used",
-    "The E-step counts all rows of a within-transformed unit as if they were independent.",
-    kind="note",
-)
-def counts_rows(given: Densities) -> Densities | None:
-    """Determinants to the power of the rows."""
-    if not given.by_component or np.array_equal(given.counts, given.n_rows):
-        return None
-    return replace(given, counts=given.n_rows)
-
-
-@candidate(
-    "density",
-    "variance used as standard deviation",
-    "The E-step's density is given the variance where it expects the standard deviation (as in "
-    "scipy.stats.norm's scale). Take the square root.",
-)
-def variance_as_deviation(given: Densities) -> Densities | None:
-    """Variances squared."""
-    if given.raw_variance is None:
-        return None
-    return replace(
-        given,
-        distance=given.distance / given.raw_variance,
-        log_determinant=2 * given.log_determinant,
-    )
-
-
-@candidate(
-    "density",
-    "E-step without the determinants",
-    "The E-step leaves the variances' normalising constants out, although they differ by class. "
-    "Subtract half their log-determinant for every row.",
-)
-def without_determinants(given: Densities) -> Densities | None:
-    """Only the exponents."""
-    if not given.by_component:
-        return None
-    return replace(given, log_determinant=np.zeros_like(given.log_determinant))
-
-
 @candidate("expectation", "", "", kind="exact")
 def bayes(given: Densities) -> FloatArray:
     """Bayes' rule."""
@@ -238,10 +126,128 @@ def hard(given: Densities) -> FloatArray:
 
 @candidate(
     "expectation",
-    "responsibilities not normalised",
+    NOT_NORMALISED,
     "The E-step's probabilities are weight times density, not divided by their sum over the "
     "classes. Divide, after subtracting the largest logarithm.",
 )
 def not_normalised(given: Densities) -> FloatArray:
     """Joint densities."""
     return np.exp(np.clip(given.joint, -745.0, 700.0))
+
+
+@candidate(
+    "expectation",
+    WRONG_AXIS,
+    "The E-step normalises over the units within each class, so that a class's probabilities sum "
+    "to one over the units; a unit's must sum to one over the classes. Normalise along the other "
+    "axis.",
+)
+def wrong_axis(given: Densities) -> FloatArray:
+    """Columns that sum to one."""
+    return np.asarray(softmax(given.joint, axis=0))
+
+
+@candidate(
+    "expectation",
+    "rows in place of units",
+    "The E-step gives every row probabilities of its own, as if each row were a unit, although all "
+    "rows of a unit are in one class. Add the log-densities of a unit's rows before normalising.",
+)
+def rows_as_units(given: Densities) -> FloatArray | None:
+    """Bayes' rule for each row."""
+    if (given.n_rows == 1).all():
+        return None
+    return np.asarray(softmax(given.row_log_density + given.log_weights, axis=1))
+
+
+@candidate(
+    "expectation",
+    "rows' probabilities averaged",
+    "The E-step gives every row probabilities of its own and averages them over a unit's rows. Add "
+    "the log-densities of a unit's rows before normalising.",
+)
+def averaged_rows(given: Densities) -> FloatArray | None:
+    """Mean of the rows' probabilities."""
+    by_row = rows_as_units(given)
+    return None if by_row is None else given.by_unit(by_row) / given.n_rows[:, None]
+
+
+@candidate(
+    "expectation",
+    "mean in place of sum in the E-step",
+    "The E-step takes the mean of the log-densities of a unit's rows where their sum belongs, so "
+    "that a long unit tells no more about its class than a short one. Sum.",
+)
+def mean_of_rows(given: Densities) -> FloatArray | None:
+    """Mean log-density of a unit's rows."""
+    if (given.n_rows == 1).all():
+        return None
+    mean = given.log_density / given.n_rows[:, None]
+    return np.asarray(softmax(mean + given.log_weights, axis=1))
+
+
+@candidate(
+    "expectation",
+    "class weights counted once per row",
+    "The E-step multiplies by the class weight for every row of a unit, although a unit is in one "
+    "class. Add the logarithm of the weight once, after summing over the unit's rows.",
+)
+def weights_by_row(given: Densities) -> FloatArray | None:
+    """Weights to the power of the rows."""
+    if (given.n_rows == 1).all():
+        return None
+    prior = np.outer(given.n_rows, given.log_weights)
+    return np.asarray(softmax(given.log_density + prior, axis=1))
+
+
+@candidate(
+    "expectation",
+    "densities added in place of multiplied",
+    "The E-step adds the densities of a unit's rows, where their product belongs. Add the "
+    "logarithms.",
+)
+def added_densities(given: Densities) -> FloatArray | None:
+    """Sum of the rows' densities."""
+    if (given.n_rows == 1).all():
+        return None
+    highest = given.row_log_density.max()
+    total = given.by_unit(np.exp(given.row_log_density - highest)) * given.weights
+    return np.asarray(total / total.sum(axis=1, keepdims=True))
+
+
+def temperature(gap: Callable[[float], FloatArray]) -> float:
+    """The power whose responsibilities come nearest to the foreign step, by `gap`."""
+    grid = np.linspace(-4.0, 3.0, 29)
+    start = min(grid, key=lambda power: float(np.square(gap(float(np.exp(power)))).sum()))
+
+    def at(power: FloatArray) -> FloatArray:
+        return gap(float(np.exp(power[0])))
+
+    found = least_squares(at, np.array([start]), xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    return float(np.exp(found.x[0]))
+
+
+@candidate(
+    "expectation",
+    "tempering",
+    "The E-step raises weight times density to the power {constant} before it normalises: that is "
+    "tempered (annealed) EM, whose fixed points are not this likelihood's maxima unless the power "
+    "ends at one. Use the power one.",
+    estimate=temperature,
+)
+def tempered(given: Densities, power: float) -> FloatArray:
+    """Joint densities to a power."""
+    return np.asarray(softmax(power * given.joint, axis=1))
+
+
+@candidate(
+    "expectation",
+    "tempering",
+    "The E-step raises the densities, not the class weights, to the power {constant} before it "
+    "normalises: that is tempered (annealed) EM, whose fixed points are not this likelihood's "
+    "maxima unless the power ends at one. Use the power one.",
+    estimate=temperature,
+)
+def tempered_densities(given: Densities, power: float) -> FloatArray:
+    """Densities to a power."""
+    return np.asarray(softmax(power * given.log_density + given.log_weights, axis=1))

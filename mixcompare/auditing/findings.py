@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from mixcompare.auditing.explain import Case, Explanation
+from mixcompare.auditing.matching import Case, Explanation
+from mixcompare.auditing.penalties import RIDGE
 from mixcompare.auditing.problem import (
     Problem,
     assign,
@@ -19,14 +20,36 @@ from mixcompare.auditing.problem import (
     variance_log_ratio,
 )
 from mixcompare.auditing.registry import PART, Candidate, Part, Stage, exact
+from mixcompare.auditing.responsibilities import any_explain
+from mixcompare.auditing.scatters import ADDED
 from mixcompare.auditing.scoring import log_likelihood
+from mixcompare.auditing.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.panel import FloatArray
 
-COLUMNS: Final = ("cause", "part", "kind", "size", "measure", "cost", "statement", "evidence")
+COLUMNS: Final = (
+    "cause",
+    "part",
+    "kind",
+    "size",
+    "measure",
+    "cost",
+    "constant",
+    "statement",
+    "evidence",
+)
 
-# Differences that a trace of few digits may bring about.
+# Differences that a trace of few digits may bring about, and share of a variance that is little.
 _SMALL: Final = 0.01
+# What scikit-learn adds to variances by default, whatever their size.
+_USUAL_ADDED: Final = 1.001e-6
+# Move of a coefficient, in residual sd, that a ridge for the sake of regular matrices makes.
+_REGULAR: Final = 1e-3
+_WORDS: Final[dict[Part, str]] = {
+    "weights": "class weights",
+    "coefficients": "coefficients",
+    "variance": "variances",
+}
 
 MEASURES: Final[dict[Part, str]] = {
     "responsibilities": "largest change of a class probability",
@@ -46,6 +69,7 @@ class Finding:
     size: float
     measure: str
     cost: float
+    constant: float
     statement: str
     evidence: str
 
@@ -60,13 +84,20 @@ def as_table(findings: Sequence[Finding]) -> pd.DataFrame:
 def findings_of(
     problem: Problem, explanation: Explanation, cases: Sequence[Case], n_faulty: int, n_steps: int
 ) -> list[Finding]:
-    """One finding per cause, and one per part that nothing explains."""
+    """One finding per cause, and one per part that nothing explains.
+
+    If nothing explains most of the parts, but some responsibilities explain them all, there
+    is one finding: the E-step.
+    """
+    unexplained = explanation.unexplained
+    open_ = len(unexplained) > 1 and "responsibilities" not in explanation.errors
+    if open_ and any_explain(problem, cases, explanation.tolerance):
+        return [_unknown_e_step(problem, explanation, cases, n_faulty, n_steps)]
     found = [
         _cause(problem, explanation, candidates, cases, n_faulty, n_steps)
         for candidates in explanation.causes.values()
     ]
-    found += [_unexplained(problem, explanation, part, cases) for part in explanation.unexplained]
-    return found
+    return found + [_unexplained(problem, explanation, part, cases) for part in unexplained]
 
 
 def _cause(
@@ -77,32 +108,79 @@ def _cause(
     n_faulty: int,
     n_steps: int,
 ) -> Finding:
-    main = candidates[-1]
+    main = max(candidates, key=lambda one: len(one.statement))
     part = PART[main.stage]
     alone: dict[Stage, Candidate] = {stage: exact(stage) for stage in PART}
     alone |= {candidate.stage: candidate for candidate in candidates}
-    sizes, costs = [], []
-    moved = 0.0
-    for case in cases:
-        size, cost = _effect(problem, alone, part, case)
-        sizes.append(size)
-        costs.append(cost)
-        moved = max(moved, _reassigned(problem, alone, case))
+    with np.errstate(all="ignore"):
+        effects = [_effect(problem, alone, part, case) for case in cases]
+        moved = max(_reassigned(problem, alone, case) for case in cases)
+    # A step that gains more than the exact one, as a leap may, costs nothing.
+    costs = [max(cost, 0.0) for _, cost in effects if np.isfinite(cost)]
+    size = _summary(part, [size for size, _ in effects])
     evidence = (
         f"{n_faulty} of {n_steps} steps differ from exact EM; the causes found together "
         f"reproduce {_reproduced(explanation)} (of {len(cases)} examined steps)."
     )
     if part == "responsibilities":
-        evidence += f" Alone it moves up to {moved:.0%} of the units to another class in a step."
+        units = f"up to {moved:.1%} of the units" if moved else "no unit"
+        evidence += f" Alone it moves {units} to another class in a step."
     return Finding(
         main.cause,
         part,
-        main.kind,
-        _summary(part, sizes),
+        _kind(problem, main, size),
+        size,
         MEASURES[part],
-        float(np.nanmax(costs)) if np.isfinite(costs).any() else np.nan,
-        main.statement,
+        max(costs, default=np.nan),
+        np.nan if main.constant is None else float(main.constant),
+        _statement(candidates, main),
         evidence,
+    )
+
+
+def _kind(problem: Problem, main: Candidate, size: float) -> str:
+    """A constant that keeps matrices regular is a note, one that moves the estimates a fault."""
+    if main.cause == ADDED:
+        smallest = float(np.square(problem.data.scale).min())
+        usual = main.constant <= _USUAL_ADDED or main.constant <= _SMALL * smallest
+        return "note" if usual else "fault"
+    if main.cause == RIDGE:
+        return "note" if size <= _REGULAR else "fault"
+    return main.kind
+
+
+def _statement(candidates: Sequence[Candidate], main: Candidate) -> str:
+    """That of the main candidate; of several that damp, all parts with their fractions."""
+    damped = [one for one in candidates if one.constant is not None]
+    if main.cause != DAMPING or len(damped) < 2:
+        return main.text
+    words = [_WORDS[PART[one.stage]] for one in damped]
+    fractions = dict.fromkeys(f"{float(one.constant):.4g}" for one in damped)
+    subject = f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"The {subject}" + DAMPING_STATEMENT.replace("{constant}", ", ".join(fractions))
+
+
+def _unknown_e_step(
+    problem: Problem, explanation: Explanation, cases: Sequence[Case], n_faulty: int, n_steps: int
+) -> Finding:
+    sizes = [_raw_size(problem, "weights", case) for case in cases]
+    return Finding(
+        "E-step: unknown cause",
+        "responsibilities",
+        "fault",
+        _summary("weights", sizes),
+        MEASURES["weights"],
+        np.nan,
+        np.nan,
+        "The steps are exact M-steps from some class probabilities, but not from those of the "
+        "E-step, and no known cause explains which. So the M-step may well be right, and the "
+        "E-step is where to look first: compare its densities, their sums over a unit's rows and "
+        "the normalisation with the formula. Store the responsibilities in the trace as well, and "
+        "the audit can say which of the two is wrong.",
+        f"{n_faulty} of {n_steps} steps differ from exact EM in weights, coefficients and "
+        "variance. No candidate reproduces them, but there are probabilities between zero and "
+        "one, summing to one for every unit, whose M-step gives just these parameters."
+        + _loosen(max(left for _, left in explanation.nearest.values())),
     )
 
 
@@ -117,14 +195,15 @@ def _effect(
     problem: Problem, alone: dict[Stage, Candidate], part: Part, case: Case
 ) -> tuple[float, float]:
     """Size of one cause alone, and the log-likelihood that it costs, in one step."""
-    before = case.before.stated
-    step = perform(problem, alone, before)
+    step = perform(problem, alone, case.past)
+    if step is None:
+        return np.nan, np.nan
     cost = log_likelihood(problem, case.before.exact) - log_likelihood(
         problem, _filled(step, case.before.parameters)
     )
     tau = case.before.expected.responsibilities
     if part == "responsibilities":
-        theirs = assign(problem, alone, before)
+        theirs = _by_unit(problem, assign(problem, alone, case.past))
         return float(np.abs(theirs - tau).max()) if theirs is not None else np.nan, cost
     found = difference(problem, step, case.before.exact, determined(problem, tau))
     sizes = {
@@ -133,6 +212,15 @@ def _effect(
         "variance": found.ratio,
     }
     return sizes[part], cost
+
+
+def _by_unit(problem: Problem, tau: FloatArray | None) -> FloatArray | None:
+    """(G, K) of responsibilities that may be by row."""
+    rows = problem.rows
+    if tau is None or rows.are_units(tau):
+        return tau
+    sums = np.stack([np.bincount(rows.unit, column) for column in tau.T], axis=1)
+    return np.asarray(sums / rows.n_rows[:, None])
 
 
 def _filled(step: Parameters, before: Parameters) -> Parameters:
@@ -144,7 +232,7 @@ def _filled(step: Parameters, before: Parameters) -> Parameters:
 
 
 def _reassigned(problem: Problem, alone: dict[Stage, Candidate], case: Case) -> float:
-    theirs = assign(problem, alone, case.before.stated)
+    theirs = _by_unit(problem, assign(problem, alone, case.past))
     if theirs is None:
         return 0.0
     exact_class = case.before.expected.responsibilities.argmax(axis=1)
@@ -164,25 +252,34 @@ def _unexplained(
 ) -> Finding:
     sizes = [_raw_size(problem, part, case) for case in cases]
     evidence = f"No candidate reproduces it within {explanation.tolerance:.0e}."
-    if part in explanation.nearest:
-        name, left = explanation.nearest[part]
+    name, left = explanation.nearest.get(part, ("", np.inf))
+    if name and np.isfinite(left):
         evidence += f" The nearest is {name!r}, with a difference of {left:.2g} left."
-    largest = _summary(part, sizes)
-    if abs(np.log(largest) if part == "variance" else largest) < _SMALL:
-        evidence += " It is small: if the trace is rounded, loosen the tolerance."
+    parts = [explanation.nearest.get(one, ("", np.inf)) for one in explanation.unexplained]
+    evidence += _loosen(max(each for _, each in parts))
+    are = "is" if part == "variance" else "are"
     return Finding(
         f"{part}: unknown cause",
         part,
         "fault",
-        largest,
+        _summary(part, sizes),
         MEASURES[part],
         np.nan,
-        f"The {part} are not those of the exact step, and no known cause explains them. Compare "
-        "this part of the program line by line with the formula."
-        if part != "variance"
-        else "The variance is not that of the exact step, and no known cause explains it. Compare "
-        "this part of the program line by line with the formula.",
+        np.nan,
+        f"The {part} {are} not {'that' if part == 'variance' else 'those'} of the exact step, and "
+        f"no known cause explains {'it' if part == 'variance' else 'them'}. Compare this part of "
+        "the program line by line with the formula.",
         evidence,
+    )
+
+
+def _loosen(left: float) -> str:
+    """What to try if little is left over by the explanation that comes nearest."""
+    if left >= _SMALL:
+        return ""
+    return (
+        " What the nearest explanation leaves is small: if the trace is rounded, or the program "
+        f"computes in single precision, try a tolerance above {left:.2g}."
     )
 
 
@@ -196,37 +293,3 @@ def _raw_size(problem: Problem, part: Part, case: Case) -> float:
         return float(np.exp(ratio.mean()))
     found = difference(problem, case.after.stated, case.before.exact, determined(problem, tau))
     return found.weights if part == "weights" else found.coefficients
-
-
-def own_likelihood_finding(own: FloatArray | None, exact_values: FloatArray) -> Finding | None:
-    """Whether the program's own log-likelihood is that of its parameters.
-
-    It may stand beside the parameters that it was computed from or beside those that the
-    same iteration made of them.
-    """
-    if own is None:
-        return None
-    shifts = [own - exact_values, own[1:] - exact_values[:-1]]
-    gaps = [gap[np.isfinite(gap)] for gap in shifts]
-    gaps = [gap for gap in gaps if gap.size]
-    allowed = 1e-7 * (1 + np.abs(exact_values).max())
-    if not gaps or any(np.abs(gap).max() <= allowed for gap in gaps):
-        return None
-    best = min(gaps, key=lambda gap: float(np.ptp(gap)))
-    constant = len(best) > 1 and np.ptp(best) <= allowed
-    what = (
-        f"exceeds the exact one by the constant {np.median(best):.6g}: a constant has been left "
-        "out or counted twice, which does no harm to the steps"
-        if constant
-        else "is not that of its parameters: do not judge its ascent or convergence by it"
-    )
-    return Finding(
-        "own log-likelihood",
-        "log-likelihood",
-        "note" if constant else "fault",
-        float(np.abs(best).max()),
-        "largest difference from the exact log-likelihood",
-        np.nan,
-        f"The program's own log-likelihood {what}.",
-        f"{len(best)} iterates compared, differences from {best.min():.6g} to {best.max():.6g}.",
-    )

@@ -4,41 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from mixcompare.auditing.explain import Case, Explanation, explain
-from mixcompare.auditing.findings import (
-    Finding,
-    as_table,
-    findings_of,
-    own_likelihood_finding,
-)
+from mixcompare.auditing.findings import Finding, as_table
+from mixcompare.auditing.own_likelihood import Size, own_likelihood_finding
 from mixcompare.auditing.problem import CountsWhat, Problem, build_problem
 from mixcompare.auditing.recording import State, own_start, record
 from mixcompare.auditing.result import Audit, paragraph
-from mixcompare.auditing.scoring import (
-    Iterate,
-    prepare_iterates,
-    rounding,
-    score,
-    step_difference,
-)
-from mixcompare.auditing.trace import Trace, TraceError, precision, read_trace
+from mixcompare.auditing.rounding import last_digit, likelihood_spread, units_of
+from mixcompare.auditing.scoring import Iterate, rounding, score
+from mixcompare.auditing.steps import Inquiry
+from mixcompare.auditing.trace import Trace, read_trace
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.errors import OptionError
 from mixcompare.panel import FloatArray, Missing, Panel, build_panel
 from mixcompare.spec import MixtureSpec
-
-# Steps that an explanation must reproduce.
-_EXAMINED = 12
-# Variance, relative to the pooled fit's, that is next to zero.
-_COLLAPSED = 1e-5
 
 
 def audit(
@@ -113,116 +97,46 @@ def audit(
             taken, stopped = record(spec, panel, trace, begin, iterations)
         else:
             taken = read_trace(spec, panel, trace)
-        allowed = precision(taken) if tolerance is None else tolerance
-        return _judge(problem, taken, counts, allowed, stopped, runs=callable(trace))
+        inquiry = Inquiry(problem, taken, tolerance, runs=callable(trace))
+        return _judge(inquiry, counts, stopped)
 
 
-def _judge(
-    problem: Problem,
-    trace: Trace,
-    counts: CountsWhat,
-    tolerance: float,
-    stopped: str | None,
-    *,
-    runs: bool,
-) -> Audit:
-    iterates = prepare_iterates(problem, trace)
-    faulty = _faulty(problem, iterates, tolerance)
-    if faulty.any():
-        _refuse_deviations(problem, trace, tolerance)
-    told, found = _explained(problem, trace, iterates, tolerance, runs=runs)
-    table = score(problem, trace, iterates, told)
-    own = own_likelihood_finding(trace.log_likelihood, table["log_likelihood"].to_numpy())
+def _judge(inquiry: Inquiry, counts: CountsWhat, stopped: str | None) -> Audit:
+    problem, trace = inquiry.problem, inquiry.trace
+    verdict = inquiry.verdict()
+    table = score(problem, verdict.reading.trace, verdict.iterates, verdict.told)
+    found = list(verdict.findings)
+    own = own_likelihood_finding(
+        verdict.reading.trace.log_likelihood,
+        table["log_likelihood"].to_numpy(),
+        *_likelihood_digits(problem, verdict.reading.trace),
+        _size(problem),
+    )
     if own is not None:
         found.append(own)
     if stopped is not None:
         found.append(_stop_finding(stopped))
     findings = as_table(found)
     text = paragraph(
-        table, findings, _checked(table, tolerance), _other_ascent(problem, iterates, findings)
+        table,
+        findings,
+        _checked(table, inquiry.tolerance, verdict.reading.every),
+        _other_ascent(problem, verdict.iterates, findings),
     )
-    return Audit(table, findings, text, trace, counts)
+    return Audit(table, findings, text, trace, counts, inquiry.tolerance)
 
 
-def _faulty(problem: Problem, iterates: list[Iterate], tolerance: float) -> NDArray[np.bool_]:
-    """(T - 1,) whether the step is not the exact one."""
-    return np.array(
-        [step_difference(problem, a, b).largest > tolerance for a, b in pairwise(iterates)]
-    )
+def _likelihood_digits(problem: Problem, trace: Trace) -> tuple[FloatArray, FloatArray]:
+    if trace.log_likelihood is None:
+        return np.zeros(len(trace)), np.zeros(len(trace))
+    spread = likelihood_spread(problem, trace, units_of(trace))
+    return spread, np.nan_to_num(last_digit(trace.log_likelihood, fewest=1))
 
 
-def _explained(
-    problem: Problem, trace: Trace, iterates: list[Iterate], tolerance: float, *, runs: bool
-) -> tuple[list[FloatArray | None], list[Finding]]:
-    """Responsibilities of each step as told, and the findings about the steps.
-
-    A program may store responsibilities beside the parameters that they were computed from
-    or beside those that were computed from them; the reading that explains more is taken.
-    """
-    readings: list[list[FloatArray | None]] = [[None] * (len(trace) - 1)]
-    if trace.responsibilities is not None:
-        known = [tau if np.isfinite(tau).all() else None for tau in trace.responsibilities]
-        readings = [known[1:]] if runs else [known[:-1], known[1:]]
-    best: tuple[Explanation | None, list[FloatArray | None], list[Finding]] | None = None
-    for told in readings:
-        current = _explain_reading(problem, iterates, told, tolerance)
-        if best is None or _rank(current[0]) < _rank(best[0]):
-            best = current
-    assert best is not None
-    return best[1], best[2]
-
-
-def _rank(explanation: Explanation | None) -> tuple[float, float, float]:
-    return (-1, 0, 0) if explanation is None else explanation.rank
-
-
-def _explain_reading(
-    problem: Problem, iterates: list[Iterate], told: list[FloatArray | None], tolerance: float
-) -> tuple[Explanation | None, list[FloatArray | None], list[Finding]]:
-    cases = [Case(a, b, t) for a, b, t in zip(iterates[:-1], iterates[1:], told, strict=True)]
-    if any(t is not None for t in told):
-        cases = [case for case in cases if case.told is not None]
-    wrong = [case for case in cases if _differs(problem, case, tolerance)]
-    if not wrong:
-        return None, told, []
-    sound = [case for case in wrong if not _collapsed(case)] or wrong
-    places = np.unique(np.linspace(0, len(sound) - 1, _EXAMINED).round().astype(int))
-    examined = [sound[i] for i in places]
-    explanation = explain(problem, examined, tolerance)
-    found = findings_of(problem, explanation, examined, len(wrong), len(cases))
-    return explanation, told, found
-
-
-def _collapsed(case: Case) -> bool:
-    """Whether variances next to zero multiply rounding until no step can be reproduced."""
-    smallest = np.linalg.eigvalsh(case.before.parameters.covariance)[:, 0].min()
-    return bool(smallest < _COLLAPSED)
-
-
-def _differs(problem: Problem, case: Case, tolerance: float) -> bool:
-    if step_difference(problem, case.before, case.after).largest > tolerance:
-        return True
-    if case.told is None:
-        return False
-    return bool(np.abs(case.told - case.before.expected.responsibilities).max() > tolerance)
-
-
-def _refuse_deviations(problem: Problem, trace: Trace, tolerance: float) -> None:
-    """A trace of standard deviations explains everything at once: ask for variances."""
-    if problem.data.shape[-1] != 1:
-        return
-    short = replace(
-        trace,
-        weights=trace.weights[:4],
-        coefficients=trace.coefficients[:4],
-        covariance=trace.covariance[:4] ** 2,
-        iteration=trace.iteration[:4],
-    )
-    if not _faulty(problem, prepare_iterates(problem, short), tolerance).any():
-        raise TraceError(
-            "the trace's covariance holds standard deviations: squared, its first steps are exact. "
-            "Give the squares."
-        )
+def _size(problem: Problem) -> Size:
+    rows = problem.rows
+    counts = float(rows.degrees_of_freedom.sum())
+    return Size(rows.total, len(rows.n_rows), counts, len(rows.raw_scale))
 
 
 def _stop_finding(stopped: str) -> Finding:
@@ -233,21 +147,23 @@ def _stop_finding(stopped: str) -> Finding:
         np.nan,
         "",
         np.nan,
+        np.nan,
         "The program fails before the iterations that were asked for; the iterates up to there are "
         "audited.",
         stopped,
     )
 
 
-def _checked(table: pd.DataFrame, tolerance: float) -> str:
+def _checked(table: pd.DataFrame, tolerance: float, every: int) -> str:
     parts = ["weights", "coefficients", "variance"]
     if "responsibilities_error" in table:
         parts.insert(0, "responsibilities")
     largest = max(float(table[f"{part}_error"].max()) for part in parts)
     parts[0] = parts[0].capitalize()
     return (
-        f"{', '.join(parts[:-1])} and {parts[-1]} of all {len(table) - 1} steps are those of the "
-        f"exact E- and M-step from the same parameters within {largest:.1e} "
+        f"{', '.join(parts[:-1])} and {parts[-1]} of all {len(table) - 1} steps are those of "
+        f"{'the exact E- and M-step' if every == 1 else f'{every} exact E- and M-steps'} from the "
+        f"same parameters within {largest:.1e} "
         f"(tolerance {tolerance:.0e}), and the log-likelihood was checked at every iterate."
     )
 

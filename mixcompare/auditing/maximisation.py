@@ -1,107 +1,31 @@
-"""Candidates for the M-step: weights, alignment, data, residuals and divisor.
+"""Candidates for the rows of an M-step's regressions, and their weights.
 
-``weights`` candidates take `Assigned` and give (K,); ``alignment`` candidates take it and
-give regression weights by unit (G, K) or by row (N, K); ``data`` candidates take `Rows` and
-name a version; ``residuals`` candidates take `Assigned` and `Regression` and give
-cross-products (K, m, m); ``divisor`` candidates take `Counts` and give (K,).
+``alignment`` candidates take `Assigned` and give regression weights by unit (G, K) or by row
+(N, K); ``data`` candidates take `Rows` and name a version.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
+from mixcompare.auditing.assigned import Assigned
+from mixcompare.auditing.batches import (
+    FIRST_BATCH,
+    FIRST_BATCH_STATEMENT,
+    LAST_BATCH,
+    LAST_BATCH_STATEMENT,
+    masked,
+    rows_in,
+)
 from mixcompare.auditing.registry import candidate
-from mixcompare.auditing.regression import Regression, cross_products
 from mixcompare.auditing.rows import Rows
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.panel import FloatArray, IntArray
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Assigned:
-    """Rows, responsibilities (G, K), and the parameters before the step."""
-
-    rows: Rows
-    responsibilities: FloatArray
-    before: Parameters
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Counts:
-    """What a variance may be divided by; of all classes together if it is shared.
-
-    Attributes
-    ----------
-    contrasts, weighted_rows, units
-        (K,) weighted degrees of freedom, rows and units.
-    rows, covariates, components
-        N, p, K.
-    rank
-        Rank of the stacked design: a class without weight adds nothing.
-    shared
-        Whether one variance is pooled over the classes.
-    """
-
-    contrasts: FloatArray
-    weighted_rows: FloatArray
-    units: FloatArray
-    rows: int
-    covariates: int
-    rank: int
-    components: int
-    shared: bool
-
-
-@candidate("weights", "", "", kind="exact")
-def exact_weights(given: Assigned) -> FloatArray:
-    """Mean responsibility of the units."""
-    return np.asarray(given.responsibilities.mean(axis=0))
-
-
-@candidate(
-    "weights",
-    "weights count rows instead of units",
-    "The class weights average over rows, so that long units count more. A unit is in one class: "
-    "average its probabilities once per unit.",
-)
-def row_weights(given: Assigned) -> FloatArray:
-    """Mean responsibility of the rows."""
-    return given.rows.n_rows @ given.responsibilities / given.rows.total
-
-
-@candidate(
-    "weights",
-    "weights divided by the number of rows",
-    "The class weights sum over units but are divided by the number of rows, so that they do not "
-    "sum to one. Divide by the number of units.",
-)
-def over_rows(given: Assigned) -> FloatArray:
-    """Sum over the units divided by N."""
-    return np.asarray(given.responsibilities.sum(axis=0) / given.rows.total)
-
-
-@candidate(
-    "weights",
-    "weights divided by the number of units less one",
-    "The class weights are divided by the number of units less one, so that they do not sum to "
-    "one. Divide by the number of units.",
-)
-def over_units_less_one(given: Assigned) -> FloatArray:
-    """Sum over the units divided by G - 1."""
-    tau = given.responsibilities
-    return np.asarray(tau.sum(axis=0) / max(len(tau) - 1, 1))
-
-
-@candidate(
-    "weights",
-    "weights not updated",
-    "The class weights stay what they were. Set them to the mean responsibilities.",
-)
-def old_weights(given: Assigned) -> FloatArray:
-    """The weights before the step."""
-    return given.before.weights
+MEAN_OF_ROWS: Final = "mean in place of sum"
 
 
 @candidate("alignment", "", "", kind="exact")
@@ -112,7 +36,7 @@ def aligned(given: Assigned) -> FloatArray:
 
 def _stacked(given: Assigned, order: IntArray) -> FloatArray:
     """Weights of row n and class j that stand at place j N + n of the observation-major order."""
-    by_row = given.responsibilities[given.rows.unit][order]
+    by_row = given.by_row[order]
     n, k = by_row.shape
     back = np.empty((n, k))
     back[order] = by_row.ravel().reshape(k, n).T
@@ -121,7 +45,7 @@ def _stacked(given: Assigned, order: IntArray) -> FloatArray:
 
 def _concatenated(given: Assigned, order: IntArray) -> FloatArray:
     """The reverse: segment-major weights against an observation-major design."""
-    by_row = given.responsibilities[given.rows.unit][order]
+    by_row = given.by_row[order]
     n, k = by_row.shape
     back = np.empty((n, k))
     back[order] = by_row.T.ravel().reshape(n, k)
@@ -201,6 +125,75 @@ def unweighted(given: Assigned) -> FloatArray:
     return np.ones_like(given.responsibilities)
 
 
+@candidate(
+    "alignment",
+    "M-step from the previous responsibilities",
+    "The regressions are weighted by the probabilities of the iteration before. Use the newest in "
+    "all of the M-step.",
+)
+def previous(given: Assigned) -> FloatArray | None:
+    """Responsibilities one step ago."""
+    return given.previous
+
+
+@candidate(
+    "alignment",
+    MEAN_OF_ROWS,
+    "The M-step averages over a unit's rows where it should sum, so that a long unit counts no "
+    "more than a short one. Weight every row with its unit's probability.",
+)
+def units_alike(given: Assigned) -> FloatArray | None:
+    """Each unit with the weight of one row."""
+    rows = given.rows
+    if (rows.n_rows == rows.n_rows[0]).all() or not rows.are_units(given.responsibilities):
+        return None
+    return given.responsibilities / rows.n_rows[:, None]
+
+
+@candidate(
+    "alignment",
+    "M-step with hard assignment",
+    "The regressions take each unit wholly for its most probable class, although the class weights "
+    "are averages of the probabilities. Weight with the probabilities.",
+)
+def hard(given: Assigned) -> FloatArray:
+    """Zeros and ones."""
+    tau = given.responsibilities
+    return np.eye(tau.shape[1])[tau.argmax(axis=1)]
+
+
+def _last_rows(given: Sequence[tuple[Assigned]], after: Sequence[Parameters]) -> float:
+    return rows_in(given[0][0].rows.table_order, given, after)
+
+
+@candidate("alignment", LAST_BATCH, LAST_BATCH_STATEMENT, estimate=_last_rows)
+def last_batch(given: Assigned, size: float) -> FloatArray:
+    """Rows at the end of the table."""
+    return masked(given, given.rows.table_order[-int(size) :])
+
+
+def _last_sorted(given: Sequence[tuple[Assigned]], after: Sequence[Parameters]) -> float:
+    rows = given[0][0].rows
+    order = np.arange(rows.total)
+    return np.nan if np.array_equal(order, rows.table_order) else rows_in(order, given, after)
+
+
+@candidate("alignment", LAST_BATCH, LAST_BATCH_STATEMENT, estimate=_last_sorted)
+def last_batch_sorted(given: Assigned, size: float) -> FloatArray:
+    """Rows of the last units when these are sorted."""
+    return masked(given, np.arange(given.rows.total)[-int(size) :])
+
+
+def _first_rows(given: Sequence[tuple[Assigned]], after: Sequence[Parameters]) -> float:
+    return rows_in(given[0][0].rows.table_order[::-1], given, after)
+
+
+@candidate("alignment", FIRST_BATCH, FIRST_BATCH_STATEMENT, estimate=_first_rows)
+def first_batch(given: Assigned, size: float) -> FloatArray:
+    """Rows at the beginning of the table."""
+    return masked(given, given.rows.table_order[: int(size)])
+
+
 def _version(rows: Rows, name: str) -> str | None:
     return name if name in rows.versions else None
 
@@ -251,38 +244,3 @@ def raw_outcomes(rows: Rows) -> str | None:
 def centred_by_unit(rows: Rows) -> str | None:
     """Deviations from the unit's mean."""
     return _version(rows, "centred by unit")
-
-
-@candidate("residuals", "", "", kind="exact")
-def own_residuals(_: Assigned, regression: Regression) -> FloatArray:
-    """Residuals of the step's own regression."""
-    return regression.scatter
-
-
-@candidate(
-    "residuals",
-    "variance from other weights than the coefficients",
-    "The variance weights the residuals rightly, but the coefficients come from a regression "
-    "with other weights or rows.",
-    kind="note",
-)
-def aligned_residuals(given: Assigned, regression: Regression) -> FloatArray:
-    """Exact rows and weights, the step's coefficients."""
-    return _residuals_at(given, regression.coefficients)
-
-
-@candidate(
-    "residuals",
-    "variance from the previous coefficients",
-    "The variance is computed from the residuals of the coefficients before the step. The "
-    "log-likelihood still rises (an ECM step), only more slowly. Use the new ones.",
-    kind="note",
-)
-def old_residuals(given: Assigned, _: Regression) -> FloatArray:
-    """Exact rows and weights, the previous coefficients."""
-    return _residuals_at(given, given.before.coefficients)
-
-
-def _residuals_at(given: Assigned, coefficients: FloatArray) -> FloatArray:
-    gram = np.tensordot(given.responsibilities, given.rows.versions["exact"].gram, axes=(0, 0))
-    return cross_products(gram, coefficients)

@@ -132,8 +132,9 @@ def _conclusion(audit: Audit) -> str:
     kinds = audit.findings["kind"]
     faults, notes = int((kinds == "fault").sum()), int((kinds == "note").sum())
     falls, steps = int(audit.iterations["falls"].sum()), len(audit.trace) - 1
-    found = [counted(n, noun) for n, noun in ((faults, "fault"), (notes, "note")) if n]
-    return f"{' and '.join(found) if found else 'No fault'} found; the log-likelihood " + (
+    found = counted(faults, "fault") if faults else "No fault"
+    noted = f", {counted(notes, 'note')}" if notes else ""
+    return f"{found} found{noted}; the log-likelihood " + (
         f"falls in {falls} of {steps} steps." if falls else f"never falls in {steps} steps."
     )
 
@@ -154,7 +155,10 @@ def _sections(audit: Audit, drawing: Drawing) -> list[Section]:
             _FINDINGS,
             "Findings",
             (
-                *(() if made else (audit.finding,)),
+                *(() if made else ("None: every part of every step is the exact one.",)),
+                "The audit judges steps. It does not say whether the iterations have converged, "
+                "nor whether the maximum they lead to is the highest: that is for many starts "
+                "to show.",
                 f"Held against the likelihood of {audit.counts}: where effects are absorbed, a "
                 f"cell counts {what}.",
             ),
@@ -210,7 +214,8 @@ def _drawing(audit: Audit) -> Drawing:
             "audit",
             "The iterates and the parts of each step",
             "Above: the exact log-likelihood of every iterate, falls marked. Below: how far each "
-            "part of a step is from the exact one; parts at the bottom are exact up to rounding, "
-            "and the highest is where to look first.",
+            "part of a step is from the exact one; what lies under the dashed line, the tolerance, "
+            "is the same up to rounding. A wrong E-step shows in all parts, a wrong part of the "
+            "M-step in that part and those computed from it.",
             f"Log-likelihood and errors by iteration. {_conclusion(audit)}{deepest}",
         )

@@ -50,10 +50,11 @@ def plot_audit(audit: Audit) -> Figure:
             if column in table:
                 errors = np.maximum(table[column], FLOOR)
                 bottom.plot(x, errors, marker=marker, markersize=4, color=color, label=label)
+        bottom.axhline(audit.tolerance, color=palette.MUTED, linestyle="--", label="tolerance")
         bottom.set_yscale("log")
         bottom.yaxis.set_major_formatter(power_of_ten)
         bottom.set_xlabel("iteration")
         bottom.set_ylabel("difference from the exact step")
         bottom.set_title("Parts of each step; rounding lies at the bottom")
-        figure.legend(handles=bottom.get_lines(), loc="outside lower center", ncols=4)
+        figure.legend(handles=bottom.get_lines(), loc="outside lower center", ncols=5)
     return figure

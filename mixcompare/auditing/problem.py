@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-import mixcompare.auditing.divisors  # noqa: F401 (fills the registry)
-from mixcompare.auditing.expectation import densities
-from mixcompare.auditing.maximisation import Assigned, Counts
+import mixcompare.auditing.candidates  # noqa: F401 (fills the registry)
+from mixcompare.auditing.assigned import Assigned, count
+from mixcompare.auditing.densities import Past, densities
 from mixcompare.auditing.registry import REGISTRY, Candidate, Stage
-from mixcompare.auditing.regression import Regression, regress
+from mixcompare.auditing.regression import regress
 from mixcompare.auditing.rows import Rows, build_rows
+from mixcompare.auditing.scatters import Divided
 from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised, standardise
@@ -47,6 +48,10 @@ class Problem:
     def by_component(self) -> bool:
         """Whether every class has a covariance of its own."""
         return self.spec.covariance_by == "component"
+
+    def past(self, iterates: tuple[Parameters, ...]) -> Past:
+        """Iterates, the start first, as candidates take them."""
+        return Past(iterates, self.rows.raw_scale, self.by_component)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +113,9 @@ def exact_m_step(problem: Problem, tau: FloatArray, before: Parameters) -> Param
         return m_step(problem.spec, problem.data, tau)
     except DegenerateComponentError:
         chosen = {stage: known[0] for stage, known in REGISTRY.items()}
-        return perform(problem, chosen, before, tau)
+        made = perform(problem, chosen, problem.past((before,)), tau)
+        assert made is not None
+        return made
 
 
 def determined(problem: Problem, tau: FloatArray) -> NDArray[np.bool_]:
@@ -117,72 +124,64 @@ def determined(problem: Problem, tau: FloatArray) -> NDArray[np.bool_]:
 
 
 def assign(
-    problem: Problem, chosen: Mapping[Stage, Candidate], before: Parameters
+    problem: Problem, chosen: Mapping[Stage, Candidate], past: Past | None
 ) -> FloatArray | None:
     """Responsibilities of an E-step's candidates, None where they make no sense."""
-    name = chosen["expectation data"].function(problem.rows)
-    if name is None:
+    parameters = None if past is None else chosen["parameters"](past)
+    name = chosen["expectation data"](problem.rows)
+    if name is None or parameters is None:
         return None
-    normal = densities(problem.rows, name, before, problem.by_component)
-    changed = chosen["density"].function(normal)
-    found = None if changed is None else chosen["expectation"].function(changed)
+    try:
+        normal = densities(problem.rows, name, parameters, problem.by_component)
+        changed = chosen["density"](normal)
+    except np.linalg.LinAlgError:
+        return None
+    found = None if changed is None else chosen["expectation"](changed)
     return None if found is None else np.asarray(found)
 
 
 def perform(
     problem: Problem,
     chosen: Mapping[Stage, Candidate],
-    before: Parameters,
+    past: Past,
     tau: FloatArray | None = None,
-) -> Parameters:
-    """One whole step of the chosen candidates, on the raw rows.
+) -> Parameters | None:
+    """One whole step of the chosen candidates, on the raw rows; None where they make no sense.
 
     Parameters
     ----------
+    past
+        The iterates up to the one that the step starts from.
     tau
         Responsibilities to use in place of the E-step's.
     """
     if tau is None:
-        tau = assign(problem, chosen, before)
+        tau = assign(problem, chosen, past)
     if tau is None:
-        raise ValueError("the chosen E-step does not apply to these data")
-    given = Assigned(problem.rows, tau, before)
-    rows_weight = chosen["alignment"].function(given)
-    version = chosen["data"].function(problem.rows)
-    regression = regress(problem.rows, version, rows_weight)
-    scatter = chosen["residuals"].function(given, regression)
-    divisor = chosen["divisor"].function(count(problem, given, regression))
-    return Parameters(
-        chosen["weights"].function(given),
-        regression.coefficients,
-        structured(problem.spec, scatter, divisor),
+        return None
+    given = Assigned(problem.rows, tau, past.now, lambda: assign(problem, chosen, past.earlier))
+    weights = chosen["weights"](given)
+    rows_weight = chosen["alignment"](given)
+    version = chosen["data"](problem.rows)
+    if weights is None or rows_weight is None or version is None:
+        return None
+    regression = chosen["penalty"](given, regress(problem.rows, version, rows_weight))
+    squares = chosen["residuals"](given, regression)
+    if squares is None:
+        return None
+    counts = count(given, squares.weights, shared=not problem.by_component)
+    divisor = chosen["divisor"](counts)
+    if divisor is None:
+        return None
+    divided = Divided(
+        structured(problem.spec, squares.values, divisor),
+        counts.weighted_rows,
+        problem.rows.raw_scale,
+        past.now.covariance,
+        regression.determined,
     )
-
-
-def count(problem: Problem, given: Assigned, regression: Regression) -> Counts:
-    """Divisors' ingredients; pooled over the classes if the variance is."""
-    rows, tau = problem.rows, given.responsibilities
-    aligned_mass = rows.n_rows @ tau
-    share = rows.degrees_of_freedom @ tau / np.maximum(aligned_mass, np.finfo(float).tiny)
-    misaligned = not np.allclose(regression.mass, aligned_mass, rtol=1e-9)
-    if misaligned:  # each row stands for the average row's degrees of freedom
-        share = np.full_like(share, rows.degrees_of_freedom.sum() / rows.total)
-    contrasts, mass, units = regression.mass * share, regression.mass, tau.sum(axis=0)
-    if not problem.by_component:
-        contrasts, mass, units = (np.full_like(v, v.sum()) for v in (contrasts, mass, units))
-    k = problem.spec.n_components
-    # What singular values statsmodels takes for zero, relative to the largest.
-    kept = regression.mass > (k * rows.n_covariates * np.finfo(float).eps) ** 2 * max(mass.max(), 0)
-    return Counts(
-        contrasts,
-        mass,
-        units,
-        rows.total,
-        rows.n_covariates,
-        int(kept.sum()) * rows.n_covariates,
-        k,
-        not problem.by_component,
-    )
+    covariance = chosen["covariance"](divided)
+    return None if covariance is None else Parameters(weights, regression.coefficients, covariance)
 
 
 def structured(spec: MixtureSpec, scatter: FloatArray, divisor: FloatArray) -> FloatArray:
@@ -228,14 +227,31 @@ def compared_variances(problem: Problem, own: NDArray[np.bool_]) -> NDArray[np.b
 
 
 def variance_log_ratio(found: FloatArray, wanted: FloatArray) -> FloatArray:
-    """(K, m) logarithms of the variance ratios along their principal directions."""
-    if found.shape[-1] == 1:
-        with np.errstate(all="ignore"):
-            return np.asarray(np.log(found[:, 0] / wanted[:, 0]))
-    values = np.full(found.shape[:2], np.inf)
-    for i, (a, b) in enumerate(zip(found, wanted, strict=True)):
-        if np.isfinite(b).all() and np.linalg.eigvalsh(b)[0] > 0:
-            values[i] = np.log(np.linalg.eigvals(np.linalg.solve(b, a)).real)
+    """(..., K, m) logarithms of the variance ratios along their principal directions.
+
+    Parameters
+    ----------
+    found
+        (K, m, m), positive definite: those of the foreign program.
+    wanted
+        (..., K, m, m); infinite where they are not positive definite.
+    """
+    values = np.full(wanted.shape[:-1], np.inf)
+    usable = np.isfinite(wanted).all(axis=(-1, -2))
+    with np.errstate(all="ignore"):
+        if found.shape[-1] == 1:
+            ratio = found[..., 0] / wanted[..., 0]
+        else:
+            try:
+                root = np.linalg.inv(np.linalg.cholesky(found))
+            except np.linalg.LinAlgError:
+                return values
+            relative = root @ np.where(usable[..., None, None], wanted, found) @ root.mT
+            usable &= np.isfinite(relative).all(axis=(-1, -2))
+            relative = np.where(usable[..., None, None], relative, np.eye(found.shape[-1]))
+            ratio = 1 / np.linalg.eigvalsh(relative)
+        usable &= (np.isfinite(ratio) & (ratio > 0)).all(axis=-1)
+        values[usable] = np.log(ratio[usable])
     return values
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,14 +28,16 @@ class Audit:
         One row per finding, no row if nothing is wrong. ``cause``; ``part`` of the step;
         ``kind``: ``"fault"``, or ``"note"`` for a consistent choice that is not this model's
         maximum likelihood; ``size`` in terms of ``measure``; ``cost``, the most
-        log-likelihood that this cause alone takes from a step; ``statement`` with the remedy;
-        ``evidence``.
+        log-likelihood that this cause alone takes from a step; ``constant``, the estimated one
+        if the cause has one; ``statement`` with the remedy; ``evidence``.
     finding
         All of it in one paragraph.
     trace
         The iterates.
     counts
         Which likelihood they were held against.
+    tolerance
+        Difference up to which two steps are the same, but for what rounding allows beyond.
     """
 
     iterations: pd.DataFrame
@@ -44,6 +45,7 @@ class Audit:
     finding: str
     trace: Trace
     counts: CountsWhat
+    tolerance: float
 
     @property
     def passed(self) -> bool:
@@ -132,5 +134,5 @@ def paragraph(iterations: pd.DataFrame, findings: pd.DataFrame, checked: str, ex
 
 def _named(row: object) -> str:
     cost = getattr(row, "cost", float("nan"))
-    price = f", up to {cost:.3g} of log-likelihood a step" if math.isfinite(cost) else ""
+    price = f", up to {cost:.3g} of log-likelihood a step" if cost > 0 else ""
     return f"{row.cause} ({row.measure}: {row.size:.3g}{price})"  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray, IntArray, Panel
@@ -40,8 +41,11 @@ class Rows:
         (G,) rows, and what the likelihood counts of them.
     raw_scale
         Size of the outcomes' unit in raw units, (m,).
-    n_covariates
-        Number of covariates, p.
+    pooled, unwhiten
+        (p, m) raw coefficients of the pooled fit and (p, p) map from whitened covariates'
+        coefficients to raw ones: raw ones are ``pooled + unwhiten b * raw_scale``.
+    is_constant
+        (p,) whether a raw covariate is the intercept.
     """
 
     versions: dict[str, Version]
@@ -50,12 +54,33 @@ class Rows:
     n_rows: FloatArray
     degrees_of_freedom: FloatArray
     raw_scale: FloatArray
-    n_covariates: int
+    pooled: FloatArray
+    unwhiten: FloatArray
+    is_constant: NDArray[np.bool_]
+
+    @property
+    def n_covariates(self) -> int:
+        """Number of covariates, p."""
+        return len(self.unwhiten)
 
     @property
     def total(self) -> int:
         """Number of rows, N."""
         return len(self.unit)
+
+    @property
+    def appearance(self) -> IntArray:
+        """(G,) units in the order in which the table names them."""
+        _, first = np.unique(self.unit[self.table_order], return_index=True)
+        return np.argsort(first, kind="stable")
+
+    def are_units(self, values: FloatArray) -> bool:
+        """Whether an array goes by units, not by rows."""
+        return len(values) == len(self.n_rows)
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """(N, ...) values by row of an array by units or by rows."""
+        return values[self.unit] if self.are_units(values) else values
 
 
 def build_rows(panel: Panel, data: Standardised) -> Rows:
@@ -69,7 +94,7 @@ def build_rows(panel: Panel, data: Standardised) -> Rows:
     pairs: dict[str, tuple[FloatArray, FloatArray]] = {}
     if panel.cell is None:
         pairs["exact"] = x, y
-        constant = (np.ptp(x, axis=0) == 0) & (x[0] != 0)
+        constant = _is_constant(x)
         if constant.any():
             pairs["no intercept"] = np.where(constant, 0.0, x), y
     else:
@@ -90,8 +115,14 @@ def build_rows(panel: Panel, data: Standardised) -> Rows:
         n_rows=np.bincount(panel.unit, minlength=panel.n_units).astype(float),
         degrees_of_freedom=data.degrees_of_freedom,
         raw_scale=data.scale,
-        n_covariates=x.shape[1],
+        pooled=data.pooled,
+        unwhiten=data.unwhiten,
+        is_constant=_is_constant(x),
     )
+
+
+def _is_constant(x: FloatArray) -> NDArray[np.bool_]:
+    return np.asarray((np.ptp(x, axis=0) == 0) & (x[0] != 0))
 
 
 def _centred(values: FloatArray, group: IntArray) -> FloatArray:

@@ -39,15 +39,15 @@ class Iterate:
         return Parameters(self.stated_weights, inner.coefficients, inner.covariance)
 
 
-def prepare_iterates(problem: Problem, trace: Trace) -> list[Iterate]:
-    """Exact E- and M-step from every iterate."""
-    iterates = []
-    for t in range(len(trace)):
-        parameters = problem.data.from_raw(trace.parameters(t))
-        expected = e_step(problem.data, parameters)
-        exact = exact_m_step(problem, expected.responsibilities, parameters)
-        iterates.append(Iterate(parameters, trace.weights[t], expected, exact))
-    return iterates
+def prepare_iterate(problem: Problem, trace: Trace, t: int, every: int = 1) -> Iterate:
+    """Exact E- and M-step, or several of both, from the iterate at position t."""
+    parameters = problem.data.from_raw(trace.parameters(t))
+    expected = e_step(problem.data, parameters)
+    exact = exact_m_step(problem, expected.responsibilities, parameters)
+    for _ in range(every - 1):
+        tau = e_step(problem.data, exact).responsibilities
+        exact = exact_m_step(problem, tau, exact)
+    return Iterate(parameters, trace.weights[t], expected, exact)
 
 
 def score(

@@ -215,8 +215,10 @@ def _iteration(values: Any, count: int) -> NDArray[np.int64]:
     numbers = np.asarray(values)
     if numbers.shape != (count,) or not np.issubdtype(numbers.dtype, np.integer):
         raise TraceError(f"iteration must be {count} whole numbers, one for each iterate.")
-    gaps = np.flatnonzero(np.diff(numbers) != 1)
-    if gaps.size:
+    jumps = np.diff(numbers)
+    gaps = np.flatnonzero(jumps != 1)
+    # Every n-th iterate is a form that can be judged, n exact steps at a time.
+    if gaps.size and not (len(jumps) > 1 and jumps[0] > 1 and (jumps == jumps[0]).all()):
         raise TraceError(
             f"iteration {numbers[gaps[0]] + 1} is missing: {numbers[gaps[0]]} is followed by "
             f"{numbers[gaps[0] + 1]}. A step can only be checked between neighbours: store every "

@@ -1,0 +1,171 @@
+"""What the digits of a trace allow: how far rounding moves the step that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mixcompare.auditing.problem import Problem, determined, difference, exact_m_step
+from mixcompare.auditing.registry import Part
+from mixcompare.auditing.trace import NEEDED, Trace
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.panel import FloatArray
+
+_DRAWS: Final = 8
+# Standard deviations of what rounding does that are not held against a step.
+_DEVIATIONS: Final = 6.0
+# What a program that computes in double precision may lose, relative to each number.
+_DOUBLE: Final = 1e-14
+# What rounding moves a part by when its digits no longer say anything.
+_UNJUDGED: Final = 1.0
+_MOST_DIGITS: Final = 7
+_FEWEST_VALUES: Final = 4
+_ROUND: Final = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Units:
+    """Size of the last digit of every number of a trace, in the trace's shapes.
+
+    Attributes
+    ----------
+    are_rounded
+        Whether some are coarser than double precision.
+    """
+
+    weights: FloatArray
+    coefficients: FloatArray
+    covariance: FloatArray
+    are_rounded: bool
+
+
+def units_of(trace: Trace) -> Units:
+    """The last digits that the trace shows, or those of double precision.
+
+    The start is left out, which may be of round numbers.
+    """
+    weights, coefficients, covariance = (
+        last_digit(getattr(trace, name), skip=1) for name in NEEDED
+    )
+    rounded = any(
+        (unit > 2 * _DOUBLE * np.abs(getattr(trace, name))).any()
+        for unit, name in zip((weights, coefficients, covariance), NEEDED, strict=True)
+    )
+    return Units(weights, coefficients, covariance, rounded)
+
+
+def last_digit(values: FloatArray, skip: int = 0, fewest: int = _FEWEST_VALUES) -> FloatArray:
+    """Size of the last digit of every number, from significant digits and decimals.
+
+    Parameters
+    ----------
+    skip
+        Leading entries that tell nothing about the digits.
+    fewest
+        Distinct values below which round numbers are taken for just that.
+    """
+    telling = np.abs(values[skip:][np.isfinite(values[skip:])])
+    # Still smaller numbers, the weights of classes that have emptied, have lost their digits.
+    telling = telling[telling > 1e-300]
+    unit = _DOUBLE * np.abs(values)
+    # Few values that are round may be just that, such as equal weights.
+    few = len(np.unique(telling)) < fewest
+    if not telling.size or (few and _holds(telling, 1 / _ROUND)):
+        return unit
+    for digits in range(4, _MOST_DIGITS + 1):
+        if _holds(telling, _significant(telling, digits)):
+            unit = np.maximum(unit, np.where(values == 0, 0.0, _significant(values, digits)))
+            break
+    for decimals in range(_MOST_DIGITS + 1):
+        if _holds(telling, 10.0**-decimals):
+            return np.maximum(unit, 10.0**-decimals)
+    return unit
+
+
+def _significant(values: FloatArray, digits: int) -> FloatArray:
+    size = np.maximum(np.abs(values), np.finfo(float).tiny)
+    return np.asarray(10.0 ** (np.floor(np.log10(size)) + 1 - digits))
+
+
+def _holds(values: FloatArray, unit: FloatArray | float) -> bool:
+    return bool((np.abs(values - np.round(values / unit) * unit) <= 1e-12 * values).all())
+
+
+def perturbed(problem: Problem, trace: Trace, units: Units, t: int) -> Iterator[Parameters]:
+    """Iterates that round to the one at position t, in the EM's coordinates."""
+    rng = np.random.default_rng(t)
+    for _ in range(_DRAWS):
+        weights, coefficients, covariance = (
+            getattr(trace, name)[t] + _within(getattr(units, name)[t], rng) for name in NEEDED
+        )
+        weights = np.maximum(weights, 0.0)
+        covariance = (covariance + covariance.mT) / 2
+        if weights.sum() <= 0 or np.linalg.eigvalsh(covariance).min() <= 0:
+            continue
+        if not problem.by_component:
+            covariance = np.broadcast_to(covariance[:1], covariance.shape)
+        raw = Parameters(weights / weights.sum(), coefficients, covariance)
+        yield problem.data.from_raw(raw)
+
+
+def _within(unit: FloatArray, rng: np.random.Generator) -> FloatArray:
+    return np.asarray(rng.uniform(-0.5, 0.5, size=unit.shape) * unit)
+
+
+def slack(
+    problem: Problem, trace: Trace, units: Units, t: int, tolerance: float
+) -> dict[Part, float]:
+    """By part, how many times the tolerance rounding allows in the step from position t.
+
+    Infinite where the digits are too few to judge the step.
+    """
+    before = problem.data.from_raw(trace.parameters(t))
+    tau = e_step(problem.data, before).responsibilities
+    exact, kept = exact_m_step(problem, tau, before), determined(problem, tau)
+    squares: dict[Part, list[float]] = {
+        "responsibilities": [],
+        "weights": [],
+        "coefficients": [],
+        "variance": [],
+    }
+    for other in perturbed(problem, trace, units, t):
+        moved = e_step(problem.data, other).responsibilities
+        found = difference(problem, exact_m_step(problem, moved, other), exact, kept)
+        squares["responsibilities"].append(float(np.abs(moved - tau).max()))
+        for part in ("weights", "coefficients", "variance"):
+            squares[part].append(getattr(found, part))
+    after = problem.data.from_raw(trace.parameters(t + 1))
+    last = [
+        difference(problem, other, after, kept) for other in perturbed(problem, trace, units, t + 1)
+    ]
+    allowed = {}
+    for part, moves in squares.items():
+        own = [] if part == "responsibilities" else [getattr(one, part) for one in last]
+        total = _mean_square(moves) + _mean_square(own)
+        move = _DEVIATIONS * float(np.sqrt(total))
+        allowed[part] = np.inf if move > _UNJUDGED else max(1.0, move / tolerance)
+    if np.isinf(max(allowed.values())):  # a step is judged as a whole
+        return dict.fromkeys(allowed, np.inf)
+    return allowed
+
+
+def _mean_square(values: list[float]) -> float:
+    known = np.array([value for value in values if np.isfinite(value)])
+    return float(np.square(known).mean()) if known.size else 0.0
+
+
+def likelihood_spread(problem: Problem, trace: Trace, units: Units) -> FloatArray:
+    """(T,) how far rounding moves the log-likelihood of every iterate."""
+    spread = np.zeros(len(trace))
+    for t in range(len(trace)):
+        exact = e_step(problem.data, problem.data.from_raw(trace.parameters(t))).log_likelihood
+        moved = [
+            float(e_step(problem.data, other).log_likelihood - exact)
+            for other in perturbed(problem, trace, units, t)
+        ]
+        spread[t] = _DEVIATIONS * np.sqrt(_mean_square(moved))
+    return spread
