@@ -95,16 +95,17 @@ def _search_further(
     per_pass = values + _PASS / starts_together(spec, data)
     random = options.first_starts
     while not found_again(choice := chooser.choose(started)):
+        if choice is None:  # further starts would end degenerate as well
+            return
         passes = sum(s.run.n_iterations for s in started)
         if len(started) + _FURTHER + _MOVED > MOST_STARTS or passes * per_pass > _MOST_WORK:
             return
         fresh = random_starts(spec, data, options, seed.spawn(_FURTHER), random)
         starts = list(_in_lines(fresh, options, random))
         random += _FURTHER
-        if choice is not None:
-            starts += _moves(options, started, choice, moves)
+        starts += _moves(options, started, choice, moves)
         ended = _ended(spec, data, options, _shown(iter(starts), options, len(starts)))
-        height = -np.inf if choice is None else started[choice.best].run.objective[-1]
+        height = started[choice.best].run.objective[-1]
         # Thousands of paths would fill the memory.
         started += [
             s if s.run.usable and s.run.objective[-1] > height else replace(s, run=s.run.last)
