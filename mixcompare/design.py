@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mixcompare.errors import DataError
 from mixcompare.formula_python import evaluation_names
 from mixcompare.formulas import CONSTANT, both_sides, one_sided_terms
+from mixcompare.places import place
 from mixcompare.raw_columns import (
     INTERCEPT,
     check_kind,
@@ -239,8 +240,9 @@ def check_finite(columns: pd.DataFrame) -> None:
         position = int(np.flatnonzero(bad[:, column])[0])
         raise DataError(
             f"{columns.columns[column]!r} is {values[position, column]} in "
-            f"{int(bad[:, column].sum())} row(s), first in row {columns.index[position]} (counted "
-            "from 0). Values must be finite after every transformation: correct or drop the rows."
+            f"{int(bad[:, column].sum())} row(s), first in "
+            f"{place(columns.index, columns.index[position])}. Values must be finite after every "
+            "transformation: correct or drop the rows."
         )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mixcompare.design import covariate_columns, outcome_columns
 from mixcompare.errors import DataError
 from mixcompare.keys import number_cells, number_units
+from mixcompare.numeric_texts import without_markers
 from mixcompare.panel import (
     FloatArray,
     IntArray,
@@ -19,6 +20,7 @@ from mixcompare.panel import (
     Panel,
     check_columns,
     handle_missing,
+    identifiers,
     is_missing,
     key_columns,
     renumber,
@@ -123,10 +125,12 @@ def new_rows(spec: MixtureSpec, training: Panel, data: Any, missing: Missing) ->
     if missing not in ("error", "drop"):
         raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
     design = trained_design(spec, training)
-    frame = read_table(data)
+    frame = read_table(data, identifiers(spec))
     used = [*covariate_columns(spec), *key_columns(spec), *membership_columns(spec)]
     check_columns(used, frame)
     outcomes = _given_outcomes(spec, frame)
+    if missing == "drop":
+        frame = without_markers(frame, design.numbers & {*used, *outcomes})
     without = _without_outcomes(frame, outcomes)
     complete, _ = handle_missing(frame, used, missing, spec.unit)
     with_outcomes, _ = handle_missing(frame[~without], [*used, *outcomes], missing, spec.unit)

@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcompare.design import Design, build_design, required_columns
+from mixcompare.design import Design, build_design, required_columns, sides, unit_side
 from mixcompare.errors import DataError
 from mixcompare.keys import number_cells, number_units
+from mixcompare.numeric_texts import Meant, settle_numbers
+from mixcompare.places import place
+from mixcompare.raw_columns import categorical, looked_up, term_columns
 from mixcompare.spec import MixtureSpec
 from mixcompare.suggest import did_you_mean
 from mixcompare.tables import read_table
@@ -131,14 +134,16 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
         and units may have any hashable labels and any number of rows.
     missing
         ``"error"`` refuses missing values in the columns used, ``"drop"`` drops the
-        rows that have any.
+        rows that have any. In columns of numbers texts that mean a missing value, such as
+        ``.``, ``-``, ``?`` and ``N/A``, are then missing values.
 
     Raises
     ------
     DataError
         If a column is unknown, a value is missing or infinite, an outcome is not
-        numeric, a cell spans two units, there are no rows left, a formula fails, what is
-        read once per unit differs within one, or nothing tells one class from another.
+        numeric, a column of numbers has a text in it, a cell spans two units, there are no
+        rows left, a formula fails, what is read once per unit differs within one, or nothing
+        tells one class from another.
 
     Examples
     --------
@@ -151,9 +156,10 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     """
     if missing not in ("error", "drop"):
         raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
-    frame = read_table(data)
+    frame = read_table(data, identifiers(spec))
     used = [*required_columns(spec), *key_columns(spec), *unit_columns(spec)]
     check_columns(used, frame)
+    frame = settle_numbers(frame, _meant(spec), missing)
     complete, dropped = handle_missing(frame, used, missing, spec.unit)
     design = build_design(spec, complete)
     unit, unit_labels = number_units(spec, complete)
@@ -234,6 +240,23 @@ def key_columns(spec: MixtureSpec) -> list[str]:
     return [*([spec.unit] if spec.unit else []), *(spec.absorb or ())]
 
 
+def identifiers(spec: MixtureSpec) -> set[str]:
+    """Columns that name units and cells and are not read as numbers besides."""
+    return set(key_columns(spec)) - set(_meant(spec))
+
+
+def _meant(spec: MixtureSpec) -> dict[str, Meant]:
+    """What the columns are that the formulas read, but for those inside C(...)."""
+    left, right = sides(spec)
+    by_unit = () if spec.membership is None else unit_side(spec.membership)
+    meant: dict[str, Meant] = {}
+    for side in (by_unit, right, left):
+        meant |= dict.fromkeys(sorted(term_columns(side) - categorical(side)), "covariate")
+    if spec.unit_weights is not None:
+        meant[spec.unit_weights] = "unit_weights"
+    return meant | dict.fromkeys(sorted(looked_up(left)), "outcome")
+
+
 def check_columns(named: Iterable[str], frame: pd.DataFrame) -> None:
     """Refuse columns that a table does not have.
 
@@ -267,10 +290,10 @@ def handle_missing(
         return frame, Dropped()
     listing = ", ".join(f"{name}: {n}" for name, n in counts)
     if missing == "error":
+        where = place(frame.index, frame.index[absent.any(axis=1)][0])
         raise DataError(
-            f"missing values ({listing}; first in row {frame.index[absent.any(axis=1)][0]}, "
-            "counted from 0). Complete the data, or drop these rows with missing='drop' "
-            "(on the command line --missing drop)."
+            f"missing values ({listing}; first in {where}). Complete the data, or drop "
+            "these rows with missing='drop' (on the command line --missing drop)."
         )
     keep = ~absent.any(axis=1)
     complete = frame[keep]
