@@ -60,8 +60,8 @@ def settle_numbers(
     meant
         What each column is. Outcomes and weights must be numbers; a covariate may be
         categories, and is numbers if all its texts but numbers are such as mean a missing
-        value; if texts are in at most one row or 5 % of the rows; or if ten different numbers
-        are among its values and half of these.
+        value; if texts are in one of ten rows or more, or in 5 % of the rows; or if ten
+        different numbers are among its values and half of these.
     missing
         ``"drop"`` makes the texts ``.``, ``-``, ``?``, ``N/A`` and their like missing values
         in columns of numbers.
@@ -156,7 +156,8 @@ def _are_numbers(texts: _Texts) -> bool:
     n_plain = int(plain.sum())
     if n_plain < 2:
         return False
-    few = texts.rows[stray].sum() <= max(1, _FEW * texts.rows.sum())
+    n_rows = int(texts.rows.sum())
+    few = n_rows >= _MANY and texts.rows[stray].sum() <= max(1, _FEW * n_rows)
     many = n_plain >= max(_MANY, int(stray.sum()))
     return bool(few or many)
 

@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("datasets",),
     ("triangles",),
     ("factorise",),
-    ("compress",),
+    ("compress", "outcome_kinds"),
     (
         "calibration",
         "identification",

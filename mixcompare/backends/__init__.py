@@ -114,7 +114,8 @@ def fit(
     Warns
     -----
     DataWarning
-        If covariates are nearly collinear.
+        If covariates are nearly collinear, an outcome is a count, binary, graded or has a lump
+        of equal values, or there are hardly more units than classes.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def fit(
     )
     prepared = compress(panel, getattr(chosen, "kernels", "auto"))
     check_identified(spec, prepared)
-    noted = cautions(prepared)
+    noted = cautions(spec, panel, prepared)
     for caution in noted:
         warnings.warn(caution, DataWarning, stacklevel=2)
     began = time.perf_counter()
