@@ -40,6 +40,12 @@ def _check_labels(frame: pd.DataFrame, columns: Iterable[str]) -> None:
 
 
 def _check_hashable(name: str, column: pd.Series) -> None:
+    try:
+        pd.unique(column)
+    except TypeError:
+        pass
+    else:
+        return
     for row, label in column.items():
         try:
             hash(label)

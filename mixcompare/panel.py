@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ type FloatArray = NDArray[np.float64]
 type IntArray = NDArray[np.intp]
 
 Missing = Literal["error", "drop"]
+
+# With more sizes of blocks than this one sort of all rows is faster.
+_BLOCK_SIZES: Final = 64
 
 
 _MANY_VALUES = 1_000_000
@@ -205,11 +208,38 @@ def _check_classes_differ(spec: MixtureSpec, design: Design) -> None:
 
 def _canonical_order(design: Design, unit: IntArray, cell: IntArray | None) -> IntArray:
     """Sort by unit, cell and then every column, so that no result depends on row order."""
+    group = unit if cell is None else unit * (cell.max() + 1) + cell
+    in_order = (np.diff(group) >= 0).all()
+    order = np.arange(len(group)) if in_order else np.argsort(group, kind="stable")
+    block = np.cumsum(np.diff(group[order], prepend=group[order[0]]) != 0)
     columns = (*design.covariates.T, *design.outcomes.T)
-    varying = [column for column in columns if column.size and column.min() < column.max()]
-    # lexsort's last key is its first: outcomes break ties between equal covariates.
-    keys = (*reversed(varying), *(() if cell is None else (cell,)), unit)
-    return np.lexsort(keys).astype(np.intp)
+    for column in (column for column in columns if column.min() < column.max()):
+        size = np.bincount(block)
+        if size.max() == 1:
+            break
+        # Only rows that are equal so far are looked at again, which soon are few.
+        tied = np.flatnonzero(size[block] > 1)
+        order[tied] = order[tied][_argsort_within(column[order[tied]], block[tied])]
+        changes = np.diff(column[order], prepend=column[order[0]]) != 0
+        block = np.cumsum(changes | (np.diff(block, prepend=0) != 0))
+    return order.astype(np.intp)
+
+
+def _argsort_within(values: FloatArray, block: IntArray) -> IntArray:
+    """Stable order of values within blocks of successive rows, which stay in their order."""
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    sizes = np.diff(starts, append=len(block))
+    different = np.unique(sizes)
+    if len(different) > _BLOCK_SIZES:
+        return np.lexsort((values, block)).astype(np.intp)
+    order = np.empty(len(block), dtype=np.intp)
+    for size in different:
+        # Blocks of one size are rows of a matrix, which is sorted in the cache.
+        rows = starts[sizes == size][:, None] + np.arange(size)
+        order[rows] = np.take_along_axis(
+            rows, np.argsort(values[rows], axis=1, kind="stable"), axis=1
+        )
+    return order
 
 
 def _sorted_panel(
