@@ -23,6 +23,7 @@ from mixcompare.spec import MixtureSpec
 from mixcompare.suggest import did_you_mean
 from mixcompare.tables import read_table
 from mixcompare.unit_data import UnitData, build_unit_data, unit_columns
+from mixcompare.wide_factors import check_width
 
 type FloatArray = NDArray[np.float64]
 type IntArray = NDArray[np.intp]
@@ -146,7 +147,7 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
         If a column is unknown, a value is missing or infinite, an outcome is not
         numeric, a column of numbers has a text in it, a cell spans two units, there are no
         rows left, a formula fails, what is read once per unit differs within one, or nothing
-        tells one class from another.
+        tells one class from another, or categories have too many levels for any memory.
 
     Examples
     --------
@@ -164,6 +165,7 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     check_columns(used, frame)
     frame = settle_numbers(frame, _meant(spec), missing)
     complete, dropped = handle_missing(frame, used, missing, spec.unit)
+    check_width(spec, complete)
     design = build_design(spec, complete)
     unit, unit_labels = number_units(spec, complete)
     cell = number_cells(spec, complete, unit, unit_labels)

@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("delimited",),
     ("tables", "raw_columns", "numeric_texts"),
     ("design",),
-    ("unit_data", "keys"),
+    ("unit_data", "keys", "wide_factors"),
     ("panel",),
     ("trained_design",),
     ("new_rows",),
