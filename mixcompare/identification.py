@@ -8,6 +8,7 @@ import numpy as np
 
 from mixcompare.compress import PreparedPanel
 from mixcompare.covariances import has_covariances
+from mixcompare.design import offset_too_large
 from mixcompare.errors import DataError
 from mixcompare.outcome_kinds import outcome_caution
 from mixcompare.panel import FloatArray, Panel
@@ -17,6 +18,8 @@ from mixcompare.spec import MixtureSpec
 # absorption, and of its norm after the other columns have been removed.
 _NO_VARIATION = 1e-13
 _DEPENDENT = 1e-11
+# An offset leaves too few digits of what varies by less than this part of it.
+_LOST = 1e-10
 # A calendar year beside its square, which is harmless here, has 6e4.
 _ILL_CONDITIONED = 1e6
 # Classes of so few units on average are no classes.
@@ -139,10 +142,19 @@ def _check_rank(prepared: PreparedPanel, triangle: FloatArray) -> None:
     found = _dependent(triangle[:, : prepared.n_covariates], prepared.covariate_names)
     if found is not None:
         name, reason = found
+        _check_offset(prepared, prepared.covariate_names.index(name), name)
         raise DataError(
             f"the design is rank deficient at {name!r}: {reason} in the "
             f"{prepared.total_degrees_of_freedom:g} rows that count. Remove one of these columns."
         )
+
+
+def _check_offset(prepared: PreparedPanel, column: int, name: str) -> None:
+    """Refuse a column that varies, but too little beside its mean."""
+    sd = prepared.column_sd[column]
+    size = prepared.raw_norm[column] / np.sqrt(prepared.total_degrees_of_freedom)
+    if _NO_VARIATION * size < sd <= _LOST * size:
+        raise DataError(offset_too_large(name, size, 4 * sd))
 
 
 def _check_membership(prepared: PreparedPanel) -> None:
@@ -180,6 +192,7 @@ def _check_not_exact(spec: MixtureSpec, prepared: PreparedPanel, triangle: Float
     p = prepared.n_covariates
     for j, name in enumerate(prepared.outcome_names):
         if np.linalg.norm(triangle[p:, p + j]) <= _DEPENDENT:
+            _check_offset(prepared, p + j, name)
             raise DataError(
                 f"the covariates explain outcome {name!r} exactly: no variance is left and the "
                 "likelihood is unbounded. Remove the covariate that contains the outcome."
