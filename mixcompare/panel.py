@@ -19,7 +19,7 @@ from mixcompare.keys import number_cells, number_units
 from mixcompare.numeric_texts import Meant, settle_numbers
 from mixcompare.places import place
 from mixcompare.raw_columns import categorical, looked_up, term_columns
-from mixcompare.spec import MixtureSpec
+from mixcompare.spec import MixtureSpec, check_spec
 from mixcompare.suggest import did_you_mean
 from mixcompare.tables import read_table
 from mixcompare.unit_data import UnitData, build_unit_data, unit_columns
@@ -158,6 +158,7 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     >>> panel.n_units, panel.n_rows, panel.covariate_names
     (142, 1704, ('Intercept', 't'))
     """
+    check_spec(spec, "build_panel")
     if missing not in ("error", "drop"):
         raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
     frame = read_table(data, identifiers(spec))

@@ -31,7 +31,7 @@ from mixcompare.checking.discrepancies import (
 )
 from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
 from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
+from mixcompare.fit import Fit, check_fit
 from mixcompare.labels import IntArray
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.simulate import draw_outcomes
@@ -124,6 +124,7 @@ def posterior_predictive(
     >>> list(mc.posterior_predictive(nuts, draws=100, seed=1).table["class"].unique())
     ['1', '2', 'all']
     """
+    check_fit(fit, "posterior_predictive")
     if "posterior" not in fit.tree.children:
         raise OptionError(f"posterior_predictive needs a posterior, not a fit by {fit.backend!r}.")
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:

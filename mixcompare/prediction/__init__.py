@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
+from mixcompare.backends import check_seed
 from mixcompare.errors import DataWarning, OptionError
-from mixcompare.fit import Fit
+from mixcompare.fit import Fit, check_fit
 from mixcompare.new_rows import NewRows, new_rows
 from mixcompare.panel import FloatArray, IntArray, Missing
 from mixcompare.prediction.classes import Units, class_probabilities
@@ -19,7 +20,7 @@ from mixcompare.prediction.draws import draw_outcomes
 from mixcompare.prediction.fitted import Summary, design, fitted_values, summarise, within_cells
 from mixcompare.prediction.samples import Samples, parameter_samples
 from mixcompare.prediction.table import prediction_table
-from mixcompare.suggest import kind_of
+from mixcompare.suggest import did_you_mean
 
 __all__ = ["predict", "prediction_table", "predictive_draws"]
 
@@ -126,10 +127,10 @@ def predict(
     >>> predicted["fitted_by_class"].shape
     (1, 2, 1)
     """
-    _check_fit(fit)
+    check_fit(fit, "predict")
     _check_choice("units", units, get_args(Units))
     _check_choice("classes", classes, get_args(ClassesFrom))
-    if not 0 < interval < 1:
+    if not isinstance(interval, (int, float)) or not 0 < interval < 1:
         raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
     training = fit.panel
     rows = new_rows(fit.spec, training, data, missing, with_outcomes=classes == "outcomes")
@@ -203,10 +204,11 @@ def predictive_draws(
     >>> drawn["outcomes"].shape
     (100, 1, 1)
     """
-    _check_fit(fit)
+    check_fit(fit, "predictive_draws")
     _check_choice("units", units, get_args(Units))
     _check_choice("classes", classes, get_args(ClassesFrom))
     training = fit.panel
+    check_seed(seed)
     rows = new_rows(fit.spec, training, data, missing, with_outcomes=classes == "outcomes")
     if classes == "outcomes" and not rows.observed.any():
         raise OptionError("classes='outcomes' needs data with outcomes.")
@@ -314,14 +316,7 @@ def _without_outcomes(fit: Fit) -> str:
     )
 
 
-def _check_fit(fit: object) -> None:
-    if not isinstance(fit, Fit):
-        raise OptionError(
-            f"predictions are made from a Fit, as mixcompare.fit and mixcompare.load give it, not "
-            f"from {kind_of(fit)}."
-        )
-
-
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise OptionError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        hint = did_you_mean(str(value), allowed)
+        raise OptionError(f"{name} must be one of {', '.join(allowed)}, not {value!r}{hint}.")
