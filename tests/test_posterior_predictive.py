@@ -99,7 +99,7 @@ def test_statistics_by_hand() -> None:
     )
     residuals = outcomes - 4.0
     classes = np.array([0, 0, 1])
-    recorded = record(np.array([[1.0], [1.0], [2.0], [5.0], [7.5], [10.0]]), np.zeros(1))
+    recorded = record(np.array([[1.0], [1.0], [2.0], [5.0], [7.5], [10.0]]))
     array = statistics(layout(panel), outcomes, residuals, recorded, classes, 2)[:, :, 0]
     found = dict(zip(STATISTICS, array, strict=True))
     own = outcomes[:5, 0]
@@ -155,12 +155,16 @@ def test_counts_and_lumps_are_found_and_rounding_is_none() -> None:
         assert bool(expected) == bool(shares)
 
 
-@pytest.mark.parametrize(("steps", "codes"), [(0.5, [0, 1, 1, 5]), (0.0, [0, 1, 2, 3])])
-def test_values_as_they_are_written_down(steps: float, codes: list[int]) -> None:
+def test_values_as_they_are_written_down() -> None:
     values = np.array([[0.1], [0.4], [0.6], [2.3]])
-    recorded = record(values, np.array([steps]))
-    assert recorded.codes[0].tolist() == codes
-    assert recorded.whole[:, 0].tolist() == ([True, False, False, False] if steps else [False] * 4)
+    halves, exact = (record(values, np.array([step])) for step in (0.5, 0.0))
+    assert halves.codes[0].tolist() == [0, 1, 1, 5]
+    assert halves.whole[:, 0].tolist() == [True, False, False, False]
+    assert exact.codes[0].tolist() == [0, 1, 2, 3]
+    assert not exact.whole.any()
+    written = record(np.array([[2.0], [0.5], [2.0], [-1.0]]))
+    assert written.codes[0].tolist() == [2, 1, 2, 0]
+    assert written.whole[:, 0].tolist() == [True, False, True, True]
 
 
 def test_tail_probability_counts_ties_by_half_and_skips_what_is_missing() -> None:

@@ -133,7 +133,7 @@ def posterior_predictive(
         permutation = fit.tree["alignment"]["permutation"].to_numpy()
     panel = fit.panel
     rows = layout(panel)
-    written = record(panel.outcomes, np.zeros_like(rows.steps))
+    written = record(panel.outcomes)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     observed: list[FloatArray] = []
     replicated: list[FloatArray] = []
