@@ -17,7 +17,8 @@ from mixcompare.errors import DataError
 from mixcompare.places import FileRows, opened
 
 _SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-# Lines that a separator must cut into equally many fields before it is believed.
+# Lines that a separator must cut into equally many fields before it is believed, and
+# different texts of a column that are looked at for decimal commas.
 _LOOKED_AT: Final = 200
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -125,7 +126,7 @@ def _has_decimal_commas(frame: pd.DataFrame, separator: str) -> bool:
             return False
         if column.dtype != object and not pd.api.types.is_string_dtype(column):
             continue
-        texts = [str(value) for value in pd.unique(column)]
+        texts = [str(value) for value in pd.unique(column)[:_LOOKED_AT]]
         fitting = [text for text in texts if _DECIMAL_COMMA.fullmatch(text)]
         if 2 * len(fitting) > len(texts):
             values += [text for text in fitting if "," in text]
