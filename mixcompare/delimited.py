@@ -112,9 +112,11 @@ def _separator(path: Path, encoding: str, usual: str) -> str:
 
 
 def _columns(lines: Sequence[str], separator: str) -> int:
-    """Number of fields, if it is the same in every line."""
-    widths = {len(record) for record in csv.reader(lines, delimiter=separator) if record}
-    return widths.pop() if len(widths) == 1 else 0
+    """Number of the header's fields, if the lines have as many, or one more for row names."""
+    widths = [len(record) for record in csv.reader(lines, delimiter=separator) if record]
+    if not widths or len(set(widths[1:])) > 1:
+        return 0
+    return widths[0] if widths[-1] - widths[0] in (0, 1) else 0
 
 
 def _has_decimal_commas(frame: pd.DataFrame, separator: str) -> bool:

@@ -172,8 +172,11 @@ def _error(
     """The error that names the first text that is no number, and what can be done about it."""
     rows = np.flatnonzero(np.isin(texts.code, np.flatnonzero(wrong)))
     first, kind = texts.different[texts.code[rows[0]]], texts.kind[texts.code[rows[0]]]
-    contrast = {"outcome": "not numeric: it is ", "unit_weights": "of type text: it is "}
-    what = f"{role} {name!r} is {contrast.get(role, '')}"
+    what = {
+        "outcome": f"outcome {name!r} is not numeric: it is ",
+        "unit_weights": f"unit_weights {name!r} is of type text: it is ",
+        "covariate": f"{name!r} is ",
+    }[role]
     more = f" (the first of {len(rows)} such rows)" if len(rows) > 1 else ""
     where = f"{what}{first!r} in {place(index, index[rows[0]])}{more}"
     category = f"; if its values are categories, write C({name})" if role == "covariate" else ""

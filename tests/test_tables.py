@@ -167,9 +167,10 @@ def test_column_names_become_text() -> None:
 
 def test_header_that_is_one_field_short_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "row_names.csv"
-    path.write_text("y,x\nfirst,1,2\nsecond,3,4\n")
-    with pytest.raises(DataError, match="Name every column"):
-        read_table(path)
+    for text in ("y,x\nfirst,1,2\nsecond,3,4\n", '"y";"x"\n"first";1,5;2\n"second";3;4\n'):
+        path.write_text(text)
+        with pytest.raises(DataError, match="Name every column"):
+            read_table(path)
 
 
 DELIMITED: dict[str, dict[str, Any]] = {
