@@ -22,7 +22,7 @@ _DEPENDENT = 1e-11
 _LOST = 1e-10
 # A calendar year beside its square, which is harmless here, has 6e4.
 _ILL_CONDITIONED = 1e6
-# Classes of so few units on average are no classes.
+# Classes of so few units on average are no classes; that two units differ is a question.
 _UNITS_PER_CLASS = 2
 
 
@@ -84,7 +84,7 @@ def _collinear(prepared: PreparedPanel) -> str | None:
 
 def _many_classes(spec: MixtureSpec, prepared: PreparedPanel) -> str | None:
     k, units = spec.n_components, prepared.n_units
-    if k == 1 or units > _UNITS_PER_CLASS * k:
+    if k <= _UNITS_PER_CLASS or units > _UNITS_PER_CLASS * k:
         return None
     return (
         f"n_components={k} for {units} units leaves {units / k:.2g} units to a class on average: "
