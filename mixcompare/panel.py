@@ -281,7 +281,7 @@ def identifiers(spec: MixtureSpec) -> set[str]:
 def _meant(spec: MixtureSpec) -> dict[str, Meant]:
     """What the columns are that the formulas read, but for those inside C(...)."""
     left, right = sides(spec)
-    by_unit = () if spec.membership is None else unit_side(spec.membership)
+    by_unit = () if spec.membership is None else unit_side(spec)
     meant: dict[str, Meant] = {}
     for side in (by_unit, right, left):
         meant |= dict.fromkeys(sorted(term_columns(side) - categorical(side)), "covariate")

@@ -237,7 +237,9 @@ def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
         return
     elsewhere = _ELSEWHERE.get(name, {}).get(str(value).strip().casefold())
     hint = did_you_mean(str(value), allowed) if elsewhere is None else f" (write {elsewhere})"
-    raise SpecificationError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}{hint}.")
+    raise SpecificationError(
+        f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}{hint}."
+    )
 
 
 def check_spec(value: object, caller: str) -> None:

@@ -37,7 +37,7 @@ def check_width(spec: MixtureSpec, frame: pd.DataFrame) -> None:
     _check(right, frame, len(frame), units, _remedy(spec))
     if spec.membership is not None:
         remedy = "Group the levels, or leave the column out of the membership"
-        _check(unit_side(spec.membership), frame, units, 0, remedy)
+        _check(unit_side(spec), frame, units, 0, remedy)
 
 
 def _remedy(spec: MixtureSpec) -> str:
