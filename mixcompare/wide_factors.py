@@ -32,12 +32,21 @@ def check_width(spec: MixtureSpec, frame: pd.DataFrame) -> None:
     DataError
         It names the column, its number of levels and what to do instead.
     """
-    units = len(frame) if spec.unit is None else frame[spec.unit].nunique()
     _, right = sides(spec)
+    units = _count_units(spec, frame)
     _check(right, frame, len(frame), units, _remedy(spec))
     if spec.membership is not None:
         remedy = "Group the levels, or leave the column out of the membership"
         _check(unit_side(spec), frame, units, 0, remedy)
+
+
+def _count_units(spec: MixtureSpec, frame: pd.DataFrame) -> int:
+    if spec.unit is None:
+        return len(frame)
+    try:
+        return int(frame[spec.unit].nunique())
+    except TypeError:  # labels that cannot be hashed, which are refused by their row later
+        return len(frame)
 
 
 def _remedy(spec: MixtureSpec) -> str:

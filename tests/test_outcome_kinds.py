@@ -101,4 +101,4 @@ def test_about_as_many_classes_as_units(k: int, many: bool) -> None:
         with pytest.warns(mc.DataWarning, match=f"n_components={k} for 30 units leaves"):
             assert "ask for fewer" in call().cautions[0]
     else:
-        assert call().cautions == ()
+        assert not [caution for caution in call().cautions if "leaves" in caution]
