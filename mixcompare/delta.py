@@ -10,9 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare.errors import DataError, OptionError
-from mixcompare.fit import Fit
+from mixcompare.fit import Fit, check_fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten, unflatten, variables
+from mixcompare.suggest import kind_of
 from mixcompare.summary import Z
 
 # Of a standard error: small against the function's curvature, large against rounding.
@@ -45,7 +46,8 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
     DataError
         If the fit has no standard errors, with the reason.
     OptionError
-        If the function gives something else or a value that is not finite.
+        If the function asks for what the fit does not have, gives something else or a value
+        that is not finite.
 
     Examples
     --------
@@ -56,6 +58,12 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
     >>> delta_method(fit, gap).round(3).to_dict("records")
     [{'estimate': 9.96, 'se': 0.125, 'lower': 9.715, 'upper': 10.205}]
     """
+    check_fit(fit, "delta_method")
+    if not callable(function):
+        raise OptionError(
+            "delta_method takes a function of the parameters, such as lambda p: "
+            f"p['weights'][0], not {kind_of(function)}."
+        )
     if "standard_errors" not in fit.tree.children:
         raise DataError("the delta method needs a fit with backend='em'; transform draws instead.")
     errors = fit.tree["standard_errors"].to_dataset()
@@ -84,11 +92,20 @@ def _evaluate(fit: Fit, function: Callable[[xr.Dataset], Any], vector: FloatArra
     estimate = fit.tree["estimate"].to_dataset()
     own = estimate[list(variables(estimate))]
     arrays = unflatten(vector, fit.parameters, {str(n): own[n].shape for n in own.data_vars})
-    result = function(own.assign({name: (own[name].dims, arrays[name]) for name in arrays}))
-    values = np.atleast_1d(np.asarray(result, dtype=np.float64))
+    given = own.assign({name: (own[name].dims, arrays[name]) for name in arrays})
+    try:
+        values = np.atleast_1d(np.asarray(function(given), dtype=np.float64))
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
+        listed = "; ".join(f"{n} ({', '.join(map(str, given[n].dims))})" for n in given.data_vars)
+        places = ", ".join(f"{d} {list(map(str, given[d].to_numpy()))}" for d in given.indexes)
+        reason = " ".join(str(error).split())
+        raise OptionError(
+            f"the function fails on the fit's parameters ({type(error).__name__}: {reason}). They "
+            f"are {listed}, with {places}."
+        ) from error
     if values.ndim != 1 or not np.all(np.isfinite(values)):
         raise OptionError(
             "the function must give a finite number or a one-dimensional array of them, not "
-            f"{np.asarray(result)!r}."
+            f"{values!r}."
         )
     return values

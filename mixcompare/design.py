@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mixcompare.errors import DataError
 from mixcompare.formula_python import evaluation_names
 from mixcompare.formulas import CONSTANT, both_sides, one_sided_terms
+from mixcompare.places import place
 from mixcompare.raw_columns import (
     INTERCEPT,
     check_kind,
@@ -39,6 +40,11 @@ _FAILURES: Final = (
     MemoryError,
     np.linalg.LinAlgError,
 )
+# Beyond these sums of squares, and products of these, leave the range of doubles.
+_LARGEST: Final = 1e100
+_SMALLEST: Final = 1e-100
+# Relative to its size, a range below which a column is rounding error.
+_NO_SPAN: Final = 5e-13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +101,9 @@ def build_design(spec: MixtureSpec, frame: pd.DataFrame) -> Design:
         covariates = covariates.drop(columns=INTERCEPT)
     if covariates.shape[1] == 0:
         raise DataError(f"formula {spec.formula!r} has no covariate and no intercept.")
-    check_finite(outcomes)
-    check_finite(covariates)
+    for values in (outcomes, covariates):
+        check_finite(values)
+        _check_scale(values)
     columns = list(map(str, model_spec.column_names))
     by_term = model_spec.term_indices
     common = {columns[i] for term in _common_terms(spec) for i in by_term[term]}
@@ -132,6 +139,7 @@ def build_unit_design(
     frame = plain_columns(frame[sorted(term_columns(side))], side)
     columns, _ = evaluate(side, frame, str(spec.membership), trust=spec.trust)
     check_finite(columns)
+    _check_scale(columns)
     return columns.to_numpy(np.float64), tuple(map(str, columns.columns)), frame
 
 
@@ -225,7 +233,7 @@ def _check_outcomes(side: SimpleFormula, outcomes: pd.DataFrame, frame: pd.DataF
 
 
 def check_finite(columns: pd.DataFrame) -> None:
-    """Refuse values that are not finite.
+    """Refuse values that are not finite, or whose squares are not.
 
     Raises
     ------
@@ -233,15 +241,53 @@ def check_finite(columns: pd.DataFrame) -> None:
         It names the term, the first row and how many there are.
     """
     values = columns.to_numpy(np.float64)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        column = int(np.flatnonzero(bad.any(axis=0))[0])
-        position = int(np.flatnonzero(bad[:, column])[0])
+    if (np.abs(values) <= _LARGEST).all():
+        return
+    finite = np.isfinite(values)
+    bad = np.abs(values) > _LARGEST if finite.all() else ~finite
+    column = int(np.flatnonzero(bad.any(axis=0))[0])
+    position = int(np.flatnonzero(bad[:, column])[0])
+    what = (
+        "Values must be finite after every transformation: correct or drop the rows."
+        if not finite.all()
+        else "Sums of squares of such numbers are too large for a double: correct the rows, or "
+        "divide the column by a power of ten."
+    )
+    raise DataError(
+        f"{columns.columns[column]!r} is {values[position, column]} in "
+        f"{int(bad[:, column].sum())} row(s), first in "
+        f"{place(columns.index, columns.index[position])}. {what}"
+    )
+
+
+def _check_scale(columns: pd.DataFrame) -> None:
+    """Refuse columns that vary by less than doubles can tell, though they do vary.
+
+    Raises
+    ------
+    DataError
+        It names the term, its size and the remedy.
+    """
+    values = columns.to_numpy(np.float64)
+    low, high = values.min(axis=0), values.max(axis=0)
+    size, span = np.abs(values).max(axis=0), high - low
+    names = list(map(str, columns.columns))
+    for j in np.flatnonzero((span > 0) & (size < _SMALLEST)):
         raise DataError(
-            f"{columns.columns[column]!r} is {values[position, column]} in "
-            f"{int(bad[:, column].sum())} row(s), first in row {columns.index[position]} (counted "
-            "from 0). Values must be finite after every transformation: correct or drop the rows."
+            f"no value of {names[j]!r} is larger than {size[j]:.3g} in size: squares of "
+            "such numbers are too small for a double. Multiply the column by a power of ten."
         )
+    for j in np.flatnonzero((span > 0) & (span <= _NO_SPAN * size)):
+        raise DataError(offset_too_large(names[j], low[j], span[j]))
+
+
+def offset_too_large(name: str, offset: float, span: float) -> str:
+    """What is wrong with a column that hardly varies beside its size, and the remedy."""
+    return (
+        f"{name!r} varies by only {span:.3g} beside an offset of {offset:.6g}: a double has 16 "
+        "digits, of which the offset takes all that a fit needs. Subtract a constant near the "
+        "offset from the column before it is written or stored."
+    )
 
 
 def _numeric_variables(side: SimpleFormula, frame: pd.DataFrame) -> dict[str, NDArray[np.float64]]:

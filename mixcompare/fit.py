@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixcompare.errors import DataError, OptionError
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.parameters import Parameter, flatten, reported_parameters
 from mixcompare.spec import MixtureSpec
 from mixcompare.storage import check_whole, load_tree, panel_from_dataset, save_tree
+from mixcompare.suggest import kind_of
 from mixcompare.summary import summarise_estimate, summarise_posterior
 from mixcompare.tree import permute_posterior
 
@@ -306,6 +308,37 @@ def load(path: str | Path, *, trust: bool = False) -> Fit:
     >>> mc.load(path).log_likelihood == em.log_likelihood
     True
     """
+    if not isinstance(path, (str, Path)):
+        raise DataError(f"load takes the path of a saved fit, not {kind_of(path)}.")
     tree = load_tree(path)
     check_whole(Path(path), tree)
     return Fit(tree, trust)
+
+
+def check_fit(value: object, caller: str) -> None:
+    """Refuse what is no fit.
+
+    Parameters
+    ----------
+    caller
+        Which function takes it.
+
+    Raises
+    ------
+    OptionError
+        It says what was given, and how a fit is got from that.
+    """
+    if isinstance(value, Fit):
+        return
+    hint = "mixcompare.fit makes one"
+    if isinstance(value, (str, Path)):
+        hint = "mixcompare.load(path) reads one from a file"
+    elif isinstance(value, (list, tuple, dict)):
+        hint = f"give the fits one by one, as in {caller}(*fits)"
+    elif isinstance(value, xr.DataTree):
+        hint = "mixcompare.load(path) gives the fit that a saved tree belongs to"
+    elif isinstance(getattr(value, "fits", None), dict):
+        hint = "a selection has them by their number of classes, as in selection.fits[3]"
+    elif isinstance(value, MixtureSpec):
+        hint = "fit the specification first: mixcompare.fit(spec, data)"
+    raise OptionError(f"{caller} takes a Fit, not {kind_of(value)}: {hint}.")

@@ -8,16 +8,22 @@ import numpy as np
 
 from mixcompare.compress import PreparedPanel
 from mixcompare.covariances import has_covariances
+from mixcompare.design import offset_too_large
 from mixcompare.errors import DataError
-from mixcompare.panel import FloatArray
+from mixcompare.outcome_kinds import outcome_caution
+from mixcompare.panel import FloatArray, Panel
 from mixcompare.spec import MixtureSpec
 
 # Relative sizes below which a column is rounding error: of its own norm before
 # absorption, and of its norm after the other columns have been removed.
 _NO_VARIATION = 1e-13
 _DEPENDENT = 1e-11
+# An offset leaves too few digits of what varies by less than this part of it.
+_LOST = 1e-10
 # A calendar year beside its square, which is harmless here, has 6e4.
 _ILL_CONDITIONED = 1e6
+# Classes of so few units on average are no classes; that two units differ is a question.
+_UNITS_PER_CLASS = 2
 
 
 def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
@@ -41,23 +47,49 @@ def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
     _check_enough_units(spec, prepared)
 
 
-def cautions(prepared: PreparedPanel) -> tuple[str, ...]:
-    """What should be known about data that `check_identified` has passed.
+def cautions(spec: MixtureSpec, panel: Panel, prepared: PreparedPanel) -> tuple[str, ...]:
+    """What should be known about data that `check_identified` has passed, a sentence each.
 
-    Near-collinear covariates: the condition number of the columns of unit length, and the
-    columns that carry the smallest singular value (Belsley, Kuh & Welsch 1980, chapter 3).
+    Near-collinear covariates, outcomes that no normal distribution describes, and about as
+    many classes as units.
+    """
+    outcomes = zip(panel.outcome_names, panel.outcomes.T, strict=True)
+    found = (
+        _collinear(prepared),
+        *(outcome_caution(name, values) for name, values in outcomes),
+        _many_classes(spec, prepared),
+    )
+    return tuple(caution for caution in found if caution is not None)
+
+
+def _collinear(prepared: PreparedPanel) -> str | None:
+    """Near-collinear covariates.
+
+    The condition number of the columns of unit length, and the columns that carry the smallest
+    singular value (Belsley, Kuh & Welsch 1980, chapter 3).
     """
     columns = _pooled_triangle(prepared)[:, : prepared.n_covariates]
     _, values, directions = np.linalg.svd(columns)
     condition = values[0] / values[-1]
     if condition <= _ILL_CONDITIONED:
-        return ()
+        return None
     involved = np.flatnonzero(np.abs(directions[-1]) > 0.1)
     names = ", ".join(repr(prepared.covariate_names[i]) for i in involved)
     return (
         f"the covariates {names} are nearly collinear: the condition number of the scaled design "
         f"is {condition:.1e}. Their coefficients are hardly told apart and their estimates hold "
-        f"only about {max(15 - np.log10(condition), 0):.0f} digits; leave one out or centre them.",
+        f"only about {max(15 - np.log10(condition), 0):.0f} digits; leave one out or centre them."
+    )
+
+
+def _many_classes(spec: MixtureSpec, prepared: PreparedPanel) -> str | None:
+    k, units = spec.n_components, prepared.n_units
+    if k <= _UNITS_PER_CLASS or units > _UNITS_PER_CLASS * k:
+        return None
+    return (
+        f"n_components={k} for {units} units leaves {units / k:.2g} units to a class on average: "
+        "such classes describe single units, and neither their parameters nor their number can "
+        "be learned from so few; ask for fewer."
     )
 
 
@@ -70,7 +102,7 @@ def _check_rows_left(prepared: PreparedPanel) -> None:
 
 
 def _check_outcomes_vary(prepared: PreparedPanel) -> None:
-    total = np.sqrt(max(prepared.total_degrees_of_freedom, 1))
+    total = np.sqrt(prepared.total_degrees_of_freedom)
     spread = prepared.column_sd * total
     for j, name in enumerate(prepared.outcome_names, start=prepared.n_covariates):
         if spread[j] <= _NO_VARIATION * prepared.raw_norm[j]:
@@ -110,10 +142,19 @@ def _check_rank(prepared: PreparedPanel, triangle: FloatArray) -> None:
     found = _dependent(triangle[:, : prepared.n_covariates], prepared.covariate_names)
     if found is not None:
         name, reason = found
+        _check_offset(prepared, prepared.covariate_names.index(name), name)
         raise DataError(
             f"the design is rank deficient at {name!r}: {reason} in the "
             f"{prepared.total_degrees_of_freedom:g} rows that count. Remove one of these columns."
         )
+
+
+def _check_offset(prepared: PreparedPanel, column: int, name: str) -> None:
+    """Refuse a column that varies, but too little beside its mean."""
+    sd = prepared.column_sd[column]
+    size = prepared.raw_norm[column] / np.sqrt(prepared.total_degrees_of_freedom)
+    if _NO_VARIATION * size < sd <= _LOST * size:
+        raise DataError(offset_too_large(name, size, 4 * sd))
 
 
 def _check_membership(prepared: PreparedPanel) -> None:
@@ -151,11 +192,13 @@ def _check_not_exact(spec: MixtureSpec, prepared: PreparedPanel, triangle: Float
     p = prepared.n_covariates
     for j, name in enumerate(prepared.outcome_names):
         if np.linalg.norm(triangle[p:, p + j]) <= _DEPENDENT:
+            _check_offset(prepared, p + j, name)
             raise DataError(
                 f"the covariates explain outcome {name!r} exactly: no variance is left and the "
                 "likelihood is unbounded. Remove the covariate that contains the outcome."
             )
     if prepared.n_outcomes > 1 and has_covariances(spec.covariance):
+        _check_rows_for_covariance(prepared)
         residual = np.linalg.svd(_unit_columns(triangle[p:, p:]), compute_uv=False)
         if residual[-1] <= _DEPENDENT:
             names = ", ".join(map(repr, prepared.outcome_names))
@@ -163,6 +206,18 @@ def _check_not_exact(spec: MixtureSpec, prepared: PreparedPanel, triangle: Float
                 f"given the covariates the outcomes {names} are exactly collinear: their "
                 "full covariance is singular. Remove one of them."
             )
+
+
+def _check_rows_for_covariance(prepared: PreparedPanel) -> None:
+    rows = int(prepared.degrees_of_freedom.sum())
+    left = rows - prepared.n_covariates
+    if left < prepared.n_outcomes:
+        raise DataError(
+            f"{prepared.n_outcomes} outcomes and {rows} rows that count: {max(left, 0)} rows are "
+            f"left beside {prepared.n_covariates} coefficient(s) of each outcome, fewer than there "
+            "are outcomes, so that every full covariance is singular. Write "
+            "covariance='diagonal' or 'spherical', or leave out outcomes."
+        )
 
 
 def _unit_columns(matrix: FloatArray) -> FloatArray:

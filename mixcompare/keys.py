@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixcompare.errors import DataError
+from mixcompare.places import place
 from mixcompare.spec import MixtureSpec
 
 type IntArray = NDArray[np.intp]
@@ -21,27 +22,50 @@ def number_units(spec: MixtureSpec, frame: pd.DataFrame) -> tuple[IntArray, NDAr
     Raises
     ------
     DataError
-        If a label cannot be hashed.
+        If a label cannot be hashed, or is a double that may stand for several integers.
     """
     if spec.unit is None:
         return np.arange(len(frame), dtype=np.intp), frame.index.to_numpy(dtype=np.int64)
-    _check_hashable(frame, (spec.unit,))
+    _check_labels(frame, (spec.unit,))
     codes, labels = _factorize(frame[spec.unit])
     return codes, _storable_labels(labels)
 
 
-def _check_hashable(frame: pd.DataFrame, columns: Iterable[str]) -> None:
+def _check_labels(frame: pd.DataFrame, columns: Iterable[str]) -> None:
     for name in columns:
-        if frame[name].dtype != object:
-            continue
-        for row, label in frame[name].items():
-            try:
-                hash(label)
-            except TypeError as error:
-                raise DataError(
-                    f"{name!r} is {label!r} in row {row} (counted from 0), which cannot name a "
-                    "unit or cell. Give numbers, texts or tuples."
-                ) from error
+        if frame[name].dtype == object:
+            _check_hashable(name, frame[name])
+        elif pd.api.types.is_float_dtype(frame[name]):
+            _check_exact(name, frame[name])
+
+
+def _check_hashable(name: str, column: pd.Series) -> None:
+    try:
+        pd.unique(column)
+    except TypeError:
+        pass
+    else:
+        return
+    for row, label in column.items():
+        try:
+            hash(label)
+        except TypeError as error:
+            raise DataError(
+                f"{name!r} is {label!r} in {place(column.index, row)}, which cannot name a "
+                "unit or cell. Give numbers, texts or tuples."
+            ) from error
+
+
+def _check_exact(name: str, column: pd.Series) -> None:
+    large = np.flatnonzero(column.abs().to_numpy(np.float64) >= 2**53)
+    if large.size:
+        where = place(column.index, column.index[large[0]])
+        raise DataError(
+            f"{name!r} is {column.iloc[large[0]]:.17g} in {where}, a floating-point "
+            "number that may stand for several integers, so that units or cells may have become "
+            "one. Read the column as text, or as integers that may be missing "
+            "(pandas' Int64)."
+        )
 
 
 def _factorize(column: pd.Series) -> tuple[IntArray, NDArray[Any]]:
@@ -76,11 +100,12 @@ def number_cells(
     Raises
     ------
     DataError
-        If a label cannot be hashed or a cell spans two units.
+        If a label cannot be hashed or is a double that may stand for several integers, or a
+        cell spans two units.
     """
     if spec.absorb is None:
         return None
-    _check_hashable(frame, spec.absorb)
+    _check_labels(frame, spec.absorb)
     cell = frame.groupby(list(spec.absorb), observed=True, sort=False).ngroup().to_numpy()
     first = np.full(cell.max() + 1, -1)
     first[cell[::-1]] = unit[::-1]

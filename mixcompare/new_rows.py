@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mixcompare.design import covariate_columns, outcome_columns
 from mixcompare.errors import DataError
 from mixcompare.keys import number_cells, number_units
+from mixcompare.numeric_texts import without_markers
 from mixcompare.panel import (
     FloatArray,
     IntArray,
@@ -19,11 +20,13 @@ from mixcompare.panel import (
     Panel,
     check_columns,
     handle_missing,
+    identifiers,
     is_missing,
     key_columns,
     renumber,
 )
 from mixcompare.spec import MixtureSpec
+from mixcompare.suggest import did_you_mean
 from mixcompare.tables import read_table
 from mixcompare.trained_design import TrainedDesign, trained_design
 from mixcompare.unit_data import membership_columns, one_row_per_unit
@@ -98,7 +101,9 @@ class NewRows:
         return panel, units
 
 
-def new_rows(spec: MixtureSpec, training: Panel, data: Any, missing: Missing) -> NewRows:
+def new_rows(
+    spec: MixtureSpec, training: Panel, data: Any, missing: Missing, *, with_outcomes: bool = True
+) -> NewRows:
     """Read rows to predict for.
 
     Parameters
@@ -110,28 +115,32 @@ def new_rows(spec: MixtureSpec, training: Panel, data: Any, missing: Missing) ->
         panel's columns, or None for the training rows.
     missing
         What to do with rows whose covariates, keys or some of whose outcomes are missing.
+    with_outcomes
+        Whether outcomes are read where they are given.
 
     Raises
     ------
     DataError
-        If the data do not suit the fit.
+        If the data do not suit the fit, or have no outcomes but a column that is nearly called
+        like one.
     """
-    if data is None:
-        return _panel_rows(training)
-    if isinstance(data, Panel):
-        return _panel_rows(_suitable(spec, training, data))
+    if data is None or isinstance(data, Panel):
+        rows = _panel_rows(training if data is None else _suitable(spec, training, data))
+        return rows if with_outcomes else replace(rows, outcomes=None)
     if missing not in ("error", "drop"):
         raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
     design = trained_design(spec, training)
-    frame = read_table(data)
+    frame = read_table(data, identifiers(spec))
     used = [*covariate_columns(spec), *key_columns(spec), *membership_columns(spec)]
     check_columns(used, frame)
-    outcomes = _given_outcomes(spec, frame)
+    outcomes = _given_outcomes(spec, frame) if with_outcomes else []
+    if missing == "drop":
+        frame = without_markers(frame, design.numbers & {*used, *outcomes})
     without = _without_outcomes(frame, outcomes)
     complete, _ = handle_missing(frame, used, missing, spec.unit)
-    with_outcomes, _ = handle_missing(frame[~without], [*used, *outcomes], missing, spec.unit)
-    kept = complete.index[without[complete.index] | complete.index.isin(with_outcomes.index)]
-    return _table_rows(design, frame.loc[kept], with_outcomes if outcomes else None)
+    observed, _ = handle_missing(frame[~without], [*used, *outcomes], missing, spec.unit)
+    kept = complete.index[without[complete.index] | complete.index.isin(observed.index)]
+    return _table_rows(design, frame.loc[kept], observed if outcomes else None)
 
 
 def _given_outcomes(spec: MixtureSpec, frame: pd.DataFrame) -> list[str]:
@@ -139,9 +148,21 @@ def _given_outcomes(spec: MixtureSpec, frame: pd.DataFrame) -> list[str]:
     names = outcome_columns(spec)
     others = {*covariate_columns(spec), *key_columns(spec), *membership_columns(spec)}
     if not any(name in frame.columns for name in names if name not in others):
+        _check_no_slip(names, frame.columns.difference([*others]))
         return []
     check_columns(names, frame)
     return names
+
+
+def _check_no_slip(names: list[str], unused: pd.Index) -> None:
+    """Refuse a table whose outcome seems to be there under a misspelt name."""
+    slips = {name: hint for name in names if (hint := did_you_mean(name, unused))}
+    for name, hint in slips.items():
+        raise DataError(
+            f"the data have no outcome {name!r}{hint}. Rename the column; or, to leave outcomes "
+            "aside and predict from the classes' prior probabilities, write classes='prior' (on "
+            "the command line --classes prior)."
+        )
 
 
 def _without_outcomes(frame: pd.DataFrame, outcomes: list[str]) -> pd.Series:

@@ -7,24 +7,31 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixcompare.design import Design, build_design, required_columns
+from mixcompare.design import Design, build_design, required_columns, sides, unit_side
 from mixcompare.errors import DataError
 from mixcompare.keys import number_cells, number_units
-from mixcompare.spec import MixtureSpec
+from mixcompare.numeric_texts import Meant, settle_numbers
+from mixcompare.places import place
+from mixcompare.raw_columns import categorical, looked_up, term_columns
+from mixcompare.spec import MixtureSpec, check_spec
 from mixcompare.suggest import did_you_mean
 from mixcompare.tables import read_table
 from mixcompare.unit_data import UnitData, build_unit_data, unit_columns
+from mixcompare.wide_factors import check_width
 
 type FloatArray = NDArray[np.float64]
 type IntArray = NDArray[np.intp]
 
 Missing = Literal["error", "drop"]
+
+# With more sizes of blocks than this one sort of all rows is faster.
+_BLOCK_SIZES: Final = 64
 
 
 _MANY_VALUES = 1_000_000
@@ -131,14 +138,16 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
         and units may have any hashable labels and any number of rows.
     missing
         ``"error"`` refuses missing values in the columns used, ``"drop"`` drops the
-        rows that have any.
+        rows that have any. In columns of numbers texts that mean a missing value, such as
+        ``.``, ``-``, ``?`` and ``N/A``, are then missing values.
 
     Raises
     ------
     DataError
         If a column is unknown, a value is missing or infinite, an outcome is not
-        numeric, a cell spans two units, there are no rows left, a formula fails, what is
-        read once per unit differs within one, or nothing tells one class from another.
+        numeric, a column of numbers has a text in it, a cell spans two units, there are no
+        rows left, a formula fails, what is read once per unit differs within one, or nothing
+        tells one class from another, or categories have too many levels for any memory.
 
     Examples
     --------
@@ -149,12 +158,15 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     >>> panel.n_units, panel.n_rows, panel.covariate_names
     (142, 1704, ('Intercept', 't'))
     """
+    check_spec(spec, "build_panel")
     if missing not in ("error", "drop"):
         raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
-    frame = read_table(data)
+    frame = read_table(data, identifiers(spec))
     used = [*required_columns(spec), *key_columns(spec), *unit_columns(spec)]
     check_columns(used, frame)
+    frame = settle_numbers(frame, _meant(spec), missing)
     complete, dropped = handle_missing(frame, used, missing, spec.unit)
+    check_width(spec, complete)
     design = build_design(spec, complete)
     unit, unit_labels = number_units(spec, complete)
     cell = number_cells(spec, complete, unit, unit_labels)
@@ -199,11 +211,38 @@ def _check_classes_differ(spec: MixtureSpec, design: Design) -> None:
 
 def _canonical_order(design: Design, unit: IntArray, cell: IntArray | None) -> IntArray:
     """Sort by unit, cell and then every column, so that no result depends on row order."""
+    group = unit if cell is None else unit * (cell.max() + 1) + cell
+    in_order = (np.diff(group) >= 0).all()
+    order = np.arange(len(group)) if in_order else np.argsort(group, kind="stable")
+    block = np.cumsum(np.diff(group[order], prepend=group[order[0]]) != 0)
     columns = (*design.covariates.T, *design.outcomes.T)
-    varying = [column for column in columns if column.size and column.min() < column.max()]
-    # lexsort's last key is its first: outcomes break ties between equal covariates.
-    keys = (*reversed(varying), *(() if cell is None else (cell,)), unit)
-    return np.lexsort(keys).astype(np.intp)
+    for column in (column for column in columns if column.min() < column.max()):
+        size = np.bincount(block)
+        if size.max() == 1:
+            break
+        # Only rows that are equal so far are looked at again, which soon are few.
+        tied = np.flatnonzero(size[block] > 1)
+        order[tied] = order[tied][_argsort_within(column[order[tied]], block[tied])]
+        changes = np.diff(column[order], prepend=column[order[0]]) != 0
+        block = np.cumsum(changes | (np.diff(block, prepend=0) != 0))
+    return order.astype(np.intp)
+
+
+def _argsort_within(values: FloatArray, block: IntArray) -> IntArray:
+    """Stable order of values within blocks of successive rows, which stay in their order."""
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    sizes = np.diff(starts, append=len(block))
+    different = np.unique(sizes)
+    if len(different) > _BLOCK_SIZES:
+        return np.lexsort((values, block)).astype(np.intp)
+    order = np.empty(len(block), dtype=np.intp)
+    for size in different:
+        # Blocks of one size are rows of a matrix, which is sorted in the cache.
+        rows = starts[sizes == size][:, None] + np.arange(size)
+        order[rows] = np.take_along_axis(
+            rows, np.argsort(values[rows], axis=1, kind="stable"), axis=1
+        )
+    return order
 
 
 def _sorted_panel(
@@ -232,6 +271,23 @@ def _sorted_panel(
 def key_columns(spec: MixtureSpec) -> list[str]:
     """Columns that name units and absorbed cells."""
     return [*([spec.unit] if spec.unit else []), *(spec.absorb or ())]
+
+
+def identifiers(spec: MixtureSpec) -> set[str]:
+    """Columns that name units and cells and are not read as numbers besides."""
+    return set(key_columns(spec)) - set(_meant(spec))
+
+
+def _meant(spec: MixtureSpec) -> dict[str, Meant]:
+    """What the columns are that the formulas read, but for those inside C(...)."""
+    left, right = sides(spec)
+    by_unit = () if spec.membership is None else unit_side(spec)
+    meant: dict[str, Meant] = {}
+    for side in (by_unit, right, left):
+        meant |= dict.fromkeys(sorted(term_columns(side) - categorical(side)), "covariate")
+    if spec.unit_weights is not None:
+        meant[spec.unit_weights] = "unit_weights"
+    return meant | dict.fromkeys(sorted(looked_up(left)), "outcome")
 
 
 def check_columns(named: Iterable[str], frame: pd.DataFrame) -> None:
@@ -267,10 +323,10 @@ def handle_missing(
         return frame, Dropped()
     listing = ", ".join(f"{name}: {n}" for name, n in counts)
     if missing == "error":
+        where = place(frame.index, frame.index[absent.any(axis=1)][0])
         raise DataError(
-            f"missing values ({listing}; first in row {frame.index[absent.any(axis=1)][0]}, "
-            "counted from 0). Complete the data, or drop these rows with missing='drop' "
-            "(on the command line --missing drop)."
+            f"missing values ({listing}; first in {where}). Complete the data, or drop "
+            "these rows with missing='drop' (on the command line --missing drop)."
         )
     keep = ~absent.any(axis=1)
     complete = frame[keep]

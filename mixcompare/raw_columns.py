@@ -102,7 +102,12 @@ def check_kind(name: str, column: pd.Series) -> None:
         )
 
 
-def _categorical(side: Iterable[Term]) -> set[str]:
+def looked_up(side: Iterable[Term]) -> set[str]:
+    """Columns that stand for a term, or a part of one, as they are."""
+    return {f.expr for f in factors(side) if f.eval_method is Factor.EvalMethod.LOOKUP}
+
+
+def categorical(side: Iterable[Term]) -> set[str]:
     """Columns inside C(...), whose labels keep their type."""
     return {
         name
@@ -118,9 +123,9 @@ def plain_columns(frame: pd.DataFrame, side: Iterable[Term]) -> pd.DataFrame:
     Numbers are made doubles before any transformation, because integers overflow
     silently (the square of a calendar year does in 16 bits); not those inside C(...).
     """
-    categorical = _categorical(side)
+    labels = categorical(side)
     return pd.DataFrame(
-        {name: _plain(frame[name], as_float=name not in categorical) for name in frame.columns},
+        {name: _plain(frame[name], as_float=name not in labels) for name in frame.columns},
         index=frame.index,
     )
 

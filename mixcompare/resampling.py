@@ -21,7 +21,7 @@ from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import DataError, OptionError
-from mixcompare.fit import Fit
+from mixcompare.fit import Fit, check_fit
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.parameters import variables
 from mixcompare.simulate import simulate
@@ -79,6 +79,7 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
     >>> replicates["weights"].shape
     (1, 5, 2)
     """
+    check_fit(fit, "bootstrap")
     if "starts" not in fit.tree.children:
         raise DataError("bootstrap needs a fit with backend='em'; a posterior has draws already.")
     if kind not in get_args(Kind):

@@ -12,10 +12,32 @@ from mixcompare.covariances import Covariance, elements
 from mixcompare.errors import SpecificationError
 from mixcompare.formulas import CONSTANT, check_formula, check_one_sided
 from mixcompare.prior_spec import Priors
+from mixcompare.suggest import did_you_mean, kind_of
 
 __all__ = ["CovarianceBy", "MixtureSpec", "Priors"]
 
 CovarianceBy = Literal["component", "shared"]
+
+_SHARED = "covariance_by='shared'"
+# What scikit-learn, mclust and others call these structures.
+_ELSEWHERE: Mapping[str, Mapping[str, str]] = {
+    "covariance": {
+        **dict.fromkeys(("tied", "pooled", "equal", "shared"), f"covariance='full', {_SHARED}"),
+        **dict.fromkeys(("diag", "vvi", "independent", "uncorrelated"), "covariance='diagonal'"),
+        **dict.fromkeys(("isotropic", "scalar", "iso", "sphere", "vii"), "covariance='spherical'"),
+        **dict.fromkeys(("vvv", "general", "unstructured", "unrestricted"), "covariance='full'"),
+        "eee": f"covariance='full', {_SHARED}",
+        "eei": f"covariance='diagonal', {_SHARED}",
+        "eii": f"covariance='spherical', {_SHARED}",
+    },
+    "covariance_by": {
+        **dict.fromkeys(("tied", "pooled", "equal", "common", "all", "one"), _SHARED),
+        **dict.fromkeys(
+            ("class", "classes", "cluster", "group", "each", "separate", "unequal"),
+            "covariance_by='component'",
+        ),
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +233,30 @@ def _n_components(value: object) -> int:
 
 
 def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
+    if value in allowed:
+        return
+    elsewhere = _ELSEWHERE.get(name, {}).get(str(value).strip().casefold())
+    hint = did_you_mean(str(value), allowed) if elsewhere is None else f" (write {elsewhere})"
+    raise SpecificationError(
+        f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}{hint}."
+    )
+
+
+def check_spec(value: object, caller: str) -> None:
+    """Refuse what is no specification.
+
+    Parameters
+    ----------
+    caller
+        Which function takes it.
+
+    Raises
+    ------
+    SpecificationError
+        It says what was given.
+    """
+    if not isinstance(value, MixtureSpec):
         raise SpecificationError(
-            f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}."
+            f"{caller} takes a MixtureSpec first and then the data, not {kind_of(value)}. Write "
+            "mixcompare.MixtureSpec('y ~ x', n_components=2)."
         )

@@ -1,9 +1,10 @@
-"""Near misses in error messages."""
+"""Near misses and wrong types in error messages."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def did_you_mean(given: str, allowed: Iterable[object]) -> str:
@@ -20,3 +21,17 @@ def did_you_mean(given: str, allowed: Iterable[object]) -> str:
     same = [name for name in names if name.casefold() == given.casefold()]
     close = same or difflib.get_close_matches(given, names, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def kind_of(value: object) -> str:
+    """A value in an error message: its type, and the value itself if that is short.
+
+    Examples
+    --------
+    >>> kind_of("em.nc"), kind_of([1.5] * 100)
+    ("a str ('em.nc')", 'a list')
+    """
+    shown = repr(value) if isinstance(value, (str, int, float, bool, Path)) else ""
+    name = type(value).__name__
+    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    return f"{article} {name}" + (f" ({shown})" if 0 < len(shown) <= 60 else "")

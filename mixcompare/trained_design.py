@@ -19,7 +19,9 @@ from formulaic.parser.types import Factor
 
 from mixcompare.design import check_finite, evaluate, sides, unit_side
 from mixcompare.errors import DataError
+from mixcompare.numeric_texts import means_missing
 from mixcompare.panel import FloatArray, Panel
+from mixcompare.places import place
 from mixcompare.raw_columns import INTERCEPT, check_lookups, plain_columns, term_columns
 from mixcompare.spec import MixtureSpec
 
@@ -52,6 +54,15 @@ class TrainedSide:
     training: pd.DataFrame
     formula: str
     trust: bool
+
+    @property
+    def numbers(self) -> set[str]:
+        """Columns that are numbers in the training data."""
+        return {
+            name
+            for name in term_columns(self.side)
+            if name not in self.training.columns or self.training[name].dtype.kind in "iuf"
+        }
 
     def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Columns of the terms on complete rows of a table.
@@ -92,14 +103,14 @@ class TrainedSide:
                 bad = middle
             else:
                 good = middle
-        place = f"row {plain.index[bad - 1]} (counted from 0)"
+        where = place(plain.index, plain.index[bad - 1])
         if isinstance(error, DataError):
             read = ", ".join(f"{name}={plain[name].iloc[bad - 1]}" for name in plain.columns)
-            return DataError(f"{error} First in {place}: {read}.")
+            return DataError(f"{error} First in {where}: {read}.")
         for name in self._categorical():
             levels = pd.Categorical(self.training[name]).categories
             _check_among(plain[name].iloc[:bad], levels, "which no training row has")
-        return DataError(f"a category in {place} occurs in no training row: {error}")
+        return DataError(f"a category in {where} occurs in no training row: {error}")
 
     def _categorical(self) -> list[str]:
         kinds = self.state.encoder_state if isinstance(self.state, ModelSpec) else {}
@@ -120,6 +131,11 @@ class TrainedDesign:
     left: TrainedSide
     right: TrainedSide
     unit: TrainedSide | None
+
+    @property
+    def numbers(self) -> set[str]:
+        """Columns that are numbers in the training data."""
+        return self.left.numbers | self.right.numbers | (self.unit.numbers if self.unit else set())
 
     def outcomes(self, frame: pd.DataFrame) -> FloatArray:
         """(N, m) outcomes of complete rows."""
@@ -239,8 +255,8 @@ def _of_type(column: pd.Series, training: pd.Series) -> pd.Series:
         numbers = pd.to_numeric(column.astype(object), errors="coerce")
         wrong = column[numbers.isna()] if numbers.isna().any() else column
         raise DataError(
-            f"{column.name!r} is {_shown(wrong.iloc[0])} in row {wrong.index[0]} (counted from 0), "
-            "where the training data have numbers. Give numbers."
+            f"{column.name!r} is {_shown(wrong.iloc[0])} in {place(wrong.index, wrong.index[0])}, "
+            f"where the training data have numbers. Give numbers{_remedy(wrong.iloc[0])}."
         )
     if _all_texts(training):
         column = column.map(_as_text).astype(object)
@@ -250,12 +266,19 @@ def _of_type(column: pd.Series, training: pd.Series) -> pd.Series:
     return column
 
 
+def _remedy(value: object) -> str:
+    """What else can be done about a value that is no number."""
+    if not means_missing(value):
+        return ""
+    return ", or drop such rows with missing='drop' (on the command line --missing drop)"
+
+
 def _check_among(column: pd.Series, known: Any, contrast: str) -> None:
     other = column[~column.isin(known)]
     if len(other):
         listed = ", ".join(map(str, known[:_SHOWN_LEVELS]))
         raise DataError(
-            f"{column.name!r} is {_shown(other.iloc[0])} in row {other.index[0]} (counted from 0), "
+            f"{column.name!r} is {_shown(other.iloc[0])} in {place(other.index, other.index[0])}, "
             f"{contrast} (known: {listed}{', ...' if len(known) > _SHOWN_LEVELS else ''}). "
             "Correct or drop the row."
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mixcompare.design import build_unit_design, unit_side
 from mixcompare.errors import DataError
+from mixcompare.places import place
 from mixcompare.raw_columns import term_columns
 from mixcompare.spec import MixtureSpec
 
@@ -97,10 +98,10 @@ def _check_constant(
     if differs.any():
         row = int(np.flatnonzero(differs)[0])
         raise DataError(
-            f"{name!r} is read once per unit, but is {column.iloc[first[row]]!s} in row "
-            f"{column.index[first[row]]} and {column.iloc[row]!s} in row {column.index[row]} "
-            f"(counted from 0) of the unit {labels[unit[row]]!s}. Give every row of a unit the "
-            "same value."
+            f"{name!r} is read once per unit, but is {column.iloc[first[row]]!s} in "
+            f"{place(column.index, column.index[first[row]])} and {column.iloc[row]!s} in "
+            f"{place(column.index, column.index[row])} of the unit {labels[unit[row]]!s}. Give "
+            "every row of a unit the same value."
         )
 
 

@@ -383,3 +383,33 @@ def test_copies_of_a_unit_in_another_row_order_are_not_distinct() -> None:
     spec = MixtureSpec("y ~ x", unit="unit", n_components=3)
     with pytest.raises(DataError, match="more than the 2 distinct"):
         check_identified(spec, compress(build_panel(spec, data)))
+
+
+# Numbers that doubles cannot hold
+
+
+@pytest.mark.parametrize("name", ["y", "x1"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda v: v * 1e160, r"in \d+ row\(s\), first in row \d+ .*divide the column"),
+        (lambda v: v.where(v.index != 3, -1e300), r"is -1e\+300 in 1 row\(s\), first in row 3"),
+        (lambda v: v * 1e-160, "too small for a double. Multiply the column"),
+        (lambda v: v + 1e12, r"offset of 1e\+12: a double has 16 digits"),
+        (lambda v: v - 1e14, r"offset of -?1e\+14: a double has 16 digits"),
+        (lambda v: v + 1e16, r"offset of 1e\+16.*Subtract a constant"),
+    ],
+)
+def test_the_range_of_doubles_is_named_and_not_a_constant(
+    name: str, change: Any, words: str
+) -> None:
+    data = regression()
+    data[name] = change(data[name])
+    with pytest.raises(DataError, match=rf"'{name}'.* {words}|'{name}' {words}"):
+        check("y ~ x1", data)
+
+
+@pytest.mark.parametrize("factor", [1e60, 1e-60])
+def test_large_and_small_numbers_are_fine(factor: float) -> None:
+    data = regression()
+    check("y ~ x1", data.assign(y=data.y * factor, x1=data.x1 / factor))

@@ -20,6 +20,8 @@ from mixcompare.panel import FloatArray, build_panel
 
 FOUR = "a + b + c + d ~ 1"
 KERNELS = ["numpy", "numba"]
+# Answers on a scale are what these tests are about.
+graded = pytest.mark.filterwarnings("ignore:.*outcome '[abcd]':mixcompare.errors.DataWarning")
 
 
 def answers(n: int = 150, seed: int = 0) -> pd.DataFrame:
@@ -51,6 +53,7 @@ def correlation_eigenvalues(covariance: FloatArray) -> FloatArray:
     return np.linalg.eigvalsh(covariance / (size[..., :, None] * size[..., None, :]))[..., 0]
 
 
+@graded
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_answers_of_a_survey(kernels: str) -> None:
     spec = mc.MixtureSpec(FOUR, n_components=3)
@@ -67,6 +70,7 @@ def test_answers_of_a_survey(kernels: str) -> None:
         assert " component " in words
 
 
+@graded
 @pytest.mark.parametrize(
     ("covariance", "covariance_by"),
     [("full", "component"), ("full", "shared"), ("diagonal", "component"), ("spherical", "shared")],

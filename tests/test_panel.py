@@ -483,3 +483,23 @@ def test_the_fingerprint_sees_every_number_and_name() -> None:
     prints += [panel("y ~ x", absorb="unit").fingerprint, panel("y ~ 0 + x").fingerprint]
     assert len(set(prints)) == len(prints)
     assert panel("y ~ x", frame(y2=0.0, other=1)).fingerprint == base.fingerprint
+
+
+# The order of rows
+
+
+@pytest.mark.parametrize("most", [1, 3, 12, 200])
+@pytest.mark.parametrize("values", [2, 1000])
+@pytest.mark.parametrize("absorb", [None, "unit:cell"])
+def test_rows_are_sorted_by_unit_cell_and_every_column(
+    most: int, values: int, absorb: str | None
+) -> None:
+    rng = np.random.default_rng(most)
+    unit = np.repeat(np.arange(150), rng.integers(1, most + 1, 150))
+    data = {name: rng.integers(0, values, len(unit)) / 8 - 1.0 for name in ("x", "z", "y", "y2")}
+    table = pd.DataFrame({"unit": unit, "cell": rng.integers(0, 3, len(unit)), **data})
+    table = table.sample(frac=1, random_state=most, ignore_index=True)
+    built = panel("y + y2 ~ x + z", table, absorb=absorb)
+    cell = table.groupby(["unit", "cell"], sort=False).ngroup() * (absorb is not None)
+    keys = [table[name] for name in ("y2", "y", "z", "x")]
+    np.testing.assert_array_equal(built.row, np.lexsort((*keys, cell, table["unit"])))

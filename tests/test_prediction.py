@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -201,10 +202,11 @@ def test_a_unit_is_predicted_alike_alone_and_among_others() -> None:
     made, data = fit("panel", "em"), new_table("panel")
     base = mc.predict(made, data)
     for unit in (1000, 1002, 1007):
-        alone = mc.predict(made, data[data.unit == unit])
         if unit == 1002:
+            alone = mc.predict(made, data[data.unit == unit], classes="prior")
             assert "responsibilities" not in alone
         else:
+            alone = mc.predict(made, data[data.unit == unit])
             np.testing.assert_allclose(
                 alone["responsibilities"], base["responsibilities"].sel(unit=[unit]), rtol=1e-10
             )
@@ -217,9 +219,31 @@ def test_units_without_outcomes_keep_their_prior_probabilities() -> None:
     predicted = mc.predict(made, data).sel(unit=1002)
     close(predicted["responsibilities"], predicted["prior_probabilities"], rtol=1e-14)
     assert predicted["log_predictive_density"] == 0
-    blind = mc.predict(made, data.drop(columns="y1"))
+    blind = mc.predict(made, data.drop(columns="y1"), classes="prior")
     assert not {"responsibilities", "log_predictive_density", "observed"} & set(blind.data_vars)
     np.testing.assert_allclose(blind["fitted"], mc.predict(made, data)["fitted"])
+
+
+def test_prior_probabilities_are_said_to_be_such(tmp_path: Path) -> None:
+    for model, words in (("panel", "the same for every unit"), ("membership", "covariates alone")):
+        made, data = fit(model, "em"), new_table(model)
+        asked = mc.predict(made, data, classes="prior")
+        assert asked.attrs["classes"] == "prior"
+        assert not {"responsibilities", "observed"} & set(asked.data_vars)
+        for blind in (data.drop(columns="y1"), data.assign(y1=np.nan)):
+            with pytest.warns(mc.DataWarning, match=rf"no outcomes \('y1'\).*{words}"):
+                close_datasets(mc.predict(made, blind), asked)
+        assert mc.predict(made, data).attrs["classes"] == "outcomes"
+        close_datasets(mc.predict(made, made.panel, classes="prior"), mc.predict(made)[[*asked]])
+    path = tmp_path / "new.csv"
+    data.rename(columns={"y1": "Y1"}).to_csv(path, index=False)
+    for slip in (path, data.rename(columns={"y1": "y_1"})):
+        with pytest.raises(mc.DataError, match=r"no outcome 'y1' \(did you mean .*classes='prior'"):
+            mc.predict(made, slip)
+    mc.predict(made, path, classes="prior")
+    seen = data.assign(unit=range(len(data))).drop(columns="y1").iloc[:20]
+    assert mc.predict(made, seen, units="known").sizes["unit"] == 20
+    mc.predictive_draws(made, path, seed=1, draws=2)
 
 
 def test_known_units_begin_with_what_the_fitted_rows_say() -> None:

@@ -38,7 +38,8 @@ def read_long(spec: MixtureSpec, panel: Panel, table: Any) -> dict[str, Any]:
         Naming the first row (counted from 0, without the header) that is at fault, or the
         first number that is missing.
     """
-    frame = read_table(table)
+    texts = panel.unit_labels.dtype == object
+    frame = read_table(table, {"unit"} if texts else ())
     absent = [c for c in ("iteration", "parameter", "value") if c not in frame.columns]
     if absent:
         raise TraceError(

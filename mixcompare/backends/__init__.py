@@ -17,7 +17,7 @@ from mixcompare.fit import Fit
 from mixcompare.identification import cautions, check_identified
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray, Missing, Panel, build_panel, design_source
-from mixcompare.spec import MixtureSpec
+from mixcompare.spec import MixtureSpec, check_spec
 from mixcompare.tree import build_tree
 
 BACKENDS = {"em": "mixcompare.backends.em", "pymc": "mixcompare.backends.pymc"}
@@ -114,7 +114,8 @@ def fit(
     Warns
     -----
     DataWarning
-        If covariates are nearly collinear.
+        If covariates are nearly collinear, an outcome is a count, binary, graded or has a lump
+        of equal values, or there are hardly more units than classes.
 
     Examples
     --------
@@ -125,10 +126,10 @@ def fit(
     >>> em.status, round(em.log_likelihood, 2)
     ('converged', -5575.88)
     """
+    check_spec(spec, "fit")
     module = get_backend(backend)
     chosen = build_options(backend, options)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise OptionError(f"seed must be a whole number that is not negative, not {seed!r}.")
+    check_seed(seed)
     panel = (
         _given_panel(spec, data)
         if isinstance(data, Panel)
@@ -136,7 +137,7 @@ def fit(
     )
     prepared = compress(panel, getattr(chosen, "kernels", "auto"))
     check_identified(spec, prepared)
-    noted = cautions(prepared)
+    noted = cautions(spec, panel, prepared)
     for caution in noted:
         warnings.warn(caution, DataWarning, stacklevel=2)
     began = time.perf_counter()
@@ -154,6 +155,18 @@ def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:
             "Build it again with this specification."
         )
     return panel
+
+
+def check_seed(seed: object) -> None:
+    """Refuse what cannot be the root of random numbers.
+
+    Raises
+    ------
+    OptionError
+        If it is no whole number or negative.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise OptionError(f"seed must be a whole number that is not negative, not {seed!r}.")
 
 
 def build_options(backend: str, options: Mapping[str, Any]) -> Any:

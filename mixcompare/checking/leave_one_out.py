@@ -22,7 +22,7 @@ from mixcompare.backends import build_options, get_backend
 from mixcompare.checking.psis import leave_one_out_density
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
+from mixcompare.fit import Fit, check_fit
 from mixcompare.panel import FloatArray
 from mixcompare.priors import explicit_priors
 from mixcompare.spec import MixtureSpec
@@ -124,6 +124,7 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
     >>> len(units), list(units.columns[:3])
     (142, ['elpd', 'p', 'pareto_k'])
     """
+    check_fit(fit, "leave_one_out")
     if "log_likelihood" not in fit.tree.children:
         raise OptionError(f"leave_one_out needs a posterior, not a fit by {fit.backend!r}.")
     if isinstance(refit, bool) or not isinstance(refit, int) or refit < 0:

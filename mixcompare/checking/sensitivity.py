@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixcompare.fit import Fit
+from mixcompare.fit import Fit, check_fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import flatten
 
@@ -62,6 +62,7 @@ def prior_sensitivity(
     >>> bool((mc.prior_sensitivity(nuts)["likelihood"] > 0).all())
     True
     """
+    check_fit(fit, "prior_sensitivity")
     draws = flatten(fit.aligned_posterior() if aligned is None else aligned, fit.parameters)
     varies = np.ptp(draws, axis=(0, 1)) > 0
     if draws.shape[0] * draws.shape[1] < _FEWEST_DRAWS:

@@ -32,7 +32,7 @@ from mixcompare.parameters import flatten, reported_parameters
 from mixcompare.prior_draws import draw_priors
 from mixcompare.priors import explicit_priors
 from mixcompare.simulate import simulate
-from mixcompare.spec import MixtureSpec
+from mixcompare.spec import MixtureSpec, check_spec
 from mixcompare.summary import convergence
 from mixcompare.tree import coordinates, parameter_dataset, permute_posterior
 
@@ -154,6 +154,7 @@ def calibrate(
     >>> found.ranks.shape  # doctest: +SKIP
     (20, 11)
     """
+    check_spec(spec, "calibrate")
     if replicates < _FEWEST_REPLICATES:
         raise OptionError(f"replicates must be at least {_FEWEST_REPLICATES}, not {replicates}.")
     if spec.unit_weights is not None:

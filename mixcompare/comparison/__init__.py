@@ -39,10 +39,11 @@ from mixcompare.comparison.switching import (
 from mixcompare.comparison.verdicts import conclude, judge
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
+from mixcompare.fit import Fit, check_fit
 from mixcompare.labels import IntArray
 from mixcompare.panel import FloatArray
 from mixcompare.priors import prior_table, resolve_priors
+from mixcompare.suggest import kind_of
 
 __all__ = ["Comparison", "Thresholds", "compare"]
 
@@ -181,7 +182,8 @@ def compare(
     DataError
         If the fits are not of these kinds, or their models or data differ.
     OptionError
-        If `climbs` is no positive whole number.
+        If what is compared is no fit, thresholds are something else, or `climbs` is no
+        positive whole number.
 
     Examples
     --------
@@ -196,8 +198,12 @@ def compare(
     >>> verdicts["likelihood identity"], verdicts["class membership"]
     ('agree', 'agree')
     """
+    for fit in fits:
+        check_fit(fit, "compare")
     if isinstance(climbs, bool) or not isinstance(climbs, int) or climbs < 1:
         raise OptionError(f"climbs must be a whole number of at least 1, not {climbs!r}.")
+    if thresholds is not None and not isinstance(thresholds, Thresholds):
+        raise OptionError(f"thresholds must be a Thresholds, not {kind_of(thresholds)}.")
     arranged = arrange(fits)
     em, other = arranged.em, arranged.posterior
     thresholds = thresholds or Thresholds()

@@ -81,7 +81,7 @@ class Thresholds:
     ess: float = 400.0
     difference: float = 0.5
     sensitivity: float = THRESHOLD
-    misfits: float = 0.1
+    misfits: float = 0.05
     mean_log_likelihood: float = 2.0
     misfit: float = 2.0
     sandwich: float = 1.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
@@ -9,8 +10,9 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
+from mixcompare.backends import check_seed
+from mixcompare.errors import DataWarning, OptionError
+from mixcompare.fit import Fit, check_fit
 from mixcompare.new_rows import NewRows, new_rows
 from mixcompare.panel import FloatArray, IntArray, Missing
 from mixcompare.prediction.classes import Units, class_probabilities
@@ -18,6 +20,7 @@ from mixcompare.prediction.draws import draw_outcomes
 from mixcompare.prediction.fitted import Summary, design, fitted_values, summarise, within_cells
 from mixcompare.prediction.samples import Samples, parameter_samples
 from mixcompare.prediction.table import prediction_table
+from mixcompare.suggest import did_you_mean
 
 __all__ = ["predict", "prediction_table", "predictive_draws"]
 
@@ -38,6 +41,7 @@ def predict(
     fit: Fit,
     data: Any = None,
     *,
+    classes: ClassesFrom = "outcomes",
     units: Units = "new",
     missing: Missing = "error",
     draws: int | None = None,
@@ -59,6 +63,9 @@ def predict(
         scales of the fitted data; a `Panel` with the same columns; or None for the fitted rows.
         Outcomes may be missing, in the whole table or in some rows: such rows are predicted
         and say nothing of their unit's class. Replication weights are not read.
+    classes
+        ``"outcomes"``: what the data's outcomes say of the classes. ``"prior"``: outcomes are
+        not read, and classes are known from their probabilities before them alone.
     units
         ``"new"``: classes are known from the weights (or the membership covariates) and
         the data's outcomes alone, whatever the units' labels. ``"known"``: units are those
@@ -94,41 +101,53 @@ def predict(
         if no row has any. From a posterior, probabilities and fitted values have their
         ``..._interval`` beside them, with a dim ``bound``. Beside absorbed effects fitted values
         and observed outcomes are deviations from the means of the cell's rows in the data, since
-        the cells' own effects are not estimated; the attribute ``scale`` says so.
+        the cells' own effects are not estimated; the attribute ``scale`` says so. The attribute
+        ``classes`` is ``"prior"`` where no outcomes were read.
 
     Raises
     ------
     DataError
-        If the data do not suit the fit; an unknown category is named with its column and row.
+        If the data do not suit the fit; an unknown category is named with its column and row,
+        and a column that is nearly called like an outcome with the outcome that is not there.
     OptionError
         If an option is out of range.
+
+    Warns
+    -----
+    DataWarning
+        If new units have no outcomes at all and ``classes="prior"`` does not say so.
 
     Examples
     --------
     >>> import mixcompare as mc
     >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
-    >>> predicted = mc.predict(mc.fit(spec, load("gapminder")), {"country": ["new"], "t": [2.0]})
+    >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
+    >>> predicted = mc.predict(em, {"country": ["new"], "t": [2.0]}, classes="prior")
     >>> predicted["fitted_by_class"].shape
     (1, 2, 1)
     """
+    check_fit(fit, "predict")
     _check_choice("units", units, get_args(Units))
-    if not 0 < interval < 1:
+    _check_choice("classes", classes, get_args(ClassesFrom))
+    if not isinstance(interval, (int, float)) or not 0 < interval < 1:
         raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
     training = fit.panel
-    rows = new_rows(fit.spec, training, data, missing)
+    rows = new_rows(fit.spec, training, data, missing, with_outcomes=classes == "outcomes")
+    if classes == "outcomes" and units == "new" and not rows.observed.any():
+        warnings.warn(_without_outcomes(fit), DataWarning, stacklevel=2)
     samples = parameter_samples(fit, draws)
-    classes = class_probabilities(fit, training, samples, rows, units)
-    by_unit = {"prior_probabilities": classes.prior}
-    averages = {"fitted": classes.prior}
+    known = class_probabilities(fit, training, samples, rows, units)
+    by_unit = {"prior_probabilities": known.prior}
+    averages = {"fitted": known.prior}
     if rows.observed.any():
-        by_unit["responsibilities"] = classes.responsibilities
-        averages["fitted_given_outcomes"] = classes.responsibilities
+        by_unit["responsibilities"] = known.responsibilities
+        averages["fitted_given_outcomes"] = known.responsibilities
     summaries = {name: summarise(values, interval) for name, values in by_unit.items()}
     summaries |= fitted_values(samples, rows, averages, interval)
     dataset = _dataset(fit, rows, summaries, samples)
     if rows.observed.any():
-        density = logsumexp(classes.log_density, axis=0) - np.log(samples.n_samples)
+        density = logsumexp(known.log_density, axis=0) - np.log(samples.n_samples)
         dataset["log_predictive_density"] = (("unit",), density)
         dataset["observed"] = (("row", "outcome"), _observed(rows))
     if samples.chosen is not None:
@@ -185,10 +204,12 @@ def predictive_draws(
     >>> drawn["outcomes"].shape
     (100, 1, 1)
     """
+    check_fit(fit, "predictive_draws")
     _check_choice("units", units, get_args(Units))
     _check_choice("classes", classes, get_args(ClassesFrom))
     training = fit.panel
-    rows = new_rows(fit.spec, training, data, missing)
+    check_seed(seed)
+    rows = new_rows(fit.spec, training, data, missing, with_outcomes=classes == "outcomes")
     if classes == "outcomes" and not rows.observed.any():
         raise OptionError("classes='outcomes' needs data with outcomes.")
     samples = _samples_to_draw(fit, draws)
@@ -253,7 +274,8 @@ def _dataset(
             "component": np.arange(1, fit.spec.n_components + 1),
             "outcome": np.array(fit.outcome_names, dtype=object),
         },
-        attrs=_attributes(fit, rows) | {"n_draws": samples.n_samples},
+        attrs=_attributes(fit, rows)
+        | {"n_draws": samples.n_samples, "classes": "outcomes" if rows.observed.any() else "prior"},
     )
     bounds = np.array(["lower", "upper"], dtype=object)
     return dataset if samples.chosen is None else dataset.assign_coords(bound=bounds)
@@ -282,6 +304,19 @@ def _attributes(fit: Fit, rows: NewRows) -> dict[str, Any]:
     return {"backend": fit.backend, "scale": _LEVELS if rows.cell is None else _DEVIATIONS}
 
 
+def _without_outcomes(fit: Fit) -> str:
+    names = ", ".join(map(repr, fit.outcome_names))
+    alike = "depend on the membership covariates alone"
+    if not fit.concomitant_names:
+        alike = "are the classes' weights, the same for every unit"
+    return (
+        f"the data have no outcomes ({names}), so that class probabilities are prior ones, which "
+        f"{alike}: give the outcomes, or write classes='prior' (on the command line --classes "
+        "prior) if this is what is wanted."
+    )
+
+
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise OptionError(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        hint = did_you_mean(str(value), allowed)
+        raise OptionError(f"{name} must be one of {', '.join(allowed)}, not {value!r}{hint}.")

@@ -23,6 +23,13 @@ def predict_command(
             "--output", "-o", metavar="OUT.csv", help="File to write; without it, the screen."
         ),
     ] = None,
+    classes: Annotated[
+        str,
+        typer.Option(
+            help="outcomes: what they say of the classes; prior: leave outcomes aside, without a "
+            "warning where there are none."
+        ),
+    ] = "outcomes",
     units: Annotated[
         str,
         typer.Option(help="new: units not seen before; known: further rows of the fitted units."),
@@ -36,7 +43,8 @@ def predict_command(
 ) -> None:
     """Predict for new rows: class probabilities and fitted values, a line for each row.
 
-    Rows may lack outcomes: they are predicted, and say nothing of their unit's class.
+    Rows may lack outcomes: they are predicted, and say nothing of their unit's class. If all do,
+    class probabilities are prior ones, which is said.
     """
     from mixcompare.csv_text import csv_text
     from mixcompare.fit import load
@@ -45,6 +53,7 @@ def predict_command(
     predicted = predict(
         load(fit, trust=trust),
         data,
+        classes=classes,  # type: ignore[arg-type]  # checked by predict
         units=units,  # type: ignore[arg-type]  # checked by predict
         draws=draws,
         missing=missing,  # type: ignore[arg-type]  # checked by predict

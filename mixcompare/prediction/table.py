@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixcompare.errors import OptionError
+from mixcompare.suggest import kind_of
+
 _BY_UNIT = ("prior_probabilities", "responsibilities")
 
 
@@ -19,6 +22,11 @@ def prediction_table(predicted: xr.Dataset) -> pd.DataFrame:
     in ``responsibilities[1]``, ``fitted_by_class[1, y]`` and ``fitted[y]`` (without the outcome
     where there is one), with ``_lower`` and ``_upper`` beside them where there are intervals.
 
+    Raises
+    ------
+    OptionError
+        If it is something else.
+
     Examples
     --------
     >>> import mixcompare as mc
@@ -29,6 +37,10 @@ def prediction_table(predicted: xr.Dataset) -> pd.DataFrame:
     >>> len(table), list(table.columns[:3])
     (1704, ['row', 'unit', 'class'])
     """
+    if not isinstance(predicted, xr.Dataset) or "unit_index" not in predicted:
+        raise OptionError(
+            f"prediction_table lays out what mixcompare.predict returns, not {kind_of(predicted)}."
+        )
     unit = predicted["unit_index"].to_numpy()
     columns: dict[str, object] = {
         "row": predicted["row"].to_numpy(),

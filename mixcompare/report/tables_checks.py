@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixcompare.checking.discrepancies import STATISTICS
 from mixcompare.comparison import Comparison
 from mixcompare.report.formatting import (
     MOST_PARAMETERS,
@@ -63,6 +64,7 @@ def predictive_check(comparison: Comparison) -> Table:
             (Column("class", numeric=False), frame["class"], str),
             (Column("outcome", numeric=False), frame["outcome"], str),
             (Column("statistic", numeric=False), frame["statistic"], str),
+            (Column("what it is", numeric=False), frame["statistic"].map(STATISTICS), str),
             (Column("observed"), frame["observed"], significant),
             (Column("replicated"), frame["replicated"], significant),
             (Column("replicated 95 %"), frame["lower"], interval(frame)),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mixcompare.backends import build_options
+from mixcompare.backends import build_options, check_seed
 from mixcompare.compress import compress
 from mixcompare.errors import DegenerateFitError, OptionError
 from mixcompare.panel import Missing, Panel, build_panel
@@ -15,7 +15,8 @@ from mixcompare.selection.likelihood_ratio import bootstrap_tests
 from mixcompare.selection.posterior import Asked, PosteriorOf, check_asked, explore, highest_draw
 from mixcompare.selection.result import Selection, load_selection
 from mixcompare.selection.table import posterior_table, selection_table
-from mixcompare.spec import MixtureSpec
+from mixcompare.spec import MixtureSpec, check_spec
+from mixcompare.suggest import kind_of
 
 __all__ = ["Selection", "check_arguments", "load_selection", "select"]
 
@@ -89,7 +90,12 @@ def select(
     >>> found.best("bic")
     3
     """
-    counts, sampling = list(n_components), dict(sampling or {})
+    check_spec(spec, "select")
+    if sampling is not None and not isinstance(sampling, Mapping):
+        raise OptionError(f"sampling must be a mapping of options, not {kind_of(sampling)}.")
+    check_seed(seed)
+    counts, sampling = _as_list("n_components", n_components), dict(sampling or {})
+    posterior = _as_list("posterior", posterior)
     if not _is_count(workers):
         raise OptionError(f"workers must be a whole number of at least 1, not {workers!r}.")
     check_arguments(counts, replicates, replicate_starts, posterior, sampling, options)
@@ -99,7 +105,7 @@ def select(
         seed=seed,
         replicates=replicates,
         replicate_starts=replicate_starts,
-        posterior=list(posterior),
+        posterior=posterior,
         sampling=sampling,
     )
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
@@ -175,7 +181,7 @@ def check_arguments(
 
 
 def _check_replicates(replicates: int, starts: int, options: Mapping[str, Any]) -> None:
-    if not _is_count(replicates + 1) or not _is_count(starts):
+    if not (replicates == 0 or _is_count(replicates)) or not _is_count(starts):
         raise OptionError(
             "replicates must be a whole number, not negative, and replicate_starts one of at "
             f"least 1; they are {replicates!r} and {starts!r}."
@@ -188,6 +194,13 @@ def _check_replicates(replicates: int, starts: int, options: Mapping[str, Any]) 
         )
     if chosen.initial is not None:
         raise OptionError("initial suits one number of classes and cannot be given here.")
+
+
+def _as_list(name: str, values: Any) -> list[Any]:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        example = "range(1, 6) or [1, 2, 3]" if name == "n_components" else "('loo', 'bridge')"
+        raise OptionError(f"{name} must be several values, as in {example}, not {kind_of(values)}.")
+    return list(values)
 
 
 def _is_count(value: object) -> bool:

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mixcompare.errors import MixCompareError, OptionError
+from mixcompare.panel import identifiers
 from mixcompare.reproduction.origin import Origin
 from mixcompare.spec import MixtureSpec, Priors
 from mixcompare.study.choose import check_choice
@@ -119,7 +120,7 @@ class Study:
         """
         assert self.tables.data is not None
         self.check_functions()
-        return read_data(self.tables.data, self.path)
+        return read_data(self.tables.data, self.path, identifiers(self.spec))
 
     def check_functions(self) -> None:
         """Refuse to run functions that a file names which is not trusted.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,17 @@ def read_study(path: Path) -> tuple[str, dict[str, Any]]:
         raise OptionError(f"study file {path} is not valid TOML: {error}.") from error
 
 
-def read_data(source: DataTable, path: Path | None) -> pd.DataFrame:
+def read_data(
+    source: DataTable, path: Path | None, identifiers: Collection[str] = ()
+) -> pd.DataFrame:
     """The table that ``[data]`` names.
 
     Parameters
     ----------
     path
         Of the study file, which the data's file is relative to; None: the current folder.
+    identifiers
+        See `mixcompare.tables.read_table`.
 
     Raises
     ------
@@ -52,7 +57,7 @@ def read_data(source: DataTable, path: Path | None) -> pd.DataFrame:
         return datasets.load(source.panel)
     if source.file is not None:
         folder = Path() if path is None else path.parent
-        return read_table(folder / source.file)
+        return read_table(folder / source.file, identifiers)
     return call(str(source.loader))
 
 

@@ -14,6 +14,7 @@ from mixcompare.backends.em.expectation import EStep
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.statistics import Counted, Statistics
+from mixcompare.covariances import has_covariances
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
 
@@ -106,15 +107,23 @@ def _counted(data: Standardised, expected: FloatArray | EStep) -> Counted:
 def _note_empty(
     spec: MixtureSpec, data: Standardised, mass: FloatArray, reasons: list[str]
 ) -> None:
-    """A component needs more rows than it has coefficients and dimensions to fit."""
+    """A component needs more rows than it has coefficients and variances to fit."""
     _, _, p, m = data.shape
-    needed = p - data.n_common + (m if spec.covariance_by == "component" else 0)
-    if (enough := mass > needed).all():
+    needed = p - data.n_common
+    if spec.covariance_by == "component":
+        needed += m if has_covariances(spec.covariance) else 1
+    rows = mass
+    if data.unit_weights is not None:
+        # Weights that sum to less than the units that have any say how much these count.
+        counting = (data.unit_weights > 0).sum(axis=-1)
+        scale = np.maximum(counting / data.total_units, 1.0)
+        rows = mass * np.broadcast_to(scale[..., None], (len(mass), 1))
+    if (enough := rows > needed).all():
         return
     for i in np.flatnonzero(~enough.all(axis=1)):
-        k = int(mass[i].argmin())
+        k = int(rows[i].argmin())
         reasons[i] = (
-            f"component {k + 1} has emptied to {mass[i, k]:.3g} rows, of which it needs over "
+            f"component {k + 1} has emptied to {rows[i, k]:.3g} rows, of which it needs over "
             f"{needed}"
         )
 

@@ -23,12 +23,16 @@ from mixcompare.backends.em.separation import separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.compress import PreparedPanel
+from mixcompare.covariances import has_covariances
 from mixcompare.errors import DegenerateFitError
 from mixcompare.outcome import Outcome
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import VARIABLES, Parameter, reported_parameters, unflatten
 from mixcompare.spec import MixtureSpec
 from mixcompare.tree import DIMS, coordinates, parameter_dataset
+
+# So many equal units are worth counting when a fit fails.
+_MANY_EQUAL = 10
 
 
 def outcome(
@@ -47,7 +51,7 @@ def outcome(
     """
     chooser = Chooser(spec, data, options)
     if chooser.choose(started) is None:
-        raise _all_degenerate(spec, started)
+        raise _all_degenerate(spec, prepared, started)
     started, curvature = off_saddles(spec, data, started, options, chooser.best)
     choice = chooser.choose(started)
     assert choice is not None
@@ -143,11 +147,20 @@ def _full_history(
     ).assign_coords(parameter=names)
 
 
-def _all_degenerate(spec: MixtureSpec, started: Sequence[Started]) -> DegenerateFitError:
+def _all_degenerate(
+    spec: MixtureSpec, prepared: PreparedPanel, started: Sequence[Started]
+) -> DegenerateFitError:
     examples = "; ".join(dict.fromkeys(s.run.message for s in started[:3]))
+    units = prepared.factor.reshape(prepared.n_units, -1)
+    equal = int(np.unique(units, axis=0, return_counts=True)[1].max())
+    onto = "a few rows"
+    if equal >= _MANY_EQUAL:
+        onto = f"the {equal:,} of {prepared.n_units:,} units that are equal"
+    full = has_covariances(spec.covariance) and prepared.n_outcomes > 1
+    simpler = "covariance='diagonal' or 'spherical'" if full else "a simpler covariance"
     advice = (
-        "The likelihood of a mixture is unbounded where a component shrinks onto a few rows: ask "
-        "for fewer components, covariance_by='shared', a simpler covariance, or the mode of the "
+        f"The likelihood of a mixture is unbounded where a component shrinks onto {onto}: ask "
+        f"for fewer components, covariance_by='shared', {simpler}, or the mode of the "
         "posterior (estimator='map'), whose priors keep components from collapsing."
     )
     if spec.n_components == 1 and "collapsed" in examples:
