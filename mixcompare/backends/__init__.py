@@ -127,8 +127,7 @@ def fit(
     """
     module = get_backend(backend)
     chosen = build_options(backend, options)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise OptionError(f"seed must be a whole number that is not negative, not {seed!r}.")
+    check_seed(seed)
     panel = (
         _given_panel(spec, data)
         if isinstance(data, Panel)
@@ -145,6 +144,21 @@ def fit(
     noted = (*noted, *outcome.cautions)
     tree = build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds, noted)
     return Fit(tree, spec.trust)
+
+
+def check_seed(seed: object) -> None:
+    """Refuse a root of random numbers that a saved fit could not hold.
+
+    Raises
+    ------
+    OptionError
+        If it is no whole number from 0 to below 2^63.
+    """
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**63:  # type: ignore[operator]  # whole, so it compares
+        raise OptionError(
+            f"seed must be a whole number that is not negative and below 2^63, not {seed!r}."
+        )
 
 
 def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from mixcompare.backends import build_options
+from mixcompare.backends import build_options, check_seed
 from mixcompare.compress import compress
 from mixcompare.errors import DegenerateFitError, OptionError
+from mixcompare.machine import check_memory, check_workers
 from mixcompare.panel import Missing, Panel, build_panel
 from mixcompare.selection.candidates import Candidate, climb_higher, fit_range, renew_falls
 from mixcompare.selection.likelihood_ratio import bootstrap_tests
@@ -16,6 +18,10 @@ from mixcompare.selection.posterior import Asked, PosteriorOf, check_asked, expl
 from mixcompare.selection.result import Selection, load_selection
 from mixcompare.selection.table import posterior_table, selection_table
 from mixcompare.spec import MixtureSpec
+from mixcompare.workers import end_if_imported_by_worker
+
+# Numbers of classes to fit at the most, and what a replicate keeps at the least.
+_MOST_COUNTS, _BYTES = 1000, 500
 
 __all__ = ["Selection", "check_arguments", "load_selection", "select"]
 
@@ -89,9 +95,13 @@ def select(
     >>> found.best("bic")
     3
     """
-    counts, sampling = list(n_components), dict(sampling or {})
+    if workers != 1:
+        end_if_imported_by_worker()
+    counts, sampling = _listed(n_components), dict(sampling or {})
     if not _is_count(workers):
         raise OptionError(f"workers must be a whole number of at least 1, not {workers!r}.")
+    check_workers(workers)
+    check_seed(seed)
     check_arguments(counts, replicates, replicate_starts, posterior, sampling, options)
     asked = _repeats(
         options,
@@ -124,6 +134,17 @@ def select(
         {k: own.loo for k, own in explored.items() if own.loo is not None},
         asked,
     )
+
+
+def _listed(counts: Iterable[int]) -> list[int]:
+    """Numbers of classes, which may be a range without an end that anybody reaches."""
+    listed = list(islice(counts, _MOST_COUNTS + 1))
+    if len(listed) > _MOST_COUNTS:
+        raise OptionError(
+            f"n_components has more than {_MOST_COUNTS:,} numbers of classes, from {listed[0]} on, "
+            "and each is fitted. Ask for fewer."
+        )
+    return listed
 
 
 def _repeats(options: Mapping[str, Any], **given: Any) -> dict[str, Any]:
@@ -180,6 +201,8 @@ def _check_replicates(replicates: int, starts: int, options: Mapping[str, Any]) 
             "replicates must be a whole number, not negative, and replicate_starts one of at "
             f"least 1; they are {replicates!r} and {starts!r}."
         )
+    check_memory(replicates * _BYTES, f"replicates = {replicates}")
+    check_memory(starts * _BYTES, f"replicate_starts = {starts}")
     chosen = build_options("em", options)
     if chosen.estimator != "ml":
         raise OptionError(
