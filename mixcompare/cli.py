@@ -29,6 +29,7 @@ from mixcompare.arguments import (
 )
 from mixcompare.auditing.command import audit_command
 from mixcompare.errors import MixCompareError
+from mixcompare.machine import describe
 from mixcompare.prediction.command import predict_command
 from mixcompare.reproduction.command import reproduce_command
 from mixcompare.selection.command import select_command
@@ -80,6 +81,10 @@ def main() -> None:
         if error.errno not in _OF_THE_DISK and "temporary directory" not in str(error):
             raise
         typer.echo(f"mixcompare: {_disk(error)}", err=True)
+        sys.exit(1)
+    except MemoryError as error:
+        said = " ".join(describe(error).split())
+        typer.echo(f"mixcompare: {said}. Ask for less, or run it on another machine.", err=True)
         sys.exit(1)
 
 

@@ -29,5 +29,9 @@ class DensityError(MixCompareError):
     """A sampler's compiled density is not that of the model."""
 
 
+class MachineError(MixCompareError):
+    """The machine could not do it, whatever was asked: a full disk, no memory, no workers."""
+
+
 class DataWarning(UserWarning):
     """The data can be used, but something about them should be known."""

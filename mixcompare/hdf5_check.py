@@ -7,7 +7,6 @@ A fit needs neither: its groups, arrays and texts are in the file, stored as the
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from mixcompare.errors import DataError
+from mixcompare.machine import memory
 
 # Compressed arrays may become so many times as large as the file, and so much larger.
 _RATIO: Final = 100
@@ -53,7 +53,7 @@ def check_structure(path: Path) -> None:
     OSError, RuntimeError, ValueError, KeyError, TypeError
         As h5py does, if it is not an HDF5 file.
     """
-    limit = min(_RATIO * path.stat().st_size + _ALLOWANCE, _memory())
+    limit = min(_RATIO * path.stat().st_size + _ALLOWANCE, memory())
     needed = 0
     with h5py.File(path, "r") as file, path.open("rb") as raw:
         for name, thing in _walk(path, file):
@@ -155,14 +155,6 @@ def _attributes(path: Path, name: str, thing: Any) -> int:
 
 def _is_single(thing: Any, attribute: str) -> bool:
     return int(thing.attrs.get_id(attribute).get_space().get_simple_extent_npoints()) == 1
-
-
-def _memory() -> int:
-    """Bytes of this machine's memory."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return 1 << 62
 
 
 def _refused(path: Path, name: str, why: str) -> DataError:

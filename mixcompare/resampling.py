@@ -12,6 +12,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixcompare import labels
+from mixcompare.backends import check_seed
 from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.loop import iterate, iterate_together, starts_together
@@ -22,12 +23,15 @@ from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import DataError, OptionError
 from mixcompare.fit import Fit, check_fit
+from mixcompare.machine import check_memory
 from mixcompare.panel import FloatArray, Panel
 from mixcompare.parameters import variables
 from mixcompare.simulate import simulate
 from mixcompare.tree import coordinates, parameter_dataset
 
 Kind = Literal["units", "parametric"]
+# What a replicate keeps at the least.
+_BYTES = 500
 # The replicate's parameters in raw units, or the run that failed.
 type Refit = Parameters | Run
 
@@ -86,6 +90,8 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
         raise OptionError(f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}.")
     if not isinstance(replicates, int) or replicates < 1:
         raise OptionError(f"replicates must be a whole number of at least 1, not {replicates!r}.")
+    check_seed(seed)
+    check_memory(replicates * _BYTES, f"replicates = {replicates}")
     source = _source(fit)
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):

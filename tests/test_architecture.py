@@ -25,6 +25,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "hdf5_check",
         "arguments",
         "kernel_cache",
+        "machine",
+        "workers",
     ),
     ("formula_hints", "prior_spec", "covariances"),
     ("formula_python",),

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mixcompare.errors import MachineError
 from mixcompare.study.load import build_study
 from mixcompare.study.pools import DaskPool
 from mixcompare.study.run import run_study
@@ -112,3 +113,49 @@ def test_mcmc_gives_the_same_numbers_anywhere(tmp_path: Path, cluster: str) -> N
     here, *others = (results(tmp_path / name / "study.sqlite") for name in ("here", "two", "dask"))
     assert len(here["estimates"]) == 4 * 8
     assert others == [here, here]
+
+
+def test_cluster_whose_workers_are_gone_is_waited_for_and_then_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixcompare.study.runner._SILENCE", 0.3)
+    with dask_cluster(tmp_path, 1) as address:
+        pool = DaskPool(address, patience=1.0)
+        pool.check()
+        pool._client.retire_workers(list(pool._client.ncores()), close_workers=True)
+        deadline = time.monotonic() + 60
+        while pool._client.ncores() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with pytest.raises(MachineError, match=r"has had no worker for 1 seconds.*is kept"):
+            run_study(build_study(content()), tmp_path / "out", pool=pool, report=False)
+    assert "all Dask workers" in capsys.readouterr().err
+    assert not any(outcome for outcome, _ in outcomes(tmp_path / "out" / "study.sqlite").values())
+
+
+class BeheadingPool(DaskPool):
+    """A cluster whose scheduler is killed when a certain batch is handed to it."""
+
+    def __init__(self, address: str, at: int) -> None:
+        super().__init__(address)
+        self.left = at
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future = super().submit(function, *arguments)
+        self.left -= 1
+        if not self.left:
+            os.kill(self._client.run_on_scheduler(os.getpid), signal.SIGKILL)
+        return future
+
+
+@pytest.mark.slow
+def test_cluster_whose_scheduler_is_killed_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixcompare.study.runner._SILENCE", 0.3)
+    study = build_study(content(run__replicates=20))
+    with dask_cluster(tmp_path, 1) as address:
+        pool = BeheadingPool(address, 6)
+        with pytest.raises(MachineError, match=r"the Dask scheduler at tcp://.* is kept"):
+            run_study(study, tmp_path / "out", pool=pool, report=False)
+    found = {str(own) for own, _ in outcomes(tmp_path / "out" / "study.sqlite").values()}
+    assert found == {"converged", "nan"}

@@ -148,6 +148,21 @@ def fit(
     return Fit(tree, spec.trust)
 
 
+def check_seed(seed: object) -> None:
+    """Refuse a root of random numbers that a saved fit could not hold.
+
+    Raises
+    ------
+    OptionError
+        If it is no whole number from 0 to below 2^63.
+    """
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**63:  # type: ignore[operator]  # whole, so it compares
+        raise OptionError(
+            f"seed must be a whole number that is not negative and below 2^63, not {seed!r}."
+        )
+
+
 def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:
     if panel.source is not None and panel.source != design_source(spec):
         raise DataError(
@@ -155,18 +170,6 @@ def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:
             "Build it again with this specification."
         )
     return panel
-
-
-def check_seed(seed: object) -> None:
-    """Refuse what cannot be the root of random numbers.
-
-    Raises
-    ------
-    OptionError
-        If it is no whole number or negative.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise OptionError(f"seed must be a whole number that is not negative, not {seed!r}.")
 
 
 def build_options(backend: str, options: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
 from mixcompare.compress import compress
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
+from mixcompare.machine import check_memory
 from mixcompare.panel import FloatArray, Missing, Panel, build_panel
 from mixcompare.prior_draws import draw_priors
 from mixcompare.simulate import simulate
@@ -114,6 +115,7 @@ def prior_predictive(
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise OptionError(f"draws must be a whole number, at least 1, not {draws!r}.")
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
+    check_memory(8.0 * draws * panel.n_rows, f"draws = {draws} of {panel.n_rows} rows")
     prepared = compress(panel)
     parameter_seed, outcome_seed = np.random.SeedSequence(seed).spawn(2)
     parameters = draw_priors(spec, prepared, draws, np.random.default_rng(parameter_seed))

@@ -27,6 +27,7 @@ from mixcompare.calibration import Uniformity, holm, rank, uniformity
 from mixcompare.compress import PreparedPanel, compress
 from mixcompare.errors import OptionError
 from mixcompare.fit import Fit
+from mixcompare.machine import check_memory
 from mixcompare.panel import FloatArray, Panel, build_panel
 from mixcompare.parameters import flatten, reported_parameters
 from mixcompare.prior_draws import draw_priors
@@ -159,6 +160,7 @@ def calibrate(
         raise OptionError(f"replicates must be at least {_FEWEST_REPLICATES}, not {replicates}.")
     if spec.unit_weights is not None:
         raise OptionError("calibrate cannot simulate unit_weights: leave them out.")
+    check_memory(500.0 * replicates, f"replicates = {replicates}")
     panel = data if isinstance(data, Panel) else build_panel(spec, data)
     prepared = compress(panel)
     fixed = explicit_priors(spec, prepared)

@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 from mixcompare.backends import check_seed
 from mixcompare.errors import DataWarning, OptionError
 from mixcompare.fit import Fit, check_fit
+from mixcompare.machine import check_memory
 from mixcompare.new_rows import NewRows, new_rows
 from mixcompare.panel import FloatArray, IntArray, Missing
 from mixcompare.prediction.classes import Units, class_probabilities
@@ -216,7 +217,9 @@ def predictive_draws(
     known = class_probabilities(fit, training, samples, rows, units)
     probabilities = known.prior if classes == "prior" else known.responsibilities
     if samples.chosen is None:
-        samples = _repeated(samples, 1000 if draws is None else draws)
+        wanted = 1000 if draws is None else draws
+        check_memory(8.0 * wanted * len(rows.unit), f"draws = {wanted}")
+        samples = _repeated(samples, wanted)
         probabilities = np.broadcast_to(
             probabilities, (samples.n_samples, *probabilities.shape[1:])
         )

@@ -9,7 +9,7 @@ from mixcompare.comparison import Comparison
 from mixcompare.csv_text import csv_text
 from mixcompare.fit import Fit
 from mixcompare.report import exports, tables
-from mixcompare.report.checklists import checklists
+from mixcompare.report.checklists import check_answers, checklists
 from mixcompare.report.choice import choice_of_k
 from mixcompare.report.folder import check_report_folder, owner_of
 from mixcompare.report.formatting import Table
@@ -76,6 +76,7 @@ def write_report(
     """
     directory, origin = Path(directory), origin or Origin()
     check_folder_name(directory)
+    check_answers(answers or {})
     owner = owner_of(comparison.em.spec, comparison.em.fingerprint, origin)
     # A study's folder is its own: `run_study` has looked whose it is.
     check_report_folder(directory, owner, overwrite=overwrite or bool(origin.study))
@@ -126,11 +127,14 @@ def _saved_fits(comparison: Comparison, directory: Path) -> tuple[str, ...]:
 
 
 def _saved(fit: Fit, directory: Path) -> str | None:
-    own = {key: fit.tree.attrs[key] for key in ("backend", "created", "spec_hash", "seed")}
+    keys = ("backend", "created", "spec_hash", "seed", "options")
+    own = {key: fit.tree.attrs[key] for key in keys}
     preferred = directory / FITS.get(fit.backend, "")
-    candidates = sorted(directory.glob("*.nc"), key=lambda path: (path != preferred, path.name))
+    # Quick runs of a study keep theirs apart.
+    found = [*directory.glob("*.nc"), *directory.glob("fits-quick/*.nc")]
+    candidates = sorted(found, key=lambda path: (path != preferred, path.name))
     for path in candidates:
         said = read_attributes(path) or {}
         if all(str(said.get(key)) == str(value) for key, value in own.items()):
-            return path.name
+            return path.relative_to(directory).as_posix()
     return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from mixcompare.backends import build_options, check_seed
 from mixcompare.compress import compress
 from mixcompare.errors import DegenerateFitError, OptionError
+from mixcompare.machine import check_memory, check_workers
 from mixcompare.panel import Missing, Panel, build_panel
 from mixcompare.selection.candidates import Candidate, climb_higher, fit_range, renew_falls
 from mixcompare.selection.likelihood_ratio import bootstrap_tests
@@ -17,6 +19,10 @@ from mixcompare.selection.result import Selection, load_selection
 from mixcompare.selection.table import posterior_table, selection_table
 from mixcompare.spec import MixtureSpec, check_spec
 from mixcompare.suggest import kind_of
+from mixcompare.workers import end_if_imported_by_worker
+
+# Numbers of classes to fit at the most, and what a replicate keeps at the least.
+_MOST_COUNTS, _BYTES = 1000, 500
 
 __all__ = ["Selection", "check_arguments", "load_selection", "select"]
 
@@ -90,14 +96,17 @@ def select(
     >>> found.best("bic")
     3
     """
+    if workers != 1:
+        end_if_imported_by_worker()
     check_spec(spec, "select")
     if sampling is not None and not isinstance(sampling, Mapping):
         raise OptionError(f"sampling must be a mapping of options, not {kind_of(sampling)}.")
-    check_seed(seed)
     counts, sampling = _as_list("n_components", n_components), dict(sampling or {})
     posterior = _as_list("posterior", posterior)
     if not _is_count(workers):
         raise OptionError(f"workers must be a whole number of at least 1, not {workers!r}.")
+    check_workers(workers)
+    check_seed(seed)
     check_arguments(counts, replicates, replicate_starts, posterior, sampling, options)
     asked = _repeats(
         options,
@@ -186,6 +195,8 @@ def _check_replicates(replicates: int, starts: int, options: Mapping[str, Any]) 
             "replicates must be a whole number, not negative, and replicate_starts one of at "
             f"least 1; they are {replicates!r} and {starts!r}."
         )
+    check_memory(replicates * _BYTES, f"replicates = {replicates}")
+    check_memory(starts * _BYTES, f"replicate_starts = {starts}")
     chosen = build_options("em", options)
     if chosen.estimator != "ml":
         raise OptionError(
@@ -200,7 +211,13 @@ def _as_list(name: str, values: Any) -> list[Any]:
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         example = "range(1, 6) or [1, 2, 3]" if name == "n_components" else "('loo', 'bridge')"
         raise OptionError(f"{name} must be several values, as in {example}, not {kind_of(values)}.")
-    return list(values)
+    listed = list(islice(values, _MOST_COUNTS + 1))  # a range may have no end that anybody reaches
+    if len(listed) > _MOST_COUNTS:
+        raise OptionError(
+            f"{name} has more than {_MOST_COUNTS:,} values, from {listed[0]!r} on, and each is "
+            "fitted. Ask for fewer."
+        )
+    return listed
 
 
 def _is_count(value: object) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from multiprocessing import get_context
 from typing import Any, Final
 
 import numpy as np
@@ -20,13 +19,14 @@ from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.search import search
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.compress import compress
-from mixcompare.errors import OptionError
+from mixcompare.errors import MachineError, OptionError
 from mixcompare.fit import Fit
 from mixcompare.panel import FloatArray
 from mixcompare.parameters import variables
 from mixcompare.selection.candidates import Candidate, split
 from mixcompare.simulate import simulate
 from mixcompare.spec import MixtureSpec
+from mixcompare.workers import check_start, ready, start_processes
 
 # Of each worker, so that none waits long for the last.
 _SHARES: Final = 4
@@ -124,9 +124,16 @@ def _distribution(
         return np.array(run(seeds))
     size = -(-replicates // (_SHARES * workers))
     shares = [seeds[i : i + size] for i in range(0, replicates, size)]
-    # A fork would copy the threads' locks in whatever state they are.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return np.array([statistic for own in pool.map(run, shares) for statistic in own])
+    # More workers than shares would only be started.
+    with start_processes(min(workers, len(shares))) as pool:
+        check_start(lambda: pool.submit(ready).result(), (BrokenExecutor,))
+        try:
+            return np.array([statistic for own in pool.map(run, shares) for statistic in own])
+        except BrokenExecutor as error:
+            raise MachineError(
+                "a worker process of the bootstrap likelihood-ratio test has died, as happens "
+                "where the system ends it for want of memory. Ask for fewer workers."
+            ) from error
 
 
 def _replicates(

@@ -12,11 +12,12 @@ from typing import Any, Final
 from mixcompare.comparison import Comparison
 from mixcompare.environment import versions
 from mixcompare.errors import DataError
+from mixcompare.machine import check_workers
 from mixcompare.selection import Selection, check_arguments, load_selection, select
 from mixcompare.study.methods import Method
 from mixcompare.study.schema import SelectTable
 
-FOLDER: Final = "selection"
+_FOLDER: Final = "selection"
 _MADE_WITH: Final = "made_with.sha256"
 _QUICK_REPLICATES: Final = 9
 
@@ -30,6 +31,7 @@ def check_choice(table: SelectTable, methods: Mapping[str, Method]) -> None:
         As `mixcompare.select`.
     """
     asked = _arguments(table, methods, {})
+    check_workers(table.workers)
     check_arguments(
         asked.pop("n_components"),
         asked.pop("replicates"),
@@ -38,6 +40,11 @@ def check_choice(table: SelectTable, methods: Mapping[str, Method]) -> None:
         asked.pop("sampling"),
         asked,
     )
+
+
+def selection_folder(folder: Path, *, quick: bool) -> Path:
+    """Where a selection lies, for a quick run not where that of a whole one does."""
+    return folder / (f"{_FOLDER}-quick" if quick else _FOLDER)
 
 
 def choose(
@@ -51,8 +58,8 @@ def choose(
 ) -> Selection | None:
     """The selection that a study asks for; None if it asks for none.
 
-    It is kept in the folder's ``selection`` and taken from there while nothing has changed that
-    it depends on.
+    It is kept in `selection_folder` and taken from there while nothing has changed that it
+    depends on.
 
     Parameters
     ----------
@@ -72,7 +79,8 @@ def choose(
     em = comparison.em
     asked = _arguments(table, methods, options)
     made_with = _digest([em.spec.to_dict(), em.fingerprint, seed, asked, versions()])
-    kept, mark = folder / FOLDER, folder / FOLDER / _MADE_WITH
+    kept = selection_folder(folder, quick=bool(options))
+    mark = kept / _MADE_WITH
     if mark.is_file() and mark.read_text("utf-8") == made_with:
         # What another version of mixcompare has written may lack something.
         with contextlib.suppress(DataError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,9 @@ Quick = Annotated[
 ]
 Methods = Annotated[
     str | None, typer.Option(help="Names of the methods, separated by commas; all by default.")
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Go on beyond the limits that 'mixcompare plan' shows.")
 ]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Root of the random numbers, for the study's own.")
@@ -63,6 +67,7 @@ def run_command(
     ] = False,
     report: Annotated[bool, typer.Option(help="Whether the report is written.")] = True,
     trust: Trust = False,
+    yes: Yes = False,
 ) -> None:
     """Run what is not finished of a study, then write its report.
 
@@ -86,6 +91,7 @@ def run_command(
         retry=retry_failed,
         report=report,
         trust=trust,
+        yes=yes,
     )
     print_finished(finished)
 
@@ -98,16 +104,24 @@ def plan_command(
     ] = True,
     quick: Quick = False,
     trust: Trust = False,
+    yes: Yes = False,
 ) -> None:
     """Show a study's scenarios, replicates and methods, and what they will take."""
+    from mixcompare.study.demand import check_demand, demand, local_workers
     from mixcompare.study.load import load_study
     from mixcompare.study.plan import check_mechanisms, make_plan
     from mixcompare.study.plan import pilot as time_fits
     from mixcompare.study.pools import Here
-    from mixcompare.study.run import make_job
-    from mixcompare.study.show import print_plan
+    from mixcompare.study.run import QUICK, make_job
+    from mixcompare.study.show import print_demand, print_plan
 
-    plan = make_plan(load_study(study, trust=trust), _names(methods), quick=quick)
+    loaded = load_study(study, yes=yes, trust=trust)
+    plan = make_plan(loaded, _names(methods), quick=quick)
+    options = QUICK if quick else {}
+    workers = local_workers(plan.study, None, os.cpu_count() or 1)
+    print_demand(demand(plan, options, workers))
+    if not yes:
+        check_demand(plan, options, workers)
     job = make_job(plan.study, plan.study.output, Here(), quick=quick, progress=False)
     check_mechanisms(plan, job)
     print_plan(plan, time_fits(plan, job) if pilot else None)
@@ -179,7 +193,8 @@ def _store(study: Path, output: Path | None, quick: bool, trust: bool) -> tuple[
     from mixcompare.study.load import load_study
     from mixcompare.study.run import store_name
 
-    loaded = load_study(study, trust=trust)
+    # Whoever asks for what a run has left has said yes to it, if it needed that.
+    loaded = load_study(study, yes=True, trust=trust)
     folder = loaded.output if output is None else output
     return loaded, folder / store_name(quick)
 

@@ -23,6 +23,7 @@ _REASONS = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
 }
 _HEADER = re.compile(r"^\s*\[{1,2}\s*([^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
 _NAME = r"""(?:"[^"]*"|'[^']*'|[\w-]+)"""

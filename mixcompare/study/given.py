@@ -73,7 +73,7 @@ def _membership(table: SimulateTable, panel: Panel) -> FloatArray | None:
 
 
 def _shaped(what: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
+    array = _array(what, values)
     if shape[-1] == 1 and array.shape == shape[:-1]:
         array = array[..., None]
     if array.shape != shape:
@@ -84,7 +84,7 @@ def _shaped(what: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
 
 
 def _covariance(given: Any, k: int, m: int) -> FloatArray:
-    values = np.asarray(given, dtype=np.float64)
+    values = _array("covariance", given)
     allowed: dict[tuple[int, ...], Callable[[], FloatArray]] = {
         (): lambda: np.broadcast_to(np.eye(m) * values, (k, m, m)),
         (k,): lambda: values[:, None, None] * np.eye(m),
@@ -97,6 +97,17 @@ def _covariance(given: Any, k: int, m: int) -> FloatArray:
             f"of them, not an array of shape {values.shape}."
         )
     found = np.array(allowed[values.shape]())
+    if not np.array_equal(found, found.transpose(0, 2, 1)):
+        raise DataError(f"[simulate] covariance must be symmetric, not {given!r}.")
     if not np.all(np.linalg.eigvalsh(found) > 0):
         raise DataError(f"[simulate] covariance must be positive definite, not {given!r}.")
     return found
+
+
+def _array(what: str, values: Any) -> FloatArray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError) as error:  # lists of several lengths
+        raise DataError(
+            f"[simulate] {what} = {values!r} is no array of numbers: {error}."
+        ) from error

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from mixcompare.study.schema import GridTable
+
+
+def n_combinations(grid: GridTable) -> int:
+    """How many there are."""
+    return math.prod(map(len, grid.crossed.values())) * max(1, len(grid.listed))
 
 
 def combinations(grid: GridTable) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -19,12 +20,14 @@ from mixcompare.spec import MixtureSpec, Priors
 from mixcompare.study.choose import check_choice
 from mixcompare.study.custom import is_shipped
 from mixcompare.study.explain import at_line, explain, unknown_keys
-from mixcompare.study.grid import combinations, scenario_label
+from mixcompare.study.grid import combinations, n_combinations, scenario_label
 from mixcompare.study.methods import SPEC_KEYS, Method, allowed_options, build_method
 from mixcompare.study.reading import read_data, read_study
 from mixcompare.study.schema import MethodTable, ModelTable, StudyTables
 
 _GRID_ROOTS = ("simulate", "model")
+# Each is checked and its first data set is made before the first fit.
+_MOST_SCENARIOS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ class Study:
                     )
 
 
-def load_study(path: str | Path, *, trust: bool = False) -> Study:
+def load_study(path: str | Path, *, trust: bool = False, yes: bool = False) -> Study:
     """Read and check a study file.
 
     Parameters
@@ -156,6 +159,8 @@ def load_study(path: str | Path, *, trust: bool = False) -> Study:
     trust
         Whether its formulas may hold any Python, and the functions that it names (loader,
         generator) may run.
+    yes
+        Whether a grid of more than 10,000 scenarios is meant.
 
     Raises
     ------
@@ -172,11 +177,16 @@ def load_study(path: str | Path, *, trust: bool = False) -> Study:
     """
     path = Path(path)
     text, content = read_study(path)
-    return build_study(content, path=path, text=text, trust=trust)
+    return build_study(content, path=path, text=text, trust=trust, yes=yes)
 
 
 def build_study(
-    content: Mapping[str, Any], *, path: Path | None = None, text: str = "", trust: bool = False
+    content: Mapping[str, Any],
+    *,
+    path: Path | None = None,
+    text: str = "",
+    trust: bool = False,
+    yes: bool = False,
 ) -> Study:
     """Check a study's tables, given as nested mappings as in a study file.
 
@@ -189,6 +199,8 @@ def build_study(
     trust
         Whether formulas may hold any Python; where the tables come from a file, whether the
         functions that it names may run, too.
+    yes
+        As for `load_study`.
 
     Raises
     ------
@@ -208,6 +220,8 @@ def build_study(
     tables = source.validate(content)
     spec = source.spec(tables.model)
     methods = {name: source.method(name, table) for name, table in tables.methods.items()}
+    if not yes:
+        source.check_size(tables)
     scenarios = _scenarios(source, content, tables, spec)
     study = Study(path, text, content, tables, spec, methods, scenarios, trust)
     source.check_consistent(study)
@@ -234,6 +248,15 @@ class _Source:
             if isinstance(model, Mapping):
                 problems += unknown_keys(self.text, ["model"], model, SPEC_KEYS)
             raise OptionError(f"{self.name}: {where}{'; '.join(problems)}.") from error
+
+    def check_size(self, tables: StudyTables) -> None:
+        count = n_combinations(tables.grid)
+        if count > _MOST_SCENARIOS:
+            raise self.fail(
+                ["grid"],
+                f"[grid] makes {count:,} scenarios, and the limit is {_MOST_SCENARIOS:,}. Cross "
+                "fewer levels, or go on all the same with --yes (yes=True in Python).",
+            )
 
     def check_keys(self, location: Sequence[str], given: Any, allowed: Sequence[str]) -> None:
         problems = unknown_keys(self.text, location, given, allowed)
@@ -293,12 +316,24 @@ class _Source:
                 check_choice(study.tables.select, study.methods)
             except OptionError as error:
                 raise self.fail(["select"], f"[select] {error}") from error
+        self._check_checklist(study.tables.checklist)
         baseline = study.tables.report.baseline
         if baseline is not None and baseline not in study.methods:
             raise self.fail(
                 ["report", "baseline"],
                 f"[report] baseline = {baseline!r}: must be one of {', '.join(study.methods)}.",
             )
+
+    def _check_checklist(self, answers: Mapping[str, str]) -> None:
+        if not answers:
+            return
+        from mixcompare.report.checklists import check_answers  # it brings the whole report
+
+        for key in answers:
+            try:
+                check_answers({key: answers[key]})
+            except OptionError as error:
+                raise self.fail(["checklist", key], f"[checklist] {error}") from error
 
 
 def _check_real_comparison(study: Study) -> None:
@@ -326,7 +361,7 @@ def _scenarios(
             _put(source, changed, key, value)
         own = source.validate(changed, f"[grid] {label}: ")
         found.append(Scenario(label, levels, own, source.spec(own.model)))
-    repeated = sorted({s.label for s in found if sum(o.label == s.label for o in found) > 1})
+    repeated = sorted(n for n, count in Counter(s.label for s in found).items() if count > 1)
     if repeated:
         raise source.fail(["grid", "crossed"], f"[grid] has {repeated[0]!r} more than once.")
     return tuple(found)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mixcompare.errors import OptionError
+from mixcompare.study.store_errors import explained
 
 
 @contextmanager
@@ -19,11 +20,14 @@ def only_runner(path: Path) -> Iterator[None]:
     OptionError
         If another process has it.
     """
-    lock = sqlite3.connect(path.with_name(f".{path.name}.lock"), isolation_level=None, timeout=0)
+    file = path.with_name(f".{path.name}.lock")
+    lock = sqlite3.connect(file, isolation_level=None, timeout=0)
     try:
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise explained(error, file) or error from error
             raise OptionError(
                 f"{path} is being run by another process. Wait for it, or look at it with "
                 "'mixcompare status'."

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from mixcompare.study.values import Count, Function, Periods, Positive, Share, Table, Weights
+from mixcompare.study.values import (
+    Count,
+    Finite,
+    Function,
+    Periods,
+    Positive,
+    Share,
+    Table,
+    Weights,
+)
 
 # The truth of a mechanism, which the report needs whoever makes the data.
 _STATED = ("weights", "coefficients", "covariance")
@@ -30,6 +40,15 @@ class CovariateTable(Table):
     probability: Annotated[float, Field(gt=0, lt=1)] = 0.5
     scale: float = 1.0
     level: Literal["row", "unit"] = "row"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CovariateTable:
+        if self.distribution == "uniform" and not 0 < self.high - self.low < math.inf:
+            raise ValueError(
+                f"low = {self.low:g} must be below high = {self.high:g}, and the range between "
+                "them a finite number"
+            )
+        return self
 
 
 class HeteroscedasticTable(Table):
@@ -95,8 +114,8 @@ class SimulateTable(Table):
     cells: Count = 1
     periods: Periods = 1
     weights: Weights | None = None
-    coefficients: dict[str, list[Any]] = {}
-    covariance: Any = None
+    coefficients: dict[str, Annotated[list[Any], Finite]] = {}
+    covariance: Annotated[Any, Finite] = None
     membership: dict[str, list[float]] = {}
     separation: Annotated[float, Field(ge=0)] = 1.0
     covariates: dict[str, CovariateTable] = {}

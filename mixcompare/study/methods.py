@@ -87,6 +87,19 @@ def allowed_options(backend: str) -> list[str]:
     return [f.name for f in dataclasses.fields(get_backend(backend).Options)]
 
 
+def built_options(backend: str, options: Mapping[str, Any]) -> Any:
+    """A backend's options as it takes them, checked; those of one kind are checked once."""
+    try:
+        return _built(backend, json.dumps(dict(options), sort_keys=True))
+    except TypeError:  # a start of the user's own, which JSON cannot hold
+        return build_options(backend, options)
+
+
+@lru_cache(maxsize=256)
+def _built(backend: str, options: str) -> Any:
+    return build_options(backend, json.loads(options))
+
+
 def build_method(backend: str, further: Mapping[str, Any], **settings: Any) -> Method:
     """Sort a method's further keys into options and changes of the model."""
     changes = {key: value for key, value in further.items() if key in SPEC_KEYS}

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mixcompare.errors import DataError, MixCompareError, OptionError
 from mixcompare.parameters import reported_parameters
-from mixcompare.study.estimands import unknown_estimands
+from mixcompare.study.estimands import is_wanted, unknown_estimands
 from mixcompare.study.load import Study
 from mixcompare.study.task import Job, Task, data_of, fit_task, task_seed
 from mixcompare.suggest import did_you_mean
@@ -93,9 +93,11 @@ def check_mechanisms(plan: Plan, job: Job) -> None:
     Raises
     ------
     MixCompareError
-        If a data set cannot be made or does not suit a method; the scenario is named.
+        If a data set cannot be made or does not suit a method, the scenario is named; or if
+        no method estimates what ``[estimands]`` or ``[report] focus`` name.
     """
     study = plan.study
+    reported: dict[str, None] = {}
     for place, scenario in enumerate(study.scenarios):
         where = "" if scenario.label == "all" else f"scenario {scenario.label}: "
         try:
@@ -107,6 +109,9 @@ def check_mechanisms(plan: Plan, job: Job) -> None:
                 panel = data.panel(spec)
                 parameters = reported_parameters(spec, panel)
                 names += [p.name for p in parameters]
+                wanted = study.tables.estimands.parameters
+                own = [p for p in parameters if is_wanted(p, wanted, panel.covariate_names)]
+                reported |= dict.fromkeys(p.name for p in own)
                 unknown &= set(unknown_estimands([*unknown], parameters, panel.covariate_names))
         except MixCompareError as error:
             raise type(error)(f"{where}{error}" if where else str(error)) from error
@@ -115,6 +120,17 @@ def check_mechanisms(plan: Plan, job: Job) -> None:
                 f"{where}[estimands] parameters has {sorted(unknown)[0]!r}, which no method "
                 f"estimates; there are: {', '.join(dict.fromkeys(names))}."
             )
+    _check_focus(plan, list(reported))
+
+
+def _check_focus(plan: Plan, reported: Sequence[str]) -> None:
+    focus = plan.study.tables.report.focus
+    whole = set(plan.counts) == set(plan.study.methods)
+    if focus is not None and whole and focus not in reported:
+        raise DataError(
+            f"[report] focus = {focus!r}{did_you_mean(focus, reported)} is no estimand of the "
+            f"study; there are: {', '.join(reported)}."
+        )
 
 
 def pilot(plan: Plan, job: Job) -> dict[str, float]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import sys
+import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from typing import Any, Protocol
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from typing import Any, Final, Protocol
 
-from mixcompare.errors import OptionError
+from mixcompare.errors import MachineError, OptionError
 from mixcompare.study.limits import pinned_environment, start_worker
+from mixcompare.workers import start_processes
+
+# Seconds that a cluster without workers is waited for.
+_PATIENCE: Final = 300.0
 
 
 class Pool(Protocol):
@@ -34,6 +39,15 @@ class Pool(Protocol):
     def renew(self) -> None:
         """Make the pool usable after a worker died."""
 
+    def check(self) -> None:
+        """See after the workers; called while nothing comes from them.
+
+        Raises
+        ------
+        MachineError
+            If nothing will come any more.
+        """
+
     def close(self) -> None:
         """End the workers without waiting for what they do."""
 
@@ -54,14 +68,15 @@ class Here:
     def renew(self) -> None:
         """Nothing to do."""
 
+    def check(self) -> None:
+        """Nothing to do."""
+
     def close(self) -> None:
         """Nothing to do."""
 
 
 class LocalPool:
     """Processes of this machine, one thread each.
-
-    They are spawned: forked processes would inherit the locks of threads that they lack.
 
     Parameters
     ----------
@@ -74,11 +89,7 @@ class LocalPool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._executor = self._start()
-
-    def _start(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.size, mp_context=context, initializer=start_worker)
+        self._executor = start_processes(size, start_worker)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Start a function; workers are spawned as needed."""
@@ -88,7 +99,10 @@ class LocalPool:
     def renew(self) -> None:
         """Replace a broken pool."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-        self._executor = self._start()
+        self._executor = start_processes(self.size, start_worker)
+
+    def check(self) -> None:
+        """Nothing to do: the executor notices when a process ends."""
 
     def close(self) -> None:
         """End the processes."""
@@ -151,6 +165,9 @@ class ExecutorPool:
     def renew(self) -> None:
         """The executor's owner replaces its workers."""
 
+    def check(self) -> None:
+        """The executor's owner sees after its workers."""
+
     def close(self) -> None:
         """The executor is its owner's."""
 
@@ -169,6 +186,9 @@ class DaskPool(ExecutorPool):
     workers
         How many are waited for.
 
+    patience
+        Seconds to wait for another worker when all are gone.
+
     Raises
     ------
     OptionError
@@ -177,7 +197,7 @@ class DaskPool(ExecutorPool):
 
     expendable = True
 
-    def __init__(self, address: str, workers: int = 1) -> None:
+    def __init__(self, address: str, workers: int = 1, patience: float = _PATIENCE) -> None:
         try:
             from distributed import Client, KilledWorker
         except ImportError as error:
@@ -189,14 +209,55 @@ class DaskPool(ExecutorPool):
             self._client.wait_for_workers(workers, timeout=60)
         except (OSError, TimeoutError, ValueError) as error:
             raise OptionError(f"no Dask cluster at {address}: {error}") from error
-        size = sum(self._client.ncores().values())
+        self.address, self.patience = address, patience
+        self._alone_since: float | None = None
         # Impure, or a task that is sent again would get the death that it had before.
-        super().__init__(self._client.get_executor(pure=False), size, (KilledWorker,))
+        super().__init__(
+            self._client.get_executor(pure=False), self._workers(), (KilledWorker, CancelledError)
+        )
+
+    def _workers(self) -> int:
+        """How many tasks the workers that there are now run at a time."""
+        try:
+            return sum(self._client.ncores().values())
+        except (OSError, TimeoutError, RuntimeError) as error:
+            raise self._gone("does not answer any more") from error
+
+    def _gone(self, what: str) -> MachineError:
+        return MachineError(f"the Dask scheduler at {self.address} {what}.")
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Hand the function to the scheduler."""
+        self._check_scheduler()
+        return super().submit(function, *arguments)
+
+    def _check_scheduler(self) -> None:
+        if self._client.status != "running":
+            raise self._gone("does not answer any more")
 
     def renew(self) -> None:
-        """Count the workers that there are now."""
-        self._client.wait_for_workers(1)
-        self.size = sum(self._client.ncores().values())
+        """Count the workers that there are now; wait for one if there is none."""
+        while not self._workers():
+            self.check()
+            time.sleep(1)
+        self.check()
+        self.size = self._workers()
+
+    def check(self) -> None:
+        """See whether scheduler and workers are there."""
+        self._check_scheduler()
+        if self._workers():
+            self._alone_since = None
+            return
+        now = time.monotonic()
+        if self._alone_since is None:
+            self._alone_since = now
+            sys.stderr.write(
+                f"mixcompare: all Dask workers at {self.address} are gone; waiting "
+                f"{self.patience:.0f} seconds for another.\n"
+            )
+        if now - self._alone_since > self.patience:
+            raise self._gone(f"has had no worker for {self.patience:.0f} seconds")
 
     def close(self) -> None:
         """Give back what is not finished, and leave the cluster."""

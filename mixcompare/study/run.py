@@ -11,12 +11,16 @@ from typing import Any, Final
 
 import pandas as pd
 
+from mixcompare.backends import check_seed
 from mixcompare.comparison import Comparison, compare
-from mixcompare.errors import DataError
+from mixcompare.errors import DataError, MachineError
 from mixcompare.fit import Fit, load
+from mixcompare.machine import paragraphs
 from mixcompare.ownership import check_folder, page_owner, study_owner
 from mixcompare.staging import staged
 from mixcompare.study.choose import choose
+from mixcompare.study.demand import check_demand, local_workers
+from mixcompare.study.kept import fits_folder
 from mixcompare.study.load import Study, load_study
 from mixcompare.study.lock import only_runner
 from mixcompare.study.measures import count_table
@@ -24,15 +28,21 @@ from mixcompare.study.methods import allowed_options
 from mixcompare.study.plan import Plan, check_mechanisms, make_plan
 from mixcompare.study.pools import Here, LocalPool, Pool
 from mixcompare.study.progress import progress_bar
+from mixcompare.study.recovery import lost_fits, remove_leftovers, rename_by_label
 from mixcompare.study.runner import run_tasks
 from mixcompare.study.signature import check_unchanged, signature
 from mixcompare.study.store import FAILURES, Store, open_store
-from mixcompare.study.task import Job, Task, fit_file
+from mixcompare.study.task import Job, Task, task_file
+from mixcompare.workers import end_if_imported_by_worker
 
 QUICK: Final[dict[str, dict[str, Any]]] = {
     "em": {"starts": 10},
     "pymc": {"draws": 300, "tune": 300, "chains": 2},
 }
+_GO_ON: Final = (
+    "No fit is at fault and none is stored as failed: what is finished is kept, and the same "
+    "command runs the rest."
+)
 # What methods may change and still be models of the same rows.
 _MODELS: Final = {"n_components", "covariance", "covariance_by", "common", "membership", "priors"}
 
@@ -54,6 +64,8 @@ class Finished:
         Fits by method: done, converged, failed.
     cautions
         What should be known about each fit that is compared, by its name.
+    renewed
+        Names of methods that ran again because the file of their fit was lost or held another.
     """
 
     report: Path | None
@@ -61,6 +73,7 @@ class Finished:
     verdicts: pd.DataFrame | None = None
     counts: pd.DataFrame | None = None
     cautions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    renewed: tuple[str, ...] = ()
 
 
 def run_study(
@@ -77,6 +90,7 @@ def run_study(
     retry: bool = False,
     report: bool = True,
     trust: bool = False,
+    yes: bool = False,
 ) -> Finished:
     """Run a study's tasks that are not finished yet, then write its report.
 
@@ -109,11 +123,16 @@ def run_study(
     trust
         Whether a study file may hold formulas of any Python and name functions that run, see
         `load_study`.
+    yes
+        Whether numbers beyond the limits that ``mixcompare plan`` shows are meant.
 
     Raises
     ------
     MixCompareError
         If the study, its data or the output folder cannot be used; then nothing is written.
+    MachineError
+        If the machine does not let it end, as when a disk is full or workers cannot start; what
+        is finished is kept, and what is not runs next time.
 
     Examples
     --------
@@ -137,29 +156,36 @@ def run_study(
     >>> int(counts["finished"].sum())
     2
     """
+    end_if_imported_by_worker()
     if not isinstance(study, Study):
-        study = load_study(study, trust=trust)
+        study = load_study(study, trust=trust, yes=yes)
     plan = make_plan(study, methods, quick=quick)
+    if not yes:
+        used_here = 0 if pool else local_workers(study, workers, os.cpu_count() or 1)
+        check_demand(plan, QUICK if quick else {}, used_here)
     folder = study.output if output is None else Path(output)
-    path = folder / store_name(quick)
     if report and not any(folder.glob("*.sqlite")):
         owner, page = study_owner(study.name), folder / "report.html"
         anew = on_change == "discard" or page_owner(page) is None
         check_folder(folder, page.name, owner, overwrite=anew)
-    used = pool or _pool(study, workers)
-    try:
-        job = make_job(study, folder, used, quick=quick, seed=seed, progress=progress)
-        check_mechanisms(plan, job)
-        with open_store(path, create=True) as store, only_runner(path):
-            parts = signature(study, job.seed, QUICK if quick else {})
-            _prepare(store, plan, parts, on_change, retry=retry)
-            _run(store, plan, job, used, progress)
-            counts = count_table(store.frame("tasks"), list(plan.counts))
-            if not report:
-                return Finished(None, path, None, counts)
-            return _report(plan, job, store, folder, counts, QUICK if quick else {})
-    finally:
-        used.close()
+    with paragraphs("the run has stopped", _GO_ON, [folder]):
+        used = pool or _pool(study, workers)
+        try:
+            job = make_job(study, folder, used, quick=quick, seed=seed, progress=progress)
+            check_mechanisms(plan, job)
+            path = folder / store_name(quick)
+            with open_store(path, create=True) as store, only_runner(path):
+                remove_leftovers(folder, path)
+                parts = signature(study, job.seed, QUICK if quick else {})
+                renewed = _prepare(store, plan, job, parts, on_change, retry=retry)
+                _run(store, plan, job, used, progress)
+                counts = count_table(store.frame("tasks"), list(plan.counts))
+                finished = Finished(None, path, None, counts, renewed=renewed)
+                if not report:
+                    return finished
+                return _report(plan, job, store, folder, finished, QUICK if quick else {})
+        finally:
+            used.close()
 
 
 def store_name(quick: bool) -> str:
@@ -190,11 +216,12 @@ def make_job(
     Raises
     ------
     OptionError
-        If the study names functions and is not trusted.
+        If the seed is out of range, or the study names functions and is not trusted.
     """
+    check_seed(0 if seed is None else seed)
     study.check_functions()
     keep = study.tables.run.keep_fits
-    fits = folder if study.is_real else folder / "fits"
+    fits = fits_folder(study, folder, quick=quick)
     return Job(
         study,
         study.tables.run.seed if seed is None else seed,
@@ -223,15 +250,14 @@ def _own_options(
 
 
 def _pool(study: Study, workers: int | None) -> Pool:
-    chosen = study.tables.run.workers if workers is None else workers
-    if chosen is None:
-        chosen = 0 if study.is_real else os.cpu_count() or 1
+    chosen = local_workers(study, workers, os.cpu_count() or 1)
     return LocalPool(chosen) if chosen else Here()
 
 
 def _prepare(
-    store: Store, plan: Plan, parts: Mapping[str, str], on_change: str, *, retry: bool
-) -> None:
+    store: Store, plan: Plan, job: Job, parts: Mapping[str, str], on_change: str, *, retry: bool
+) -> tuple[str, ...]:
+    """Make the store ready for what is to run; methods whose fits have to run again."""
     if on_change == "discard":
         store.reset()
         store.set("signature", "{}")
@@ -242,6 +268,21 @@ def _prepare(
     store.plan([(s.label, s.factors) for s in study.scenarios], plan.tasks())
     if retry or study.is_real:
         store.reset(FAILURES)
+    if job.fits is None:
+        return ()
+    failed = store.frame("tasks").set_index("task")["outcome"].isin(FAILURES)
+    unfinished = store.tasks(plan.labels, plan.counts, unfinished=True)
+    left = {task.number for task in unfinished} | set(failed[failed].index)
+    tasks = [
+        task
+        for task in store.tasks(plan.labels, plan.counts, unfinished=False)
+        if task.number not in left
+    ]
+    rename_by_label(job, store, tasks)
+    # What simulated fits leave in the store suffices for their report; files may be missing.
+    lost = lost_fits(job, store, tasks) if study.is_real else []
+    store.forget(lost)
+    return tuple(dict.fromkeys(task.method for task in tasks if task.number in lost))
 
 
 def _run(store: Store, plan: Plan, job: Job, pool: Pool, progress: bool | None) -> None:
@@ -251,8 +292,11 @@ def _run(store: Store, plan: Plan, job: Job, pool: Pool, progress: bool | None) 
     wanted = sys.stderr.isatty() if progress is None else progress
     shown = wanted and bool(tasks) and not plan.study.is_real
     total = plan.n_fits
-    with progress_bar(total, total - len(tasks), show=shown) as advance:
-        run_tasks(job, tasks, pool, store, advance)
+    try:
+        with progress_bar(total, total - len(tasks), show=shown) as advance:
+            run_tasks(job, tasks, pool, store, advance)
+    except MachineError as error:
+        raise MachineError(f"the run has stopped: {error} {_GO_ON}") from None
 
 
 def _report(
@@ -260,7 +304,7 @@ def _report(
     job: Job,
     store: Store,
     folder: Path,
-    counts: pd.DataFrame,
+    finished: Finished,
     options: Mapping[str, Mapping[str, Any]],
 ) -> Finished:
     from mixcompare.study.page import write_study_report  # matplotlib is slow to import
@@ -272,13 +316,16 @@ def _report(
     names, others = _comparable(study, plan)
     if not names:
         page = write_study_report(study, store, folder, quick=bool(options))
-        return Finished(page, store.path, None, counts)
+        return replace(finished, report=page)
     assert job.fits is not None
     tasks = store.frame("tasks")
     for task in tasks[tasks["outcome"].isin(FAILURES)].itertuples():
         raise DataError(f"method {task.method} failed: {task.message}")
     fits, models = (
-        [load(job.fits / fit_file(study, Task(0, 0, 0, name)), trust=study.trust) for name in group]
+        [
+            load(job.fits / task_file(study, Task(0, 0, 0, name)), trust=study.trust)
+            for name in group
+        ]
         for group in (names, others)
     )
     comparison = _compare(*fits)
@@ -295,7 +342,7 @@ def _report(
         **({} if study.text else {"overwrite": True}),
     )
     cautions = {name: fit.cautions for name, fit in zip(names, fits, strict=True)}
-    return Finished(report, store.path, comparison.verdicts, counts, cautions)
+    return replace(finished, report=report, verdicts=comparison.verdicts, cautions=cautions)
 
 
 def _comparable(study: Study, plan: Plan) -> tuple[list[str], list[str]]:

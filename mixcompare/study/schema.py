@@ -8,7 +8,16 @@ from pydantic import Field, model_validator
 
 from mixcompare import datasets
 from mixcompare.study.mechanism import SimulateTable
-from mixcompare.study.values import Count, Function, OpenTable, PanelName, Positive, Slug, Table
+from mixcompare.study.values import (
+    Count,
+    Function,
+    OpenTable,
+    PanelName,
+    Seconds,
+    Seed,
+    Slug,
+    Table,
+)
 
 
 class StudyTable(Table):
@@ -127,10 +136,10 @@ class SelectTable(OpenTable):
 class RunTable(Table):
     """``[run]``: how the methods are run."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     replicates: Count = 1
     workers: Annotated[int, Field(ge=0)] | None = None
-    seconds_per_fit: Positive | None = None
+    seconds_per_fit: Seconds | None = None
     keep_fits: bool = False
 
 

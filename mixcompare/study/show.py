@@ -12,18 +12,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from mixcompare.comparison.verdicts import conclude
+from mixcompare.machine import lasting
 from mixcompare.study.measures import planned_tasks
 from mixcompare.study.pace import pace
 from mixcompare.study.plan import Plan, plan_table, replicates_for_coverage
 from mixcompare.study.store import FAILURES, Store
 
 if TYPE_CHECKING:
+    from mixcompare.study.demand import Demand
     from mixcompare.study.load import Study
     from mixcompare.study.rerun import Again, Earlier
     from mixcompare.study.run import Finished
 
 _LISTED_FAILURES: Final = 10
 _LISTED_NUMBERS: Final = 5
+_LISTED_SCENARIOS: Final = 100
 
 
 def console() -> Console:
@@ -58,6 +61,13 @@ def print_finished(finished: Finished) -> None:
             out.print(caution, markup=False, soft_wrap=True)
     elif finished.counts is not None:
         out.print(as_table(finished.counts, "Fits"))
+    if finished.renewed:
+        out.print(
+            f"Fitted again, because the file of the fit was lost or held another: "
+            f"{', '.join(finished.renewed)}.",
+            markup=False,
+            soft_wrap=True,
+        )
     if finished.report is not None:
         out.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
 
@@ -77,19 +87,31 @@ def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:
     out = console()
     study = plan.study
     scenarios = [{"scenario": s.label} for s in study.scenarios]
+    listed = scenarios[:_LISTED_SCENARIOS]
+    if len(scenarios) > len(listed):
+        listed.append({"scenario": f"and {len(scenarios) - len(listed):,} more"})
     several = "" if len(scenarios) == 1 else "s"
-    title = f"{study.name}: {len(scenarios)} scenario{several}"
-    out.print(as_table(pd.DataFrame(scenarios), title))
+    title = f"{study.name}: {len(scenarios):,} scenario{several}"
+    out.print(as_table(pd.DataFrame(listed), title))
     table = plan_table(plan, seconds).rename(
         columns={
             "coverage_error": "Monte Carlo SE of a coverage of 95 %, points",
             "bias_error": "of a bias, empirical SEs",
         }
     )
-    out.print(as_table(table, f"{plan.n_fits} fits"))
+    shown = table
+    if seconds is not None:
+        times = {
+            "cpu_hours": table["cpu_hours"] * 3600,
+            "seconds_per_fit": table["seconds_per_fit"],
+        }
+        shown = table.assign(**{name: own.map(lasting) for name, own in times.items()}).rename(
+            columns={"seconds_per_fit": "a fit", "cpu_hours": "processor time"}
+        )
+    out.print(as_table(shown, f"{plan.n_fits:,} fits"))
     if seconds is not None:
         total = float((table["seconds_per_fit"] * table["fits"]).sum())
-        out.print(f"About {_long(total)} on one core, half on two.", markup=False)
+        out.print(f"About {lasting(max(total, 0.1))} on one core, half on two.", markup=False)
     wanted = replicates_for_coverage(0.01)
     out.print(
         f"For a Monte Carlo standard error of 1 point of a coverage of 95 %: {wanted} replicates.",
@@ -97,12 +119,9 @@ def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:
     )
 
 
-def _long(seconds: float) -> str:
-    """Time in the unit that suits it."""
-    for unit, length in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.2g} {unit}"
-    return f"{seconds:.2g} seconds"
+def print_demand(found: Demand) -> None:
+    """What the study asks at the least, beside the limits."""
+    console().print(as_table(pd.DataFrame(found.table()), "Demand"))
 
 
 def print_status(study: Study, store: Store) -> None:
@@ -146,7 +165,7 @@ def _left(tasks: pd.DataFrame) -> str:
         return f"{count} fits left."
     return (
         f"{count} fits left; the last {found.recent} came at {found.rate:.2g} per second, and at "
-        f"this pace {_long(found.seconds_left)} are left; last at "
+        f"this pace {lasting(found.seconds_left)} are left; last at "
         f"{found.last.isoformat(timespec='seconds')}."
     )
 

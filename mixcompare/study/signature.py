@@ -25,11 +25,13 @@ _PACKAGE: Final = Path(__file__).parent.parent
 _APART: Final = frozenset(
     """
     auditing checking cli.py comparison performance.py prediction report reproduction selection
-    study/choose.py study/command.py study/explain.py study/export.py study/figures.py
-    study/findings.py study/lock.py study/measures.py study/pace.py study/page.py study/pair.py
-    study/plan.py study/plots_calibration.py study/plots_performance.py study/plots_replicates.py
-    study/pools.py study/progress.py study/rerun.py study/run.py study/runner.py study/show.py
-    study/signature.py study/store.py study/store_tables.py study/tables.py study/words.py
+    study/choose.py study/command.py study/demand.py study/explain.py study/export.py
+    study/figures.py study/findings.py study/lock.py study/measures.py study/pace.py
+    study/page.py study/pair.py study/plan.py study/plots_calibration.py
+    study/plots_performance.py study/plots_replicates.py study/pools.py study/progress.py
+    study/recovery.py study/rerun.py study/run.py study/runner.py study/show.py
+    study/signature.py study/store.py study/store_errors.py study/store_tables.py
+    study/tables.py study/words.py workers.py
     """.split()  # noqa: SIM905
 )
 

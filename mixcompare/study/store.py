@@ -6,20 +6,27 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from mixcompare.errors import DataError, OptionError
+from mixcompare.errors import DataError, MachineError, OptionError
+from mixcompare.study.store_errors import damaged, explained
 from mixcompare.study.store_tables import SCHEMA, SCHEMA_VERSION
 from mixcompare.study.task import Result, Task
 
 # Outcomes without a fit.
 FAILURES: Final = ("error", "timeout", "worker died")
 TABLES: Final = ("tasks", "estimates", "criteria", "diagnostics")
+# Of a task: what goes when it is run again.
+_OF_TASKS: Final = (*TABLES[1:], "fits")
+# Reading needs a file beside the store's, which a folder that cannot be written does not take.
+_NO_WRITING: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+# Seconds to wait for another program that has locked the file.
+_PATIENCE: Final = 10.0
 
 
 class Store:
@@ -28,6 +35,7 @@ class Store:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        self._file = path.stat().st_ino
 
     def set(self, key: str, value: str) -> None:
         """Write an entry of the table ``study``."""
@@ -123,7 +131,14 @@ class Store:
         return Task(number, list(labels).index(row[0]), row[1], row[2])
 
     def record(self, result: Result) -> None:
-        """Write everything about a task in one transaction."""
+        """Write everything about a task in one transaction.
+
+        Raises
+        ------
+        MachineError
+            If the file has been moved or removed meanwhile, which SQLite does not notice.
+        """
+        self._check_there()
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO versions (content) VALUES (?)", (result.versions,)
@@ -143,8 +158,12 @@ class Store:
                     result.number,
                 ),
             )
-            for table in TABLES[1:]:
+            for table in _OF_TASKS:
                 connection.execute(f"DELETE FROM {table} WHERE task = ?", (result.number,))
+            if result.file:
+                connection.execute(
+                    "INSERT INTO fits VALUES (?, ?, ?)", (result.number, result.file, result.digest)
+                )
             connection.executemany(
                 "INSERT INTO estimates VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -158,6 +177,28 @@ class Store:
                     f"INSERT INTO {table} VALUES (?, ?, ?)",
                     [(result.number, name, _null(value)) for name, value in values.items()],
                 )
+
+    def _check_there(self) -> None:
+        try:
+            there = self.path.stat().st_ino == self._file
+        except OSError:
+            there = False
+        if not there:
+            raise MachineError(
+                f"{self.path} has been moved or removed while the study ran. Put it back, or run "
+                "again and begin anew."
+            )
+
+    def kept_fits(self) -> dict[int, tuple[str, str]]:
+        """File and SHA-256 of the fits that are kept, by task."""
+        rows = self._connection.execute("SELECT task, file, sha256 FROM fits")
+        return {int(task): (str(file), str(digest)) for task, file, digest in rows}
+
+    def keep_fit(self, number: int, file: str, digest: str) -> None:
+        """Note the file of a task's fit."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO fits VALUES (?, ?, ?)", (number, file, digest)
+        )
 
     def reset(self, outcomes: Sequence[str] | None = None) -> int:
         """Forget results, so that their tasks run again.
@@ -173,16 +214,24 @@ class Store:
         """
         marks = ", ".join("?" for _ in outcomes or ())
         condition = "outcome IS NOT NULL" if outcomes is None else f"outcome IN ({marks})"
+        return self._forget(condition, tuple(outcomes or ()))
+
+    def forget(self, numbers: Sequence[int]) -> None:
+        """Forget the results of these tasks, so that they run again."""
+        for number in numbers:
+            self._forget("task = ?", (number,))
+
+    def _forget(self, condition: str, values: tuple[Any, ...]) -> int:
         with self.transaction() as connection:
-            for table in TABLES[1:]:
+            for table in _OF_TASKS:
                 connection.execute(
                     f"DELETE FROM {table} WHERE task IN (SELECT task FROM tasks WHERE {condition})",
-                    tuple(outcomes or ()),
+                    values,
                 )
             done = connection.execute(
                 "UPDATE tasks SET outcome = NULL, message = NULL, seed = NULL, seconds = NULL, "
                 f"host = NULL, versions = NULL, finished = NULL WHERE {condition}",
-                tuple(outcomes or ()),
+                values,
             )
             return done.rowcount
 
@@ -220,7 +269,9 @@ class Store:
         try:
             yield self._connection
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            # A full disk ends the transaction by itself.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 
@@ -231,8 +282,11 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self.close()
+        found = None if error is None else explained(error, self.path)
+        if found is not None:
+            raise found from error
 
 
 def open_store(path: Path, *, create: bool) -> Store:
@@ -257,29 +311,62 @@ def open_store(path: Path, *, create: bool) -> Store:
     try:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, isolation_level=None, timeout=60)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(SCHEMA)
-        else:
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        # Survives a killed process; a power failure may cost the last tasks, never the file.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        store = Store(path, connection)
-        version = store.get("schema")
+        with ExitStack() as opened:
+            connection = opened.enter_context(closing(_connect(path, create=create)))
+            store = _prepared(path, connection, create=create)
+            opened.pop_all()
+            return store
     except OSError as error:
         raise OptionError(
             f"cannot write the output folder {path.parent}: {error.strerror}. Choose another."
         ) from error
-    except sqlite3.DatabaseError as error:
-        raise DataError(f"{path} is not the store of a study: {error}.") from error
+    except sqlite3.Error as error:
+        raise explained(error, path) or error from error
+
+
+def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    if create:
+        return sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
+    address, log = path.resolve().as_uri(), path.with_name(f"{path.name}-wal")
+    connection = sqlite3.connect(f"{address}?mode=ro", uri=True)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _NO_WRITING or log.exists():
+            return connection  # which will say so again
+        connection.close()
+        # In a folder that cannot be written nobody else can be writing either.
+        return sqlite3.connect(f"{address}?mode=ro&immutable=1", uri=True)
+    except sqlite3.DatabaseError:
+        return connection
+    return connection
+
+
+def _prepared(path: Path, connection: sqlite3.Connection, *, create: bool) -> Store:
+    _check_sound(path, connection)
+    if create:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(SCHEMA)
+    # Survives a killed process; a power failure may cost the last tasks, never the file.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    store = Store(path, connection)
+    version = store.get("schema")
     if version is None and create:
         store.set("schema", SCHEMA_VERSION)
-    elif version != SCHEMA_VERSION:
+        version = SCHEMA_VERSION
+    if version != SCHEMA_VERSION:
         raise DataError(
             f"{path} has schema {version}, this version of mixcompare reads {SCHEMA_VERSION}."
         )
     return store
+
+
+def _check_sound(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse a file with pages that are damaged."""
+    [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise damaged(path, " ".join(str(found).replace("*** in database main ***", "").split()))
 
 
 def _second_key(table: str) -> str:

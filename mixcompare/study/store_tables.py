@@ -10,6 +10,7 @@
   many programs would round so large a number; replicates count from 0.
 - ``estimates`` (task, estimand, truth, estimate, standard_error, lower, upper).
 - ``criteria`` (task, name, value) and ``diagnostics`` (task, name, value).
+- ``fits`` (task, file, sha256): name and content of the file of a fit that is kept.
 
 NULL stands for a number that there is not (NaN). Rows of a task are written in one transaction.
 """
@@ -46,4 +47,7 @@ CREATE TABLE IF NOT EXISTS criteria (
 CREATE TABLE IF NOT EXISTS diagnostics (
     task INTEGER NOT NULL REFERENCES tasks ON DELETE CASCADE,
     name TEXT NOT NULL, value REAL, PRIMARY KEY (task, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fits (
+    task INTEGER PRIMARY KEY REFERENCES tasks ON DELETE CASCADE,
+    file TEXT NOT NULL, sha256 TEXT NOT NULL);
 """

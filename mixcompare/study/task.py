@@ -11,20 +11,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
 from mixcompare.environment import versions
+from mixcompare.errors import MachineError, MixCompareError
 from mixcompare.fit import Fit
+from mixcompare.machine import describe, fault
 from mixcompare.study.extract import Estimate, keep
 from mixcompare.study.generate import DataSet, generate
+from mixcompare.study.kept import fit_file, save_fit
 from mixcompare.study.limits import FitTimeoutError, time_limit
 from mixcompare.study.load import Study
 from mixcompare.study.methods import fit_method
 from mixcompare.study.seeds import data_stream, fit_seed
 
 _MESSAGE_LENGTH = 2000
+# Outcome of a task that the machine did not let end; it is not stored, since the fit is not at
+# fault and is to run again.
+STOPPED: Final = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,15 @@ class Result:
         The task's key.
     outcome
         The fit's status (``"converged"``, ...), or ``"error"``, ``"timeout"``,
-        ``"worker died"``.
+        ``"worker died"``; `STOPPED`.
     message
         The outcome in a sentence.
     seconds
         Wall time of the fit, from the panel to the result.
     seed
         Of the fit's random numbers.
+    file, digest
+        Name and SHA-256 of the file in which the fit is kept; empty if it is not.
     """
 
     number: int
@@ -74,6 +82,8 @@ class Result:
     estimates: tuple[Estimate, ...] = ()
     criteria: Mapping[str, float] = field(default_factory=dict)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    file: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ class Job:
 
 
 def run_batch(packed: bytes, tasks: Sequence[Task]) -> list[Result]:
-    """Run tasks one after another; what a worker is sent.
+    """Run tasks one after another, up to one that the machine stops; what a worker is sent.
 
     Parameters
     ----------
@@ -117,7 +127,12 @@ def run_batch(packed: bytes, tasks: Sequence[Task]) -> list[Result]:
         `Job.packed`.
     """
     job = _unpack(packed)
-    return [run_task(job, task) for task in tasks]
+    results = []
+    for task in tasks:
+        results.append(run_task(job, task))
+        if results[-1].outcome == STOPPED:
+            break
+    return results
 
 
 @lru_cache(maxsize=2)
@@ -139,29 +154,58 @@ def run_task(job: Job, task: Task) -> Result:
     seed = task_seed(job, task)
     try:
         with time_limit(job.seconds_per_fit, expendable=job.expendable):
-            fitted, data, seconds = fit_task(job, task, seed)
-            if job.fits is not None:
-                fitted.save(job.fits / fit_file(job.study, task))
-            kept = keep(fitted, data, job.study.tables.estimands.parameters)
-            return Result(
-                task.number,
-                fitted.status,
-                fitted.message,
-                seconds,
-                seed,
-                *_where(),
-                kept.estimates,
-                kept.criteria,
-                kept.diagnostics,
-            )
+            return _finished(job, task, seed)
     except FitTimeoutError:
-        seconds = time.perf_counter() - began
-        message = f"interrupted after {job.seconds_per_fit:g} s (seconds_per_fit)"
-        return Result(task.number, "timeout", message, seconds, seed, *_where())
-    except Exception as error:
-        seconds = time.perf_counter() - began
-        message = f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]
-        return Result(task.number, "error", message, seconds, seed, *_where())
+        outcome, message = "timeout", f"interrupted after {job.seconds_per_fit:g} s"
+        message += " (seconds_per_fit)"
+    except (Exception, SystemExit) as error:
+        outcome, message = "error", f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]
+        stopped = fault(error)
+        if stopped is not None:
+            folders = [] if job.fits is None else [job.fits]
+            outcome, message = STOPPED, describe(stopped, folders)
+    return Result(task.number, outcome, message, time.perf_counter() - began, seed, *_where())
+
+
+def _finished(job: Job, task: Task, seed: int) -> Result:
+    _check_data(job.study)
+    fitted, data, seconds = fit_task(job, task, seed)
+    file = digest = ""
+    if job.fits is not None:
+        file = task_file(job.study, task)
+        digest = _saved(fitted, job.fits / file)
+    kept = keep(fitted, data, job.study.tables.estimands.parameters)
+    return Result(
+        task.number,
+        fitted.status,
+        fitted.message,
+        seconds,
+        seed,
+        *_where(),
+        kept.estimates,
+        kept.criteria,
+        kept.diagnostics,
+        file,
+        digest,
+    )
+
+
+def _check_data(study: Study) -> None:
+    """See that the table can be read here, as it could when the study was begun."""
+    if study.tables.data is not None:
+        try:
+            _reader(study)()
+        except MixCompareError as error:
+            raise MachineError(f"a worker cannot read the data: {error}") from error
+
+
+def _saved(fit: Fit, path: Path) -> str:
+    try:
+        return save_fit(fit, path)
+    except MixCompareError as error:
+        if fault(error) is None:  # the file cannot be written, and the fit is sound
+            raise MachineError(str(error)) from error
+        raise
 
 
 def fit_task(job: Job, task: Task, seed: int) -> tuple[Fit, DataSet, float]:
@@ -194,11 +238,9 @@ def task_seed(job: Job, task: Task) -> int:
     return fit_seed(job.seed, label, task.replicate, task.method)
 
 
-def fit_file(study: Study, task: Task) -> str:
+def task_file(study: Study, task: Task) -> str:
     """Name of the file in which a task's fit is kept."""
-    if study.is_real and study.tables.run.replicates == 1 and len(study.scenarios) == 1:
-        return f"{task.method}.nc"
-    return f"{task.method}-s{task.scenario + 1:03d}-r{task.replicate + 1:05d}.nc"
+    return fit_file(study, task.scenario, task.replicate, task.method)
 
 
 def data_of(job: Job, scenario: int, replicate: int) -> DataSet:

@@ -10,6 +10,10 @@ from mixcompare.backends.em.standard_errors import METHODS, Method
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion
 from mixcompare.errors import OptionError
 from mixcompare.factorise import Kernels
+from mixcompare.machine import check_memory, check_time
+
+# What a start keeps and takes at the least.
+_BYTES, _SECONDS = 4000, 1e-5
 
 Estimator = Literal["ml", "map"]
 History = Literal["parameters", "full"]
@@ -105,6 +109,9 @@ class Options:
         _whole("continued", self.continued, 1)
         if self.short_runs is not None:
             _whole("short_runs", self.short_runs, 1)
+        starts = int(self.starts or 0)
+        check_memory(starts * _BYTES, f"starts = {starts}")
+        check_time(starts * _SECONDS, f"starts = {starts}")
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise OptionError(

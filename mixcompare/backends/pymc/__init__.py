@@ -13,6 +13,7 @@ from mixcompare.backends.pymc.prediction import class_log_density
 from mixcompare.backends.pymc.result import build_outcome
 from mixcompare.backends.pymc.sampling import sample
 from mixcompare.compress import PreparedPanel
+from mixcompare.machine import check_memory
 from mixcompare.outcome import Outcome
 from mixcompare.spec import MixtureSpec
 
@@ -44,7 +45,18 @@ def run(
         Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
         ``membership``, ``alignment`` and ``estimate``, see `mixcompare.tree`.
     """
+    _check_memory(spec, prepared, options)
     if options.ordered_by is not None:
         ordering(spec, prepared, options.ordered_by)  # a slip should not wait for the sampler
     mixture = build_mixture(spec, prepared)
     return build_outcome(spec, prepared, mixture, sample(mixture, options, seed), options)
+
+
+def _check_memory(spec: MixtureSpec, prepared: PreparedPanel, options: Options) -> None:
+    """Refuse draws of which not even the units' log-likelihoods could be held."""
+    units, k = prepared.n_units, spec.n_components
+    values = units + k * (1 + prepared.n_covariates * prepared.n_outcomes)
+    check_memory(
+        8.0 * options.chains * options.draws * values,
+        f"draws = {options.draws} of {units} units and {k} classes with chains = {options.chains}",
+    )

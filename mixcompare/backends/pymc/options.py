@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from mixcompare.errors import OptionError
+from mixcompare.machine import check_memory, check_time, check_workers
 
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax", "smc", "pathfinder", "advi"]
 Init = Literal["overdispersed", "prior", "em"]
@@ -22,6 +23,8 @@ APPROXIMATIONS: Final = ("pathfinder", "advi")
 
 # Fewer draws give no R-hat and no effective sample size.
 _FEWEST_DRAWS = 10
+# What a draw keeps and takes at the least.
+_BYTES, _SECONDS = 24, 2e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,10 @@ class Options:
     def __post_init__(self) -> None:
         for name, lowest in (("draws", _FEWEST_DRAWS), ("tune", _FEWEST_DRAWS), ("chains", 1)):
             _whole_number(name, getattr(self, name), lowest)
+        self._check_size()
         if self.cores is not None:
             _whole_number("cores", self.cores, 1)
+            check_workers(self.cores, "cores")
         for name, allowed in (("sampler", get_args(Sampler)), ("init", get_args(Init))):
             if getattr(self, name) not in allowed:
                 raise OptionError(
@@ -111,6 +116,12 @@ class Options:
             )
         if self.progress not in (None, True, False):
             raise OptionError(f"progress must be true, false or None, not {self.progress!r}.")
+
+    def _check_size(self) -> None:
+        """Refuse what cannot be held or awaited, whatever the data."""
+        what = f"draws = {self.draws} and tune = {self.tune} with chains = {self.chains}"
+        check_memory(self.chains * self.draws * _BYTES, what)
+        check_time(self.chains * (self.draws + self.tune) * _SECONDS, what)
 
 
 def _installed(sampler: str) -> None:

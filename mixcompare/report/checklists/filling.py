@@ -62,6 +62,28 @@ def published() -> tuple[Checklist, ...]:
     )
 
 
+def check_answers(answers: Mapping[str, str]) -> None:
+    """Refuse answers to items that there are not.
+
+    Parameters
+    ----------
+    answers
+        By item, such as ``{"GRoLTS 3a": "..."}``.
+
+    Raises
+    ------
+    OptionError
+        If an answer is to no item.
+    """
+    known = [listed.key(item) for listed in published() for item in listed.items]
+    for key in answers:
+        if key not in known:
+            raise OptionError(
+                f"no checklist has the item {key!r}{did_you_mean(str(key), known)}; items are "
+                f"named like {known[0]!r} or {known[-1]!r}."
+            )
+
+
 def checklists(
     comparison: Comparison,
     sections: Sequence[Section],
@@ -75,20 +97,9 @@ def checklists(
     comparison, sections, record
         What is reported, in which sections, and its provenance.
     answers
-        The author's, by item, such as ``{"GRoLTS 3a": "..."}``.
-
-    Raises
-    ------
-    OptionError
-        If an answer is to no item.
+        The author's, by item, see `check_answers`, which refuses others.
     """
-    known = [listed.key(item) for listed in published() for item in listed.items]
-    for key in answers:
-        if key not in known:
-            raise OptionError(
-                f"no checklist has the item {key!r}{did_you_mean(key, known)}; items are named "
-                f"like {known[0]!r} or {known[-1]!r}."
-            )
+    check_answers(answers)
     facts = Facts(comparison, frozenset(s.anchor for s in sections), record)
     return [_filled(listed, facts, answers) for listed in published()]
 
