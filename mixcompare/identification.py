@@ -42,7 +42,7 @@ def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
 
 
 def cautions(prepared: PreparedPanel) -> tuple[str, ...]:
-    """What should be known about data that `check_identified` has passed.
+    """What should be known about data that `check_identified` has passed, a sentence each.
 
     Near-collinear covariates: the condition number of the columns of unit length, and the
     columns that carry the smallest singular value (Belsley, Kuh & Welsch 1980, chapter 3).
@@ -55,7 +55,7 @@ def cautions(prepared: PreparedPanel) -> tuple[str, ...]:
     involved = np.flatnonzero(np.abs(directions[-1]) > 0.1)
     names = ", ".join(repr(prepared.covariate_names[i]) for i in involved)
     return (
-        f"the covariates {names} are nearly collinear: the condition number of the scaled design "
+        f"The covariates {names} are nearly collinear: the condition number of the scaled design "
         f"is {condition:.1e}. Their coefficients are hardly told apart and their estimates hold "
         f"only about {max(15 - np.log10(condition), 0):.0f} digits; leave one out or centre them.",
     )

@@ -19,7 +19,7 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.saddle import off_saddles
 from mixcompare.backends.em.search import found_again
-from mixcompare.backends.em.separation import separation
+from mixcompare.backends.em.separation import NO_MAXIMUM, separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.compress import PreparedPanel
@@ -97,7 +97,7 @@ def outcome(
         "cautions": json.dumps(diagnosis.cautions),
     }
     if without_maximum and not known.reason:
-        groups["standard_errors"].attrs["reason"] = without_maximum
+        groups["standard_errors"].attrs["reason"] = NO_MAXIMUM
     message = _message(choice, best)
     return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
 
@@ -146,9 +146,10 @@ def _full_history(
 def _all_degenerate(spec: MixtureSpec, started: Sequence[Started]) -> DegenerateFitError:
     examples = "; ".join(dict.fromkeys(s.run.message for s in started[:3]))
     advice = (
-        "The likelihood of a mixture is unbounded where a component shrinks onto a few rows: ask "
-        "for fewer components, covariance_by='shared', a simpler covariance, or the mode of the "
-        "posterior (estimator='map'), whose priors keep components from collapsing."
+        "The likelihood of a mixture is unbounded where a component shrinks onto a few rows, one "
+        "value of an outcome or an exact relation of several: ask for fewer components, "
+        "covariance_by='shared', a simpler covariance, or the mode of the posterior "
+        "(estimator='map'), whose priors keep components from collapsing."
     )
     if spec.n_components == 1 and "collapsed" in examples:
         advice = (
