@@ -19,7 +19,7 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.saddle import off_saddles
 from mixcompare.backends.em.search import found_again
-from mixcompare.backends.em.separation import separation
+from mixcompare.backends.em.separation import NO_MAXIMUM, separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.compress import PreparedPanel
@@ -101,7 +101,7 @@ def outcome(
         "cautions": json.dumps(diagnosis.cautions),
     }
     if without_maximum and not known.reason:
-        groups["standard_errors"].attrs["reason"] = without_maximum
+        groups["standard_errors"].attrs["reason"] = NO_MAXIMUM
     message = _message(choice, best)
     return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
 
@@ -159,9 +159,10 @@ def _all_degenerate(
     full = has_covariances(spec.covariance) and prepared.n_outcomes > 1
     simpler = "covariance='diagonal' or 'spherical'" if full else "a simpler covariance"
     advice = (
-        f"The likelihood of a mixture is unbounded where a component shrinks onto {onto}: ask "
-        f"for fewer components, covariance_by='shared', {simpler}, or the mode of the "
-        "posterior (estimator='map'), whose priors keep components from collapsing."
+        f"The likelihood of a mixture is unbounded where a component shrinks onto {onto}, one "
+        f"value of an outcome or an exact relation of several: ask for fewer components, "
+        f"covariance_by='shared', {simpler}, or the mode of the posterior (estimator='map'), "
+        "whose priors keep components from collapsing."
     )
     if spec.n_components == 1 and "collapsed" in examples:
         advice = (
