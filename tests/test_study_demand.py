@@ -22,7 +22,7 @@ from tests.study_cases import content, invoke, toml
 TABLE = {
     "id": [i // 3 for i in range(60)],
     "x": [i % 7 for i in range(60)],
-    "y": [(i * i) % 11 + 9.0 * (i < 30) for i in range(60)],
+    "y": [(i * i) % 11 + 9.0 * (i < 30) + i / 97 for i in range(60)],
 }
 SPEC = mc.MixtureSpec("y ~ x", unit="id", n_components=2)
 THOUSAND = [i / 1001 for i in range(1000)]

@@ -40,7 +40,7 @@ SELECT = """
 import sys, mixcompare as mc
 spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2)
 data = {"unit": [i // 3 for i in range(60)], "x": [i % 7 for i in range(60)],
-        "y": [(i * i) % 11 + 9 * (i < 30) for i in range(60)]}
+        "y": [(i * i) % 11 + 9 * (i < 30) + i / 97 for i in range(60)]}
 mc.select(spec, data, n_components=[1, 2], starts=1, replicates=2, replicate_starts=1, workers=2)
 """
 
