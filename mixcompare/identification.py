@@ -76,7 +76,7 @@ def _collinear(prepared: PreparedPanel) -> str | None:
     involved = np.flatnonzero(np.abs(directions[-1]) > 0.1)
     names = ", ".join(repr(prepared.covariate_names[i]) for i in involved)
     return (
-        f"the covariates {names} are nearly collinear: the condition number of the scaled design "
+        f"The covariates {names} are nearly collinear: the condition number of the scaled design "
         f"is {condition:.1e}. Their coefficients are hardly told apart and their estimates hold "
         f"only about {max(15 - np.log10(condition), 0):.0f} digits; leave one out or centre them."
     )
@@ -87,7 +87,7 @@ def _many_classes(spec: MixtureSpec, prepared: PreparedPanel) -> str | None:
     if k <= _UNITS_PER_CLASS or units > _UNITS_PER_CLASS * k:
         return None
     return (
-        f"n_components={k} for {units} units leaves {units / k:.2g} units to a class on average: "
+        f"Asking for n_components={k} of {units} units leaves {units / k:.2g} units to a class on average: "
         "such classes describe single units, and neither their parameters nor their number can "
         "be learned from so few; ask for fewer."
     )

@@ -18,13 +18,15 @@ class Outcome:
         Group name to dataset; ``estimate`` is always there.
     status
         ``"converged"``, ``"iteration limit"``, ``"ascent violated"``, ``"saddle"`` (a saddle
-        point that EM could not leave) or ``"separated"`` (EM; the
-        last where log-odds of the membership run off to infinity), ``"not converged"``
+        point that EM could not leave), ``"spurious"`` (a maximum that a few rows make) or
+        ``"separated"`` (log-odds of the membership that run off to infinity) (EM);
+        ``"not converged"``
         (MCMC) or ``"approximate"`` (draws from an approximation of the posterior).
     message
         The status in a sentence, with its evidence.
     cautions
-        What should be known before the result is used, a sentence each.
+        What should be known before the result is used: whole sentences, with capital and full stop,
+        which can be joined by spaces.
     """
 
     groups: Mapping[str, xr.Dataset]

@@ -81,28 +81,28 @@ def outcome_caution(name: str, values: FloatArray) -> str | None:
     span = f"from {different[0]:g} to {different[-1]:g}"
     if kind == "binary":
         return (
-            f"outcome {name!r} has only two values, {different[0]:g} and {different[1]:g}: a "
+            f"Outcome {name!r} has only two values, {different[0]:g} and {different[1]:g}: a "
             "binary (Bernoulli) family describes it and the normal distribution that is fitted "
             "does not, so that its classes, variances and intervals are not to be relied on."
         )
     if kind == "count":
         grades = ", or an ordered one if they are answers on a scale"
         return (
-            f"all values of outcome {name!r} are whole numbers {span}: if they are counts, a count "
+            f"All values of outcome {name!r} are whole numbers {span}: if they are counts, a count "
             f"family (Poisson or negative binomial) describes them"
             f"{grades if len(different) <= _FEW else ''}, and the normal distribution that is "
             "fitted has constant variance within a class and allows negative values."
         )
     if kind == "graded":
         return (
-            f"outcome {name!r} has only {len(different)} distinct values, {span}, in "
+            f"Outcome {name!r} has only {len(different)} distinct values, {span}, in "
             f"{len(values):,} rows, as answers on a scale do: an ordered or categorical family "
             "describes them, and with the normal distribution that is fitted more classes may "
             "only single out values."
         )
     common = int(counts.argmax())
     return (
-        f"{counts[common]:,} of {len(values):,} rows of outcome {name!r} have the same value "
-        f"{different[common]:g}: the normal distribution that is fitted has no such lump, and a "
+        f"Outcome {name!r} has the same value {different[common]:g} in {counts[common]:,} of "
+        f"{len(values):,} rows: the normal distribution that is fitted has no such lump, and a "
         "class may shrink onto these rows; a censored or zero-inflated family describes them."
     )

@@ -63,6 +63,20 @@ def test_a_line_that_separates_leaves_no_odds_with_an_error(method: str) -> None
     assert set(missing.index[missing]) == {"membership[2, Intercept]", "membership[2, x]"}
 
 
+@pytest.mark.parametrize("membership", ["~ z", "~ z * w", "~ z + x"])
+def test_every_unit_that_is_separated_is_counted(membership: str) -> None:
+    """Level c is one class, a and b are the other: all 60 units are certain in the limit."""
+    w = np.random.default_rng(2).normal(size=60)
+    z = np.repeat(["a", "b", "c"], [12, 13, 35])
+    table = panel((z != "c").astype(int), w=w, x=np.arange(60.0), z=z)
+    spec = mc.MixtureSpec("y ~ 1", unit="id", n_components=2, membership=membership)
+    fit = mc.fit(spec, table, starts=4, seed=1)
+    assert fit.status == "separated"
+    assert "where 60 units have" in fit.cautions[0]
+    odds = errors(fit).filter(like="membership")
+    assert odds.isna().all()
+
+
 def test_so_they_do_whatever_the_scale_and_order_of_the_data() -> None:
     table = half_separated()
     other = table.assign(x=1e6 + 1e-3 * table["x"]).sample(frac=1, random_state=0)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
+from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import rules_agreement, rules_model, rules_searches
 from mixcompare.comparison.evidence import NOT_CONVERGED, WORSE_OPTIMUM, Thresholds
 from mixcompare.comparison.membership import agreement_table
@@ -29,6 +30,7 @@ def evidence(**parts: Any) -> Any:
         "unvisited": False,
         "several_modes": False,
         "separated": False,
+        "saddle": False,
         "spurious": False,
         "unconverged": NOT_CONVERGED,
         "shift": np.zeros(2),
@@ -93,6 +95,43 @@ def test_separation_is_the_reason_of_what_it_makes_differ() -> None:
     reason, because = likely_reason(evidence(separated=True, shift=np.full(2, np.nan)))
     assert reason == "separation"
     assert "estimator='map'" in because
+
+
+@pytest.mark.parametrize(
+    ("worst", "reason"),
+    [("membership[2, x]", "separation"), ("coefficients[1, x]", NOT_CONVERGED)],
+)
+def test_log_odds_that_run_off_are_no_noise_of_the_chains(worst: str, reason: str) -> None:
+    estimates = pd.DataFrame(
+        {"difference": [0.6, 13.0], "posterior_sd": [0.1, 2.9]}, index=["weights[1]", worst]
+    )
+    found = rules_agreement.judge_estimates(
+        evidence(separated=True, converged=False, estimates=estimates, shift=np.full(2, np.nan))
+    )
+    assert found.reason == reason
+
+
+def test_a_saddle_point_is_the_reason_and_is_called_no_maximum() -> None:
+    fit = SimpleNamespace(cautions=("The estimate is a saddle point.",), status="saddle")
+    scores = SimpleNamespace(restart=None, spurious=None, collapsed=True, excess=262.7)
+    at_saddle = evidence(saddle=True, converged=False, em=fit, scores=scores)
+    verdict = rules_searches.judge_optimum(at_saddle)
+    assert (verdict.verdict, verdict.reason) == ("caution", "saddle point")
+    assert verdict.statement == "The estimate is a saddle point."
+    assert likely_reason(at_saddle)[0] == "saddle point"
+
+
+@pytest.mark.parametrize(("beyond", "words"), [(1, "1 of 2 parameters differs"), (2, "differ by")])
+def test_one_parameter_differs_and_two_differ(beyond: int, words: str) -> None:
+    estimates = pd.DataFrame({"difference": [0.6, 0.6 * (beyond - 1)]}, index=NAMES)
+    found = rules_agreement.judge_estimates(evidence(converged=False, estimates=estimates))
+    assert words in found.statement
+
+
+def test_parameters_that_one_cannot_tell_from_the_prior_are_counted_in_grammar() -> None:
+    table = sensitivity(["prior-data conflict", "strong prior"]).sensitivity
+    text = sensitivity_sentence(table)
+    assert "1 of 2 parameters shows prior-data conflict and 1 of 2 parameters shows a " in text
 
 
 def test_a_sensitive_parameter_that_hardly_moves_is_no_caution() -> None:

@@ -126,8 +126,8 @@ def sensitivity_sentence(table: pd.DataFrame) -> str:
             f"is {table['prior'].max():.3f} ({table['prior'].idxmax()})."
         )
     counts = [
-        f"{number} of {len(table)} parameters show {what}"
-        for what in (CONFLICT, STRONG)
+        f"{number} of {len(table)} parameters {'shows' if number == 1 else 'show'} {article}{what}"
+        for article, what in (("", CONFLICT), ("a ", STRONG))
         if (number := int((flagged["diagnosis"] == what).sum()))
     ]
     worst = str(flagged["prior"].idxmax())

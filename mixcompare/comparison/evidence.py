@@ -20,6 +20,7 @@ from mixcompare.panel import FloatArray
 WORSE_OPTIMUM = "EM stopped at a worse optimum"
 UNBOUNDED = "unbounded likelihood near a draw"
 SPURIOUS = "spurious maximum"
+SADDLE = "saddle point"
 MODES = "chains in different modes"
 SEVERAL = "several modes"
 UNVISITED = "no draw belongs to EM's mode"
@@ -154,6 +155,11 @@ class Evidence:
     def spurious(self) -> bool:
         """Whether EM's estimate is a spurious maximum."""
         return self.em.status == "spurious"
+
+    @property
+    def saddle(self) -> bool:
+        """Whether EM ended at a saddle point that it could not leave."""
+        return self.em.status == "saddle"
 
     @property
     def separated(self) -> bool:

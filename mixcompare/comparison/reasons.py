@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from mixcompare.comparison.evidence import (
@@ -9,6 +11,7 @@ from mixcompare.comparison.evidence import (
     MODES,
     NOT_CONVERGED,
     PRIOR,
+    SADDLE,
     SEPARATION,
     SEVERAL,
     SKEWED,
@@ -16,6 +19,13 @@ from mixcompare.comparison.evidence import (
     UNVISITED,
     WORSE_OPTIMUM,
     Evidence,
+)
+
+_SEPARATED: Final = (
+    SEPARATION,
+    "Membership covariates separate classes: EM's log-odds run off to infinity, where the prior "
+    "holds the posterior's. Compare the mode of the posterior (estimator='map') instead, or leave "
+    "the covariate out.",
 )
 
 
@@ -26,6 +36,8 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
         return WORSE_OPTIMUM, f"{higher} EM's maximum, so EM's estimate is not the maximum."
     if e.spurious:
         return SPURIOUS, "EM's estimate is a spurious maximum, which describes a few rows."
+    if e.saddle:
+        return SADDLE, "EM's estimate is a saddle point of the likelihood, not a maximum."
     if e.different_modes:
         return MODES, "The chains have not mixed, so that their mean describes no mode."
     if e.unvisited:
@@ -33,6 +45,8 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
     if e.approximate:
         return APPROXIMATE, "An approximation of the posterior cannot settle a difference."
     if not e.converged:
+        if e.separated and _most_different(e).startswith("membership"):
+            return _SEPARATED
         return NOT_CONVERGED, "The chains have not converged, so the difference may be noise."
     if e.several_modes:
         return SEVERAL, (
@@ -40,11 +54,7 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
             "commonest, and the posterior's mean lies between them."
         )
     if e.separated:
-        return SEPARATION, (
-            "Membership covariates separate classes: EM's log-odds run off to infinity, where the "
-            "prior holds the posterior's. Compare the mode of the posterior (estimator='map') "
-            "instead, or leave the covariate out."
-        )
+        return _SEPARATED
     if np.isnan(e.shift).any():
         without = "EM has no standard errors, so the prior's pull cannot be predicted."
         return _traced(e) or ("unknown", without)
@@ -69,14 +79,17 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
 
 def _traced(e: Evidence) -> tuple[str, str] | None:
     """The prior as reason, if the parameter that differs most moves when it is power-scaled."""
-    worst = str(e.estimates["difference"].abs().idxmax())
-    line = e.checks.sensitivity.T[worst]
+    line = e.checks.sensitivity.T[_most_different(e)]
     if not line["diagnosis"]:
         return None
     return PRIOR, (
         f"Power-scaling traces the largest difference to the prior of {line['source']} "
         f"({line['diagnosis']})."
     )
+
+
+def _most_different(e: Evidence) -> str:
+    return str(e.estimates["difference"].abs().idxmax())
 
 
 def pull(e: Evidence) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from mixcompare.comparison.evidence import (
     NOT_CONVERGED,
     ORDERED,
     PRIOR,
+    SADDLE,
     SEVERAL,
     SKEWED,
     SPURIOUS,
@@ -27,8 +28,9 @@ def judge_estimates(e: Evidence) -> Verdict:
     worst = str(difference.abs().idxmax())
     limit = e.thresholds.difference
     beyond = int((difference.abs() > limit).sum())
+    differ = "differs" if beyond == 1 else "differ"
     found = (
-        f"{beyond} of {len(difference)} parameters differ by more than {limit:g} posterior sds; "
+        f"{beyond} of {len(difference)} parameters {differ} by more than {limit:g} posterior sds; "
         f"the most is {difference[worst]:+.2f} sds for {worst}."
     )
     if beyond == 0:
@@ -134,6 +136,7 @@ def judge_membership(e: Evidence) -> Verdict:
     if reason not in (
         WORSE_OPTIMUM,
         SPURIOUS,
+        SADDLE,
         MODES,
         UNVISITED,
         APPROXIMATE,

@@ -10,6 +10,7 @@ from mixcompare.comparison.evidence import (
     APPROXIMATE,
     MODES,
     NOT_CONVERGED,
+    SADDLE,
     SEPARATION,
     SEVERAL,
     SPURIOUS,
@@ -54,6 +55,8 @@ def judge_optimum(e: Evidence) -> Verdict:
             f"{above}; EM restarted from it reaches {e.scores.restart.log_likelihood:.4f} instead "
             f"of {e.scores.em_maximum:.4f}. Use more starts.",
         )
+    if e.saddle:
+        return Verdict(section, "caution", SADDLE, " ".join(e.em.cautions))
     if e.spurious:
         return Verdict(section, "caution", SPURIOUS, " ".join(e.em.cautions))
     if e.scores.spurious is not None:
@@ -76,7 +79,7 @@ def judge_optimum(e: Evidence) -> Verdict:
             "covariance_by='shared' or the mode of the posterior (estimator='map').",
         )
     if e.separated:
-        return Verdict(section, "caution", SEPARATION, f"EM: {'; '.join(e.em.cautions)}.")
+        return Verdict(section, "caution", SEPARATION, " ".join(e.em.cautions))
     if e.em.status != "converged":
         return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
     at_best, total = int(e.optima["starts"].iloc[0]), e.em.tree["starts"].sizes["start"]

@@ -147,7 +147,7 @@ def _notes(fit: Fit, falls: bool) -> str:
     notes = (
         spurious.get(_spurious(fit), ""),
         "" if again or fit.spec.n_components == 1 else f"{at_best} of {total:,} starts",
-        "a saddle" if fit.status == "saddle" else "",
+        {"saddle": "a saddle", "separated": "membership separated"}.get(fit.status, ""),
         "below fewer classes" if falls else "",
     )
     return "; ".join(note for note in notes if note)

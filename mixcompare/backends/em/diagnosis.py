@@ -14,16 +14,16 @@ from mixcompare.backends.em.search import found_again
 from mixcompare.panel import IntArray
 
 _SADDLE = (
-    "the estimate is a saddle point, not a maximum: the objective rises beside it, but EM from "
+    "The estimate is a saddle point, not a maximum: the objective rises beside it, but EM from "
     "there ended in no usable fit, and no start reached a maximum. Nothing should be concluded "
     "from it: ask for fewer classes, for more starts, for covariance_by='shared' or for the mode "
-    "of the posterior (estimator='map')"
+    "of the posterior (estimator='map')."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Status of the estimate, and cautions about it, a sentence each."""
+    """Status of the estimate, and cautions about it: whole sentences, which can be joined."""
 
     status: str
     cautions: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.saddle import off_saddles
 from mixcompare.backends.em.search import found_again
-from mixcompare.backends.em.separation import separation
+from mixcompare.backends.em.separation import NO_MAXIMUM, separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.compress import PreparedPanel
@@ -101,7 +101,7 @@ def outcome(
         "cautions": json.dumps(diagnosis.cautions),
     }
     if without_maximum and not known.reason:
-        groups["standard_errors"].attrs["reason"] = without_maximum
+        groups["standard_errors"].attrs["reason"] = NO_MAXIMUM
     message = _message(choice, best)
     return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
 
@@ -153,7 +153,7 @@ def _all_degenerate(
     examples = "; ".join(dict.fromkeys(s.run.message for s in started[:3]))
     units = prepared.factor.reshape(prepared.n_units, -1)
     equal = int(np.unique(units, axis=0, return_counts=True)[1].max())
-    onto = "a few rows"
+    onto = "a few rows, one value of an outcome or an exact relation of several"
     if equal >= _MANY_EQUAL:
         onto = f"the {equal:,} of {prepared.n_units:,} units that are equal"
     full = has_covariances(spec.covariance) and prepared.n_outcomes > 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ _ROUNDING = 1e-12
 _NOTHING = 1e-8
 # Of a direction, below which a covariate has no part in it.
 _PART = 1e-6
+# Why some standard errors are missing.
+NO_MAXIMUM: Final = "membership covariates separate classes, and log-odds have no finite maximum"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,13 +65,14 @@ class Separation:
             for j, name in enumerate(names)
             for k in np.flatnonzero(self.involved[:, j])
         )
+        units = "1 unit has" if self.units == 1 else f"{self.units:,} units have"
         return (
-            f"the membership covariates separate classes: the log-odds of {terms}, in brackets "
-            f"where EM stopped, run off to infinity, where {self.units} units have class "
+            f"The membership covariates separate classes: the log-odds of {terms}, in brackets "
+            f"where EM stopped, run off to infinity, where {units} class "
             "probabilities of 0 or 1. The log-likelihood is at its supremum and these log-odds "
             "have no maximum; their standard errors are withheld. Leave the covariate out, merge "
             "its categories, or ask for the mode of the posterior (estimator='map'), whose prior "
-            "keeps log-odds finite"
+            "keeps log-odds finite."
         )
 
 
@@ -90,8 +94,8 @@ def separation(data: Standardised, parameters: Parameters) -> Separation | None:
     if log_probabilities.min() > np.log(_SUSPICIOUS):
         return None
     possible = e_step(data, parameters).responsibilities > _EXCLUDED
-    moved = _direction(data.concomitants, possible)
-    if moved is None or not _supremum(data, parameters, moved):
+    moved = _all_directions(data, parameters, possible)
+    if not moved.any():
         return None
     reached = possible.argmax(axis=1)
     change = data.concomitants @ moved.T
@@ -109,11 +113,41 @@ def separation(data: Standardised, parameters: Parameters) -> Separation | None:
     return Separation(directions, involved, int(separated.any(axis=1).sum()))
 
 
-def _direction(design: FloatArray, possible: NDArray[np.bool_]) -> FloatArray | None:
-    """(K, c) log-odds, the first class's zero, that no possible class of any unit loses by."""
-    k, c = possible.shape[1], design.shape[1]
+def _all_directions(
+    data: Standardised, parameters: Parameters, possible: NDArray[np.bool_]
+) -> FloatArray:
+    """(K, c) sum of the directions by which all gain that can; zero if there are none.
+
+    One programme finds a corner of the bounded log-odds, where some that could gain do not yet;
+    the next asks for these only.
+    """
+    assert data.concomitants is not None
+    design = data.concomitants
     scale = np.abs(design).max(axis=0)
-    scaled = design / scale
+    gains = _gains(design / scale, possible)
+    waiting = np.ones(len(gains), dtype=bool)
+    moved = np.zeros((possible.shape[1], design.shape[1]))
+    while waiting.any():
+        direction = _direction(gains, waiting, design.shape[1])
+        if direction is None:
+            break
+        waiting &= gains @ direction <= _NOTHING
+        step = _of_size_one(direction.reshape(moved.shape) / scale, design)
+        if not _supremum(data, parameters, step):
+            break
+        moved += step
+    return _of_size_one(moved, design) if moved.any() else moved
+
+
+def _of_size_one(direction: FloatArray, design: FloatArray) -> FloatArray:
+    """The direction (K, c) along which the log-odds of two classes change by at most one."""
+    change = design @ direction.T
+    return np.asarray(direction / np.ptp(change, axis=1).max())
+
+
+def _gains(scaled: FloatArray, possible: NDArray[np.bool_]) -> FloatArray:
+    """(n, K c) gain of each distinct unit's possible classes over each other class."""
+    k, c = possible.shape[1], scaled.shape[1]
     contrasts = []
     for a in range(k):
         rows = np.unique(scaled[possible[:, a]], axis=0)
@@ -121,15 +155,17 @@ def _direction(design: FloatArray, possible: NDArray[np.bool_]) -> FloatArray | 
             contrast = np.zeros((len(rows), k, c))
             contrast[:, a], contrast[:, b] = rows, -rows
             contrasts.append(contrast.reshape(len(rows), k * c))
-    gains = np.concatenate(contrasts)
-    bounds = [(0.0, 0.0)] * c + [(-1.0, 1.0)] * ((k - 1) * c)
-    total = gains.mean(axis=0)
+    return np.concatenate(contrasts)
+
+
+def _direction(gains: FloatArray, waiting: NDArray[np.bool_], n_fixed: int) -> FloatArray | None:
+    """(K c,) log-odds, of which the first are zero, that lower no gain and raise one that waits."""
+    bounds = [(0.0, 0.0)] * n_fixed + [(-1.0, 1.0)] * (gains.shape[1] - n_fixed)
+    total = gains[waiting].mean(axis=0)
     found = linprog(-total, A_ub=-gains, b_ub=np.zeros(len(gains)), bounds=bounds, method="highs")
     if found.x is None or total @ found.x <= _NOTHING:
         return None
-    direction = found.x.reshape(k, c)
-    largest = np.abs(scaled @ (direction[:, None] - direction[None]).reshape(-1, c).T).max()
-    return np.asarray(direction / largest / scale)
+    return np.asarray(found.x)
 
 
 def _supremum(data: Standardised, parameters: Parameters, direction: FloatArray) -> bool:
