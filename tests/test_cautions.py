@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
+from mixcompare.cli import _withheld
 from tests.test_em_separation import SPEC as SEPARATED_SPEC
 from tests.test_em_separation import half_separated
 
@@ -92,3 +93,9 @@ def test_what_is_added_to_a_fit_on_loading_is_a_sentence_too() -> None:
     from mixcompare.storage import _NOT_CHECKED
 
     assert re.match(r"[A-Z].*[^.]\.$", _NOT_CHECKED)
+
+
+def test_show_tells_errors_that_are_missing_from_none_at_all() -> None:
+    assert _withheld(separated())["standard errors"].startswith("some withheld: membership")
+    without = mc.fit(NORMAL, overlapping(), starts=2, standard_errors="none")
+    assert _withheld(without)["standard errors"].startswith("none: ")
