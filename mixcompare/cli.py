@@ -266,11 +266,12 @@ def _print_fit(fit: Fit) -> None:
 
 
 def _withheld(fit: Fit) -> dict[str, str]:
-    """Why EM has no standard errors, if it has none."""
+    """Why EM has no standard errors, or not all, if it has not."""
     if "standard_errors" not in fit.tree.children:
         return {}
     reason = str(fit.tree["standard_errors"].attrs.get("reason", ""))
-    return {"standard errors": f"none: {reason}"} if reason else {}
+    extent = "some withheld" if fit.summary()["se"].notna().any() else "none"
+    return {"standard errors": f"{extent}: {reason}"} if reason else {}
 
 
 def _optima(fit: Fit) -> pd.DataFrame | None:

@@ -102,7 +102,7 @@ def outcome_caution(name: str, values: FloatArray) -> str | None:
         )
     common = int(counts.argmax())
     return (
-        f"{counts[common]:,} of {len(values):,} rows of outcome {name!r} have the same value "
-        f"{different[common]:g}: the normal distribution that is fitted has no such lump, and a "
+        f"Outcome {name!r} has the same value {different[common]:g} in {counts[common]:,} of "
+        f"{len(values):,} rows: the normal distribution that is fitted has no such lump, and a "
         "class may shrink onto these rows; a censored or zero-inflated family describes them."
     )

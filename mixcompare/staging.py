@@ -13,6 +13,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Buffer, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +94,32 @@ def check_folder_name(directory: Path) -> None:
         )
 
 
+def check_file_name(path: Path) -> None:
+    """Refuse what a file may not replace, such as ``/dev/null``, and what no file can be called.
+
+    Raises
+    ------
+    OptionError
+        If there is a folder, a device or a pipe of this name, or the name is not possible.
+    """
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OptionError(
+            f"cannot write {str(path)[:200]!r}: {why}. Choose another name."
+        ) from error
+    if stat.S_ISDIR(kind):
+        raise OptionError(f"cannot write {path}: it is a folder. Name a file in it.")
+    if not stat.S_ISREG(kind):
+        raise OptionError(
+            f"cannot write {path}: it is a device or a pipe, which a file would replace. Name a "
+            "file."
+        )
+
+
 def write_whole(path: Path, *parts: Buffer) -> None:
     """Write a file under another name, see it safely on the disk, then rename it.
 
@@ -108,8 +135,7 @@ def write_whole(path: Path, *parts: Buffer) -> None:
     OptionError
         If it cannot be written; then what was there is still there.
     """
-    if path.is_dir():
-        raise OptionError(f"cannot write {path}: it is a folder. Name a file in it.")
+    check_file_name(path)
     missing = _absent(path.parent)
     try:
         with _workspace(path.parent) as work:

@@ -14,11 +14,11 @@ import xarray as xr
 
 from mixcompare.checksum import FORMAT, is_checked, last_line
 from mixcompare.column_storage import decode_columns, encode_columns, escaped, unescaped
-from mixcompare.errors import DataError, OptionError
+from mixcompare.errors import DataError
 from mixcompare.hdf5_check import check_structure
 from mixcompare.hdf5_check import read_attributes as root_attributes
 from mixcompare.panel import Dropped, Panel
-from mixcompare.staging import write_whole
+from mixcompare.staging import check_file_name, write_whole
 
 _ENGINE: Final = "h5netcdf"
 _VERSION: Final = "mixcompare_version"
@@ -43,8 +43,7 @@ def save_tree(tree: xr.DataTree, path: str | Path) -> Path:
         If the file cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise OptionError(f"cannot write {path}: it is a folder. Name a file in it.")
+    check_file_name(path)
     marked = tree.copy(deep=False)
     marked.attrs = {**tree.attrs, _FORMAT_NAME: FORMAT}
     # In memory first: HDF5 itself crashes on a disk that is full.
@@ -74,6 +73,8 @@ def load_tree(path: str | Path) -> xr.DataTree:
         why = (
             "it is a folder, and there is no such file"
             if path.is_dir()
+            else "it is a device or a pipe, and there is no such file"
+            if path.exists()
             else "there is no such file"
         )
         raise DataError(f"{path}: {why}.")

@@ -90,7 +90,7 @@ def test_a_saddle_point_of_two_different_classes() -> None:
     assert "saddle" in fit.message
 
 
-@pytest.mark.filterwarnings("ignore:outcome 'x' has only two values:mixcompare.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore:Outcome 'x' has only two values:mixcompare.errors.DataWarning")
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("low", [0.0, -9999.0])
 @pytest.mark.parametrize("shares", [(50, 50), (30, 70)])
@@ -109,7 +109,7 @@ def test_two_places(low: float, shares: tuple[int, int], kernels: str) -> None:
     assert np.isnan(fit.summary()["se"]).any()
 
 
-@pytest.mark.filterwarnings("ignore:outcome 'x' has only two values:mixcompare.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore:Outcome 'x' has only two values:mixcompare.errors.DataWarning")
 def test_every_start_at_the_saddle_point_is_said_to_be_there() -> None:
     table = {"x": np.repeat([0.0, 9999.0], 50)}
     fit = mc.fit(mc.MixtureSpec("x ~ 1", n_components=2), table, starts=12)

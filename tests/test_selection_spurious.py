@@ -48,6 +48,8 @@ def test_choices_leave_spurious_estimates_out(selection: Selection, table: pd.Da
 def test_notes_survive_saving(selection: Selection, tmp_path: Path) -> None:
     again = load_selection(selection.save(tmp_path / "k"))
     assert again.notes == selection.notes
+    texts = ["message", "cautions", "spurious", "notes"]
+    assert again.table[texts].equals(selection.table[texts])
     assert again.choices.equals(selection.choices)
     assert repr(again) == repr(selection)
 

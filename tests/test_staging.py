@@ -205,3 +205,18 @@ def test_a_folder_with_the_name_of_a_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     check_folder_name(tmp_path / name)
     check_folder_name(tmp_path / "a.v1")
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OptionError, match="pipe: it is a device or a pipe"):
+        write_whole(pipe, b"x")
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b"])
+def test_impossible_names_are_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OptionError, match="Choose another name"):
+        write_whole(tmp_path / name, b"x")
+    assert not list(tmp_path.iterdir())

@@ -313,7 +313,7 @@ def _without_outcomes(fit: Fit) -> str:
     if not fit.concomitant_names:
         alike = "are the classes' weights, the same for every unit"
     return (
-        f"the data have no outcomes ({names}), so that class probabilities are prior ones, which "
+        f"The data have no outcomes ({names}), so that class probabilities are prior ones, which "
         f"{alike}: give the outcomes, or write classes='prior' (on the command line --classes "
         "prior) if this is what is wanted."
     )

@@ -206,8 +206,8 @@ def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
             index_col="n_components",
             converters=dict.fromkeys(_TEXTS, unescape),
         )
-        # A selection of before there were cautions has none.
-        table[[name for name in _TEXTS if name not in table]] = ""
+        # Empty cells are read as missing, and a selection of before there were cautions has none.
+        table[list(_TEXTS)] = table.reindex(columns=_TEXTS).fillna("")
         asked = json.loads((folder / _ASKED).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no selection: {error}.") from error

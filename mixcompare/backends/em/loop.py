@@ -87,7 +87,7 @@ def iterate_together(
         if (converged := running.criterion <= options.limit).any():
             at_end = zip(running.iterations, running.criterion, strict=True)
             rule = f"iterations; {options.criterion} criterion"
-            running.end(converged, "converged", [f"{n} {rule} {value:.1e}" for n, value in at_end])
+            running.end(converged, "converged", [f"{n} {rule} {value:.2g}" for n, value in at_end])
         if options.acceleration == "squarem":
             _leap(spec, running)
         if (full := running.iterations >= options.max_iterations).any():

@@ -159,7 +159,7 @@ def _all_degenerate(
     examples = "; ".join(dict.fromkeys(s.run.message for s in started[:3]))
     units = prepared.factor.reshape(prepared.n_units, -1)
     equal = int(np.unique(units, axis=0, return_counts=True)[1].max())
-    onto = "a few rows"
+    onto = "a few rows, one value of an outcome or an exact relation of several"
     if equal >= _MANY_EQUAL:
         onto = f"the {equal:,} of {prepared.n_units:,} units that are equal"
     full = has_covariances(spec.covariance) and prepared.n_outcomes > 1
