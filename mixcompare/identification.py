@@ -24,6 +24,7 @@ _LOST = 1e-10
 _ILL_CONDITIONED = 1e6
 # Classes of so few units on average are no classes; that two units differ is a question.
 _UNITS_PER_CLASS = 2
+_ROWS_AT_A_TIME = 65_536
 
 
 def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
@@ -130,10 +131,18 @@ def _check_varies_within_cells(prepared: PreparedPanel) -> None:
 
 
 def _pooled_triangle(prepared: PreparedPanel) -> FloatArray:
-    """Triangular factor of all rows, columns scaled to unit norm."""
+    """Triangular factor of all rows, columns scaled to unit norm.
+
+    Many rows are factored in parts, each under the factor of those before, so that all are not
+    copied.
+    """
     rows = prepared.pooled_rows
-    norm = np.linalg.norm(rows, axis=0)
-    triangle = np.linalg.qr(rows / np.where(norm > 0, norm, 1.0), mode="r")
+    parts = [slice(i, i + _ROWS_AT_A_TIME) for i in range(0, len(rows), _ROWS_AT_A_TIME)]
+    norm = np.hypot.reduce([np.linalg.norm(rows[part], axis=0) for part in parts])
+    norm = np.where(norm > 0, norm, 1.0)
+    triangle = np.empty((0, rows.shape[1]))
+    for part in parts:
+        triangle = np.linalg.qr(np.concatenate([triangle, rows[part] / norm]), mode="r")
     short = rows.shape[1] - len(triangle)
     return np.pad(triangle, ((0, max(short, 0)), (0, 0)))
 
@@ -226,8 +235,8 @@ def _unit_columns(matrix: FloatArray) -> FloatArray:
 
 def _check_enough_units(spec: MixtureSpec, prepared: PreparedPanel) -> None:
     distinct: set[bytes] = set()
-    for unit in prepared.factor[prepared.degrees_of_freedom > 0]:
-        distinct.add(unit.tobytes())
+    for g in np.flatnonzero(prepared.degrees_of_freedom > 0):
+        distinct.add(prepared.factor[g].tobytes())
         if len(distinct) >= spec.n_components:
             return
     raise DataError(

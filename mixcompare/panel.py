@@ -35,6 +35,7 @@ _BLOCK_SIZES: Final = 64
 
 
 _MANY_VALUES = 1_000_000
+_LABELS_AT_A_TIME = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,12 +118,14 @@ class Panel:
         digest = hashlib.sha256()
         names = self.outcome_names, self.covariate_names, self.common_names, self.concomitant_names
         digest.update(repr(names).encode())
-        digest.update("\0".join(map(str, self.unit_labels)).encode())
+        for i in range(0, self.n_units, _LABELS_AT_A_TIME):
+            labels = map(str, self.unit_labels[i : i + _LABELS_AT_A_TIME])
+            digest.update(("\0" * (i > 0) + "\0".join(labels)).encode())
         optional = self.cell, self.concomitants, self.unit_weights
         given = (np.empty(0) if array is None else array for array in optional)
         for array in (self.outcomes, self.covariates, self.unit, *given):
             digest.update(str(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
         return digest.hexdigest()
 
 

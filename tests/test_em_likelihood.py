@@ -94,6 +94,7 @@ def check_derivatives(case: Case, seed: int) -> None:
     np.testing.assert_allclose(information, information.T, atol=1e-12 * size)
     products = scores.T @ (counts[:, None] * scores)
     largest = np.abs(products).max()
+    assert found.outer is not None
     np.testing.assert_allclose(found.outer, products, atol=1e-6 * largest)
 
 

@@ -141,7 +141,10 @@ def fit(
     for caution in noted:
         warnings.warn(caution, DataWarning, stacklevel=2)
     began = time.perf_counter()
-    outcome = module.run(spec, prepared, chosen, np.random.SeedSequence(int(seed)))
+    # Handed over, so that a backend can let go of the rows that it has copied.
+    handed_over = [prepared]
+    del prepared
+    outcome = module.run(spec, handed_over.pop(), chosen, np.random.SeedSequence(int(seed)))
     seconds = time.perf_counter() - began
     noted = (*noted, *outcome.cautions)
     tree = build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds, noted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -36,6 +38,7 @@ def run(
     """
     _check_mode_exists(spec, options)
     standard = standardise(spec, prepared, with_prior=options.estimator == "map")
+    prepared = replace(prepared, factor=np.empty((0, *prepared.factor.shape[1:])))
     total = n_starts(spec, options) + (options.initial is not None)
     data = with_kernels(standard, options.kernels, spec.n_components, total)
     # Two BLAS threads that wait for one another slow these small products many times over.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -108,7 +108,8 @@ class Chooser:
         known = self._judged.get(start)
         if known is None or known[0] is not run:
             assert run.e_step is not None
-            found = find_spurious(self._spec, self._data, run.e_step, self._steps)
+            # A copy: what it makes when asked goes with it.
+            found = find_spurious(self._spec, self._data, replace(run.e_step), self._steps)
             known = self._judged[start] = (run, found)
         return known[1]
 

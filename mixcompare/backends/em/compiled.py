@@ -157,6 +157,16 @@ class Compiled:
         own: FloatArray = self._kernels.squares(self._tiles, self._first, self._offset, flat)
         return own
 
+    def responsibilities(
+        self,
+        coefficients: FloatArray,
+        roots: FloatArray,
+        log_weights: FloatArray,
+        log_norms: FloatArray,
+    ) -> FloatArray:
+        """Responsibilities (..., G, K) as `e_step` gives them."""
+        return self.e_step(coefficients, roots, log_weights, log_norms)[0]
+
     def moments(self, *_: FloatArray | None) -> None:
         """Not offered: the M-step has its own passes."""
         return

@@ -178,6 +178,14 @@ def e_step(data: Standardised, parameters: Parameters) -> EStep:
     return EStep(data, parameters, (tau, unit, joint), counted)
 
 
+def responsibilities_at(data: Standardised, parameters: Parameters) -> FloatArray:
+    """(..., G, K) posterior class probabilities alone, as `e_step` finds them."""
+    passes, arguments = data.compiled, _arguments(data, parameters)
+    if passes is None or arguments is None:
+        return _reference(data, parameters)[0]
+    return passes.responsibilities(*arguments)
+
+
 def log_class_weights(data: Standardised, parameters: Parameters) -> FloatArray:
     """Log-probabilities of the classes, (..., 1, K) or, with unit covariates, (..., G, K)."""
     odds = parameters.membership_coefficients

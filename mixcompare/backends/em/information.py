@@ -23,7 +23,7 @@ from scipy.linalg import cho_factor
 
 from mixcompare.backends.em import membership
 from mixcompare.backends.em.covariances import basis_of
-from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.expectation import responsibilities_at
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.regression import positions
 from mixcompare.backends.em.scores import Chunk, ClassRows, Sums, chunks
@@ -111,23 +111,28 @@ class Curvature(NamedTuple):
     Attributes
     ----------
     outer
-        (n, n) weighted sum over the units of the outer products of their scores.
+        (n, n) weighted sum over the units of the outer products of their scores; None where
+        it was not asked for.
     score
         (n,) gradient of the objective: weighted sum of the units' scores, and of the log-prior.
     information
         (n, n) minus the Hessian of the objective.
     """
 
-    outer: FloatArray
+    outer: FloatArray | None
     score: FloatArray
     information: FloatArray
 
 
 def score_and_information(
-    spec: MixtureSpec, data: Standardised, parameters: Parameters
+    spec: MixtureSpec, data: Standardised, parameters: Parameters, *, keep_outer: bool = True
 ) -> Curvature:
-    """Derivatives of the objective at a point, summed over chunks of units."""
-    tau = e_step(data, parameters).responsibilities
+    """Derivatives of the objective at a point, summed over chunks of units.
+
+    With thousands of parameters each (n, n) array is large: the outer products are kept only
+    where they are asked for.
+    """
+    tau = responsibilities_at(data, parameters)
     place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
     precisions = np.linalg.inv(parameters.covariance)
     score, information = _prior_curvature(data, parameters, place, basis)
@@ -144,14 +149,14 @@ def score_and_information(
         score += _add_outer(outer, chunk, parts, scores, place)
     _add_complete(information, sums, precisions, basis, place)
     information += outer
-    return Curvature(outer, score, information)
+    return Curvature(outer if keep_outer else None, score, information)
 
 
 def complete_information(
     spec: MixtureSpec, data: Standardised, parameters: Parameters
 ) -> FloatArray:
     """(n, n) expected complete-data information: what it would be if the classes were known."""
-    tau = e_step(data, parameters).responsibilities
+    tau = responsibilities_at(data, parameters)
     place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
     _, information = _prior_curvature(data, parameters, place, basis)
     sums = [Sums.nothing(data.shape) for _ in range(place.n_components)]

@@ -98,6 +98,21 @@ class CompiledMixture:
             sums,
         )
 
+    def responsibilities(
+        self,
+        coefficients: FloatArray,
+        roots: FloatArray,
+        log_weights: FloatArray,
+        log_norms: FloatArray,
+    ) -> FloatArray:
+        """Responsibilities (..., G, K) as `e_step` gives them."""
+        *starts, k = log_norms.shape
+        tau = np.empty((prod(starts), k, self._units))
+        arguments = (coefficients, roots, log_weights, log_norms)
+        # A tile's joint density is written first, so that its responsibilities may take its place.
+        self._pass(arguments, None, tau, tau, np.empty((len(tau), self._units)))
+        return tau.reshape(*starts, k, self._units).mT
+
     def _pass(
         self,
         arguments: tuple[FloatArray, FloatArray, FloatArray, FloatArray],

@@ -37,6 +37,15 @@ class Passes(Protocol):
         Log-weights are (1, K) or, where they differ between units, (G, K).
         """
 
+    def responsibilities(
+        self,
+        coefficients: FloatArray,
+        roots: FloatArray,
+        log_weights: FloatArray,
+        log_norms: FloatArray,
+    ) -> FloatArray:
+        """The first of what `e_step` gives, without room for the others where that can be."""
+
     def moments(
         self,
         coefficients: FloatArray,

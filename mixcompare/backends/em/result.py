@@ -13,7 +13,7 @@ import xarray as xr
 from mixcompare import labels
 from mixcompare.backends.em.choice import Choice, Chooser
 from mixcompare.backends.em.diagnosis import diagnose
-from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.expectation import EStep, responsibilities_at
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run, Started
@@ -26,7 +26,7 @@ from mixcompare.compress import PreparedPanel
 from mixcompare.covariances import has_covariances
 from mixcompare.errors import DegenerateFitError
 from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray
+from mixcompare.panel import FloatArray, IntArray
 from mixcompare.parameters import VARIABLES, Parameter, reported_parameters, unflatten
 from mixcompare.spec import MixtureSpec
 from mixcompare.tree import DIMS, coordinates, parameter_dataset
@@ -56,10 +56,9 @@ def outcome(
     choice = chooser.choose(started)
     assert choice is not None
     best = started[choice.best].run
-    assert best.e_step is not None
     order = labels.by_weight(best.parameters[-1].weights)
     path = best.parameters.permuted(order)
-    responsibilities = best.e_step.responsibilities[:, order]
+    responsibilities, log_likelihood = _by_unit(best, order)
     coords = coordinates(spec, prepared)
     reported = reported_parameters(spec, prepared)
     apart = separation(data, path[-1])
@@ -74,7 +73,7 @@ def outcome(
     )
     arrays = {"responsibilities": responsibilities, **_arrays(data.to_raw(path[-1]))}
     estimate = parameter_dataset(coords, (), **arrays).assign(
-        log_likelihood=(("unit",), best.e_step.weighted_log_likelihood)
+        log_likelihood=(("unit",), log_likelihood)
     )
     estimate.attrs = {
         "estimator": options.estimator,
@@ -106,6 +105,13 @@ def outcome(
     return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
 
 
+def _by_unit(run: Run, order: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Responsibilities (G, K), classes in another order, and weighted log-likelihoods (G,)."""
+    assert run.e_step is not None
+    reached = replace(run.e_step)  # a copy, with which goes what it makes and is not asked for
+    return reached.responsibilities[:, order], reached.weighted_log_likelihood
+
+
 def _arrays(parameters: Parameters) -> dict[str, FloatArray]:
     """The parameter arrays by name."""
     named = {name: getattr(parameters, name) for name in VARIABLES}
@@ -135,7 +141,7 @@ def _full_history(
     coords: dict[str, Any],
 ) -> xr.Dataset:
     """Responsibilities, and standard errors where the information allows them."""
-    tau = e_step(data, path).responsibilities
+    tau = responsibilities_at(data, path)
     errors = []
     for i in range(len(tau)):
         known = uncertainty(spec, data, path[i], reported, options.standard_errors, anywhere=True)
@@ -226,9 +232,7 @@ def _starts(
         kept = slice(0 if s.run.dropped else len(s.run.log_likelihood))
         history[i, kept] = s.run.log_likelihood[kept]
         if s.run.e_step is not None:
-            # A copy: what it makes when asked goes with it.
-            tau = replace(s.run.e_step).responsibilities
-            permutation = labels.align_to_reference(tau, reference)
+            permutation = _alignment(s.run.e_step, reference)
             path = s.run.parameters.permuted(permutation)
             weights[i, kept] = path.weights[kept]
             raw = data.to_raw(path[-1])
@@ -250,6 +254,12 @@ def _starts(
         log_likelihood_history=(("start", "iteration"), history),
         weights_history=(("start", "iteration", "component"), weights),
     ).assign_coords(start=np.arange(len(started)), iteration=np.arange(1, longest + 1))
+
+
+def _alignment(reached: EStep, reference: FloatArray) -> IntArray:
+    """(K,) renumbering of a start's classes that brings them nearest to the best one's."""
+    tau = reached.arrays[0] if reached.arrays else responsibilities_at(reached.data, reached.at)
+    return labels.align_to_reference(tau, reference)
 
 
 def _of_spurious(choice: Choice, name: str) -> FloatArray:

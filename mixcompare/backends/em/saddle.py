@@ -18,7 +18,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 
 from mixcompare import labels
 from mixcompare.backends.em.covariances import basis_of
-from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.expectation import responsibilities_at
 from mixcompare.backends.em.information import (
     Curvature,
     complete_information,
@@ -30,6 +30,7 @@ from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run, Started, joined
+from mixcompare.backends.em.standard_errors import with_sandwich
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
 from mixcompare.spec import MixtureSpec
@@ -81,7 +82,8 @@ def off_saddles(
         run = started[best].run
         at = run.parameters[-1]
         at = at.permuted(labels.by_weight(at.weights))
-        curvature = score_and_information(spec, data, at)
+        keep_outer = with_sandwich(data, options.standard_errors)
+        curvature = score_and_information(spec, data, at, keep_outer=keep_outer)
         other = _beyond(spec, data, run, at, curvature, options)
         if other is None:
             return started, curvature
@@ -171,7 +173,7 @@ def _aside(
         for n in (rows * at.weights.min(), rows):
             for sign in (1, -1):
                 there = _moved(spec, data, at, sign * _ASIDE * np.sqrt(n) * direction)
-                yield e_step(data, there).responsibilities
+                yield responsibilities_at(data, there)
 
 
 def _moved(spec: MixtureSpec, data: Standardised, at: Parameters, step: FloatArray) -> Parameters:

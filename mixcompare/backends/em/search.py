@@ -140,6 +140,7 @@ def _in_lines(
     i = first
     for kind, responsibilities in starts:
         yield kind, responsibilities, -1 if kind == "user" else i % n_lines(options)
+        del responsibilities  # before the next are made
         i += kind != "user"
 
 
@@ -148,15 +149,14 @@ def _ended(
 ) -> list[Started]:
     """Run starts to their end, or, with short runs, the best of them."""
     together = starts_together(spec, data)
+    ended: list[Started] = []
     if options.short_runs is None:
-        return [
-            started
-            for batch in batched(starts, together)
-            for started in _run(spec, data, batch, options)
-        ]
+        for batch in batched(starts, together):
+            ended += _run(spec, data, batch, options)
+            del batch  # before the next is made
+        return ended
     brief = replace(options, max_iterations=min(options.short_runs, options.max_iterations))
     held: list[_Start] = []
-    ended: list[Started] = []
     for batch in batched(starts, together):
         held += batch
         ended += _run(spec, data, batch, brief)
@@ -172,7 +172,8 @@ def _ended(
 def _run(
     spec: MixtureSpec, data: Standardised, starts: Sequence[_Start], options: Options
 ) -> list[Started]:
-    together = np.stack([responsibilities for _, responsibilities, _ in starts])
+    first = starts[0][1][None]
+    together = first if len(starts) == 1 else np.stack([tau for _, tau, _ in starts])
     runs = iterate_together(spec, data, together, options)
     if data.shape[0] * spec.n_components > _VALUES_KEPT:
         runs = [_lighter(run) for run in runs]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from mixcompare.backends.em import membership
-from mixcompare.backends.em.expectation import e_step, log_class_weights
+from mixcompare.backends.em.expectation import e_step, log_class_weights, responsibilities_at
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.panel import FloatArray
@@ -93,7 +93,7 @@ def separation(data: Standardised, parameters: Parameters) -> Separation | None:
     log_probabilities = log_class_weights(data, parameters)
     if log_probabilities.min() > np.log(_SUSPICIOUS):
         return None
-    possible = e_step(data, parameters).responsibilities > _EXCLUDED
+    possible = responsibilities_at(data, parameters) > _EXCLUDED
     moved = _all_directions(data, parameters, possible)
     if not moved.any():
         return None

@@ -144,9 +144,10 @@ def rounding_steps(data: Standardised) -> FloatArray:
         return steps
     rows = data.covariates.reshape(-1, p)
     kept = rows.any(axis=1)
-    raw = data.outcomes.reshape(-1, m)[kept] * data.scale + rows[kept] @ (data.whiten @ data.pooled)
+    pooled, outcomes = data.whiten @ data.pooled, data.outcomes.reshape(-1, m)
     for j in range(m):
-        steps[j] = _step(raw[:, j]) / data.scale[j]
+        raw = outcomes[kept, j] * data.scale[j] + (rows @ pooled[:, j])[kept]
+        steps[j] = _step(raw) / data.scale[j]
     return steps
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import batched
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag, null_space
 from scipy.linalg.lapack import dpotri
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from mixcompare.backends.em.covariances import basis_of
 from mixcompare.backends.em.expectation import log_class_weights
@@ -39,6 +40,8 @@ _SCORE_LIMIT = 0.01
 _NOT_ASKED = "they were not asked for (standard_errors='none')"
 # Share of a parameter's slope that lies along a direction, above which it runs off with it.
 _MOVES = 1e-6
+# Of matrices with a row and a column for each parameter, so that few are held as a whole.
+_COLUMNS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,11 +105,14 @@ def uncertainty(
     withheld = np.broadcast_to(np.nan, (len(reported), len(reported)))
     if method == "none":
         return Uncertainty(withheld, withheld, None, _NOT_ASKED, np.nan)
-    outer, total, information = curvature or score_and_information(spec, data, parameters)
+    robust = with_sandwich(data, method) and not (anywhere and method == "observed")
+    if curvature is None:
+        curvature = score_and_information(spec, data, parameters, keep_outer=robust)
+    outer, total, information = curvature
     bounded = None if unbounded is None else _bounded(len(total), unbounded)
     if bounded is not None:
         total = total @ bounded
-        information, outer = (bounded.T @ one @ bounded for one in (information, outer))
+        information = bounded.T @ information @ bounded
     if (factored := factor(information)) is None:
         reason = (
             "the observed information is not positive definite: the estimate lies at a boundary, "
@@ -114,6 +120,7 @@ def uncertainty(
         )
         return Uncertainty(withheld, withheld, None, reason, np.nan)
     inverse = _inverse(*factored)
+    del factored  # as large as the inverse
     distance = float(np.sqrt(total @ inverse @ total))
     if distance > _SCORE_LIMIT and not anywhere:
         reason = (
@@ -123,31 +130,48 @@ def uncertainty(
         return Uncertainty(withheld, withheld, None, reason, distance)
     jacobian = _jacobian(spec, data, parameters, reported, layout(spec, data))
     if unbounded is not None and bounded is not None:
-        without = _without_error(reported, jacobian, unbounded)
-        jacobian = jacobian @ bounded
-        jacobian[without] = np.nan
+        dense = jacobian.toarray()
+        without = _without_error(reported, dense, unbounded)
+        dense = dense @ bounded
+        dense[without] = np.nan
+        jacobian = csr_array(dense)
     observed = _between(jacobian, inverse)
-    if method == "observed" and (anywhere or data.degrees_of_freedom.max() <= 1):
+    if not robust:
         return Uncertainty(observed, observed, None, "", distance)
+    assert outer is not None
+    if bounded is not None:
+        outer = bounded.T @ outer @ bounded
     sandwich = _between(jacobian, inverse @ outer @ inverse)
     return Uncertainty(
         sandwich if method == "sandwich" else observed, observed, sandwich, "", distance
     )
 
 
+def with_sandwich(data: Standardised, method: Method) -> bool:
+    """Whether a method's standard errors come with the sandwich's, at a maximum."""
+    several = bool(data.degrees_of_freedom.max() > 1)
+    return method == "sandwich" or (method == "observed" and several)
+
+
 def _inverse(triangle: tuple[FloatArray, bool], size: FloatArray) -> FloatArray:
-    """Inverse from `factor`, in less time and room than by solving for the identity."""
-    upper = np.triu(dpotri(triangle[0], lower=triangle[1])[0])
-    upper += np.triu(upper, 1).T
-    upper /= size[:, None]
-    upper /= size
-    return np.asarray(upper)
+    """Inverse from `factor`, whose triangle is lost, in less time and room than by solving."""
+    inverse = dpotri(triangle[0], lower=triangle[1], overwrite_c=True)[0]
+    for i in range(len(inverse)):  # LAPACK fills the upper triangle alone
+        inverse[i + 1 :, i] = inverse[i, i + 1 :]
+    inverse = inverse.T  # it is symmetric, and now in the order of its rows
+    inverse /= size[:, None]
+    inverse /= size
+    return np.asarray(inverse)
 
 
-def _between(jacobian: FloatArray, middle: FloatArray) -> FloatArray:
-    """``J M J'`` of a symmetric M; nearly all of J is zero."""
-    sparse = csr_array(jacobian)
-    return np.asarray(sparse @ (sparse @ middle).T)
+def _between(jacobian: csr_array, middle: FloatArray) -> FloatArray:
+    """``J M J'`` of a symmetric M, some columns at a time; nearly all of J is zero."""
+    size = jacobian.shape[0]
+    product = np.empty((size, size))
+    for i in range(0, size, _COLUMNS_AT_A_TIME):
+        part = slice(i, i + _COLUMNS_AT_A_TIME)
+        product[:, part] = jacobian @ (jacobian[part] @ middle).T
+    return product
 
 
 def _bounded(size: int, unbounded: FloatArray) -> FloatArray:
@@ -170,11 +194,23 @@ def _jacobian(
     parameters: Parameters,
     reported: Sequence[Parameter],
     place: Layout,
+) -> csr_array:
+    """(P, n) derivatives of the reported parameters by the free ones; nearly all are zero."""
+    by_odds = _weights_by_odds(data, parameters)
+    parts = batched(reported, _COLUMNS_AT_A_TIME)
+    return vstack([csr_array(_rows(spec, data, part, place, by_odds)) for part in parts], "csr")
+
+
+def _rows(
+    spec: MixtureSpec,
+    data: Standardised,
+    reported: Sequence[Parameter],
+    place: Layout,
+    by_odds: FloatArray,
 ) -> FloatArray:
-    """(P, n) derivatives of the reported parameters by the free ones."""
+    """Some rows of the jacobian."""
     _, _, p, m = data.shape
     basis = basis_of(spec, m)
-    by_odds = _weights_by_odds(data, parameters)
     rows = np.zeros((len(reported), place.size))
     for row, parameter in zip(rows, reported, strict=True):
         k, *inside = parameter.position

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.cluster.vq import ClusterError, kmeans2
 
 from mixcompare.backends.em.degeneracy import is_regular, why_singular
-from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.expectation import responsibilities_at
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
@@ -95,7 +95,7 @@ def kmeans(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> F
     units have them too, and scaled by their spread.
     """
     summaries = unit_summaries(data)
-    spread = summaries.std(axis=0)
+    spread = _spread(summaries)
     summaries /= np.where(spread > 0, spread, 1.0)
     try:
         _, classes = kmeans2(summaries, spec.n_components, minit="++", missing="raise", rng=rng)
@@ -143,10 +143,25 @@ _KINDS: Mapping[str, Start] = {
 def unit_summaries(data: Standardised) -> FloatArray:
     """(G, p m) least-squares coefficients of every unit, shrunk towards the pooled fit."""
     units, _, p, m = data.shape
-    x = data.covariates
-    gram = np.einsum("gri,grj->gij", x, x) + np.eye(p)
-    cross = np.einsum("gri,grj->gij", x, data.outcomes)
-    return np.linalg.solve(gram, cross).reshape(units, p * m)
+    summaries = np.empty((units, p * m))
+    for i in range(0, units, _UNITS_AT_A_TIME):
+        part = slice(i, i + _UNITS_AT_A_TIME)
+        x, y = data.covariates[part], data.outcomes[part]
+        gram = np.einsum("gri,grj->gij", x, x) + np.eye(p)
+        cross = np.einsum("gri,grj->gij", x, y)
+        summaries[part] = np.linalg.solve(gram, cross).reshape(len(x), p * m)
+    return summaries
+
+
+def _spread(values: FloatArray) -> FloatArray:
+    """Standard deviations of columns; many rows a part at a time, added up in the same order."""
+    if values.shape[1] == 1 or len(values) <= _UNITS_AT_A_TIME:
+        return np.asarray(values.std(axis=0))
+    mean, total = values.mean(axis=0), np.zeros((1, values.shape[1]))
+    for i in range(0, len(values), _UNITS_AT_A_TIME):
+        squares = np.square(values[i : i + _UNITS_AT_A_TIME] - mean)
+        total = np.concatenate([total, squares]).sum(axis=0, keepdims=True)
+    return np.asarray(np.sqrt(total[0] / len(values)))
 
 
 def users_start(spec: MixtureSpec, data: Standardised, initial: Any) -> FloatArray:
@@ -167,7 +182,7 @@ def users_start(spec: MixtureSpec, data: Standardised, initial: Any) -> FloatArr
         if not is_regular(data, at.coefficients, at.covariance).all():
             reason = why_singular(data, at.coefficients, at.covariance)
             raise DegenerateFitError(f"EM cannot start from the initial parameters: {reason}.")
-        return e_step(data, at).responsibilities
+        return responsibilities_at(data, at)
     units, k = data.shape[0], spec.n_components
     array = np.asarray(initial)
     if array.shape == (units,) and np.issubdtype(array.dtype, np.integer):
@@ -256,7 +271,7 @@ def _from_coefficients(
                 variances[c] = max(float(np.median(each)), _LEAST_OF_CLASS)
     covariance = variances[:, None, None] * np.eye(m)
     start = Parameters(np.full(k, 1 / k), coefficients, covariance)
-    return e_step(data, start).responsibilities
+    return responsibilities_at(data, start)
 
 
 def chi_squared_median(degrees: FloatArray) -> FloatArray:
