@@ -87,9 +87,9 @@ def _many_classes(spec: MixtureSpec, prepared: PreparedPanel) -> str | None:
     if k <= _UNITS_PER_CLASS or units > _UNITS_PER_CLASS * k:
         return None
     return (
-        f"Asking for n_components={k} of {units} units leaves {units / k:.2g} units to a class on average: "
-        "such classes describe single units, and neither their parameters nor their number can "
-        "be learned from so few; ask for fewer."
+        f"Asking for n_components={k} of {units} units leaves {units / k:.2g} units to a class on "
+        "average: such classes describe single units, and neither their parameters nor their "
+        "number can be learned from so few; ask for fewer."
     )
 
 

@@ -1,7 +1,6 @@
 """Cautions are whole sentences, which can stand after a colon and be joined by spaces."""
 
 import re
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +11,7 @@ import mixcompare as mc
 from mixcompare.cli import _withheld
 from tests.test_em_separation import SPEC as SEPARATED_SPEC
 from tests.test_em_separation import half_separated
+from tests.test_outcome_kinds import KINDS
 
 NORMAL = mc.MixtureSpec("y ~ 1", n_components=2)
 
@@ -59,9 +59,20 @@ def collinear() -> mc.Fit:
     table = pd.DataFrame(
         {"y": x + rng.normal(size=80), "x": x, "z": x + 1e-7 * rng.normal(size=80)}
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", mc.DataWarning)
-        return mc.fit(mc.MixtureSpec("y ~ x + z", n_components=1), table)
+    return mc.fit(mc.MixtureSpec("y ~ x + z", n_components=1), table)
+
+
+def many_classes() -> mc.Fit:
+    unit = np.repeat(np.arange(30), 5)
+    noise = np.random.default_rng(0).normal(size=150)
+    table = pd.DataFrame({"u": unit, "y": 3.0 * unit + noise})
+    spec = mc.MixtureSpec("y ~ 1", unit="u", n_components=15, covariance_by="shared")
+    return mc.fit(spec, table, starts=2, seed=1)
+
+
+def outcomes(values: str) -> Callable[[], mc.Fit]:
+    table = {"y": KINDS[values][0].astype(float)}
+    return lambda: mc.fit(mc.MixtureSpec("y ~ 1", n_components=1), table)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +84,15 @@ def collinear() -> mc.Fit:
         (passed_over, "was passed over"),
         (found_once, "reached by 1 of 1 starts"),
         (collinear, "nearly collinear"),
+        (many_classes, "describe single units"),
+        (outcomes("zeros and ones"), "two values"),
+        (outcomes("answers from 1 to 5"), "distinct values"),
+        (outcomes("answers from 0 to 4"), "counts"),
+        (outcomes("Poisson trajectories"), "counts"),
+        (outcomes("censored at a limit"), "has the same value"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::mixcompare.DataWarning")
 def test_a_caution_has_a_capital_and_a_full_stop(make: Callable[[], mc.Fit], words: str) -> None:
     fit = make()
     assert any(words in caution for caution in fit.cautions)
