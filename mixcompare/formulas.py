@@ -50,7 +50,7 @@ _ON_TRUST: Final = (
 
 
 def check_formula(formula: object, *, trust: bool) -> None:
-    """Refuse what is not outcomes, one tilde and covariates.
+    """Refuse what is not outcomes, one tilde and covariates, be it a constant.
 
     Parameters
     ----------
@@ -68,6 +68,11 @@ def check_formula(formula: object, *, trust: bool) -> None:
     if set(sides) != {"lhs", "rhs"} or not one_part:
         raise SpecificationError(
             f"formula {formula!r} must have outcomes, one '~' and covariates, as in 'y ~ x'."
+        )
+    if str(formula).rstrip().endswith("~"):
+        outcomes = str(formula).rstrip(" ~")
+        raise SpecificationError(
+            f"formula {formula!r} names no covariate: write '{outcomes} ~ 1' for a mean alone."
         )
 
 
@@ -125,6 +130,8 @@ def _parse(name: str, formula: object, *, intercept: bool = True, trust: bool) -
         lines = str(error)[:_LONGEST].splitlines() or [type(error).__name__]
         way = next((way for said, way in _WAYS.items() if said in lines[0]), "")
         reason = lines[0].removesuffix(" (<unknown>, line 1)")
+        if "`.` operator" in reason:  # formulaic speaks of its own arguments
+            reason = "`.` stands for no columns here."
         ways = f" {way}" * bool(way) + instead_of_words(formula)
         said = f"{name} {_shown(formula)} cannot be parsed: {reason}{ways}"
         raise SpecificationError(_printable(said)) from error

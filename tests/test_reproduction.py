@@ -428,3 +428,8 @@ def test_on_the_command_line(
     assert done.exit_code == status, done.output
     for words in said:
         assert words in done.output
+
+
+def test_what_is_no_path_is_named() -> None:
+    with pytest.raises(mc.DataError, match=r"the path of a report\.html, not an int \(3\)"):
+        mc.reproduce(3)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mixcompare.errors import DataError
+from mixcompare.suggest import kind_of
 
 ELEMENT: Final = "mixcompare-record"
 # In the record: digests of what the page shows.
@@ -75,6 +76,8 @@ def read_record(report: str | Path) -> dict[str, Any]:
     DataError
         If the file cannot be read or is not such a page.
     """
+    if not isinstance(report, (str, Path)):
+        raise DataError(f"reproduce takes the path of a report.html, not {kind_of(report)}.")
     path = Path(report)
     try:
         text = path.read_text("utf-8")
