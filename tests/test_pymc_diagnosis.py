@@ -95,12 +95,19 @@ def test_one_chain_cannot_be_judged() -> None:
 
 
 def test_starts_at_an_estimate_and_the_evidence_are_told() -> None:
-    stats = xr.Dataset({"log_marginal_likelihood": ("chain", np.array([-10.0, -12.0]))})
+    stats = xr.Dataset(
+        {
+            "log_marginal_likelihood": ("chain", np.array([-10.0, -12.0])),
+            "log_marginal_likelihood_error": ("chain", np.array([0.5, 0.5])),
+        }
+    )
     text = remarks(Options(init="em", initial={"weights": [1.0]}), stats)
     assert "init='em'" in text
     # The mean of the two likelihoods, not of their logarithms.
     assert f"Log marginal likelihood {np.log((np.exp(-10) + np.exp(-12)) / 2):.2f}" in text
     assert "-12.00 to -10.00" in text
+    # Two logarithmic units apart, where each expects half a unit of itself.
+    assert "chains differ by more than each expects" in text
     assert remarks(Options(), xr.Dataset()) == ""
 
 

@@ -204,10 +204,11 @@ def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
         table = pd.read_csv(
             folder / "selection.csv",
             index_col="n_components",
-            converters=dict.fromkeys(_TEXTS, unescape),
+            dtype=dict.fromkeys(_TEXTS, str),
         )
         # Empty cells are read as missing, and a selection of before there were cautions has none.
-        table[list(_TEXTS)] = table.reindex(columns=_TEXTS).fillna("")
+        for name in _TEXTS:
+            table[name] = table[name].fillna("").map(unescape) if name in table else ""
         asked = json.loads((folder / _ASKED).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no selection: {error}.") from error

@@ -51,7 +51,7 @@ def outcome(
     """
     chooser = Chooser(spec, data, options)
     if chooser.choose(started) is None:
-        raise _all_degenerate(spec, prepared, started)
+        raise _all_degenerate(spec, data, started)
     started, curvature = off_saddles(spec, data, started, options, chooser.best)
     choice = chooser.choose(started)
     assert choice is not None
@@ -154,21 +154,21 @@ def _full_history(
 
 
 def _all_degenerate(
-    spec: MixtureSpec, prepared: PreparedPanel, started: Sequence[Started]
+    spec: MixtureSpec, data: Standardised, started: Sequence[Started]
 ) -> DegenerateFitError:
     examples = "; ".join(dict.fromkeys(s.run.message for s in started[:3]))
-    units = prepared.factor.reshape(prepared.n_units, -1)
+    n_units, _, _, m = data.shape
+    units = np.concatenate([data.covariates, data.outcomes], axis=2).reshape(n_units, -1)
     equal = int(np.unique(units, axis=0, return_counts=True)[1].max())
     onto = "a few rows, one value of an outcome or an exact relation of several"
     if equal >= _MANY_EQUAL:
-        onto = f"the {equal:,} of {prepared.n_units:,} units that are equal"
-    full = has_covariances(spec.covariance) and prepared.n_outcomes > 1
+        onto = f"the {equal:,} of {n_units:,} units that are equal"
+    full = has_covariances(spec.covariance) and m > 1
     simpler = "covariance='diagonal' or 'spherical'" if full else "a simpler covariance"
     advice = (
-        f"The likelihood of a mixture is unbounded where a component shrinks onto {onto}, one "
-        f"value of an outcome or an exact relation of several: ask for fewer components, "
-        f"covariance_by='shared', {simpler}, or the mode of the posterior (estimator='map'), "
-        "whose priors keep components from collapsing."
+        f"The likelihood of a mixture is unbounded where a component shrinks onto {onto}: ask "
+        f"for fewer components, covariance_by='shared', {simpler}, or the mode of the posterior "
+        "(estimator='map'), whose priors keep components from collapsing."
     )
     if spec.n_components == 1 and "collapsed" in examples:
         advice = (

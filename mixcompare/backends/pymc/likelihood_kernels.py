@@ -19,12 +19,16 @@ from mixcompare.kernel_cache import njit
 
 LANES = 64
 
-# Only compiled code calls these, and wrappers for Python take time to compile.
+# Only compiled code calls these, and wrappers for Python take time to compile. They are part of
+# what calls them: a process that has just compiled would call them as they were compiled alone,
+# one that reads the caller from numba's cache as they were compiled with it, and the two differ
+# in the last digit.
 _OPTIONS = {
     "cache": True,
     "error_model": "numpy",
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
+    "forceinline": True,
 }
 # Sums may be reordered to vectorise; nothing else of floating point is bent.
 INNER = {**_OPTIONS, "fastmath": {"reassoc", "contract"}}
