@@ -70,3 +70,36 @@ def test_names_are_distinct_and_functions_work() -> None:
     assert weighted_squares.py_func.__qualname__.startswith("weighted_squares_")
     own = np.ones((1, 2, 128))
     assert weighted_squares(own, np.full((2, 3), 0.5))[:, 0, 0] == pytest.approx(1.5)
+
+
+DENSITY = """
+import numpy as np
+import mixcompare as mc
+from mixcompare.backends.pymc.density import pack
+from mixcompare.backends.pymc.mixture import build_mixture
+from mixcompare.backends.pymc.nutpie_program import density
+from mixcompare.compress import compress
+from mixcompare.panel import build_panel
+rng = np.random.default_rng(0)
+table = {"u": np.repeat(np.arange(40), 5), "x": rng.normal(size=200), "y": rng.normal(size=200)}
+spec = mc.MixtureSpec("y ~ x", unit="u", n_components=2)
+mixture = build_mixture(spec, compress(build_panel(spec, table)))
+block = pack(mixture)
+for point in rng.normal(size=(50, mixture.structure.n_free)):
+    value, gradient = density(point, block)
+    print(value.hex(), *(float(slope).hex() for slope in gradient))
+"""
+
+
+@pytest.mark.slow
+def test_code_just_compiled_rounds_like_code_from_the_cache(tmp_path: Path) -> None:
+    """Or a machine's first draws would differ in the last digit from all later ones."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", DENSITY]
+    first, second = (
+        subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        for _ in range(2)
+    )
+    assert any(path.suffix == ".nbc" for path in tmp_path.rglob("*"))
+    assert len(first.splitlines()) == 50
+    assert first == second
