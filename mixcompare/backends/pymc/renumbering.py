@@ -17,7 +17,6 @@ from mixcompare.labels import IntArray
 from mixcompare.panel import FloatArray
 
 _OWN = ("deviations", "precision_squares", "precision_below")
-_ROUNDS = 4
 
 
 def split_classes(points: FloatArray, structure: Structure) -> FloatArray:
@@ -63,32 +62,6 @@ def renumber(points: FloatArray, permutation: IntArray, structure: Structure) ->
         return points
     rows = split_classes(points, structure)
     return join_classes(points, labels.permute(rows, permutation, axis=1), structure)
-
-
-def align(points: FloatArray, structure: Structure) -> FloatArray:
-    """Points (n, D) with their classes numbered as nearly alike as can be.
-
-    Rows are matched to the classes' means, in units of their spread within the class, and
-    the means taken again (k-means with one row of each point in each class: Stephens 2000,
-    section 4, with a normal density in place of the model's).
-    """
-    if structure.n_components == 1:
-        return points
-    rows = split_classes(points, structure)
-    centre, spread = rows[0], np.broadcast_to(rows.std(axis=(0, 1)), rows.shape[1:])
-    for _ in range(_ROUNDS):
-        distance = _distances(rows, centre, spread)
-        rows = labels.permute(rows, labels.assign(distance), axis=1)
-        centre, spread = rows.mean(axis=0), rows.std(axis=0)
-    return join_classes(points, rows, structure)
-
-
-def _distances(rows: FloatArray, centre: FloatArray, spread: FloatArray) -> FloatArray:
-    """Squared distances (n, K, K) of rows, last, to the centres of classes."""
-    # What is the same in all points is no measure of distance.
-    scale = np.where(spread > 0, spread, 1.0)[:, None]
-    apart = (rows[:, None] - centre[:, None]) / scale
-    return np.asarray(np.einsum("nkjf,nkjf->nkj", apart, apart))
 
 
 def shuffle(points: FloatArray, structure: Structure, rng: np.random.Generator) -> FloatArray:

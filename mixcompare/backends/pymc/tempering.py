@@ -10,8 +10,9 @@ of the mean weights.
 
 The marginal likelihood is the product of the mean weights. It is over all K! labellings,
 whichever of them the particles visit, since a point's copies have the same weight. So the
-particles can be renumbered: to be alike before the moves' scale is taken from them, and at
-random at the end.
+particles can be renumbered at random, and are, before each stage's moves and at the end. They
+must not be renumbered to be alike: the moves, whose scale knows one class from another, leave
+the density over all labellings unchanged and not its part in one of them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from mixcompare.backends.pymc.density_kernels import log_densities
 from mixcompare.backends.pymc.hamiltonian import Density, Mover
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.renumbering import align, shuffle
+from mixcompare.backends.pymc.renumbering import shuffle
 from mixcompare.backends.pymc.starts import Start, prior_draws
 from mixcompare.backends.pymc.transforms import free_dataset
 from mixcompare.panel import FloatArray, IntArray
@@ -100,7 +101,7 @@ def temper(mixture: Mixture, n: int, rng: np.random.Generator) -> Tempered:
         weights = np.exp(step * likelihood - top)
         log_evidence += float(top + np.log(weights.mean()))
         variance += _relative_variance(weights.reshape(_MOVES, n).mean(axis=0))
-        points = align(points, structure)
+        points = shuffle(points, structure, rng)
         mover.scale_to(points, weights)
         way = mover.run(
             tempered_density(mixture, power), points[_resampled(weights, n, rng)], _MOVES, rng
