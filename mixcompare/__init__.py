@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mixcompare.backends import fit
-from mixcompare.errors import (
+from mixcompare.base.errors import (
     DataError,
     DataWarning,
     DegenerateFitError,
@@ -16,26 +16,27 @@ from mixcompare.errors import (
     OptionError,
     SpecificationError,
 )
-from mixcompare.fit import Fit, load
-from mixcompare.panel import Panel, build_panel
-from mixcompare.priors import describe_priors
-from mixcompare.spec import MixtureSpec, Priors
+from mixcompare.data.panel import Panel, build_panel
+from mixcompare.fits.fit import Fit, load
+from mixcompare.model.spec import MixtureSpec, Priors
+from mixcompare.prepared.resolved_priors import describe_priors
 
 if TYPE_CHECKING:
     from mixcompare.auditing import Audit, TraceError, audit
+    from mixcompare.backends.em.bootstrap import bootstrap
     from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
     from mixcompare.checking.posterior_predictive import PredictiveCheck, posterior_predictive
     from mixcompare.checking.prior_predictive import PriorPredictive, prior_predictive
     from mixcompare.checking.sensitivity import prior_sensitivity
     from mixcompare.checking.simulation_based import Calibration, calibrate
     from mixcompare.comparison import Comparison, Thresholds, compare
-    from mixcompare.delta import delta_method
+    from mixcompare.fits.delta import delta_method
     from mixcompare.prediction import predict, prediction_table, predictive_draws
+    from mixcompare.report import plot, write_report
     from mixcompare.reproduction import Origin, Reproduced, reproduce
-    from mixcompare.resampling import bootstrap
     from mixcompare.selection import Selection, select
-    from mixcompare.study.load import build_study, load_study
-    from mixcompare.study.run import run_study
+    from mixcompare.study.file.load import build_study, load_study
+    from mixcompare.study.run.running import run_study
 
 __all__ = [
     "Audit",
@@ -73,6 +74,7 @@ __all__ = [
     "leave_one_out",
     "load",
     "load_study",
+    "plot",
     "posterior_predictive",
     "predict",
     "prediction_table",
@@ -82,6 +84,7 @@ __all__ = [
     "reproduce",
     "run_study",
     "select",
+    "write_report",
 ]
 
 # Imported when first used: few sessions need them and all would pay for them.
@@ -98,22 +101,24 @@ _LAZY = {
     "Thresholds": "mixcompare.comparison",
     "TraceError": "mixcompare.auditing",
     "audit": "mixcompare.auditing",
-    "bootstrap": "mixcompare.resampling",
-    "build_study": "mixcompare.study.load",
+    "bootstrap": "mixcompare.backends.em.bootstrap",
+    "build_study": "mixcompare.study.file.load",
     "calibrate": "mixcompare.checking.simulation_based",
     "compare": "mixcompare.comparison",
-    "delta_method": "mixcompare.delta",
+    "delta_method": "mixcompare.fits.delta",
     "leave_one_out": "mixcompare.checking.leave_one_out",
-    "load_study": "mixcompare.study.load",
+    "load_study": "mixcompare.study.file.load",
     "posterior_predictive": "mixcompare.checking.posterior_predictive",
+    "plot": "mixcompare.report",
     "predict": "mixcompare.prediction",
     "prediction_table": "mixcompare.prediction",
     "predictive_draws": "mixcompare.prediction",
     "prior_predictive": "mixcompare.checking.prior_predictive",
     "prior_sensitivity": "mixcompare.checking.sensitivity",
     "select": "mixcompare.selection",
+    "write_report": "mixcompare.report",
     "reproduce": "mixcompare.reproduction",
-    "run_study": "mixcompare.study.run",
+    "run_study": "mixcompare.study.run.running",
 }
 
 

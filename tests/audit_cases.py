@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,12 +15,13 @@ from scipy.special import logsumexp, softmax
 import mixcompare as mc
 from mixcompare.auditing import State
 from tests.em_cases import Case
+from tests.places import STUDIES
 
 type FloatArray = NDArray[np.float64]
 type IntArray = NDArray[np.intp]
 type Arrays = dict[str, Any]
 
-STUDY = Path(__file__).parent.parent / "studies" / "nonconvergence" / "program.py"
+STUDY = STUDIES / "nonconvergence" / "program.py"
 SPEC = mc.MixtureSpec(
     "streams ~ ads + playlists + price - 1",
     unit="artist",

@@ -10,8 +10,8 @@ import pandas as pd
 import mixcompare as mc
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised, standardise
-from mixcompare.compress import PreparedPanel, compress
-from mixcompare.panel import Panel
+from mixcompare.data.panel import Panel
+from mixcompare.prepared.compress import PreparedPanel, compress
 
 STRUCTURES = [
     (covariance, covariance_by)

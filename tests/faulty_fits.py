@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mixcompare.backends import BACKENDS
-from mixcompare.study.store import open_store
+from mixcompare.study.run.store import open_store
 from tests.study_cases import content
 
 NAME = "faulty"

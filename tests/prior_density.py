@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import dirichlet, invgamma, invwishart, norm
 
 import mixcompare as mc
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
-from mixcompare.priors import ResolvedPriors, resolve_priors
+from mixcompare.base.arrays import FloatArray
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.resolved_priors import ResolvedPriors, resolve_priors
 
 
 def log_prior_by_array(

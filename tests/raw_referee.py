@@ -13,8 +13,8 @@ from scipy.linalg import null_space
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from mixcompare.panel import Panel
-from mixcompare.spec import MixtureSpec
+from mixcompare.data.panel import Panel
+from mixcompare.model.spec import MixtureSpec
 
 type FloatArray = NDArray[np.float64]
 

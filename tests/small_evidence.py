@@ -10,8 +10,8 @@ from scipy.special import gammaln, logsumexp
 from scipy.stats import invgamma
 
 import mixcompare as mc
-from mixcompare.compress import compress
-from mixcompare.priors import resolve_priors
+from mixcompare.prepared.compress import compress
+from mixcompare.prepared.resolved_priors import resolve_priors
 
 # Of the residual variance's logarithm: far out on both sides, close enough for ten digits.
 _NODES = np.linspace(-9.0, 9.0, 241)

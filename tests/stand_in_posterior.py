@@ -18,11 +18,11 @@ from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.backends.pymc.options import Options
-from mixcompare.compress import compress
-from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import flatten, unflatten, variables
-from mixcompare.tree import build_tree, coordinates, parameter_dataset, permute_posterior
+from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.tree import build_tree, coordinates, parameter_dataset, permute_posterior
+from mixcompare.model.parameters import flatten, unflatten, variables
+from mixcompare.prepared.compress import compress
 from tests.prior_density import log_prior_by_array
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from mixcompare.cli import app
+from mixcompare.cli.app import app
 
 SIMULATED: dict[str, Any] = {
     "study": {"name": "small"},

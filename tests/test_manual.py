@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.places import ROOT
+
 FOLDERS = ("studies", "tests")
 PAGES = [
     ROOT / "README.md",

@@ -5,13 +5,15 @@ E- and M-step from the same parameters; steps that differ are explained by the c
 registered candidates (`mixcompare.auditing.registry`) that reproduces them with the fewest causes.
 EM never lowers the likelihood (Dempster, Laird & Rubin 1977), so a fall proves a fault, but a
 fault need not show as a fall: the steps are compared whether they fall or not.
+
+The referee has an arithmetic of its own. It may import `pages` and what is below `comparison`.
 """
 
 from __future__ import annotations
 
+from mixcompare.auditing.audit_result import Audit
 from mixcompare.auditing.inquiry import audit
 from mixcompare.auditing.recording import State, Step
-from mixcompare.auditing.result import Audit
-from mixcompare.auditing.trace import TraceError
+from mixcompare.auditing.trace_format import TraceError
 
 __all__ = ["Audit", "State", "Step", "TraceError", "audit"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from mixcompare.auditing.rows import Rows
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from mixcompare.auditing.densities import Past
 from mixcompare.auditing.registry import candidate
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 @candidate("parameters", "", "", kind="exact")

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixcompare.auditing.rows import Rows
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

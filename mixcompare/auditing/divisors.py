@@ -6,7 +6,7 @@ import numpy as np
 
 from mixcompare.auditing.assigned import Counts
 from mixcompare.auditing.registry import candidate
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 _SCALE = (
     "The variance is the `scale` of a weighted regression, as statsmodels' WLS(...).fit().scale. "

@@ -15,7 +15,7 @@ from scipy.special import softmax
 from mixcompare.auditing.densities import Densities
 from mixcompare.auditing.registry import candidate
 from mixcompare.auditing.rows import Rows
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 NOT_NORMALISED = "responsibilities not normalised"
 WRONG_AXIS = "softmax over the wrong axis"

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from mixcompare.auditing.annealing import with_temperatures
 from mixcompare.auditing.matching import (
     Case,
     Expectation,
@@ -15,9 +16,8 @@ from mixcompare.auditing.matching import (
     Matching,
     Path,
 )
-from mixcompare.auditing.problem import Problem
 from mixcompare.auditing.registry import EXPECTATION, PART, REGISTRY, Candidate, Stage
-from mixcompare.auditing.tempering import with_temperatures
+from mixcompare.auditing.traced_problem import Problem
 
 # Steps that every combination is tried on, and combinations that all steps are tried on.
 _SCREENED_STEPS: Final = 3

@@ -11,7 +11,11 @@ import pandas as pd
 
 from mixcompare.auditing.matching import Case, Explanation
 from mixcompare.auditing.penalties import RIDGE
-from mixcompare.auditing.problem import (
+from mixcompare.auditing.registry import PART, Candidate, Part, Stage, exact
+from mixcompare.auditing.responsibilities import any_explain
+from mixcompare.auditing.scatters import ADDED
+from mixcompare.auditing.scoring import log_likelihood
+from mixcompare.auditing.traced_problem import (
     Problem,
     assign,
     determined,
@@ -19,13 +23,9 @@ from mixcompare.auditing.problem import (
     perform,
     variance_log_ratio,
 )
-from mixcompare.auditing.registry import PART, Candidate, Part, Stage, exact
-from mixcompare.auditing.responsibilities import any_explain
-from mixcompare.auditing.scatters import ADDED
-from mixcompare.auditing.scoring import log_likelihood
 from mixcompare.auditing.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 COLUMNS: Final = (
     "cause",

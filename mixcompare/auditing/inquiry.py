@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from mixcompare.auditing.audit_result import Audit, paragraph
 from mixcompare.auditing.findings import Finding, as_table
 from mixcompare.auditing.own_likelihood import Size, own_likelihood_finding
-from mixcompare.auditing.problem import CountsWhat, Problem, build_problem
+from mixcompare.auditing.reading import read_trace
 from mixcompare.auditing.recording import State, own_start, record
-from mixcompare.auditing.result import Audit, paragraph
 from mixcompare.auditing.rounding import last_digit, likelihood_spread, units_of
 from mixcompare.auditing.scoring import Iterate, rounding, score
 from mixcompare.auditing.steps import Inquiry
-from mixcompare.auditing.trace import Trace, read_trace
+from mixcompare.auditing.trace import Trace
+from mixcompare.auditing.traced_problem import CountsWhat, Problem, build_problem
 from mixcompare.backends.em.expectation import e_step
-from mixcompare.errors import OptionError
-from mixcompare.panel import FloatArray, Missing, Panel, build_panel
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
+from mixcompare.data.panel import Missing, Panel, build_panel
+from mixcompare.model.spec import MixtureSpec
 
 
 def audit(
@@ -60,8 +62,8 @@ def audit(
         how many iterations to run.
     tolerance
         Difference up to which two steps are the same, in the units of
-        `mixcompare.auditing.problem.Difference`. None for 1e-6, or what the digits of a rounded
-        trace allow.
+        `mixcompare.auditing.traced_problem.Difference`. None for 1e-6, or what the digits of a
+        rounded trace allow.
     missing
         As in `mixcompare.build_panel`.
 

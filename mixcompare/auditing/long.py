@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixcompare.auditing.trace import NEEDED, OPTIONAL, TraceError
-from mixcompare.panel import FloatArray, IntArray, Panel
-from mixcompare.spec import MixtureSpec
-from mixcompare.suggest import did_you_mean
-from mixcompare.tables import read_table
+from mixcompare.auditing.trace_format import NEEDED, OPTIONAL, TraceError
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.suggest import did_you_mean
+from mixcompare.data.panel import Panel
+from mixcompare.data.tables import read_table
+from mixcompare.model.spec import MixtureSpec
 
 _AXES = {
     "weights": ("component",),

@@ -16,7 +16,11 @@ import numpy as np
 
 from mixcompare.auditing.assigned import Assigned, Counts, count
 from mixcompare.auditing.densities import Past
-from mixcompare.auditing.problem import (
+from mixcompare.auditing.registry import PART, REGISTRY, Candidate, Part, Stage
+from mixcompare.auditing.regression import Regression, regress
+from mixcompare.auditing.scatters import Divided
+from mixcompare.auditing.scoring import Iterate
+from mixcompare.auditing.traced_problem import (
     Problem,
     assign,
     coefficient_difference,
@@ -24,12 +28,8 @@ from mixcompare.auditing.problem import (
     structured,
     variance_log_ratio,
 )
-from mixcompare.auditing.registry import PART, REGISTRY, Candidate, Part, Stage
-from mixcompare.auditing.regression import Regression, regress
-from mixcompare.auditing.scatters import Divided
-from mixcompare.auditing.scoring import Iterate
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # What an estimated constant costs, in causes: of two explanations the one without is simpler.
 _CONSTANT: Final = 0.1

@@ -23,7 +23,7 @@ from mixcompare.auditing.batches import (
 from mixcompare.auditing.registry import candidate
 from mixcompare.auditing.rows import Rows
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 MEAN_OF_ROWS: Final = "mean in place of sum"
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mixcompare.auditing.findings import Finding
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # Between the program's numbers and the exact ones, relative to these.
 _ROUNDING: Final = 1e-7

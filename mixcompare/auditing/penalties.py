@@ -15,7 +15,7 @@ from mixcompare.auditing.registry import candidate, slope
 from mixcompare.auditing.regression import Regression
 from mixcompare.auditing.weights import DAMPING, DAMPING_STATEMENT, damped_fraction
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 type Fitted = tuple[Assigned, Regression]
 

@@ -13,11 +13,12 @@ from typing import Final
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mixcompare.auditing.problem import Problem, exact_m_step
-from mixcompare.auditing.trace import NEEDED, Trace
+from mixcompare.auditing.trace import Trace
+from mixcompare.auditing.trace_format import NEEDED
+from mixcompare.auditing.traced_problem import Problem, exact_m_step
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 # Exact steps that may lie between two stored iterates.
 _MOST_STEPS: Final = 100

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mixcompare.auditing.trace import NEEDED, Trace, TraceError, check_trace
+from mixcompare.auditing.trace import Trace, check_trace
+from mixcompare.auditing.trace_format import NEEDED, TraceError
 from mixcompare.backends.em.maximisation import m_step
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.errors import OptionError
-from mixcompare.panel import FloatArray, Panel
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
+from mixcompare.data.panel import Panel
+from mixcompare.model.spec import MixtureSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)

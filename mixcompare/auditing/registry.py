@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self
 
 import numpy as np
 
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 Stage = Literal[
     "parameters",

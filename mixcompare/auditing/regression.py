@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from mixcompare.auditing.rows import Rows
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # Sizes below which a class's share, a column or a variance is taken for rounding.
 _DETERMINED = 1e-9

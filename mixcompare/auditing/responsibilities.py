@@ -16,16 +16,11 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, hstack, vstack
 
 from mixcompare.auditing.matching import Case
-from mixcompare.auditing.problem import (
-    Problem,
-    determined,
-    difference,
-    exact_m_step,
-)
 from mixcompare.auditing.regression import cross_products
+from mixcompare.auditing.traced_problem import Problem, determined, difference, exact_m_step
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.covariances import elements
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.covariances import elements
 
 # Units whose responsibilities are free; those of the others stay the exact ones.
 _MOST_UNITS: Final = 1500

@@ -8,12 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from mixcompare.auditing.problem import Problem, determined, difference, exact_m_step
 from mixcompare.auditing.registry import Part
-from mixcompare.auditing.trace import NEEDED, Trace
+from mixcompare.auditing.trace import Trace
+from mixcompare.auditing.trace_format import NEEDED
+from mixcompare.auditing.traced_problem import Problem, determined, difference, exact_m_step
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 _DRAWS: Final = 8
 # Standard deviations of what rounding does that are not held against a step.

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray, IntArray, Panel
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.data.panel import Panel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from mixcompare.auditing.registry import candidate, slopes
 from mixcompare.auditing.regression import Regression, cross_products, weighted_gram
 from mixcompare.auditing.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 ADDED: Final = "constant added to the variances"
 

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mixcompare.auditing.problem import Difference, Problem, determined, difference, exact_m_step
 from mixcompare.auditing.trace import Trace
+from mixcompare.auditing.traced_problem import (
+    Difference,
+    Problem,
+    determined,
+    difference,
+    exact_m_step,
+)
 from mixcompare.backends.em.expectation import EStep, e_step
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # Foreign programs sum over raw rows, with more rounding than sums over units.
 _ROUNDING = 1e-10
@@ -66,7 +72,7 @@ def score(
     ``falls``, whether it is less by more than rounding; ``exact_change``, what the exact step
     would have gained; ``weights_error``, ``coefficients_error``, ``variance_ratio``,
     ``variance_error``: the foreign step against the exact one, see
-    `mixcompare.auditing.problem.Difference`; ``cost_of_weights``, ``cost_of_coefficients``,
+    `mixcompare.auditing.traced_problem.Difference`; ``cost_of_weights``, ``cost_of_coefficients``,
     ``cost_of_variance``: log-likelihood that putting this exact part into the foreign iterate
     gains. With ``told``: ``responsibilities_error``, the largest difference from the exact ones,
     and the errors ``..._given_theirs`` against the exact M-step from the foreign ones. With the

@@ -13,20 +13,21 @@ import numpy as np
 from mixcompare.auditing.explain import explain
 from mixcompare.auditing.findings import Finding, findings_of
 from mixcompare.auditing.matching import Case, Explanation
-from mixcompare.auditing.problem import (
+from mixcompare.auditing.readings import Reading, by_every, readings, thinned
+from mixcompare.auditing.registry import Part
+from mixcompare.auditing.rounding import Units, slack, units_of
+from mixcompare.auditing.scoring import Iterate, prepare_iterate, step_difference
+from mixcompare.auditing.trace import Trace, precision
+from mixcompare.auditing.trace_format import TraceError
+from mixcompare.auditing.traced_problem import (
     Difference,
     Problem,
     determined,
     difference,
     variance_log_ratio,
 )
-from mixcompare.auditing.readings import Reading, by_every, readings, thinned
-from mixcompare.auditing.registry import Part
-from mixcompare.auditing.rounding import Units, slack, units_of
-from mixcompare.auditing.scoring import Iterate, prepare_iterate, step_difference
-from mixcompare.auditing.trace import Trace, TraceError, precision
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # Steps that an explanation must reproduce, and that decide how a trace is to be read.
 _EXAMINED: Final = 12

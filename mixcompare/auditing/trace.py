@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from mixcompare.auditing.trace_format import NEEDED, OPTIONAL, TraceError
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.covariances import narrowest
-from mixcompare.errors import DataError, MixCompareError
-from mixcompare.panel import FloatArray, Panel
-from mixcompare.spec import MixtureSpec
-
-NEEDED = ("weights", "coefficients", "covariance")
-OPTIONAL = ("responsibilities", "log_likelihood")
-_DIMS = {
-    "weights": ("iteration", "component"),
-    "coefficients": ("iteration", "component", "covariate", "outcome"),
-    "covariance": ("iteration", "component", "outcome", "outcome_bis"),
-    "responsibilities": ("iteration", "unit", "component"),
-    "log_likelihood": ("iteration",),
-}
-
-
-class TraceError(MixCompareError):
-    """The iterates of a foreign EM cannot be used: which, where, and what to do."""
+from mixcompare.base.arrays import FloatArray
+from mixcompare.data.panel import Panel
+from mixcompare.model.covariances import narrowest
+from mixcompare.model.spec import MixtureSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,27 +47,6 @@ class Trace:
         """The iterate at position t, its weights made to sum to one."""
         weights = self.weights[t] / self.weights[t].sum()
         return Parameters(weights, self.coefficients[t], self.covariance[t])
-
-
-def read_trace(spec: MixtureSpec, panel: Panel, trace: Any) -> Trace:
-    """Iterates from a mapping of arrays, an xarray Dataset, or a long table or its path.
-
-    Raises
-    ------
-    TraceError
-        If something is missing, of the wrong shape, or not a possible parameter.
-    """
-    if isinstance(trace, xr.Dataset):
-        return check_trace(spec, panel, _from_dataset(panel, trace))
-    if isinstance(trace, Mapping) and "parameter" not in trace:
-        return check_trace(spec, panel, trace)
-    from mixcompare.auditing.long import read_long
-
-    try:
-        return check_trace(spec, panel, read_long(spec, panel, trace))
-    except DataError as error:
-        where = f"{trace}: " if isinstance(trace, (str, Path)) else ""
-        raise TraceError(f"the trace cannot be read: {where}{error}") from error
 
 
 def precision(trace: Trace) -> float:
@@ -263,35 +227,3 @@ def _check_covariance(spec: MixtureSpec, trace: Trace) -> None:
         wrong = f"are not of the structure covariance={spec.covariance!r}: write {fitting!r}"
     if wrong:
         raise TraceError(f"the trace's covariances {wrong} in the specification.")
-
-
-def _from_dataset(panel: Panel, data: xr.Dataset) -> dict[str, Any]:
-    """Arrays of a Dataset whose dimensions are named; labelled axes are put in order."""
-    if "iteration" in data.dims:
-        data = data.transpose("iteration", ...)
-    for dim, labels in (
-        ("covariate", panel.covariate_names),
-        ("outcome", panel.outcome_names),
-        ("outcome_bis", panel.outcome_names),
-        ("unit", panel.unit_labels),
-    ):
-        if dim in data.coords:
-            absent = [label for label in labels if label not in data[dim].to_numpy()]
-            if absent:
-                raise TraceError(
-                    f"the trace's {dim} coordinate lacks {absent[0]!r}. Label the {dim}s as the "
-                    "panel does."
-                )
-            data = data.sel({dim: list(labels)})
-    arrays: dict[str, Any] = {}
-    for name in data.data_vars:
-        dims = [dim for dim in _DIMS.get(str(name), ()) if dim in data[name].dims]
-        if set(dims) != set(data[name].dims):
-            raise TraceError(
-                f"{name!r} of the trace has the dimensions {data[name].dims}; allowed for it: "
-                f"{_DIMS.get(str(name), 'none, it is unknown')}."
-            )
-        arrays[str(name)] = data[name].transpose(*dims).to_numpy()
-    if "iteration" in data.coords:
-        arrays["iteration"] = data["iteration"].to_numpy()
-    return arrays

@@ -17,7 +17,7 @@ from mixcompare.auditing.batches import (
 from mixcompare.auditing.expectation import NOT_NORMALISED, WRONG_AXIS
 from mixcompare.auditing.registry import candidate, slope
 from mixcompare.backends.em.parameters import Parameters
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 DAMPING = "damping"
 DAMPING_STATEMENT = (

@@ -1,4 +1,8 @@
-"""The backends' protocol and registry, and the one function that fits a model."""
+"""The backends' protocol and registry, and the one function that fits a model.
+
+The two backends import what is below `fits` and never one another, nor any likelihood that the
+other uses.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,15 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from mixcompare.compress import PreparedPanel, compress
-from mixcompare.errors import DataError, DataWarning, OptionError
-from mixcompare.fit import Fit
-from mixcompare.identification import cautions, check_identified
-from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray, Missing, Panel, build_panel, design_source
-from mixcompare.spec import MixtureSpec, check_spec
-from mixcompare.tree import build_tree
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DataError, DataWarning, OptionError
+from mixcompare.data.panel import Missing, Panel, build_panel, design_source
+from mixcompare.fits.fit import Fit
+from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.tree import build_tree
+from mixcompare.model.spec import MixtureSpec, check_spec
+from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.identification import cautions, check_identified
 
 BACKENDS = {"em": "mixcompare.backends.em", "pymc": "mixcompare.backends.pymc"}
 
@@ -96,7 +101,7 @@ def fit(
     seed
         Root of every random number; the same seed gives the same fit.
     missing
-        ``"error"`` or ``"drop"``, see `mixcompare.panel.build_panel`.
+        ``"error"`` or ``"drop"``, see `mixcompare.data.panel.build_panel`.
     **options
         The backend's own: `mixcompare.backends.em.Options`,
         `mixcompare.backends.pymc.Options`.
@@ -120,7 +125,7 @@ def fit(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.datasets import load
+    >>> from mixcompare.data.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> em = mc.fit(spec, load("gapminder"), starts=10, seed=1)
     >>> em.status, round(em.log_likelihood, 2)

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.outcome_kinds import outcome_kind
-from mixcompare.panel import FloatArray, IntArray, Panel
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.data.outcome_kinds import outcome_kind
+from mixcompare.data.panel import Panel
 
 STATISTICS: Final = {
     "mean": "mean of the outcomes",
@@ -51,7 +52,7 @@ class Layout:
         (C,) rows of each absorbed cell; None without absorption.
     steps
         (m,) what outcomes are recorded in, such as 0.1; 0 where nothing is rounded or the
-        outcome is no measurement, see `mixcompare.outcome_kinds.outcome_kind`.
+        outcome is no measurement, see `mixcompare.data.outcome_kinds.outcome_kind`.
     """
 
     panel: Panel

@@ -19,14 +19,14 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from mixcompare.backends import build_options, get_backend
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
 from mixcompare.checking.psis import leave_one_out_density
-from mixcompare.compress import PreparedPanel, compress
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit, check_fit
-from mixcompare.panel import FloatArray
-from mixcompare.priors import explicit_priors
-from mixcompare.spec import MixtureSpec
-from mixcompare.summary import convergence
+from mixcompare.fits.fit import Fit, check_fit
+from mixcompare.fits.summary import convergence
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.resolved_priors import explicit_priors
 
 HIGH_PARETO_K: Final = 0.7
 REFIT: Final = "exact refit"
@@ -116,7 +116,7 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.datasets import load
+    >>> from mixcompare.data.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
     >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)

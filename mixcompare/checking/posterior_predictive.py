@@ -18,6 +18,8 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare import labels
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
 from mixcompare.checking.discrepancies import (
     NOTABLE_SHARE,
     SHARES,
@@ -30,12 +32,11 @@ from mixcompare.checking.discrepancies import (
     tail_probability,
 )
 from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit, check_fit
+from mixcompare.data.panel import Panel
+from mixcompare.fits.fit import Fit, check_fit
+from mixcompare.fits.tree import permute_posterior
 from mixcompare.labels import IntArray
-from mixcompare.panel import FloatArray, Panel
-from mixcompare.simulate import draw_outcomes
-from mixcompare.tree import permute_posterior
+from mixcompare.simulate.outcomes import draw_outcomes
 
 # A p-value nearer than this to 0 or 1 is a misfit.
 TAIL: Final = 0.005
@@ -117,7 +118,7 @@ def posterior_predictive(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.datasets import load
+    >>> from mixcompare.data.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
     >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)

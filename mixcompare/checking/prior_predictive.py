@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
+from mixcompare.base.machine import check_memory
 from mixcompare.checking.discrepancies import Layout, layout, tail_probability, unit_means
 from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
-from mixcompare.compress import compress
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
-from mixcompare.machine import check_memory
-from mixcompare.panel import FloatArray, Missing, Panel, build_panel
-from mixcompare.prior_draws import draw_priors
-from mixcompare.simulate import simulate
-from mixcompare.spec import MixtureSpec
-from mixcompare.tree import coordinates, parameter_dataset
+from mixcompare.data.panel import Missing, Panel, build_panel
+from mixcompare.fits.fit import Fit
+from mixcompare.fits.tree import coordinates, parameter_dataset
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import compress
+from mixcompare.simulate.outcomes import simulate
+from mixcompare.simulate.prior_draws import draw_priors
 
 # Statistics outside this central share of the prior predictive are a surprise.
 CENTRAL: Final = 0.99
@@ -106,7 +107,7 @@ def prior_predictive(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.datasets import load
+    >>> from mixcompare.data.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> check = mc.prior_predictive(spec, load("gapminder"), draws=200, seed=1)
     >>> list(check.table["outcome"].unique())

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 _CHUNK_VALUES: Final = 2**20
 # The Pareto shape's prior: so many observations of one half.

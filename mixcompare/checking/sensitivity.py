@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixcompare.fit import Fit, check_fit
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import flatten
+from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.fit import Fit, check_fit
+from mixcompare.model.parameters import flatten
 
 CONFLICT: Final = "prior-data conflict"
 STRONG: Final = "strong prior"
@@ -55,7 +55,7 @@ def prior_sensitivity(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.datasets import load
+    >>> from mixcompare.data.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
     >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)

@@ -23,19 +23,20 @@ from scipy.special import logsumexp
 from mixcompare import labels
 from mixcompare.backends import fit as fit_model
 from mixcompare.backends import get_backend
-from mixcompare.calibration import Uniformity, holm, rank, uniformity
-from mixcompare.compress import PreparedPanel, compress
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
-from mixcompare.machine import check_memory
-from mixcompare.panel import FloatArray, Panel, build_panel
-from mixcompare.parameters import flatten, reported_parameters
-from mixcompare.prior_draws import draw_priors
-from mixcompare.priors import explicit_priors
-from mixcompare.simulate import simulate
-from mixcompare.spec import MixtureSpec, check_spec
-from mixcompare.summary import convergence
-from mixcompare.tree import coordinates, parameter_dataset, permute_posterior
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
+from mixcompare.base.machine import check_memory
+from mixcompare.checking.rank_uniformity import Uniformity, holm, rank, uniformity
+from mixcompare.data.panel import Panel, build_panel
+from mixcompare.fits.fit import Fit
+from mixcompare.fits.summary import convergence
+from mixcompare.fits.tree import coordinates, parameter_dataset, permute_posterior
+from mixcompare.model.parameters import flatten, reported_parameters
+from mixcompare.model.spec import MixtureSpec, check_spec
+from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.resolved_priors import explicit_priors
+from mixcompare.simulate.outcomes import simulate
+from mixcompare.simulate.prior_draws import draw_priors
 
 # Uniform ranks, all quantities together, look at least this surprising with this probability.
 SIGNIFICANT: Final = 0.05

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from mixcompare.panel import FloatArray, Panel
+from mixcompare.base.arrays import FloatArray
+from mixcompare.data.panel import Panel
 
 # Draws of outcomes are kept up to so many numbers; statistics always use all draws.
 KEPT_VALUES: Final = 10_000_000

@@ -12,9 +12,9 @@ from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
 from mixcompare.checking.posterior_predictive import PredictiveCheck, posterior_predictive
 from mixcompare.checking.prior_predictive import PriorPredictive, prior_predictive
 from mixcompare.checking.sensitivity import prior_sensitivity
-from mixcompare.fit import Fit
+from mixcompare.data.panel import Panel
+from mixcompare.fits.fit import Fit
 from mixcompare.labels import IntArray
-from mixcompare.panel import Panel
 
 _DRAWS: Final = 200
 _FEWEST_DRAWS: Final = 50

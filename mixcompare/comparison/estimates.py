@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixcompare.covariances import STRUCTURES
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import flatten
-from mixcompare.priors import ResolvedPriors
-from mixcompare.spec import MixtureSpec
-from mixcompare.summary import convergence, summarise_estimate, summarise_posterior
+from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.fit import Fit
+from mixcompare.fits.summary import convergence, summarise_estimate, summarise_posterior
+from mixcompare.model.covariances import STRUCTURES
+from mixcompare.model.parameters import flatten
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 
 def estimates_table(em: Fit, raw: xr.Dataset, aligned: xr.Dataset) -> pd.DataFrame:

@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 import pandas as pd
 
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
 from mixcompare.checking.sensitivity import THRESHOLD
 from mixcompare.comparison.checks import Checks
 from mixcompare.comparison.likelihoods import Likelihoods
 from mixcompare.comparison.modes import Modes
 from mixcompare.comparison.several import Arranged
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
+from mixcompare.fits.fit import Fit
 from mixcompare.labels import Switching
-from mixcompare.panel import FloatArray
 
 WORSE_OPTIMUM = "EM stopped at a worse optimum"
 UNBOUNDED = "unbounded likelihood near a draw"

@@ -10,11 +10,11 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare import labels
+from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison.modes import Modes
-from mixcompare.fit import Fit
+from mixcompare.fits.fit import Fit
 from mixcompare.labels import IntArray
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import Parameter
+from mixcompare.model.parameters import Parameter
 
 # Enough for a share, and no more than so many values, for panels of many units.
 _MOST_DRAWS = 1000

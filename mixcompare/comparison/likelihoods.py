@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.backends import fit, get_backend
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DegenerateFitError
 from mixcompare.checking.leave_one_out import HIGH_PARETO_K, LeaveOneOut
 from mixcompare.comparison.modes import Mode
-from mixcompare.compress import PreparedPanel
-from mixcompare.criteria import aic, bic
-from mixcompare.errors import DegenerateFitError
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import variables
+from mixcompare.fits.fit import Fit
+from mixcompare.model.parameters import variables
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.selection.criteria import aic, bic
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from mixcompare import labels
 from mixcompare.backends.em.climbing import Climber, Summit
-from mixcompare.fit import Fit
+from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.fit import Fit
 from mixcompare.labels import IntArray
-from mixcompare.metrics import total_variation
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import VARIABLES, variables
+from mixcompare.labels.metrics import total_variation
+from mixcompare.model.parameters import VARIABLES, variables
 
 # Ends that agree to these are one mode: objective relative to its size, and mean distance of
 # the class probabilities. EM stops within 1e-12, so that both are generous.

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.backends.em.stopping import TOLERANCES
+from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison.modes import spurious_starts
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray
+from mixcompare.fits.fit import Fit
 
 # In log-likelihood: closer than this to the maximum, no interval would notice.
 NEAR: Final = 0.01

@@ -11,13 +11,13 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare import labels
-from mixcompare.errors import DataError
-from mixcompare.fit import Fit
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DataError
+from mixcompare.fits.fit import Fit
+from mixcompare.fits.tree import permute_posterior
 from mixcompare.labels import IntArray
-from mixcompare.metrics import total_variation
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import flatten
-from mixcompare.tree import permute_posterior
+from mixcompare.labels.metrics import total_variation
+from mixcompare.model.parameters import flatten
 
 # Relative to the log-likelihood: what two runs to the same maximum may differ by.
 _ROUNDING: Final = 1e-8

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison.modes import spurious_starts
-from mixcompare.fit import Fit
+from mixcompare.fits.fit import Fit
+from mixcompare.fits.summary import convergence
 from mixcompare.labels import (
     IntArray,
     Switching,
@@ -14,8 +16,6 @@ from mixcompare.labels import (
     pair_probabilities,
     switching,
 )
-from mixcompare.panel import FloatArray
-from mixcompare.summary import convergence
 
 
 def switching_table(

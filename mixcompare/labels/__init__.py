@@ -6,9 +6,11 @@ the renumbering that brings draws nearest to one another or to a reference by so
 assignment problems, never by trying all K! permutations, or measures how labels moved.
 
 A permutation is an integer array of length K: component ``k`` after relabelling is
-component ``permutation[k]`` before it.
+component ``permutation[k]`` before it. It may import `base` alone.
 """
 
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.labels.algorithms import ALGORITHMS, Algorithm, Draws, relabel
 from mixcompare.labels.climbing import Climb, climbing
 from mixcompare.labels.data_based import data_based
 from mixcompare.labels.equivalence import ecr, ecr_iterative_1, ecr_iterative_2
@@ -23,17 +25,8 @@ from mixcompare.labels.measures import (
     switching,
 )
 from mixcompare.labels.ordering import by_order, by_weight
-from mixcompare.labels.permutations import (
-    FloatArray,
-    IntArray,
-    assign,
-    compose,
-    invert,
-    permute,
-    permuted_mean,
-)
+from mixcompare.labels.permutations import assign, compose, invert, permute, permuted_mean
 from mixcompare.labels.reference import align_draws, align_to_reference, overlap
-from mixcompare.labels.registry import ALGORITHMS, Algorithm, Draws, relabel
 from mixcompare.labels.stephens import stephens, stephens_path
 
 __all__ = [

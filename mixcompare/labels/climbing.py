@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mixcompare.labels.permutations import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 # From a draw's responsibilities (G, K), whose first M-step is the first iteration from its
 # parameters, to the mode's number (negative: none) and the permutation that aligns the draw

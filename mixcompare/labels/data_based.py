@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.labels.equivalence import ecr
-from mixcompare.labels.permutations import FloatArray, IntArray, assign, permute
+from mixcompare.labels.permutations import assign, permute
 
 
 def data_based(

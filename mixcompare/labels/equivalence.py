@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mixcompare.labels.permutations import FloatArray, IntArray, assign, invert, permuted_mean
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.labels.permutations import assign, invert, permuted_mean
 
 
 def ecr(responsibilities: FloatArray, pivot: FloatArray) -> IntArray:

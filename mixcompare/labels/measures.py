@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixcompare.labels.permutations import FloatArray, IntArray, compose, invert
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.labels.permutations import compose, invert
 
 
 @dataclass(frozen=True, slots=True, eq=False)

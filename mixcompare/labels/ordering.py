@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.labels.permutations import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 
 def by_order(quantity: FloatArray, *, descending: bool = False) -> IntArray:

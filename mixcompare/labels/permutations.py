@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-type FloatArray = NDArray[np.float64]
-type IntArray = NDArray[np.intp]
+from mixcompare.base.arrays import FloatArray, IntArray
 
 
 def assign(cost: FloatArray) -> IntArray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.labels.permutations import FloatArray, IntArray, assign, permuted_mean
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.labels.permutations import assign, permuted_mean
 
 
 def overlap(responsibilities: FloatArray, reference: FloatArray) -> FloatArray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.labels.permutations import FloatArray, IntArray, assign, permuted_mean
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.labels.permutations import assign, permuted_mean
 from mixcompare.labels.reference import align_to_reference, overlap
 
 # Probabilities below this count as this, so that a zero forbids nothing for good.

@@ -9,12 +9,13 @@ import numpy as np
 from scipy.special import logsumexp
 
 from mixcompare.backends import get_backend
-from mixcompare.compress import compress
-from mixcompare.errors import DataError
-from mixcompare.fit import Fit
-from mixcompare.new_rows import NewRows
-from mixcompare.panel import FloatArray, Panel
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DataError
+from mixcompare.data.new_rows import NewRows
+from mixcompare.data.panel import Panel
+from mixcompare.fits.fit import Fit
 from mixcompare.prediction.samples import Samples, log_known
+from mixcompare.prepared.compress import compress
 
 Units = Literal["new", "known"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.covariances import root
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.covariances import root
 from mixcompare.prediction.samples import Samples
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixcompare.new_rows import NewRows
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.data.new_rows import NewRows
 from mixcompare.prediction.samples import Samples
 
 _BATCH_VALUES = 4_000_000

@@ -8,11 +8,11 @@ import numpy as np
 from scipy.special import log_softmax
 
 from mixcompare import labels
-from mixcompare.errors import DataError, OptionError
-from mixcompare.fit import Fit
-from mixcompare.new_rows import NewRows
-from mixcompare.panel import FloatArray, IntArray
-from mixcompare.parameters import variables
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.errors import DataError, OptionError
+from mixcompare.data.new_rows import NewRows
+from mixcompare.fits.fit import Fit
+from mixcompare.model.parameters import variables
 
 
 @dataclass(frozen=True, slots=True, eq=False)

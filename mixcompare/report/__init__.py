@@ -1,5 +1,8 @@
-"""What a reader gets: one HTML page with its figures, tables and provenance."""
+"""What a reader gets: one HTML page with its figures, tables and provenance.
 
-from mixcompare.report.write import write_report
+It may import every result that it shows, and `pages`; no result imports it.
+"""
 
-__all__ = ["write_report"]
+from mixcompare.report.results import plot, write_report
+
+__all__ = ["plot", "write_report"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from mixcompare.errors import DataError
-from mixcompare.ownership import Owner, check_folder, not_ours, page_owner
-from mixcompare.report.page import REPORT
+from mixcompare.base.errors import DataError
+from mixcompare.base.files.ownership import Owner, check_folder, not_ours, page_owner
+from mixcompare.fits.storage import read_attributes
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.pages.shell import REPORT
 from mixcompare.report.provenance import FITS
 from mixcompare.reproduction.carried import read_record
 from mixcompare.reproduction.origin import Origin
-from mixcompare.spec import MixtureSpec
-from mixcompare.storage import read_attributes
 
 KIND: Final = "report"
 _WRITTEN: Final = ("provenance.json", "tables", "figures")
@@ -37,7 +37,7 @@ def check_report_folder(
     Parameters
     ----------
     directory, owner, overwrite
-        See `mixcompare.ownership.check_folder`.
+        See `mixcompare.base.files.ownership.check_folder`.
     fits
         Whether the two fits are written beside the report.
 

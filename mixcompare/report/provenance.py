@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.comparison import Comparison
-from mixcompare.fit import Fit
-from mixcompare.reproduction.choice import choice_numbers, choice_record, posteriors
+from mixcompare.fits.fit import Fit
+from mixcompare.model.spec import MixtureSpec
 from mixcompare.reproduction.numbers import (
     digests,
     numbers,
@@ -21,8 +21,8 @@ from mixcompare.reproduction.numbers import (
     to_records,
 )
 from mixcompare.reproduction.origin import Origin
+from mixcompare.reproduction.selected import choice_numbers, choice_record, posteriors
 from mixcompare.selection import Selection
-from mixcompare.spec import MixtureSpec
 
 _NO_ORIGIN = Origin()
 FITS = {"em": "em.nc", "pymc": "pymc.nc"}
@@ -155,7 +155,7 @@ def code_again(
         f"comparison = mc.compare({', '.join(fits)})",
         *(_fit_code(f"model_{i}", fit, _spec_code(fit.spec)) for i, fit in enumerate(models, 1)),
         *choice,
-        f"comparison.report({', '.join(['...', *further])})  # ...: the folder for the report",
+        f"mc.write_report({', '.join(['comparison', '...', *further])})  # ...: its folder",
     ]
     return "\n".join(lines)
 

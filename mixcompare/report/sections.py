@@ -8,44 +8,26 @@ from typing import Final
 
 from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import Comparison
-from mixcompare.report import (
-    tables_checks,
-    tables_data,
-    tables_draws,
-    tables_em,
-    tables_estimates,
-    tables_membership,
-    wording,
-)
-from mixcompare.report.formatting import Table
-from mixcompare.report.palette import style
-from mixcompare.report.plots_bound import lower_bound
-from mixcompare.report.plots_checks import prior_data, replicated
-from mixcompare.report.plots_data import class_means
-from mixcompare.report.plots_em import ascent, weights_by_iteration
-from mixcompare.report.plots_membership import responsibilities
-from mixcompare.report.plots_optima import optima_map
-from mixcompare.report.plots_parameters import forest, ranks, traces
-from mixcompare.report.plots_paths import class_paths
-from mixcompare.report.plots_runs import starts_and_stops
-from mixcompare.report.plots_switching import co_clustering, permutations
-from mixcompare.report.rendering import Drawing
+from mixcompare.pages.formatting import Table
+from mixcompare.pages.palette import style
+from mixcompare.pages.rendering import Drawing
+from mixcompare.pages.shell import Section
+from mixcompare.report import wording
+from mixcompare.report.figures.bound import lower_bound
+from mixcompare.report.figures.checks import prior_data, replicated
+from mixcompare.report.figures.data import class_means
+from mixcompare.report.figures.em import ascent, weights_by_iteration
+from mixcompare.report.figures.membership import responsibilities
+from mixcompare.report.figures.optima import optima_map
+from mixcompare.report.figures.parameters import forest, ranks, traces
+from mixcompare.report.figures.paths import class_paths
+from mixcompare.report.figures.runs import starts_and_stops
+from mixcompare.report.figures.switching import co_clustering, permutations
+from mixcompare.report.tables import checks, data, draws, em, estimates, membership
 
 AIMS: Final = "aims"
 
 type Figures = Mapping[str, tuple[Drawing, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section of the page: introduction, markup of its own, figures and tables, in this order."""
-
-    anchor: str
-    title: str
-    intro: tuple[str, ...]
-    drawings: tuple[Drawing, ...] = ()
-    tables: tuple[Table, ...] = ()
-    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +76,7 @@ SECTIONS: Final = (
         "Data and model",
         intro=lambda c: (*wording.data_in_words(c), *wording.model_in_words(c)),
         lead=wording.model_formula,
-        tables=(tables_data.variables, tables_data.priors),
+        tables=(data.variables, data.priors),
     ),
     Outline("classes", "What the classes mean", figures=(class_means, class_paths)),
     Outline(
@@ -102,14 +84,14 @@ SECTIONS: Final = (
         "Estimates side by side",
         intro=wording.estimates_intro,
         figures=(forest,),
-        tables=(tables_estimates.estimates, tables_estimates.fits, tables_estimates.side_by_side),
+        tables=(estimates.estimates, estimates.fits, estimates.side_by_side),
         evidence=("estimates", "posterior mode", "other posteriors", "standard errors"),
     ),
     Outline(
         "likelihoods",
         "Likelihoods",
         intro=lambda c: (*wording.LIKELIHOODS, wording.left_out(c)),
-        tables=(tables_estimates.likelihoods, tables_checks.left_out),
+        tables=(estimates.likelihoods, checks.left_out),
         evidence=("likelihood identity", "likelihoods"),
     ),
     Outline(
@@ -117,7 +99,7 @@ SECTIONS: Final = (
         "What the prior does",
         intro=lambda c: (c.prior_check.sentence, sensitivity_sentence(c.sensitivity)),
         figures=(prior_data,),
-        tables=(tables_checks.prior_check, tables_checks.sensitivity),
+        tables=(checks.prior_check, checks.sensitivity),
         evidence=("prior", "prior and data", "prior sensitivity"),
     ),
     Outline(
@@ -125,7 +107,7 @@ SECTIONS: Final = (
         "Does the model produce such data?",
         intro=wording.fit_intro,
         figures=(replicated,),
-        tables=(tables_checks.predictive_check,),
+        tables=(checks.predictive_check,),
         evidence=("model fit",),
     ),
     Outline(
@@ -134,9 +116,9 @@ SECTIONS: Final = (
         intro=lambda _: wording.MEMBERSHIP,
         figures=(responsibilities, co_clustering),
         tables=(
-            tables_membership.agreement,
-            tables_membership.class_sizes,
-            tables_membership.membership,
+            membership.agreement,
+            membership.class_sizes,
+            membership.membership,
         ),
         evidence=("class membership",),
     ),
@@ -145,14 +127,14 @@ SECTIONS: Final = (
         "Label switching",
         intro=lambda _: wording.SWITCHING,
         figures=(traces, permutations),
-        tables=(tables_draws.switching, tables_draws.invariants, tables_draws.algorithms),
+        tables=(draws.switching, draws.invariants, draws.algorithms),
         evidence=("label switching",),
     ),
     Outline(
         "modes",
         "Modes",
         intro=lambda _: wording.MODES,
-        tables=(tables_draws.modes,),
+        tables=(draws.modes,),
         evidence=("modes",),
     ),
     Outline(
@@ -160,7 +142,7 @@ SECTIONS: Final = (
         "Sampler diagnostics",
         intro=lambda c: (f"Sampler: {c.posterior_fit.message}",),
         figures=(ranks,),
-        tables=(tables_draws.convergence, tables_draws.sampler),
+        tables=(draws.convergence, draws.sampler),
         evidence=("MCMC convergence",),
     ),
     Outline(
@@ -168,7 +150,7 @@ SECTIONS: Final = (
         "EM diagnostics: starts and optima",
         intro=wording.starts_intro,
         figures=(ascent, lower_bound, weights_by_iteration, optima_map),
-        tables=(tables_em.optima, tables_em.statuses),
+        tables=(em.optima, em.statuses),
         evidence=("EM optimum",),
     ),
     Outline(
@@ -176,7 +158,7 @@ SECTIONS: Final = (
         "Starts and stopping rules",
         intro=wording.runs_intro,
         figures=(starts_and_stops,),
-        tables=(tables_em.runs,),
+        tables=(em.runs,),
     ),
 )
 

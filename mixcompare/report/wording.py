@@ -8,9 +8,9 @@ import numpy as np
 from markupsafe import Markup
 
 from mixcompare.comparison import Comparison
-from mixcompare.covariances import STRUCTURES
-from mixcompare.report.formatting import count, counted, significant
-from mixcompare.spec import MixtureSpec
+from mixcompare.model.covariances import STRUCTURES
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.pages.formatting import count, counted, significant
 
 _MOST_TERMS = 12
 LIKELIHOODS: Final = (

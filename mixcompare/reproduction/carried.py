@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
-from mixcompare.errors import DataError
-from mixcompare.suggest import kind_of
+from mixcompare.base.errors import DataError
+from mixcompare.base.suggest import kind_of
 
 ELEMENT: Final = "mixcompare-record"
 # In the record: digests of what the page shows.

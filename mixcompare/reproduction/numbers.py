@@ -11,11 +11,11 @@ import pandas as pd
 from scipy.special import ndtri
 
 from mixcompare import labels
+from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import flatten, variables
-from mixcompare.tree import permute_posterior
+from mixcompare.fits.fit import Fit
+from mixcompare.fits.tree import permute_posterior
+from mixcompare.model.parameters import flatten, variables
 
 # EM's path is the same up to rounding wherever it is run; relative to the size of a number
 # or, where that is larger, its standard error.

@@ -16,11 +16,11 @@ class Origin:
     study
         Text of the study file; empty if there was none.
     panel
-        Name of the panel, as `mixcompare.datasets.load` knows it, if it was one.
+        Name of the panel, as `mixcompare.data.datasets.load` knows it, if it was one.
     file
         Name of the data file, if it was one.
     place
-        Digest of where that file is, see `mixcompare.ownership.place_of`.
+        Digest of where that file is, see `mixcompare.base.files.ownership.place_of`.
     quick
         Whether the fits have few starts and draws, only to see whether everything works.
     """

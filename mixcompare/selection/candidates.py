@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from mixcompare.backends import fit
-from mixcompare.errors import DegenerateFitError
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray, Panel
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DegenerateFitError
+from mixcompare.data.panel import Panel
+from mixcompare.fits.fit import Fit
+from mixcompare.model.spec import MixtureSpec
 
 # A fall beyond this, relative, is no rounding.
 _ROUNDING = 1e-8

@@ -18,15 +18,15 @@ from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.search import search
 from mixcompare.backends.em.standardise import standardise
-from mixcompare.compress import compress
-from mixcompare.errors import MachineError, OptionError
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import variables
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import MachineError, OptionError
+from mixcompare.base.workers import check_start, ready, start_processes
+from mixcompare.fits.fit import Fit
+from mixcompare.model.parameters import variables
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import compress
 from mixcompare.selection.candidates import Candidate, split
-from mixcompare.simulate import simulate
-from mixcompare.spec import MixtureSpec
-from mixcompare.workers import check_start, ready, start_processes
+from mixcompare.simulate.outcomes import simulate
 
 # Of each worker, so that none waits long for the last.
 _SHARES: Final = 4

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mixcompare.base.errors import DataError
 from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
-from mixcompare.compress import compress
-from mixcompare.errors import DataError
-from mixcompare.fit import Fit
-from mixcompare.selection.table import CRITERIA
-from mixcompare.spec import MixtureSpec
+from mixcompare.fits.fit import Fit
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import compress
+from mixcompare.selection.criteria_table import CRITERIA
 
 # What would change the rows, or what a unit is, and with them the likelihood's scale.
 _SAME = ("unit", "absorb", "unit_weights")

@@ -9,14 +9,15 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from mixcompare.backends import build_options, fit
-from mixcompare.bridge import LogEvidence, bridge_sampling, mean_evidence
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
 from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
-from mixcompare.compress import compress
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray, Panel
-from mixcompare.parameters import variables
-from mixcompare.spec import MixtureSpec
+from mixcompare.data.panel import Panel
+from mixcompare.fits.evidence import LogEvidence, bridge_sampling, mean_evidence
+from mixcompare.fits.fit import Fit
+from mixcompare.model.parameters import variables
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import compress
 
 Asked = Literal["loo", "bridge", "smc"]
 _NUTS: Final = ("nutpie", "pymc", "numpyro", "blackjax")
@@ -127,7 +128,7 @@ def tempered_evidence(tempered: Fit) -> LogEvidence:
 
 
 def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
-    """The log marginal likelihood of a fit with a posterior, see `mixcompare.bridge`."""
+    """The log marginal likelihood of a fit with a posterior, see `mixcompare.fits.evidence`."""
     # The PyMC backend is slow to import.
     from mixcompare.backends.pymc.posterior_density import posterior_density
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import mixcompare as mc
-from mixcompare.report.plots_calibration import plot_calibration
+from mixcompare.report.figures.calibration import plot_calibration
 
 SAMPLER = {"draws": 250, "tune": 250, "chains": 4}
 

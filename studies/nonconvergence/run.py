@@ -24,9 +24,9 @@ from threadpoolctl import threadpool_limits
 
 from mixcompare import labels
 from mixcompare.auditing import Audit, audit
-from mixcompare.metrics import adjusted_rand_index
-from mixcompare.report.palette import BACKENDS, MUTED, style
-from mixcompare.spec import MixtureSpec
+from mixcompare.labels.metrics import adjusted_rand_index
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.pages.palette import BACKENDS, MUTED, style
 
 SEGMENTS = 3
 SPEC = MixtureSpec(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.compress import compress
-from mixcompare.panel import Panel
+from mixcompare.data.panel import Panel
+from mixcompare.prepared.compress import compress
 
 LOOPED_UNITS = 2_000
 REPEATS = 3

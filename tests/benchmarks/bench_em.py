@@ -25,7 +25,7 @@ from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.maximisation import m_step
 from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised, standardise
-from mixcompare.compress import compress
+from mixcompare.prepared.compress import compress
 from tests.benchmarks.cases import Case, best, make_case, side_by_side
 from tests.benchmarks.peak_memory import measure
 

@@ -32,9 +32,9 @@ from mixcompare.backends.pymc.density import pack
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.sampling import sample
-from mixcompare.compress import compress
-from mixcompare.priors import resolve_priors
-from mixcompare.summary import convergence
+from mixcompare.fits.summary import convergence
+from mixcompare.prepared.compress import compress
+from mixcompare.prepared.resolved_priors import resolve_priors
 
 
 class Stopwatch:

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import mixcompare as mc
-from mixcompare.study.load import build_study
-from mixcompare.study.plan import Plan, make_plan
-from mixcompare.study.pools import Here, LocalPool
-from mixcompare.study.run import make_job
-from mixcompare.study.runner import run_tasks
-from mixcompare.study.store import Store, open_store
-from mixcompare.study.task import Result, Task, data_of, run_batch, task_seed
+from mixcompare.study.file.load import build_study
+from mixcompare.study.run.plan import Plan, make_plan
+from mixcompare.study.run.pools import Here, LocalPool
+from mixcompare.study.run.runner import run_tasks
+from mixcompare.study.run.running import make_job
+from mixcompare.study.run.store import Store, open_store
+from mixcompare.study.task.task import Result, Task, data_of, run_batch, task_seed
 
 BLOCKS, BLOCK = 15, 40
 

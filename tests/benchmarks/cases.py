@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import mixcompare as mc
-from mixcompare.panel import FloatArray, Panel
+from mixcompare.base.arrays import FloatArray
+from mixcompare.data.panel import Panel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from mixcompare.backends.em import Options
 from mixcompare.backends.em.compiled import compiled_passes
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.standardise import Standardised, standardise
-from mixcompare.compress import compress
+from mixcompare.prepared.compress import compress
 from tests.benchmarks.cases import Case, make_case
 
 ITERATIONS = 5

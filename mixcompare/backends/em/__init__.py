@@ -15,11 +15,11 @@ from mixcompare.backends.em.prediction import class_log_density
 from mixcompare.backends.em.result import outcome
 from mixcompare.backends.em.search import n_starts, search
 from mixcompare.backends.em.standardise import standardise
-from mixcompare.compress import PreparedPanel
-from mixcompare.errors import OptionError
-from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
+from mixcompare.fits.outcome import Outcome
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 __all__ = ["Options", "class_log_density", "run", "unit_log_likelihood"]
 

@@ -18,7 +18,7 @@ from mixcompare.backends.em.covariances import roots
 from mixcompare.backends.em.degeneracy import is_regular
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 def extrapolate(

@@ -11,8 +11,8 @@ from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.spurious import Spurious, find_spurious, rounding_steps
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray, IntArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.spec import MixtureSpec
 
 # Log-likelihoods that agree to this, relative to their size, are one optimum.
 _SAME_OPTIMUM = 1e-8

@@ -14,9 +14,9 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.spurious import Spurious, find_spurious, rounding_steps
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.backends.em.starts import unit_summaries, users_start
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mixcompare.backends.em.mixture import CompiledMixture, is_mixture
 from mixcompare.backends.em.passes import Passes, split_log_weights
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.factorise import Kernels
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.prepared.factorise import Kernels
 
 # A fresh process takes about half a second to import numba and load cached kernels, and a
 # machine some ten seconds to compile them once, so that short fits are left to NumPy.

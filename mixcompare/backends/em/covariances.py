@@ -1,14 +1,14 @@
-"""EM's arithmetic of the covariance structures; for the rest see `mixcompare.covariances`."""
+"""EM's arithmetic of the covariance structures; for the rest see `mixcompare.model.covariances`."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.special import gammaln, multigammaln
 
-from mixcompare.covariances import elements
-from mixcompare.panel import FloatArray
-from mixcompare.priors import ResolvedPriors
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.covariances import elements
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 
 def basis_of(spec: MixtureSpec, m: int) -> FloatArray:

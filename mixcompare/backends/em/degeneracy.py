@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # Smallest eigenvalue of the correlations, per outcome, that rounding leaves some digits of.
 _SINGULAR = 1e3 * float(np.finfo(float).eps)

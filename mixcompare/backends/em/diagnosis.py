@@ -11,7 +11,7 @@ from mixcompare.backends.em.choice import Choice
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Started
 from mixcompare.backends.em.search import found_again
-from mixcompare.panel import IntArray
+from mixcompare.base.arrays import IntArray
 
 _SADDLE = (
     "The estimate is a saddle point, not a maximum: the objective rises beside it, but EM from "

@@ -20,7 +20,7 @@ from mixcompare.backends.em.moments import Moments
 from mixcompare.backends.em.parameters import Index, Parameters
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.statistics import residuals
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 _LOG_2PI = float(np.log(2 * np.pi))
 # exp of less is denormal or nearly so, which slows every product that follows.

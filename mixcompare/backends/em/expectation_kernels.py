@@ -9,7 +9,7 @@ import numpy as np
 
 from mixcompare.backends.em.kernels import SUMS, TILE, residuals
 from mixcompare.backends.em.posterior_kernels import EXACT, exponential, logarithm
-from mixcompare.kernel_cache import njit
+from mixcompare.base.kernel_cache import njit
 
 _LOG_ZERO = -600.0  # as in `expectation`
 

@@ -28,9 +28,9 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.regression import positions
 from mixcompare.backends.em.scores import Chunk, ClassRows, Sums, chunks
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.covariances import elements
-from mixcompare.panel import FloatArray, IntArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.covariances import elements
+from mixcompare.model.spec import MixtureSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.kernel_cache import njit
+from mixcompare.base.kernel_cache import njit
 
 TILE = 128
 SUMS = {"reassoc", "contract"}

@@ -16,8 +16,8 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import End, Log, Run, Status
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.stopping import Iterate, criterion_value
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
 
 # Responsibilities of starts that run together: few enough to stay in a core's cache, beyond
 # which starts are faster one after another.

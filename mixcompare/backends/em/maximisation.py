@@ -14,9 +14,9 @@ from mixcompare.backends.em.expectation import EStep
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.statistics import Counted, Statistics
-from mixcompare.covariances import has_covariances
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.covariances import has_covariances
+from mixcompare.model.spec import MixtureSpec
 
 
 class DegenerateComponentError(Exception):

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import log_softmax
 
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 _MAX_STEPS = 50
 _DECREMENT = 1e-20  # Newton's decrement, relative to the number of units

@@ -15,7 +15,7 @@ from mixcompare.backends.em.moments import Moments
 from mixcompare.backends.em.passes import split_log_weights
 from mixcompare.backends.em.regression import separate
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 def is_mixture(data: Standardised) -> bool:

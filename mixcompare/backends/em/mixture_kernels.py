@@ -15,7 +15,7 @@ import numpy as np
 
 from mixcompare.backends.em.moment_kernels import add_moments, symmetric
 from mixcompare.backends.em.posterior_kernels import OPTIONS, TILE, posterior
-from mixcompare.kernel_cache import njit
+from mixcompare.base.kernel_cache import njit
 
 
 @njit(**OPTIONS)

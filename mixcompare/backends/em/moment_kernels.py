@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixcompare.backends.em.posterior_kernels import OPTIONS, TILE
-from mixcompare.kernel_cache import njit
+from mixcompare.base.kernel_cache import njit
 
 # A class whose responsibilities in a tile sum to less adds nothing to moments: whitened
 # values are at most the square root of the number of rows, and no class has less than a row.

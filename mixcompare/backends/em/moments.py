@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mixcompare.backends.em.parameters import Index
 from mixcompare.backends.em.regression import separate
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 # How much of a scatter, in its worst direction, may be left when its centre moves.
 _LEAST_LEFT = 1e-3

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal, SupportsIndex, get_args
 
 from mixcompare.backends.em.standard_errors import METHODS, Method
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion
-from mixcompare.errors import OptionError
-from mixcompare.factorise import Kernels
-from mixcompare.machine import check_memory, check_time
+from mixcompare.base.errors import OptionError
+from mixcompare.base.machine import check_memory, check_time
+from mixcompare.prepared.factorise import Kernels
 
 # What a start keeps and takes at the least.
 _BYTES, _SECONDS = 4000, 1e-5

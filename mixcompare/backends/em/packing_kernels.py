@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.backends.em.kernels import TILE
-from mixcompare.kernel_cache import njit
-from mixcompare.triangles import LANES, factor_group, room
+from mixcompare.base.kernel_cache import njit
+from mixcompare.prepared.triangles import LANES, factor_group, room
 
 # Rounding of a triangle's elements relative to their columns' lengths; their squares count.
 _NEGLIGIBLE = 1e-13

@@ -9,7 +9,7 @@ from types import EllipsisType
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 type Index = int | slice | EllipsisType | IntArray | NDArray[np.bool_] | None
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from mixcompare.backends.em.moments import Moments
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 class Passes(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.kernel_cache import njit
+from mixcompare.base.kernel_cache import njit
 
 TILE = 384  # not a power of two: such distances share few lines of the cache
 OPTIONS = {

@@ -9,9 +9,9 @@ import numpy as np
 from mixcompare.backends.em.expectation import class_log_density as standard_class_log_density
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import standardise
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 
 def class_log_density(

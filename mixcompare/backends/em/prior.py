@@ -14,9 +14,9 @@ import numpy as np
 from scipy.special import gammaln
 
 from mixcompare.backends.em.covariances import log_covariance_prior, pseudo_rows
-from mixcompare.panel import FloatArray
-from mixcompare.priors import ResolvedPriors
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 _LOG_2PI = float(np.log(2 * np.pi))
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg.lapack import dposv
 
 from mixcompare.backends.em.prior import StandardPrior
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 # Share of a column that the columns before it leave, of which rounding leaves some digits.
 _UNIDENTIFIED = 1e-14

@@ -22,14 +22,14 @@ from mixcompare.backends.em.search import found_again
 from mixcompare.backends.em.separation import NO_MAXIMUM, separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.compress import PreparedPanel
-from mixcompare.covariances import has_covariances
-from mixcompare.errors import DegenerateFitError
-from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray, IntArray
-from mixcompare.parameters import VARIABLES, Parameter, reported_parameters, unflatten
-from mixcompare.spec import MixtureSpec
-from mixcompare.tree import DIMS, coordinates, parameter_dataset
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.errors import DegenerateFitError
+from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.tree import DIMS, coordinates, parameter_dataset
+from mixcompare.model.covariances import has_covariances
+from mixcompare.model.parameters import VARIABLES, Parameter, reported_parameters, unflatten
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 # So many equal units are worth counting when a fit fails.
 _MANY_EQUAL = 10

@@ -10,7 +10,7 @@ import numpy as np
 from mixcompare.backends.em.expectation import EStep
 from mixcompare.backends.em.parameters import Parameters, concatenate
 from mixcompare.backends.em.stopping import Iterate
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 Status = Literal[
     "converged", "iteration limit", "ascent violated", "degenerate", "short run", "saddle"

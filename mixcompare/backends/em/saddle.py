@@ -32,8 +32,8 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run, Started, joined
 from mixcompare.backends.em.standard_errors import with_sandwich
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
 
 # Relative to the complete data's: below it, curvature is clearly negative, or next to none.
 _NEGATIVE, _FLAT = -1e-4, 1e-6

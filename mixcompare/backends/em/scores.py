@@ -15,7 +15,7 @@ import numpy as np
 from mixcompare.backends.em.expectation import log_class_weights
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 _CHUNK_VALUES = 2**21
 # A unit's part in a class of less changes no digit, even with a score of 1e5.

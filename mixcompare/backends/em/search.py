@@ -29,8 +29,8 @@ from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.starts import moved, random_starts, starting_responsibilities
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
 
 # The budget: starts, and values of the data times classes in all their passes, which take NumPy
 # about ten seconds. The first starts are run whatever they take.

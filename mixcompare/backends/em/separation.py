@@ -21,7 +21,7 @@ from mixcompare.backends.em import membership
 from mixcompare.backends.em.expectation import e_step, log_class_weights, responsibilities_at
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # Separation drives some unit's class probability below any bound: above this one there is none.
 _SUSPICIOUS = 1e-4

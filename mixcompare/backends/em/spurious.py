@@ -37,9 +37,9 @@ from scipy.special import logsumexp
 from mixcompare.backends.em.expectation import EStep, log_class_weights
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.covariances import elements
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.covariances import elements
+from mixcompare.model.spec import MixtureSpec
 
 # Ratio of variances, of which the literature bounds the ratio of all classes' eigenvalues: a
 # standard deviation of a seventh of the others'. Ours.

@@ -25,9 +25,9 @@ from mixcompare.backends.em.information import (
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.scores import odds_design
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import Parameter
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.parameters import Parameter
+from mixcompare.model.spec import MixtureSpec
 
 Method = Literal["observed", "sandwich", "none"]
 METHODS: Mapping[str, str] = {

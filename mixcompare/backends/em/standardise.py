@@ -19,10 +19,10 @@ from mixcompare.backends.em.membership import log_class_probabilities
 from mixcompare.backends.em.parameters import Index, Parameters
 from mixcompare.backends.em.passes import Passes
 from mixcompare.backends.em.prior import StandardPrior, log_prior, standard_prior
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray, IntArray
-from mixcompare.priors import resolve_priors
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.resolved_priors import resolve_priors
 
 _ROWS_AT_A_TIME = 8192
 # Rounding of a residual: that of the values that it is the difference of, with some to spare,

@@ -13,11 +13,11 @@ from mixcompare.backends.em.expectation import responsibilities_at
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.errors import DegenerateFitError, OptionError
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import variables
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DegenerateFitError, OptionError
+from mixcompare.fits.fit import Fit
+from mixcompare.model.parameters import variables
+from mixcompare.model.spec import MixtureSpec
 
 # Of a covariance's smallest eigenvalue, relative to its largest element.
 _ROUNDING = 1e-12

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mixcompare.backends.em.regression import separate
 from mixcompare.backends.em.standardise import Standardised
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 class Statistics(Protocol):

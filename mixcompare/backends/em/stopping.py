@@ -12,7 +12,7 @@ import numpy as np
 from mixcompare.backends.em.acceleration import unbounded
 from mixcompare.backends.em.expectation import EStep
 from mixcompare.backends.em.parameters import Index, Parameters
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 Criterion = Literal["aitken", "log_likelihood", "parameters", "q"]
 

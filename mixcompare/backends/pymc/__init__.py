@@ -12,10 +12,10 @@ from mixcompare.backends.pymc.ordering import ordering
 from mixcompare.backends.pymc.prediction import class_log_density
 from mixcompare.backends.pymc.result import build_outcome
 from mixcompare.backends.pymc.sampling import sample
-from mixcompare.compress import PreparedPanel
-from mixcompare.machine import check_memory
-from mixcompare.outcome import Outcome
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.machine import check_memory
+from mixcompare.fits.outcome import Outcome
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 __all__ = ["Options", "build_model", "class_log_density", "run", "unit_log_likelihood"]
 
@@ -43,7 +43,7 @@ def run(
     -------
     Outcome
         Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
-        ``membership``, ``alignment`` and ``estimate``, see `mixcompare.tree`.
+        ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fits.tree`.
     """
     _check_memory(spec, prepared, options)
     if options.ordered_by is not None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.posterior_density import log_prior
-from mixcompare.errors import DensityError
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DensityError
 
 # Both have rounding errors of some 1e-13 of their size, and PyMC's chi-squared a constant
 # in single precision.

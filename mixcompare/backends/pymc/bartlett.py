@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""PyMC's arithmetic of the covariance structures; for the rest see `mixcompare.covariances`."""
+"""PyMC's arithmetic of the structures that `mixcompare.model.covariances` declares."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import gammaln
 
 from mixcompare.backends.pymc.bartlett import BartlettPrior, inverse_factor
-from mixcompare.covariances import Covariance
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.covariances import Covariance
 
 
 def n_squares(covariance: Covariance, m: int) -> int:

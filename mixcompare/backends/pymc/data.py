@@ -23,10 +23,10 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mixcompare.backends.pymc.covariances import outcome_scale
-from mixcompare.compress import PreparedPanel
-from mixcompare.covariances import Covariance
-from mixcompare.panel import FloatArray, IntArray
-from mixcompare.priors import ResolvedPriors
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.covariances import Covariance
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

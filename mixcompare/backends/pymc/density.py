@@ -12,8 +12,8 @@ from mixcompare.backends.pymc.likelihood import LOG_2PI
 from mixcompare.backends.pymc.likelihood_kernels import LANES
 from mixcompare.backends.pymc.membership import helmert_contrasts
 from mixcompare.backends.pymc.mixture import Mixture
-from mixcompare.covariances import has_covariances
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.covariances import has_covariances
 
 
 def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:

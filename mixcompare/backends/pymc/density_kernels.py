@@ -12,7 +12,7 @@ import numpy as np
 
 from mixcompare.backends.pymc.density_block import free_variables, read_constants, read_sizes
 from mixcompare.backends.pymc.likelihood_kernels import INNER, log_likelihood
-from mixcompare.kernel_cache import njit
+from mixcompare.base.kernel_cache import njit
 
 
 @njit(**INNER)

@@ -16,9 +16,9 @@ import numpy as np
 import xarray as xr
 
 from mixcompare.backends.pymc.options import Options
-from mixcompare.bridge import mean_evidence
-from mixcompare.panel import FloatArray, IntArray
-from mixcompare.summary import convergence
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.fits.evidence import mean_evidence
+from mixcompare.fits.summary import convergence
 
 R_HAT_LIMIT: Final = 1.01
 ESS_PER_CHAIN: Final = 100

@@ -19,9 +19,9 @@ from mixcompare.backends.pymc.likelihood import class_log_density
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.model import template
 from mixcompare.backends.pymc.structure import Structure
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 # Each graph is evaluated a few times on large arrays: NumPy is fast enough and there is
 # nothing to compile. "stabilize" makes log-sum-exp safe.
@@ -37,7 +37,7 @@ class Evaluation:
     Attributes
     ----------
     parameters
-        Arrays named in `mixcompare.parameters.VARIABLES`, (S, K, ...).
+        Arrays named in `mixcompare.model.parameters.VARIABLES`, (S, K, ...).
     log_likelihood
         (S, G) log-likelihood of every unit, times its weight.
     responsibilities

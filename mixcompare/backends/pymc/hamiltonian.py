@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # Log densities (n,) and gradients (n, D) at points (n, D).
 type Density = Callable[[FloatArray], tuple[FloatArray, FloatArray]]

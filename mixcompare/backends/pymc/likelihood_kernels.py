@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from mixcompare.kernel_cache import njit
+from mixcompare.base.kernel_cache import njit
 
 LANES = 64
 

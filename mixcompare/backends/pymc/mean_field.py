@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from mixcompare.backends.pymc.hamiltonian import Density
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 # Draws for a gradient, moves in a round and in all, steps in
 # units of the sampler's coordinates, Adam's memory of the gradient and of its square.

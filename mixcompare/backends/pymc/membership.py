@@ -15,8 +15,8 @@ import numpy as np
 from scipy.linalg import cholesky, helmert
 
 from mixcompare.backends.pymc.data import whiten
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
+from mixcompare.prepared.compress import PreparedPanel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

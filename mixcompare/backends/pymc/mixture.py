@@ -12,10 +12,10 @@ from mixcompare.backends.pymc.covariances import bartlett_prior
 from mixcompare.backends.pymc.data import StandardPanel, standardise
 from mixcompare.backends.pymc.membership import MembershipMap, membership_map
 from mixcompare.backends.pymc.structure import Structure, structure_of
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
-from mixcompare.priors import ResolvedPriors, resolve_priors
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.resolved_priors import ResolvedPriors, resolve_priors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

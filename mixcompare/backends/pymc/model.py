@@ -14,10 +14,10 @@ from mixcompare.backends.pymc.likelihood import LOG_2PI, unit_log_density
 from mixcompare.backends.pymc.membership import helmert_contrasts
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.structure import Structure
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
-from mixcompare.tree import DIMS, coordinates
+from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.tree import DIMS, coordinates
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 
 def build_model(spec: MixtureSpec, prepared: PreparedPanel) -> pm.Model:

@@ -17,8 +17,8 @@ from numba import types
 from nutpie.compile_pymc import CompiledPyMCModel
 
 from mixcompare.backends.pymc.density_kernels import copy_point, log_density
-from mixcompare.kernel_cache import cfunc
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.kernel_cache import cfunc
 
 # The one variable that nutpie stores: the unconstrained point.
 POINT = "point"

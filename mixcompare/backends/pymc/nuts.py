@@ -13,7 +13,7 @@ from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.starts import Start
 from mixcompare.backends.pymc.transforms import free_dataset
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 def nutpie_nuts(

@@ -6,8 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from mixcompare.errors import OptionError
-from mixcompare.machine import check_memory, check_time, check_workers
+from mixcompare.base.errors import OptionError
+from mixcompare.base.machine import check_memory, check_time, check_workers
 
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax", "smc", "pathfinder", "advi"]
 Init = Literal["overdispersed", "prior", "em"]

@@ -11,12 +11,12 @@ from __future__ import annotations
 import xarray as xr
 
 from mixcompare import labels
-from mixcompare.compress import PreparedPanel
-from mixcompare.errors import OptionError
+from mixcompare.base.errors import OptionError
+from mixcompare.base.suggest import did_you_mean
 from mixcompare.labels import IntArray
-from mixcompare.parameters import Parameter, flatten, reported_parameters
-from mixcompare.spec import MixtureSpec
-from mixcompare.suggest import did_you_mean
+from mixcompare.model.parameters import Parameter, flatten, reported_parameters
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 
 def ordering(spec: MixtureSpec, prepared: PreparedPanel, quantity: str) -> tuple[Parameter, ...]:

@@ -19,9 +19,9 @@ from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.renumbering import renumber
 from mixcompare.backends.pymc.transforms import constrained, split_point, unconstrained
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 _LOG_2PI: Final = float(np.log(2 * np.pi))
 _BATCH_VALUES: Final = 20_000_000
@@ -44,7 +44,7 @@ class PosteriorDensity:
         Parameters
         ----------
         parameters
-            Arrays named in `mixcompare.parameters.VARIABLES`, (S, K, ...) in original units.
+            Arrays named in `mixcompare.model.parameters.VARIABLES`, (S, K, ...) in original units.
         """
         free = unconstrained(self._free(parameters))
         n = len(parameters["coefficients"])

@@ -13,10 +13,10 @@ from pytensor.compile.mode import Mode
 
 from mixcompare.backends.pymc.data import StandardPanel, standardise
 from mixcompare.backends.pymc.likelihood import class_log_density as symbolic_class_log_density
-from mixcompare.compress import PreparedPanel
-from mixcompare.panel import FloatArray
-from mixcompare.priors import resolve_priors
-from mixcompare.spec import MixtureSpec
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.resolved_priors import resolve_priors
 
 # Evaluated a few times on large arrays: NumPy is fast enough and nothing is compiled.
 _MODE: Final = Mode(linker="py", optimizer="fast_compile")

@@ -15,7 +15,7 @@ from scipy.special import gammaln, xlogy
 
 from mixcompare.backends.pymc.covariances import log_covariance_prior
 from mixcompare.backends.pymc.mixture import Mixture
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 _LOG_2PI: Final = float(np.log(2 * np.pi))
 

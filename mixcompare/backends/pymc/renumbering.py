@@ -13,8 +13,8 @@ from mixcompare import labels
 from mixcompare.backends.pymc.membership import helmert_contrasts
 from mixcompare.backends.pymc.structure import Structure
 from mixcompare.backends.pymc.transforms import split_point
+from mixcompare.base.arrays import FloatArray
 from mixcompare.labels import IntArray
-from mixcompare.panel import FloatArray
 
 _OWN = ("deviations", "precision_squares", "precision_below")
 

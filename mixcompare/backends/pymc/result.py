@@ -14,13 +14,13 @@ from mixcompare.backends.pymc.options import APPROXIMATIONS, Options
 from mixcompare.backends.pymc.ordering import ordered, ordering
 from mixcompare.backends.pymc.prior import log_prior
 from mixcompare.backends.pymc.sampling import Draws
-from mixcompare.compress import PreparedPanel
+from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.tree import coordinates, parameter_dataset, permute_posterior
 from mixcompare.labels import IntArray
-from mixcompare.outcome import Outcome
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import flatten, reported_parameters
-from mixcompare.spec import MixtureSpec
-from mixcompare.tree import coordinates, parameter_dataset, permute_posterior
+from mixcompare.model.parameters import flatten, reported_parameters
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 _SAMPLE = ("chain", "draw")
 

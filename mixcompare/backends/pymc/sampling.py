@@ -14,7 +14,7 @@ from mixcompare.backends.pymc import approximations, nuts, tempering
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.starts import starts
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 _SAMPLERS: Final = {
     "nutpie": nuts.nutpie_nuts,

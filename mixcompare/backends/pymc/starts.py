@@ -17,10 +17,10 @@ import numpy as np
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.transforms import unconstrained
-from mixcompare.errors import OptionError
-from mixcompare.fit import Fit
-from mixcompare.panel import FloatArray
-from mixcompare.parameters import variables
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
+from mixcompare.fits.fit import Fit
+from mixcompare.model.parameters import variables
 
 type Start = Callable[[np.random.Generator], dict[str, FloatArray]]
 

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from mixcompare.backends.pymc.covariances import n_below, n_squares
-from mixcompare.compress import PreparedPanel
-from mixcompare.covariances import Covariance
-from mixcompare.spec import CovarianceBy, MixtureSpec
+from mixcompare.model.covariances import Covariance
+from mixcompare.model.spec import CovarianceBy, MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel
 
 
 @dataclass(frozen=True, slots=True)

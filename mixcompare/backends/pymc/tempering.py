@@ -34,7 +34,7 @@ from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.renumbering import shuffle
 from mixcompare.backends.pymc.starts import Start, prior_draws
 from mixcompare.backends.pymc.transforms import free_dataset
-from mixcompare.panel import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 _MOVES: Final = 10
 _EFFECTIVE: Final = 0.5

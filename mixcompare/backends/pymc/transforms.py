@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from mixcompare.panel import FloatArray
+from mixcompare.base.arrays import FloatArray
 
 
 def unconstrained(values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mixcompare.checking.sensitivity import sensitivity_sentence
+from mixcompare.model.spec import Priors
+from mixcompare.pages.formatting import count, fixed
 from mixcompare.report.checklists.answers import (
     Answer,
     Facts,
@@ -13,10 +15,8 @@ from mixcompare.report.checklists.answers import (
     automatic,
     not_applicable,
 )
-from mixcompare.report.formatting import count, fixed
 from mixcompare.report.sections import AIMS
 from mixcompare.reproduction.origin import Origin
-from mixcompare.spec import Priors
 
 _POSTERIOR_CHECK: Final = "fit"
 _PRIOR: Final = "prior"

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from mixcompare.base.errors import OptionError
+from mixcompare.base.suggest import did_you_mean
 from mixcompare.comparison import Comparison
-from mixcompare.errors import OptionError
+from mixcompare.pages.formatting import Column, Table, table
+from mixcompare.pages.shell import Section
 from mixcompare.report.checklists.answers import Answer, Facts, Status
 from mixcompare.report.checklists.barg import BARG_RULES
 from mixcompare.report.checklists.grolts import GROLTS_RULES
-from mixcompare.report.formatting import Column, Table, table
-from mixcompare.report.sections import Section
-from mixcompare.suggest import did_you_mean
 
 RULES: Final = {**GROLTS_RULES, **BARG_RULES}
 _FILES: Final = ("grolts.toml", "barg.toml")

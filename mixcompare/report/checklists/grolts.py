@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from mixcompare.metrics import relative_entropy
-from mixcompare.panel import Panel
-from mixcompare.report import choice, models
+from mixcompare.data.panel import Panel
+from mixcompare.labels.metrics import relative_entropy
+from mixcompare.pages.formatting import counted, significant
+from mixcompare.report import models_section as models
+from mixcompare.report import selection_section as choice
 from mixcompare.report.checklists.answers import (
     Answer,
     Facts,
@@ -17,8 +19,7 @@ from mixcompare.report.checklists.answers import (
     automatic,
     not_applicable,
 )
-from mixcompare.report.formatting import counted, significant
-from mixcompare.report.plots_data import only_variable
+from mixcompare.report.figures.data import only_variable
 
 _ONE_ROW_UNITS = "Every row is a unit of its own: there are no trajectories."
 _NAMES = {"mixcompare": "mixcompare", "pymc": "PyMC", "nutpie": "nutpie", "arviz": "ArviZ"}

@@ -1,0 +1,205 @@
+"""Bootstrap of EM fits: by resampled units or by simulation from the estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import Literal, get_args
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from mixcompare import labels
+from mixcompare.backends import check_seed
+from mixcompare.backends.em.compiled import with_kernels
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.loop import iterate, iterate_together, starts_together
+from mixcompare.backends.em.options import Options
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.runs import Run
+from mixcompare.backends.em.standardise import Standardised, standardise
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DataError, OptionError
+from mixcompare.base.machine import check_memory
+from mixcompare.data.panel import Panel
+from mixcompare.fits.fit import Fit, check_fit
+from mixcompare.fits.tree import coordinates, parameter_dataset
+from mixcompare.model.parameters import variables
+from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.simulate.outcomes import simulate
+
+Kind = Literal["units", "parametric"]
+# What a replicate keeps at the least.
+_BYTES = 500
+# The replicate's parameters in raw units, or the run that failed.
+type Refit = Parameters | Run
+
+
+def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: int = 0) -> Fit:
+    """Refit replicates of the data by EM, started from the estimate.
+
+    A fit of the posterior's mode is refitted with the same priors, ``"units"`` with those
+    that were scaled to the original data.
+
+    The start keeps replicates near the estimate's own optimum: the spread is that of this
+    optimum, not of the choice between several.
+
+    Parameters
+    ----------
+    fit
+        A fit with ``backend="em"``.
+    replicates
+        Number of replicates.
+    kind
+        ``"units"`` draws whole units with replacement, which allows for any dependence
+        within a unit (Davison & Hinkley 1997, section 3.8); ``"parametric"`` simulates
+        outcomes from the estimate on the same design (McLachlan & Peel 2000, section 2.16).
+    seed
+        Root of the random numbers; replicate i is the same whatever their number.
+
+    Returns
+    -------
+    Fit
+        The same fit with a group ``bootstrap`` (chain, draw, ...) of weights, coefficients
+        and covariances, components aligned to the estimate on the original units, as
+        ArviZ takes them. Replicates that ended degenerate or at the iteration limit are left
+        out and counted in the group's attributes ``failures`` and ``reasons``.
+
+    Raises
+    ------
+    DataError
+        If the fit is no EM fit, or every replicate failed.
+    OptionError
+        If an option is out of range.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.data.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
+    >>> replicates = mc.bootstrap(em, replicates=5, kind="units", seed=1).tree["bootstrap"]
+    >>> replicates["weights"].shape
+    (1, 5, 2)
+    """
+    check_fit(fit, "bootstrap")
+    if "starts" not in fit.tree.children:
+        raise DataError("bootstrap needs a fit with backend='em'; a posterior has draws already.")
+    if kind not in get_args(Kind):
+        raise OptionError(f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}.")
+    if not isinstance(replicates, int) or replicates < 1:
+        raise OptionError(f"replicates must be a whole number of at least 1, not {replicates!r}.")
+    check_seed(seed)
+    check_memory(replicates * _BYTES, f"replicates = {replicates}")
+    source = _source(fit)
+    # Two BLAS threads that wait for one another slow these small products many times over.
+    with threadpool_limits(1, user_api="blas"):
+        seeds = np.random.SeedSequence(seed).spawn(replicates)
+        refit = _reweighted if kind == "units" else _resimulated
+        runs = refit(source, [np.random.default_rng(child) for child in seeds])
+    return Fit(_with_group(fit, _group(source, runs, kind, seed)), fit.trust)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """What replicates are made from; the estimate is in raw units."""
+
+    fit: Fit
+    panel: Panel
+    prepared: PreparedPanel
+    data: Standardised
+    estimate: Parameters
+
+    @property
+    def with_prior(self) -> bool:
+        return self.data.prior is not None
+
+
+def _source(fit: Fit) -> _Source:
+    panel = fit.panel
+    prepared = compress(panel)
+    dataset = fit.tree["estimate"].to_dataset()
+    estimate = Parameters(**{name: dataset[name].to_numpy() for name in variables(dataset)})
+    with_prior = fit.options["estimator"] == "map"
+    return _Source(
+        fit, panel, prepared, standardise(fit.spec, prepared, with_prior=with_prior), estimate
+    )
+
+
+def _reweighted(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:
+    """Refits to the same units, counted as often as they are drawn, in groups."""
+    spec = source.fit.spec
+    data = with_kernels(source.data, "auto", spec.n_components, len(rngs))
+    start = e_step(data, data.from_raw(source.estimate)).responsibilities
+    counted = source.prepared.replicated
+    total = counted.sum()
+    refits: list[Refit] = []
+    for group in batched(rngs, starts_together(spec, data)):
+        drawn = [rng.multinomial(max(round(total), 1), counted / total) for rng in group]
+        own = data.weighing(np.array(drawn, dtype=float))
+        same = np.broadcast_to(start, (len(group), *start.shape))
+        refits += [_end(data, run) for run in iterate_together(spec, own, same, Options())]
+    return refits
+
+
+def _resimulated(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:
+    """Refits to outcomes simulated from the estimate."""
+    return [_refit(source, rng) for rng in rngs]
+
+
+def _refit(source: _Source, rng: np.random.Generator) -> Refit:
+    own, spec = source.estimate, source.fit.spec
+    drawn, _ = simulate(
+        source.panel,
+        own.weights,
+        own.coefficients,
+        own.covariance,
+        rng,
+        own.membership_coefficients,
+    )
+    data = standardise(spec, compress(drawn), with_prior=source.with_prior)
+    start = e_step(data, data.from_raw(own)).responsibilities
+    return _end(data, iterate(spec, data, start, Options()))
+
+
+def _end(data: Standardised, run: Run) -> Refit:
+    return data.to_raw(run.parameters[-1]) if run.status == "converged" else run
+
+
+def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Dataset:
+    kept = [run for run in runs if isinstance(run, Parameters)]
+    failed = [run.message for run in runs if isinstance(run, Run)]
+    if not kept:
+        raise DataError(
+            f"all {len(runs)} replicates failed ({failed[0]}): the fit is too fragile to "
+            "bootstrap. Ask for fewer components or a simpler covariance."
+        )
+    reference = source.fit.responsibilities.to_numpy()
+    aligned = [_aligned(source.data, run, reference) for run in kept]
+    names = variables(source.fit.tree["estimate"].to_dataset())
+    arrays: dict[str, FloatArray] = {
+        name: np.stack([getattr(run, name) for run in aligned])[None] for name in names
+    }
+    coords = coordinates(source.fit.spec, source.prepared)
+    group = parameter_dataset(coords, ("chain", "draw"), **arrays)
+    group.attrs = {
+        "kind": kind,
+        "seed": seed,
+        "replicates": len(runs),
+        "failures": len(failed),
+        "reasons": "; ".join(dict.fromkeys(failed)),
+    }
+    return group.assign_coords(chain=[0], draw=np.arange(len(kept)))
+
+
+def _aligned(data: Standardised, run: Parameters, reference: FloatArray) -> Parameters:
+    scored = e_step(data, data.from_raw(run))
+    return run.permuted(labels.align_to_reference(scored.responsibilities, reference))
+
+
+def _with_group(fit: Fit, group: xr.Dataset) -> xr.DataTree:
+    tree = fit.tree.copy()
+    tree["bootstrap"] = xr.DataTree(group)
+    return tree

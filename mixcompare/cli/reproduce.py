@@ -1,0 +1,75 @@
+"""``mixcompare reproduce``: make a report's numbers again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mixcompare.cli.arguments import Trust
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# 1 and 2 are bad input and wrong usage.
+DIFFERS: Final = 3
+
+
+def reproduce_command(
+    report: Annotated[Path, typer.Argument(metavar="REPORT.html", help="The report.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The data that were fitted; not needed for panels that ship with mixcompare.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the tests of a choice of K.")
+    ] = 1,
+    all_numbers: Annotated[
+        bool, typer.Option("--all", help="List the numbers that agree as well.")
+    ] = False,
+    trust: Trust = False,
+) -> None:
+    """Fit again what a report shows, its choice of K too, and say number by number if it agrees.
+
+    EM must agree to 1e-8; draws must be the same to the bit with the same versions and kind
+    of processor, and within Monte Carlo error otherwise. Ends with status 0 if everything
+    agrees, 3 if a number differs or the page was changed since it was written, 1 if it cannot
+    be tried.
+    """
+    from mixcompare.reproduction.refit import reproduce
+
+    found = reproduce(report, data, workers=workers, trust=trust)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    shown = found.numbers if all_numbers else found.numbers[~found.numbers["agrees"]]
+    if len(shown):
+        console.print(_table(shown, "Numbers" if all_numbers else "Numbers that differ"))
+    for sentence in found.sentences:
+        console.print(sentence, markup=False, soft_wrap=True)
+    console.print("The report is reproduced." if found.agrees else "The report is NOT reproduced.")
+    if not found.agrees:
+        raise typer.Exit(DIFFERS)
+
+
+def _table(numbers: pd.DataFrame, title: str) -> Table:
+    numbers = numbers.drop(columns="backend")
+    table = Table(title=title, title_justify="left")
+    for name in numbers.columns:
+        words = name in ("source", "quantity")
+        table.add_column("" if name == "agrees" else name, justify="left" if words else "right")
+    for row in numbers.to_dict("records"):
+        table.add_row(
+            escape(str(row["source"])),
+            escape(str(row["quantity"])),
+            *(f"{row[name]:.10g}" for name in ("reported", "again")),
+            *(f"{row[name]:.2g}" for name in ("difference", "allowed")),
+            "agrees" if row["agrees"] else "differs",
+        )
+    return table

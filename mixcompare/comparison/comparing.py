@@ -1,0 +1,172 @@
+"""From fits of one model on the same data to their comparison."""
+
+from __future__ import annotations
+
+from mixcompare.backends.em.climbing import Climber
+from mixcompare.backends.em.options import Options
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
+from mixcompare.base.suggest import kind_of
+from mixcompare.comparison.checks import check_model
+from mixcompare.comparison.classifications import agreement_table, membership_table
+from mixcompare.comparison.comparison import Comparison
+from mixcompare.comparison.estimates import estimates_table, predicted_shift
+from mixcompare.comparison.evidence import Evidence, Thresholds
+from mixcompare.comparison.labelling import algorithms_table, label_draws
+from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
+from mixcompare.comparison.modes import find_modes, modes_table
+from mixcompare.comparison.runs import runs_table
+from mixcompare.comparison.several import (
+    Arranged,
+    align_draws,
+    aligned_estimate,
+    arrange,
+    fits_table,
+    side_by_side,
+)
+from mixcompare.comparison.switching import (
+    invariant_r_hat,
+    invariants_table,
+    optima_table,
+    switching_table,
+)
+from mixcompare.comparison.verdicts import judge
+from mixcompare.fits.fit import Fit, check_fit
+from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.resolved_priors import prior_table, resolve_priors
+
+# A climb that takes longer is given up and counted as unfinished.
+_MOST_ITERATIONS = 2000
+
+
+def compare(
+    *fits: Fit, thresholds: Thresholds | None = None, climbs: int = 100, refit: int = 0
+) -> Comparison:
+    """Compare EM fits with posteriors of the same model on the same data.
+
+    Parameters
+    ----------
+    *fits
+        In any order one or more fits with ``backend="em"``, of which the highest is the
+        reference and the others show what other starts and stopping rules do, and one or
+        more with ``backend="pymc"``, of which the first is compared in detail. One EM fit
+        with ``estimator="map"`` may be among them: it tells the prior's pull, from the
+        maximum to the mode, from the posterior's skewness, from the mode to the mean.
+    thresholds
+        The rules' thresholds.
+    climbs
+        From how many evenly spaced draws EM is run, to find the modes they belong to; at least
+        one of each chain.
+    refit
+        If importance weights fail for at most so many units in cross-validation, the posterior
+        is sampled again without each of them, see `mixcompare.checking.leave_one_out`.
+
+    Raises
+    ------
+    DataError
+        If the fits are not of these kinds, or their models or data differ.
+    OptionError
+        If what is compared is no fit, thresholds are something else, or `climbs` is no
+        positive whole number.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.data.datasets import load
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
+    >>> em = mc.fit(spec, load("gapminder"), starts=10, seed=1)
+    >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)
+    >>> comparison = mc.compare(em, nuts)
+    >>> verdicts = comparison.verdicts.set_index("section")["verdict"]
+    >>> verdicts["likelihood identity"], verdicts["class membership"]
+    ('agree', 'agree')
+    """
+    for fit in fits:
+        check_fit(fit, "compare")
+    if isinstance(climbs, bool) or not isinstance(climbs, int) or climbs < 1:
+        raise OptionError(f"climbs must be a whole number of at least 1, not {climbs!r}.")
+    if thresholds is not None and not isinstance(thresholds, Thresholds):
+        raise OptionError(f"thresholds must be a Thresholds, not {kind_of(thresholds)}.")
+    arranged = arrange(fits)
+    em, other = arranged.em, arranged.posterior
+    thresholds = thresholds or Thresholds()
+    prepared = compress(em.panel)
+    reference = em.responsibilities.to_numpy()
+    drawn = other.tree["membership"]["responsibilities"].to_numpy()
+    raw = other.tree["posterior"].to_dataset()
+    draws = align_draws(other, reference)
+    permutation, aligned, mean = draws.permutation, draws.posterior, draws.responsibilities
+    climber = Climber(em.spec, prepared, Options(max_iterations=_MOST_ITERATIONS), climbs)
+    modes = find_modes(em, climber, drawn, climbs)
+    scores = score_likelihoods(em, other, prepared, thresholds.excess, modes.highest)
+    labelling = label_draws(em, other, aligned, climber.unit_summaries, modes)
+    checks = check_model(other, permutation, aligned, thresholds.sensitivity, refit)
+    invariants = invariants_table(scores.by_draw, raw["weights"].to_numpy(), drawn)
+    invariant = invariant_r_hat(invariants)
+    estimates = estimates_table(em, raw, aligned)
+    agreement = agreement_table(
+        reference, mean, None if em.spec.unit_weights is None else em.replicated
+    )
+    moved, switching = switching_table(permutation, estimates, invariant)
+    optima = optima_table(em)
+    beside = side_by_side(arranged, draws)
+    evidence = Evidence(
+        em=em,
+        estimates=estimates,
+        shift=_shift(arranged, prepared),
+        arranged=arranged,
+        side_by_side=beside.estimates,
+        scores=scores,
+        checks=checks,
+        agreement=agreement,
+        optima=optima,
+        moved=moved,
+        modes=modes,
+        invariant=invariant,
+        divergences=int(other.tree["sample_stats"]["diverging"].sum()),
+        thresholds=thresholds,
+        approximate=other.status == "approximate",
+    )
+    return Comparison(
+        em=em,
+        posterior_fit=other,
+        arranged=arranged,
+        permutation=permutation,
+        aligned=aligned,
+        posterior_responsibilities=em.responsibilities.copy(data=mean),
+        climbed=modes,
+        estimates=estimates,
+        likelihoods=likelihoods_table(em, scores, checks.loo, prepared),
+        agreement=agreement,
+        membership=membership_table(
+            em.panel.unit_labels, reference, mean, labelling.instability, labelling.classes
+        ),
+        switching=switching,
+        algorithms=algorithms_table(labelling, modes),
+        invariants=invariants,
+        modes=modes_table(em, modes, scores.by_draw),
+        optima=optima,
+        priors=prior_table(em.spec, prepared),
+        fits=fits_table(arranged, beside, estimates["posterior_sd"].to_numpy()),
+        side_by_side=beside.estimates,
+        runs=runs_table(arranged.maxima),
+        sensitivity=checks.sensitivity,
+        loo=checks.loo,
+        prior_check=checks.prior,
+        predictive_check=checks.posterior,
+        verdicts=judge(evidence),
+        thresholds=thresholds,
+        restart=scores.restart,
+        ordered_by=labelling.ordered_by,
+    )
+
+
+def _shift(arranged: Arranged, prepared: PreparedPanel) -> FloatArray:
+    """(P,) move from the maximum to the posterior's mode: measured, or predicted."""
+    em = arranged.em
+    if arranged.mode is None:
+        return predicted_shift(em, resolve_priors(em.spec, prepared))
+    reference = em.responsibilities.to_numpy()
+    mode, maximum = (aligned_estimate(fit, reference)[0] for fit in (arranged.mode, em))
+    return mode - maximum

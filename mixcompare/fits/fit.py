@@ -1,0 +1,345 @@
+"""A fitted model: what it knows, read from its tree."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DataError, OptionError
+from mixcompare.base.suggest import kind_of
+from mixcompare.data.panel import Panel
+from mixcompare.fits.storage import check_whole, load_tree, panel_from_dataset, save_tree
+from mixcompare.fits.summary import summarise_estimate, summarise_posterior
+from mixcompare.fits.tree import permute_posterior
+from mixcompare.model.parameters import Parameter, flatten, reported_parameters
+from mixcompare.model.spec import MixtureSpec
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a fit's columns are called, see `mixcompare.model.parameters.Named`."""
+
+    covariate_names: tuple[str, ...]
+    outcome_names: tuple[str, ...]
+    common_names: tuple[str, ...]
+    concomitant_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Fit:
+    """One fitted model; everything it knows is in its `tree`.
+
+    Attributes
+    ----------
+    tree
+        See `mixcompare.fits.tree`.
+    trust
+        Whether the formulas of its specification may hold any Python, see `MixtureSpec`.
+    """
+
+    tree: xr.DataTree
+    trust: bool = False
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend, ``"em"`` or ``"pymc"``."""
+        return str(self.tree.attrs["backend"])
+
+    @property
+    def spec(self) -> MixtureSpec:
+        """The specification that was fitted."""
+        return _read_spec(self.tree.attrs["spec"], self.trust)
+
+    @property
+    def status(self) -> str:
+        """``"converged"`` or what went wrong, see `Outcome`."""
+        return str(self.tree.attrs["status"])
+
+    @property
+    def message(self) -> str:
+        """The status in a sentence."""
+        return str(self.tree.attrs["message"])
+
+    @property
+    def seed(self) -> int:
+        """Root of the fit's random numbers."""
+        return int(self.tree.attrs["seed"])
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the backend, in seconds."""
+        return float(self.tree.attrs["seconds"])
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What should be known about the data and the result, a sentence each."""
+        return tuple(json.loads(self.tree.attrs["cautions"]))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of Python and of the libraries that made the fit."""
+        versions: dict[str, str] = json.loads(self.tree.attrs["versions"])
+        return versions
+
+    @property
+    def machine(self) -> str:
+        """Kind of processor that made the fit."""
+        return str(self.tree.attrs["machine"])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The backend's options."""
+        options: dict[str, Any] = json.loads(self.tree.attrs["options"])
+        return options
+
+    @property
+    def log_likelihood(self) -> float:
+        """EM: the maximum. PyMC: the highest over the draws. All constants are in."""
+        if "log_likelihood" in self.tree.children:
+            return float(self.tree["log_likelihood"]["outcomes"].sum("unit").max())
+        return float(self.tree["estimate"].variables["log_likelihood"].to_numpy().sum())
+
+    @property
+    def weights(self) -> xr.DataArray:
+        """(component) class weights; PyMC: posterior means after alignment."""
+        return self._estimate("weights")
+
+    @property
+    def coefficients(self) -> xr.DataArray:
+        """(component, covariate, outcome) coefficients."""
+        return self._estimate("coefficients")
+
+    @property
+    def covariance(self) -> xr.DataArray:
+        """(component, outcome, outcome_bis) covariances; shared ones are repeated."""
+        return self._estimate("covariance")
+
+    @property
+    def responsibilities(self) -> xr.DataArray:
+        """(unit, component) class probabilities of the units."""
+        return self._estimate("responsibilities")
+
+    @property
+    def sandwich_se(self) -> FloatArray | None:
+        """(P,) EM's standard errors clustered by unit; None if units have one row each."""
+        group = self.tree.children.get("standard_errors")
+        robust = None if group is None else group.variables.get("sandwich_se")
+        return None if robust is None else np.asarray(robust.to_numpy(), dtype=float)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters."""
+        names = self._names
+        return self.spec.n_parameters(
+            len(names.covariate_names),
+            len(names.outcome_names),
+            n_common=len(names.common_names),
+            n_concomitants=max(len(names.concomitant_names), 1),
+        )
+
+    @property
+    def replicated(self) -> FloatArray:
+        """(G,) how often each unit counts: its weight, or once."""
+        weights = self.tree["panel"].variables.get("unit_weights")
+        if weights is None:
+            return np.ones(self.tree["panel"].sizes["unit"])
+        return np.asarray(weights.to_numpy(), dtype=float)
+
+    @property
+    def n_independent(self) -> float:
+        """How many units there are, by their weights: the n of BIC."""
+        return float(self.replicated.sum())
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Names of the design columns."""
+        return _texts(self.tree["panel"].variables["covariate"])
+
+    @property
+    def outcome_names(self) -> tuple[str, ...]:
+        """Names of the outcomes."""
+        return _texts(self.tree["panel"].variables["outcome"])
+
+    @property
+    def common_names(self) -> tuple[str, ...]:
+        """Covariates whose coefficients all classes share."""
+        return tuple(json.loads(self.tree["panel"].attrs["common"]))
+
+    @property
+    def concomitant_names(self) -> tuple[str, ...]:
+        """Unit covariates of the class membership."""
+        return _texts(self.tree["panel"].variables["concomitant"])
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The scalars that tables report, in order."""
+        return _reported(self.spec, self._names)
+
+    @property
+    def _names(self) -> _Names:
+        panel = self.tree["panel"]
+        columns = panel.variables
+        return _Names(
+            covariate_names=_texts(columns["covariate"]),
+            outcome_names=_texts(columns["outcome"]),
+            common_names=tuple(json.loads(panel.attrs["common"])),
+            concomitant_names=_texts(columns["concomitant"]),
+        )
+
+    @property
+    def panel(self) -> Panel:
+        """The rows that were fitted."""
+        return panel_from_dataset(self.tree["panel"].to_dataset())
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the panel."""
+        return str(self.tree.attrs["fingerprint"])
+
+    def aligned_posterior(self) -> xr.Dataset:
+        """The posterior's parameters with components renumbered draw by draw.
+
+        Raises
+        ------
+        KeyError
+            If the fit has no posterior, as EM's have none.
+        """
+        permutation = self.tree["alignment"]["permutation"].to_numpy()
+        return permute_posterior(self.tree["posterior"].to_dataset(), permutation)
+
+    def summary(self) -> pd.DataFrame:
+        """Table of the parameters, one row each.
+
+        EM: estimate, standard error, 95 % interval and, if units have several rows,
+        ``sandwich_se``, which stays valid if these depend on one another. PyMC: mean, standard
+        deviation, 95 % equal-tailed interval, R-hat and bulk ESS after alignment.
+        """
+        if "posterior" in self.tree.children:
+            draws = flatten(self.aligned_posterior(), self.parameters)
+            return summarise_posterior(self.parameters, draws)
+        estimate = flatten(self.tree["estimate"].to_dataset(), self.parameters)
+        errors = flatten(self.tree["standard_errors"].to_dataset(), self.parameters)
+        table = summarise_estimate(self.parameters, estimate, errors)
+        robust = self.sandwich_se
+        return table if robust is None else table.assign(sandwich_se=robust)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit as netCDF with a checksum; the file appears complete or not at all.
+
+        Folders that do not exist are made.
+
+        Raises
+        ------
+        OptionError
+            If the file cannot be written.
+        """
+        return save_tree(self.tree, path)
+
+    def _estimate(self, name: str) -> xr.DataArray:
+        return self.tree["estimate"].dataset[name]
+
+    def __repr__(self) -> str:
+        spec, count = self.spec, len(self.cautions)
+        noted = f", {count} caution{'s' * (count > 1)}" if count else ""
+        return (
+            f"<mixcompare.Fit {self.backend}: {spec.formula!r}, K={spec.n_components}, "
+            f"log-likelihood {self.log_likelihood:.4f}, {self.status}{noted}>"
+        )
+
+    def _repr_html_(self) -> str:
+        head = repr(self).removeprefix("<mixcompare.").removesuffix(">")
+        noted = "".join(f"<li>{escape(text)}</li>" for text in self.cautions)
+        cautions = f"<ul>{noted}</ul>" if noted else ""
+        table = self.summary().to_html(float_format="{:.4g}".format)
+        return f"<p><b>{escape(head)}</b></p>{cautions}{table}"
+
+
+def _texts(array: xr.Variable) -> tuple[str, ...]:
+    return tuple(map(str, array.to_numpy()))
+
+
+@lru_cache(maxsize=64)
+def _reported(spec: MixtureSpec, names: _Names) -> tuple[Parameter, ...]:
+    return reported_parameters(spec, names)
+
+
+@lru_cache(maxsize=64)
+def _read_spec(text: str, trust: bool) -> MixtureSpec:
+    # Checking a specification parses its formulas, and a fit is asked for it many times.
+    return MixtureSpec.from_dict(json.loads(text), trust=trust)
+
+
+def load(path: str | Path, *, trust: bool = False) -> Fit:
+    """Load a fit that `Fit.save` has written.
+
+    The file's checksum and the panel's fingerprint are held against the file. A fit that an
+    earlier version saved without a checksum says so in its cautions.
+
+    Parameters
+    ----------
+    path
+        The file.
+    trust
+        Whether its formulas may hold any Python, which runs when they are read. Without it,
+        a fit whose formulas hold other Python than formulas may is refused when it is used.
+
+    Raises
+    ------
+    DataError
+        If the file does not exist, holds something else, is damaged or of a later version.
+
+    Examples
+    --------
+    >>> import mixcompare as mc
+    >>> from mixcompare.data.datasets import load
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
+    >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
+    >>> path = em.save(Path(mkdtemp()) / "em.nc")
+    >>> mc.load(path).log_likelihood == em.log_likelihood
+    True
+    """
+    if not isinstance(path, (str, Path)):
+        raise DataError(f"load takes the path of a saved fit, not {kind_of(path)}.")
+    tree = load_tree(path)
+    check_whole(Path(path), tree)
+    return Fit(tree, trust)
+
+
+def check_fit(value: object, caller: str) -> None:
+    """Refuse what is no fit.
+
+    Parameters
+    ----------
+    caller
+        Which function takes it.
+
+    Raises
+    ------
+    OptionError
+        It says what was given, and how a fit is got from that.
+    """
+    if isinstance(value, Fit):
+        return
+    hint = "mixcompare.fit makes one"
+    if isinstance(value, (str, Path)):
+        hint = "mixcompare.load(path) reads one from a file"
+    elif isinstance(value, (list, tuple, dict)):
+        hint = f"give the fits one by one, as in {caller}(*fits)"
+    elif isinstance(value, xr.DataTree):
+        hint = "mixcompare.load(path) gives the fit that a saved tree belongs to"
+    elif isinstance(getattr(value, "fits", None), dict):
+        hint = "a selection has them by their number of classes, as in selection.fits[3]"
+    elif isinstance(value, MixtureSpec):
+        hint = "fit the specification first: mixcompare.fit(spec, data)"
+    raise OptionError(f"{caller} takes a Fit, not {kind_of(value)}: {hint}.")

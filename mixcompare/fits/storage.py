@@ -1,0 +1,234 @@
+"""Fits on disk: one netCDF file that holds everything, written all or nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from mixcompare.base.errors import DataError
+from mixcompare.base.files.checksum import FORMAT, is_checked, last_line
+from mixcompare.base.files.hdf5_check import check_structure
+from mixcompare.base.files.hdf5_check import read_attributes as root_attributes
+from mixcompare.base.files.staging import check_file_name, write_whole
+from mixcompare.data.panel import Dropped, Panel
+from mixcompare.fits.column_storage import decode_columns, encode_columns, escaped, unescaped
+
+_ENGINE: Final = "h5netcdf"
+_VERSION: Final = "mixcompare_version"
+# In the file alone: says that a checksum must follow.
+_FORMAT_NAME: Final = "file_format"
+_JSON: Final = ("spec", "options", "cautions", "versions")
+_ATTRIBUTES: Final = (*_JSON, "backend", "fingerprint", "seed", "status", "message", "seconds")
+_GROUPS: Final = ("panel", "estimate")
+_NOT_CHECKED: Final = (
+    "The file of this fit has no checksum, as an earlier version of mixcompare wrote it: damage "
+    "to its numbers would not be noticed. Saved again, it has one."
+)
+_PREFIX = "variable: "
+
+
+def save_tree(tree: xr.DataTree, path: str | Path) -> Path:
+    """Write a tree as netCDF, all or nothing, and its checksum behind it.
+
+    Raises
+    ------
+    OptionError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    check_file_name(path)
+    marked = tree.copy(deep=False)
+    marked.attrs = {**tree.attrs, _FORMAT_NAME: FORMAT}
+    # In memory first: HDF5 itself crashes on a disk that is full.
+    memory = io.BytesIO()
+    marked.to_netcdf(memory, engine=_ENGINE)
+    content = memory.getbuffer()
+    write_whole(path, content, last_line(content))
+    return path
+
+
+def load_tree(path: str | Path) -> xr.DataTree:
+    """Read a tree into memory.
+
+    Returns
+    -------
+    The tree that was saved. Among its cautions is a sentence if the file has no checksum, as
+    those of earlier versions have none.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, it is not a saved fit, it is damaged, of a later version, or
+        it refers to other files or to sizes that it does not have.
+    """
+    path = Path(path)
+    if not path.is_file():
+        why = (
+            "it is a folder, and there is no such file"
+            if path.is_dir()
+            else "it is a device or a pipe, and there is no such file"
+            if path.exists()
+            else "there is no such file"
+        )
+        raise DataError(f"{path}: {why}.")
+    with _explained(path):
+        checked = is_checked(path)
+        loaded = _read(path, checked=checked)
+    if not checked and "cautions" in loaded.attrs:
+        said = json.loads(loaded.attrs["cautions"])
+        loaded.attrs["cautions"] = json.dumps([*dict.fromkeys([*said, _NOT_CHECKED])])
+    return loaded
+
+
+def check_whole(path: Path, tree: xr.DataTree) -> None:
+    """Refuse a tree without what every fit has, or whose panel is not the one that was fitted.
+
+    Raises
+    ------
+    DataError
+        It names what is missing.
+    """
+    absent = [name for name in _ATTRIBUTES if name not in tree.attrs]
+    absent += [name for name in _GROUPS if name not in tree.children]
+    if absent:
+        raise DataError(
+            f"{path} is a fit of another version of mixcompare ({tree.attrs[_VERSION]}): it lacks "
+            f"{', '.join(absent)}. Fit again."
+        )
+    with _explained(path):
+        for name in _JSON:
+            json.loads(tree.attrs[name])
+        panel = panel_from_dataset(tree["panel"].to_dataset())
+    if panel.fingerprint != tree.attrs["fingerprint"]:
+        raise DataError(
+            f"{path} is damaged: its data are not those that were fitted (their fingerprint "
+            f"is {panel.fingerprint[:12]}…, the fit's {str(tree.attrs['fingerprint'])[:12]}…). "
+            "Take another copy of it, or fit again."
+        )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say in a sentence what HDF5, h5netcdf and xarray say of bytes that are not a fit's."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # any of many kinds
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise DataError(
+            f"{path} is not a netCDF file that can be read, or it is damaged: {reason}. Take "
+            "another copy of it, or fit again."
+        ) from error
+
+
+def read_attributes(path: Path) -> dict[str, Any] | None:
+    """What a fit's file says of itself, without its numbers; None if it is not a fit."""
+    try:
+        attributes = root_attributes(path)
+    except Exception:  # as in `_explained`
+        return None
+    return attributes if _VERSION in attributes else None
+
+
+def _read(path: Path, *, checked: bool) -> xr.DataTree:
+    attributes = root_attributes(path)
+    if _VERSION not in attributes:
+        raise DataError(f"{path} is not a fit that mixcompare has saved.")
+    if _FORMAT_NAME in attributes and not checked:
+        raise DataError(
+            f"{path} is damaged: the checksum at its end is missing or broken, so that it was cut "
+            "off or rewritten by another program. Take another copy of it, or fit again."
+        )
+    check_structure(path)
+    with xr.open_datatree(path, engine=_ENGINE) as tree:
+        loaded: xr.DataTree = tree.load()
+    loaded.attrs.pop(_FORMAT_NAME, None)
+    return loaded
+
+
+def panel_to_dataset(panel: Panel) -> xr.Dataset:
+    """The panel as a dataset with dims row, unit, covariate, outcome, concomitant.
+
+    Raw columns are stored as `mixcompare.fits.column_storage.encode_columns` says.
+    """
+    variables: dict[str, Any] = {
+        "outcomes": (("row", "outcome"), panel.outcomes),
+        "covariates": (("row", "covariate"), panel.covariates),
+        "unit_index": (("row",), panel.unit),
+        "source_row": (("row",), panel.row),
+    }
+    if panel.cell is not None:
+        variables["cell_index"] = (("row",), panel.cell)
+    if panel.concomitants is not None:
+        variables["concomitants"] = (("unit", "concomitant"), panel.concomitants)
+    if panel.unit_weights is not None:
+        variables["unit_weights"] = (("unit",), panel.unit_weights)
+    for name, values in panel.variables.items():
+        variables[_PREFIX + escaped(name)] = (("row",), values)
+    by_row, columns = encode_columns(panel.columns, "row", panel.variables)
+    by_unit, unit_columns = encode_columns(panel.unit_columns, "unit", {})
+    dropped = {
+        "rows": panel.dropped.rows,
+        "units": panel.dropped.units,
+        "by_column": panel.dropped.by_column,
+    }
+    return xr.Dataset(
+        variables | by_row | by_unit,
+        coords={
+            "unit": panel.unit_labels,
+            "covariate": np.array(panel.covariate_names, dtype=object),
+            "outcome": np.array(panel.outcome_names, dtype=object),
+            "concomitant": np.array(panel.concomitant_names, dtype=object),
+        },
+        attrs={
+            "dropped": json.dumps(dropped),
+            "source": panel.source or "",
+            "common": json.dumps(panel.common_names),
+            "columns": columns,
+            "unit_columns": unit_columns,
+        },
+    )
+
+
+def panel_from_dataset(dataset: xr.Dataset) -> Panel:
+    """The inverse of `panel_to_dataset`."""
+    dropped = json.loads(dataset.attrs["dropped"])
+    variables = {
+        unescaped(str(name).removeprefix(_PREFIX)): dataset[name].to_numpy()
+        for name in dataset.data_vars
+        if str(name).startswith(_PREFIX)
+    }
+    attrs = dataset.attrs
+    return Panel(
+        outcomes=dataset["outcomes"].to_numpy(),
+        covariates=dataset["covariates"].to_numpy(),
+        unit=dataset["unit_index"].to_numpy(),
+        unit_labels=dataset["unit"].to_numpy(),
+        cell=_optional(dataset, "cell_index"),
+        row=dataset["source_row"].to_numpy(),
+        outcome_names=tuple(map(str, dataset["outcome"].to_numpy())),
+        covariate_names=tuple(map(str, dataset["covariate"].to_numpy())),
+        variables=variables,
+        dropped=Dropped(
+            dropped["rows"], dropped["units"], tuple((c, n) for c, n in dropped["by_column"])
+        ),
+        source=attrs["source"] or None,
+        common_names=tuple(json.loads(attrs["common"])),
+        concomitants=_optional(dataset, "concomitants"),
+        concomitant_names=tuple(map(str, dataset["concomitant"].to_numpy())),
+        unit_weights=_optional(dataset, "unit_weights"),
+        columns=decode_columns(dataset, attrs["columns"], "row", variables),
+        unit_columns=decode_columns(dataset, attrs["unit_columns"], "unit", {}),
+    )
+
+
+def _optional(dataset: xr.Dataset, name: str) -> np.ndarray | None:
+    return dataset[name].to_numpy() if name in dataset else None

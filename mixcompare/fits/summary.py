@@ -1,0 +1,123 @@
+"""Tables of parameters: estimates with standard errors, or posterior draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit, ndtri
+
+from mixcompare.base.arrays import FloatArray
+from mixcompare.model.parameters import Parameter
+
+LEVEL = 0.95
+Z = float(ndtri(0.5 + LEVEL / 2))
+
+
+def wald_interval(
+    parameters: Sequence[Parameter], estimate: FloatArray, standard_error: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """95 % intervals that stay within each parameter's range.
+
+    Normal on the parameter's own scale for coefficients and covariances, on the logit
+    scale for weights and on the log scale for variances, by the delta method.
+
+    Parameters
+    ----------
+    parameters
+        What the values are, (P,).
+    estimate, standard_error
+        (P,) each; a standard error that is not available is NaN and so is its interval.
+
+    Returns
+    -------
+    lower, upper
+        (P,) each.
+    """
+    is_weight = np.array([p.variable == "weights" for p in parameters])
+    is_variance = np.array([p.is_variance for p in parameters])
+    lower, upper = estimate - Z * standard_error, estimate + Z * standard_error
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        on_log = Z * standard_error / estimate
+        on_logit = on_log / (1 - estimate)
+        for bound, sign in ((lower, -1), (upper, 1)):
+            bound[is_variance] = (estimate * np.exp(sign * on_log))[is_variance]
+            bound[is_weight] = expit(logit(estimate) + sign * on_logit)[is_weight]
+    return lower, upper
+
+
+def summarise_estimate(
+    parameters: Sequence[Parameter], estimate: FloatArray, standard_error: FloatArray
+) -> pd.DataFrame:
+    """Columns estimate, se, lower, upper (95 %); one row per parameter."""
+    lower, upper = wald_interval(parameters, estimate, standard_error)
+    return pd.DataFrame(
+        {"estimate": estimate, "se": standard_error, "lower": lower, "upper": upper},
+        index=_index(parameters),
+    )
+
+
+def summarise_posterior(parameters: Sequence[Parameter], draws: FloatArray) -> pd.DataFrame:
+    """Moments, 95 % equal-tailed interval and convergence of draws.
+
+    Parameters
+    ----------
+    draws
+        (C, S, P) values of C chains with S draws.
+
+    Returns
+    -------
+    Columns mean, median, sd, lower, upper, r_hat (rank-normalised split; Vehtari et al.
+    2021), ess_bulk, ess_tail, mcse_mean; one row per parameter.
+    """
+    flat = draws.reshape(-1, draws.shape[-1])
+    lower, upper = np.quantile(flat, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+    return pd.DataFrame(
+        {
+            "mean": flat.mean(axis=0),
+            "median": np.median(flat, axis=0),
+            "sd": flat.std(axis=0, ddof=1),
+            "lower": lower,
+            "upper": upper,
+            **convergence(draws),
+        },
+        index=_index(parameters),
+    )
+
+
+MEASURES: Final = ("r_hat", "ess_bulk", "ess_tail", "mcse_mean")
+
+
+def convergence(draws: FloatArray, measures: Sequence[str] = MEASURES) -> dict[str, FloatArray]:
+    """R-hat, bulk and tail ESS and the Monte Carlo error of the mean.
+
+    Parameters
+    ----------
+    draws
+        (C, S, P). A quantity that never varies (one component's weight) gives NaN.
+    measures
+        Those of them that are wanted.
+    """
+    from arviz_stats.base import array_stats  # slow to import, needed by few
+
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    functions = {
+        "r_hat": lambda values: array_stats.rhat(values, **axes),
+        "ess_bulk": lambda values: array_stats.ess(values, method="bulk", **axes),
+        "ess_tail": lambda values: array_stats.ess(
+            values, method="tail", prob=(0.05, 0.95), **axes
+        ),
+        "mcse_mean": lambda values: array_stats.mcse(values, **axes),
+    }
+    varies = np.ptp(draws, axis=(0, 1)) > 0
+    result = {name: np.full(draws.shape[-1], np.nan) for name in measures}
+    if varies.any():
+        for name, values in result.items():
+            values[varies] = functions[name](draws[..., varies])
+    return result
+
+
+def _index(parameters: Sequence[Parameter]) -> pd.Index:
+    return pd.Index([p.name for p in parameters], name="parameter")

@@ -1,0 +1,144 @@
+"""Every relabelling algorithm by name, with one signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.errors import OptionError
+from mixcompare.labels.climbing import Climb, climbing
+from mixcompare.labels.data_based import data_based
+from mixcompare.labels.equivalence import ecr, ecr_iterative_1, ecr_iterative_2
+from mixcompare.labels.ordering import by_order
+from mixcompare.labels.reference import align_draws, align_to_reference
+from mixcompare.labels.stephens import stephens
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """What relabelling algorithms work on; each takes what it needs.
+
+    Attributes
+    ----------
+    responsibilities
+        (..., G, K) class probabilities of the units by draw.
+    pivot
+        (G, K) class probabilities to start from: usually the draw of highest density.
+    reference
+        (G, K) class probabilities at EM's optimum.
+    quantity
+        (..., K) what an ordering constraint sorts.
+    features
+        (G, D) what is known of the units.
+    climb
+        From a draw to its mode.
+    """
+
+    responsibilities: FloatArray
+    pivot: FloatArray
+    reference: FloatArray | None = None
+    quantity: FloatArray | None = None
+    features: FloatArray | None = None
+    climb: Climb | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """A relabelling algorithm.
+
+    Attributes
+    ----------
+    run
+        From draws to permutations (..., K).
+    source
+        Where it was published.
+    needs
+        Optional attributes of `Draws` that it cannot do without.
+    """
+
+    run: Callable[[Draws], IntArray]
+    source: str
+    needs: tuple[str, ...] = ()
+
+
+def _to_reference(draws: Draws) -> IntArray:
+    assert draws.reference is not None
+    return align_to_reference(draws.responsibilities, draws.reference)
+
+
+def _by_data(draws: Draws) -> IntArray:
+    assert draws.features is not None
+    return data_based(draws.responsibilities, draws.features, draws.pivot)
+
+
+def _ordered(draws: Draws) -> IntArray:
+    assert draws.quantity is not None
+    return by_order(draws.quantity)
+
+
+def _climbed(draws: Draws) -> IntArray:
+    assert draws.climb is not None
+    return climbing(draws.responsibilities, draws.climb)[1]
+
+
+ALGORITHMS: Mapping[str, Algorithm] = {
+    "EM": Algorithm(
+        _to_reference, "soft ECR with EM's optimum as the pivot (this package)", ("reference",)
+    ),
+    "mean": Algorithm(
+        lambda d: align_draws(d.responsibilities, d.pivot),
+        "soft ECR-iterative-2 (this package)",
+    ),
+    "ECR": Algorithm(
+        lambda d: ecr(d.responsibilities, d.pivot), "Papastamoulis & Iliopoulos (2010)"
+    ),
+    "ECR-iterative-1": Algorithm(
+        lambda d: ecr_iterative_1(d.responsibilities, d.pivot), "Rodriguez & Walker (2014)"
+    ),
+    "ECR-iterative-2": Algorithm(
+        lambda d: ecr_iterative_2(d.responsibilities, d.pivot), "Papastamoulis (2014)"
+    ),
+    "Stephens": Algorithm(
+        lambda d: stephens(d.responsibilities, d.pivot), "Stephens (2000), algorithm 2"
+    ),
+    "data-based": Algorithm(_by_data, "Rodriguez & Walker (2014)", ("features",)),
+    "ordering": Algorithm(_ordered, "Richardson & Green (1997)", ("quantity",)),
+    "climbing": Algorithm(_climbed, "Yao & Lindsay (2009)", ("climb",)),
+}
+
+
+def relabel(draws: Draws, names: Iterable[str] | None = None) -> dict[str, IntArray]:
+    """Permutations (..., K) by algorithm.
+
+    Parameters
+    ----------
+    draws
+        What is to be relabelled.
+    names
+        Algorithms of `ALGORITHMS`; by default all whose needs are met.
+
+    Raises
+    ------
+    OptionError
+        If there is no such algorithm, or the draws lack what it needs.
+    """
+    if names is None:
+        names = [name for name, known in ALGORITHMS.items() if not _missing(draws, known)]
+    found = {}
+    for name in names:
+        if name not in ALGORITHMS:
+            raise OptionError(
+                f"unknown relabelling algorithm {name!r}; there are: {', '.join(ALGORITHMS)}."
+            )
+        missing = _missing(draws, ALGORITHMS[name])
+        if missing:
+            raise OptionError(f"relabelling by {name!r} needs the draws' {' and '.join(missing)}.")
+        found[name] = np.asarray(ALGORITHMS[name].run(draws))
+    return found
+
+
+def _missing(draws: Draws, algorithm: Algorithm) -> list[str]:
+    return [need for need in algorithm.needs if getattr(draws, need) is None]

@@ -1,0 +1,299 @@
+"""Lossless compression of each unit's rows to a triangular factor.
+
+The likelihood of a unit depends on its rows ``[X Y]`` only through the cross-products
+of any linear combination of their columns, which the triangular factor ``R`` of the
+unit's QR decomposition keeps exactly (Golub & Van Loan 2013, section 5.3), without
+the cancellation of cross-product matrices. Fixed effects of cells are removed first by
+projecting on the complement of the cell dummies, which takes one degree of freedom
+per cell: what is left is the likelihood of ``n - 1`` orthonormal contrasts per cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.errors import DataError
+from mixcompare.data.panel import Panel
+from mixcompare.prepared.factorise import Kernels, factorise
+
+# Passes over the rows are made in parts that stay in the cache.
+_VALUES_AT_A_TIME = 32_768
+_ROWS_AT_A_TIME = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPanel:
+    """What a backend needs of a panel: one small matrix per unit.
+
+    Attributes
+    ----------
+    factor
+        (G, r, p + m) rows that have the cross-products of the unit's ``[X Y]`` after
+        absorption; short units are padded with rows of zeros.
+    n_rows
+        (G,) rows of the unit.
+    degrees_of_freedom
+        (G,) rows left after absorption: rows minus cells.
+    column_mean, column_sd
+        (p + m,) over all rows after absorption (then the means are zero).
+    raw_norm
+        (p + m,) Euclidean norms of the columns before absorption.
+    absorbed
+        Whether cell effects have been removed.
+    common_names
+        Covariates whose coefficients all classes share.
+    concomitants
+        (G, c) unit covariates of the class membership, or None.
+    unit_weights
+        (G,) replication weights, or None where every unit counts once. Means, standard
+        deviations and norms are weighted by them; the factors are not.
+    """
+
+    factor: FloatArray
+    n_rows: IntArray
+    degrees_of_freedom: IntArray
+    unit_labels: NDArray[Any]
+    covariate_names: tuple[str, ...]
+    outcome_names: tuple[str, ...]
+    column_mean: FloatArray
+    column_sd: FloatArray
+    raw_norm: FloatArray
+    absorbed: bool
+    common_names: tuple[str, ...] = ()
+    concomitants: FloatArray | None = None
+    concomitant_names: tuple[str, ...] = ()
+    unit_weights: FloatArray | None = None
+
+    @property
+    def n_units(self) -> int:
+        """Number of units, G."""
+        return len(self.n_rows)
+
+    @property
+    def n_covariates(self) -> int:
+        """Number of covariates, p."""
+        return len(self.covariate_names)
+
+    @property
+    def n_outcomes(self) -> int:
+        """Number of outcomes, m."""
+        return len(self.outcome_names)
+
+    @property
+    def covariate_factor(self) -> FloatArray:
+        """(G, r, p) columns of the covariates."""
+        return self.factor[..., : self.n_covariates]
+
+    @property
+    def outcome_factor(self) -> FloatArray:
+        """(G, r, m) columns of the outcomes."""
+        return self.factor[..., self.n_covariates :]
+
+    @property
+    def total_degrees_of_freedom(self) -> float:
+        """Rows left after absorption over all units, each counted by its weight."""
+        return float(np.sum(self.replicated * self.degrees_of_freedom))
+
+    @property
+    def total_units(self) -> float:
+        """Number of units, each counted by its weight."""
+        return float(np.sum(self.replicated))
+
+    @property
+    def replicated(self) -> FloatArray:
+        """(G,) how often each unit counts."""
+        return np.ones(self.n_units) if self.unit_weights is None else self.unit_weights
+
+    @property
+    def pooled_rows(self) -> FloatArray:
+        """(G r, p + m) factor rows of all units, of the weighted panel's cross-products."""
+        factor = self.factor
+        if self.unit_weights is not None:
+            factor = factor * np.sqrt(self.unit_weights)[:, None, None]
+        return factor.reshape(-1, factor.shape[-1])
+
+
+def compress(panel: Panel, kernels: Kernels = "auto") -> PreparedPanel:
+    """Compress a panel.
+
+    Parameters
+    ----------
+    panel
+        Rows sorted by unit and cell, as `mixcompare.data.panel.build_panel` gives them.
+    kernels
+        ``"numba"`` factors the units by a compiled kernel, ``"numpy"`` does not, and
+        ``"auto"`` does so for many rows.
+    """
+    n_rows = np.bincount(panel.unit, minlength=panel.n_units)
+    degrees_of_freedom = n_rows
+    columns = (panel.covariates, panel.outcomes)
+    weights = None if panel.unit_weights is None else panel.unit_weights[panel.unit]
+    raw_norm = _norms(columns, weights)
+    if panel.cell is None:
+        mean = _means(columns, weights)
+    else:
+        starts = np.flatnonzero(np.diff(panel.cell, prepend=-1))
+        columns = (_absorb(panel.covariates, starts), _absorb(panel.outcomes, starts))
+        mean = np.zeros(len(raw_norm))
+        cells = np.bincount(panel.unit[starts], minlength=panel.n_units)
+        degrees_of_freedom = n_rows - cells
+    absorbed = panel.cell is not None
+    about = _norms(columns, weights, mean)
+    plain = raw_norm if weights is None and not absorbed else _norms(columns)
+    prepared = PreparedPanel(
+        factor=factorise(*columns, n_rows, plain, kernels),
+        n_rows=n_rows,
+        degrees_of_freedom=degrees_of_freedom,
+        unit_labels=panel.unit_labels,
+        covariate_names=panel.covariate_names,
+        outcome_names=panel.outcome_names,
+        column_mean=mean,
+        column_sd=about,
+        raw_norm=raw_norm,
+        absorbed=absorbed,
+        common_names=panel.common_names,
+        concomitants=panel.concomitants,
+        concomitant_names=panel.concomitant_names,
+        unit_weights=panel.unit_weights,
+    )
+    total = prepared.total_degrees_of_freedom or 1.0
+    return replace(prepared, column_sd=prepared.column_sd / np.sqrt(total))
+
+
+def merge(parts: Sequence[PreparedPanel]) -> PreparedPanel:
+    """Join panels that were compressed chunk by chunk.
+
+    Units may occur in several parts (their factors are stacked and factored again);
+    an absorbed cell must lie within one part, because its mean is removed there.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to join, the parts have other columns, or what is read once
+        per unit differs between parts that share the unit.
+    """
+    if not parts:
+        raise DataError("there are no compressed panels to merge.")
+    first = parts[0]
+    if any(_columns(part) != _columns(first) for part in parts[1:]):
+        raise DataError("compressed panels with different columns cannot be merged.")
+    labels, unit = _join_labels([part.unit_labels for part in parts])
+    blocks = [part.factor.reshape(-1, part.factor.shape[-1]) for part in parts]
+    repeats = np.concatenate([np.full(part.n_units, part.factor.shape[1]) for part in parts])
+    row_unit = np.repeat(unit, repeats)
+    order = np.argsort(row_unit, kind="stable")
+    stacked = np.concatenate(blocks)[order]
+    n_stacked = np.bincount(row_unit, minlength=len(labels))
+    x, y = stacked[:, : first.n_covariates], stacked[:, first.n_covariates :]
+    mean, sd = _pooled_moments(parts)
+    return PreparedPanel(
+        factor=factorise(x, y, n_stacked, np.linalg.norm(stacked, axis=0)),
+        n_rows=_sum_by(unit, [part.n_rows for part in parts]),
+        degrees_of_freedom=_sum_by(unit, [part.degrees_of_freedom for part in parts]),
+        unit_labels=labels,
+        covariate_names=first.covariate_names,
+        outcome_names=first.outcome_names,
+        column_mean=mean,
+        column_sd=sd,
+        raw_norm=np.sqrt(np.sum([part.raw_norm**2 for part in parts], axis=0)),
+        absorbed=first.absorbed,
+        common_names=first.common_names,
+        concomitants=_by_unit([part.concomitants for part in parts], unit, labels),
+        concomitant_names=first.concomitant_names,
+        unit_weights=_by_unit([part.unit_weights for part in parts], unit, labels),
+    )
+
+
+def _columns(part: PreparedPanel) -> tuple[Any, ...]:
+    names = part.covariate_names, part.outcome_names, part.common_names, part.concomitant_names
+    return *names, part.absorbed, part.unit_weights is None
+
+
+def _by_unit(
+    values: Sequence[FloatArray | None], unit: IntArray, labels: NDArray[Any]
+) -> FloatArray | None:
+    """Join what is known once per unit, the same wherever a unit occurs again."""
+    given = [value for value in values if value is not None]
+    if not given:
+        return None
+    stacked = np.concatenate(given)
+    _, first = np.unique(unit, return_index=True)
+    differs = stacked != stacked[first][unit]
+    if differs.any():
+        label = labels[unit[np.flatnonzero(differs.reshape(len(unit), -1).any(axis=1))[0]]]
+        raise DataError(
+            f"the parts of the unit {label!s} differ in its membership covariates or its weight. "
+            "Give every row of a unit the same values."
+        )
+    return stacked[first]
+
+
+def _absorb(rows: FloatArray, starts: IntArray) -> FloatArray:
+    """Subtract each cell's means; many cells at a time, but never all rows."""
+    rows = rows.copy()
+    counts = np.diff(np.append(starts, len(rows)))
+    groups = np.flatnonzero(np.diff(starts // _ROWS_AT_A_TIME, prepend=-1))
+    for first, last in pairwise([*groups.tolist(), len(starts)]):
+        own, count = starts[first:last] - starts[first], counts[first:last]
+        part = rows[starts[first] : starts[first] + count.sum()]
+        for _ in range(2):  # the second pass removes what rounding left of a large mean
+            means = np.add.reduceat(part, own, axis=0) / count[:, None]
+            part -= np.repeat(means, count, axis=0)
+    return rows
+
+
+def _means(columns: Sequence[FloatArray], weights: FloatArray | None) -> FloatArray:
+    counts = np.ones(len(columns[0])) if weights is None else weights
+    return np.asarray(np.concatenate([counts @ part for part in columns]) / counts.sum())
+
+
+def _norms(
+    columns: Sequence[FloatArray],
+    weights: FloatArray | None = None,
+    about: FloatArray | None = None,
+) -> FloatArray:
+    """Weighted Euclidean norms of the columns, or of their differences from a row."""
+    counts = np.ones(len(columns[0])) if weights is None else weights
+    totals, place = [], 0
+    for part in columns:
+        width = part.shape[1]
+        step = max(1, min(len(part), _VALUES_AT_A_TIME // width))
+        # Flat, because NumPy's loops over a few columns are slow.
+        centre = None if about is None else np.tile(about[place : place + width], step)
+        total = np.zeros(width)
+        for i in range(0, len(part), step):
+            rest = part[i : i + step].ravel()
+            rest = np.square(rest if centre is None else rest - centre[: rest.size])
+            total += counts[i : i + step] @ rest.reshape(-1, width)
+        place += width
+        totals.append(total)
+    return np.sqrt(np.concatenate(totals))
+
+
+def _join_labels(labels: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], IntArray]:
+    position: dict[Any, int] = {}
+    unit = [position.setdefault(label, len(position)) for part in labels for label in part.tolist()]
+    dtype = np.result_type(*(part.dtype for part in labels))
+    return np.array(list(position), dtype=dtype), np.array(unit, dtype=np.intp)
+
+
+def _sum_by(unit: IntArray, counts: Sequence[IntArray]) -> IntArray:
+    return np.bincount(unit, weights=np.concatenate(counts)).astype(np.intp)
+
+
+def _pooled_moments(parts: Sequence[PreparedPanel]) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of the union (Chan, Golub & LeVeque 1983)."""
+    weight = np.array([part.total_degrees_of_freedom for part in parts], dtype=float)
+    means = np.array([part.column_mean for part in parts])
+    total = weight.sum() or 1.0
+    mean = weight @ means / total
+    within = weight @ np.array([part.column_sd**2 for part in parts])
+    between = weight @ (means - mean) ** 2
+    return mean, np.sqrt((within + between) / total)

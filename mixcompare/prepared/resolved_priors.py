@@ -1,0 +1,276 @@
+"""The specification's priors as numbers for one panel: data that backends share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import SpecificationError
+from mixcompare.data.panel import build_panel
+from mixcompare.model.covariances import STRUCTURES
+from mixcompare.model.priors import ByCovariate, Priors
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel, compress
+
+# Means this many sds from zero tie the priors of intercept and slope to one another.
+_FAR: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResolvedPriors:
+    """Priors in the outcomes' and covariates' own units.
+
+    Attributes
+    ----------
+    concentration
+        weights ~ Dirichlet(concentration, ..., concentration), without membership covariates.
+    membership_precision
+        (c, c) P, with membership covariates: the classes' coefficients a_k, less their mean
+        over the classes, have a density proportional to ``exp(-sum_k a_k' P a_k / 2)``. None
+        without.
+    coefficient_mean, coefficient_sd
+        (p, m): each coefficient ~ Normal(mean, sd), independent and alike in all classes.
+    covariance_df, covariance_scale
+        nu0 and the (m, m) matrix Psi0. Full: Sigma ~ Inverse-Wishart(nu0, Psi0).
+        Diagonal: each variance ~ Inverse-Gamma(nu0 / 2, Psi0[j, j] / 2). Spherical: the
+        variance ~ Inverse-Gamma(nu0 / 2, mean of Psi0's diagonal / 2).
+    """
+
+    concentration: float
+    membership_precision: FloatArray | None
+    coefficient_mean: FloatArray
+    coefficient_sd: FloatArray
+    covariance_df: float
+    covariance_scale: FloatArray
+
+
+def resolve_priors(spec: MixtureSpec, prepared: PreparedPanel) -> ResolvedPriors:
+    """Scale the default priors to the data and apply the specification's own values.
+
+    Defaults: concentration 2; coefficients Normal(0, 2.5 sd(y) / sd(x)) for slopes and
+    Normal(mean(y) / c, 2.5 sd(y) / c) for a covariate that is constant at c (c = 1 for
+    the intercept); nu0 = m + 2 and Psi0 = the pooled fit's residual covariance over
+    K^(2/m) (Fraley & Raftery 2007, section 2.2). Means and standard deviations are those
+    of the rows after absorption.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior names an unknown covariate or outcome, or has another shape.
+    """
+    m, p = prepared.n_outcomes, prepared.n_covariates
+    mean, sd = _default_coefficients(prepared)
+    degrees = spec.priors.covariance_df
+    lowest = STRUCTURES[spec.covariance].lowest_degrees(m)
+    if degrees is not None and degrees <= lowest:
+        raise SpecificationError(
+            f"prior covariance_df must be above {lowest} for {m} outcome(s), not {degrees}."
+        )
+    return ResolvedPriors(
+        concentration=spec.priors.concentration,
+        membership_precision=_membership_precision(spec, prepared),
+        coefficient_mean=_override(mean, spec.priors.coefficient_mean, prepared, (p, m)),
+        coefficient_sd=_override(sd, spec.priors.coefficient_sd, prepared, (p, m)),
+        covariance_df=float(m + 2) if degrees is None else degrees,
+        covariance_scale=_covariance_scale(spec, prepared),
+    )
+
+
+def explicit_priors(spec: MixtureSpec, prepared: PreparedPanel) -> MixtureSpec:
+    """The specification with its priors as numbers, so that other data do not move them.
+
+    Defaults are scaled to the data; a fit to other data, such as those without one unit or
+    simulated ones, would have another prior. Only that of membership covariates remains
+    scaled, to the units' covariates.
+    """
+    priors = resolve_priors(spec, prepared)
+    return replace(
+        spec,
+        priors=Priors(
+            concentration=priors.concentration,
+            coefficient_mean=_named(priors.coefficient_mean, prepared),
+            coefficient_sd=_named(priors.coefficient_sd, prepared),
+            membership_sd=spec.priors.membership_sd,
+            covariance_df=priors.covariance_df,
+            covariance_scale=tuple(tuple(map(float, row)) for row in priors.covariance_scale),
+        ),
+    )
+
+
+def _named(values: FloatArray, prepared: PreparedPanel) -> dict[str, dict[str, float]]:
+    return {
+        covariate: dict(zip(prepared.outcome_names, map(float, row), strict=True))
+        for covariate, row in zip(prepared.covariate_names, values, strict=True)
+    }
+
+
+def describe_priors(spec: MixtureSpec, data: Any) -> pd.DataFrame:
+    """The priors that a specification has on a table, see `prior_table`.
+
+    Parameters
+    ----------
+    data
+        Any table that `mixcompare.fit` takes.
+
+    Raises
+    ------
+    MixCompareError
+        If the data do not suit the specification or a prior names what it does not have.
+
+    Examples
+    --------
+    >>> spec = MixtureSpec("y ~ 1", n_components=2)
+    >>> describe_priors(spec, {"y": [1.0, 2.0, 3.0]})["prior"].tolist()
+    ['Dirichlet(2, 2)', 'Normal(2, 2.041)', 'Inverse-Gamma(1.5, 0.08333)']
+    """
+    return prior_table(spec, compress(build_panel(spec, data)))
+
+
+def prior_table(spec: MixtureSpec, prepared: PreparedPanel) -> pd.DataFrame:
+    """The priors in words, one row per parameter or group of parameters.
+
+    Returns
+    -------
+    Columns parameter, prior and note; the note warns of a default prior that is informative
+    because a covariate lies far from zero.
+    """
+    priors = resolve_priors(spec, prepared)
+    rows = _class_probability_rows(spec, prepared)
+    for i, covariate in enumerate(prepared.covariate_names):
+        for j, outcome in enumerate(prepared.outcome_names):
+            name = f"coefficients[{covariate}]" + (
+                f"[{outcome}]" if prepared.n_outcomes > 1 else ""
+            )
+            mean, sd = priors.coefficient_mean[i, j], priors.coefficient_sd[i, j]
+            rows.append((name, f"Normal({mean:.4g}, {sd:.4g})", _far_from_zero(prepared, i)))
+    words = STRUCTURES[spec.covariance].prior_in_words(
+        priors.covariance_df, priors.covariance_scale
+    )
+    rows.append(("covariance", words, ""))
+    return pd.DataFrame(rows, columns=["parameter", "prior", "note"])
+
+
+def _class_probability_rows(
+    spec: MixtureSpec, prepared: PreparedPanel
+) -> list[tuple[str, str, str]]:
+    if prepared.concomitants is None:
+        values = ", ".join([f"{spec.priors.concentration:g}"] * spec.n_components)
+        return [("weights", f"Dirichlet({values})", "")]
+    _, spread = membership_scaling(prepared)
+    # K independent normals less their mean, and the difference of two of them.
+    of_deviation = spec.priors.membership_sd * np.sqrt(1 - 1 / spec.n_components)
+    of_difference = spec.priors.membership_sd * np.sqrt(2)
+    return [
+        (
+            f"membership[{name}]",
+            f"Normal(0, {of_deviation / s:.4g})",
+            "of each class's log-odds less their mean over the classes; against the first class, "
+            f"whose own are zero, Normal(0, {of_difference / s:.4g})"
+            + (", where the unit covariates are at their means" if name == "Intercept" else ""),
+        )
+        for name, s in zip(prepared.concomitant_names, spread, strict=True)
+    ]
+
+
+def membership_scaling(prepared: PreparedPanel) -> tuple[FloatArray, FloatArray]:
+    """Means and standard deviations (c,) by which membership covariates are standardised.
+
+    A constant has mean 0 and spread 1; without one nothing is centred, because only a
+    constant can take up the shift.
+    """
+    assert prepared.concomitants is not None
+    values, counts = prepared.concomitants, prepared.replicated
+    mean = np.average(values, axis=0, weights=counts)
+    spread = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=counts))
+    constant = spread <= 1e-12 * np.abs(mean)
+    centre = np.where(constant, 0.0, mean) if constant.any() else np.zeros_like(mean)
+    return centre, np.where(constant, np.where(mean != 0, np.abs(mean), 1.0), spread)
+
+
+def _membership_precision(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray | None:
+    """Precision in the covariates' own units of coefficients that are standard in theirs."""
+    if prepared.concomitants is None:
+        return None
+    centre, spread = membership_scaling(prepared)
+    to_standard = np.diag(spread)
+    constant = np.flatnonzero((centre == 0) & (np.ptp(prepared.concomitants, axis=0) == 0))
+    if constant.size:
+        # w'a = (constant's share + centre'a) + ((w - centre) / spread)' (spread a)
+        to_standard[constant[0]] += centre
+    return np.asarray(to_standard.T @ to_standard) / spec.priors.membership_sd**2
+
+
+def _far_from_zero(prepared: PreparedPanel, i: int) -> str:
+    """Independent priors on intercept and slope meet at zero, where the data may not be."""
+    mean, sd = prepared.column_mean[i], prepared.column_sd[i]
+    if sd <= 1e-12 * abs(mean) or abs(mean) <= _FAR * sd:
+        return ""
+    return (
+        f"its mean lies {abs(mean) / sd:.0f} sds from zero, so that independent priors on "
+        "intercept and slope are informative about the fit: centre the covariate"
+    )
+
+
+def _default_coefficients(prepared: PreparedPanel) -> tuple[FloatArray, FloatArray]:
+    p = prepared.n_covariates
+    mean_x, sd_x = prepared.column_mean[:p], prepared.column_sd[:p]
+    mean_y, sd_y = prepared.column_mean[p:], prepared.column_sd[p:]
+    constant = (sd_x <= 1e-12 * np.abs(mean_x)) & (mean_x != 0)
+    unit = np.where(constant, mean_x, np.where(sd_x > 0, sd_x, 1.0))
+    mean = np.where(constant[:, None], mean_y / unit[:, None], 0.0)
+    return mean, 2.5 * sd_y / np.abs(unit)[:, None]
+
+
+def _override(
+    default: FloatArray,
+    value: ByCovariate | object,
+    prepared: PreparedPanel,
+    shape: tuple[int, int],
+) -> FloatArray:
+    if value is None:
+        return default
+    if not isinstance(value, tuple):
+        return np.full(shape, float(cast("float", value)))
+    result = default.copy()
+    for covariate, entry in value:
+        i = _position(covariate, prepared.covariate_names, "covariate")
+        by_outcome = dict(entry) if isinstance(entry, tuple) else None
+        if by_outcome is None:
+            result[i] = entry
+            continue
+        for outcome, number in by_outcome.items():
+            result[i, _position(outcome, prepared.outcome_names, "outcome")] = number
+    return result
+
+
+def _position(name: str, names: tuple[str, ...], kind: str) -> int:
+    if name not in names:
+        raise SpecificationError(
+            f"a prior names the {kind} {name!r}, which the model does not have; it has: "
+            f"{', '.join(names)}."
+        )
+    return names.index(name)
+
+
+def _covariance_scale(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray:
+    m, value = prepared.n_outcomes, spec.priors.covariance_scale
+    if value is None:
+        shrink = float(spec.n_components ** (2 / m))
+        return np.asarray(_pooled_residual_covariance(prepared) / shrink)
+    if not isinstance(value, tuple):
+        return np.asarray(value * np.eye(m))
+    if len(value) != m:
+        raise SpecificationError(
+            f"prior covariance_scale is {len(value)} x {len(value)}; the model has {m} outcome(s)."
+        )
+    return np.asarray(value, dtype=np.float64)
+
+
+def _pooled_residual_covariance(prepared: PreparedPanel) -> FloatArray:
+    p = prepared.n_covariates
+    residual = np.linalg.qr(prepared.pooled_rows, mode="r")[p:, p:]
+    return np.asarray(residual.T @ residual) / prepared.total_degrees_of_freedom

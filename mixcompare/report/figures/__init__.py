@@ -1,0 +1,4 @@
+"""Figures of a comparison, one file per subject.
+
+They may import `pages` and the results that they draw; no figure computes a likelihood.
+"""

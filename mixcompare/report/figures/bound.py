@@ -1,0 +1,128 @@
+"""The lower bound that EM climbs, beside the log-likelihood that it touches."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mixcompare.backends.em.expectation import EStep, e_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import standardise
+from mixcompare.base.arrays import FloatArray
+from mixcompare.comparison import Comparison
+from mixcompare.fits.fit import Fit
+from mixcompare.model.parameters import VARIABLES
+from mixcompare.pages.formatting import power_of_ten
+from mixcompare.pages.palette import BACKENDS, MUTED
+from mixcompare.pages.rendering import Drawing, draw
+from mixcompare.prepared.compress import compress
+from mixcompare.report.wording import finding
+
+# Every iteration costs an E-step, and the first ones tell the story.
+_MOST_ITERATIONS: Final = 60
+# Divergences below this share of the log-likelihood are rounding.
+_ROUNDING: Final = 1e-13
+
+
+def lower_bound(comparison: Comparison) -> Drawing | None:
+    """The bound before and after every E-step of the best start."""
+    em = comparison.em
+    if em.spec.n_components == 1 or em.tree["history"].sizes["iteration"] < 3:
+        return None
+    reached, after = bounds(em)
+    figure = Figure(figsize=(9.4, 3.7), layout="constrained")
+    steps, gaps = figure.subplots(1, 2)
+    _staircase(steps, reached, after)
+    _divergence(gaps, reached, after)
+    return draw(
+        figure,
+        "em-lower-bound",
+        "The lower bound that EM climbs, at the best start",
+        "The bound is Q plus the entropy of the responsibilities. An M-step (rising line) raises "
+        "it; the E-step that follows (vertical line) lifts it until it touches the log-likelihood "
+        "(points). Right: what the E-step closes, the divergence of the old responsibilities from "
+        f"the new ones, beside the gain of the log-likelihood. Neither may be negative. {_end(em)}",
+        "Log-likelihood and lower bound by iteration of EM's best start, and the gap between "
+        "them on a logarithmic scale. " + finding(comparison, "EM optimum"),
+    )
+
+
+def _end(em: Fit) -> str:
+    """What the last iterations shown are like."""
+    total = em.tree["history"].sizes["iteration"]
+    if total > _MOST_ITERATIONS:
+        end = f"The first {_MOST_ITERATIONS} of {total} iterations."
+    elif em.options["acceleration"] == "none":
+        end = "Near the end both fall by a constant factor, which is EM's rate of convergence."
+    else:
+        end = "Near the end both fall to nothing."
+    if em.options["acceleration"] != "none":
+        end += " A step that is extrapolated may lower the bound, but never the log-likelihood."
+    return end
+
+
+def bounds(em: Fit) -> tuple[FloatArray, FloatArray]:
+    """Log-likelihood of each iterate, and the bound at it before its E-step.
+
+    With ``q`` the responsibilities of one iterate and ``theta`` the parameters of the next,
+    the bound is ``Q(theta | q) + H(q)``; its distance to the log-likelihood at theta is the
+    Kullback-Leibler divergence of q from the responsibilities there (Neal & Hinton 1998).
+
+    Returns
+    -------
+    (I,) log-likelihoods, and (I - 1,) bounds at the second iterate and later.
+    """
+    history = em.tree["history"].to_dataset().isel(iteration=slice(_MOST_ITERATIONS))
+    data = standardise(em.spec, compress(em.panel))
+    path = Parameters(**{name: history[name].to_numpy() for name in VARIABLES if name in history})
+    found = e_step(data, data.from_raw(path))
+    return found.log_likelihood, _bound(found[:-1], found[1:])
+
+
+def _bound(old: EStep, new: EStep) -> FloatArray:
+    held = old.responsibilities > 0  # 0 times log 0
+    by_unit = np.where(held, old.responsibilities * new.joint, 0.0).sum(axis=-1)
+    weights = old.data.unit_weights
+    expected = (by_unit if weights is None else by_unit * weights).sum(axis=-1)
+    return np.asarray(expected + old.entropy)
+
+
+def _staircase(ax: Axes, reached: FloatArray, after: FloatArray) -> None:
+    iteration = np.arange(1, len(reached) + 1)
+    x = np.repeat(iteration, 2)[1:]
+    y = np.append(reached[0], np.column_stack([after, reached[1:]]).ravel())
+    ax.plot(x, y, color=MUTED, lw=1.3, label="lower bound")
+    ax.plot(iteration, reached, "o", color=BACKENDS["em"], ms=4, label="log-likelihood")
+    ax.set_xlabel("iteration")
+    ax.set_ylabel("log-likelihood")
+    ax.set_xlim(0.5, _risen(reached) + 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_title("Bound and log-likelihood")
+    ax.legend(loc="lower right")
+
+
+def _risen(reached: FloatArray) -> int:
+    """Iterations after which no more than a thousandth of the rise is left, and two more."""
+    left = reached[-1] - reached
+    return min(len(reached), int(np.argmax(left <= 1e-3 * left[0])) + 3)
+
+
+def _divergence(ax: Axes, reached: FloatArray, after: FloatArray) -> None:
+    iteration = np.arange(2, len(reached) + 1)
+    lowest = _ROUNDING * float(np.abs(reached).max())
+    series = (
+        ("log-likelihood gained", np.diff(reached), BACKENDS["em"], "o"),
+        ("divergence closed by the E-step", reached[1:] - after, MUTED, "D"),
+    )
+    for label, values, color, marker in series:
+        seen = np.where(values > lowest, values, np.nan)
+        ax.plot(iteration, seen, color=color, marker=marker, ms=3.5, label=label)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(power_of_ten)
+    ax.set_xlabel("iteration")
+    ax.set_title("What each iteration gains")
+    ax.legend(loc="lower left")

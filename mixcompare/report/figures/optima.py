@@ -1,0 +1,120 @@
+"""A map of EM's optima: how far they lie from the best one, in height and in classification."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mixcompare import labels
+from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import standardise
+from mixcompare.base.arrays import FloatArray
+from mixcompare.comparison import Comparison
+from mixcompare.labels.metrics import total_variation
+from mixcompare.model.parameters import VARIABLES
+from mixcompare.pages.palette import BACKENDS, INK, NAMES, optimum_color
+from mixcompare.pages.rendering import Drawing, draw
+from mixcompare.prepared.compress import compress
+from mixcompare.report.wording import finding
+
+_MOST_OPTIMA = 60
+_NAMED_OPTIMA = 3
+_MOST_DRAWS = 400
+
+
+def optima_map(comparison: Comparison) -> Drawing | None:
+    """EM's optima and the draws by distance from the best optimum and by log-likelihood."""
+    if comparison.em.spec.n_components == 1:
+        return None
+    optima, height, starts = _optima(comparison)
+    draws = _draws(comparison)
+    figure = Figure(figsize=(8.2, 4.8), layout="constrained")
+    ax = figure.subplots()
+    ax.plot(*draws.T, "o", color=BACKENDS["pymc"], ms=3, alpha=0.35, mew=0, rasterized=True)
+    spurious = comparison.optima["spurious"].to_numpy()
+    for i in range(len(height))[::-1]:
+        color = optimum_color(min(i, _NAMED_OPTIMA))
+        size = 5 + 9 * np.sqrt(starts[i] / starts.max())
+        fill = "none" if spurious[i] else color
+        ax.plot(optima[i], height[i], "s", color=color, mfc=fill, ms=size, mec=INK, mew=0.7)
+    _name(ax, optima, height, starts)
+    ax.set_yscale("symlog", linthresh=_linear(height, draws[:, 1]))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "\N{MINUS SIGN}"))
+    ax.set_xlabel("distance from the best optimum: mean total variation of class probabilities")
+    ax.set_ylabel("log-likelihood less EM's maximum")
+    figure.legend(
+        handles=[
+            Line2D([], [], color=BACKENDS["em"], marker="s", ls="", label=f"{NAMES['em']}: optima"),
+            Line2D([], [], color=BACKENDS["pymc"], marker="o", ls="", ms=4, label="draws, aligned"),
+        ],
+        loc="outside upper center",
+        ncols=2,
+    )
+    left_out = len(comparison.optima) - len(height)
+    return draw(
+        figure,
+        "optima-map",
+        "Map of optima and draws",
+        "Squares: EM's distinct optima, larger where more starts ended, with their number of "
+        "starts; right of zero they class units otherwise, below zero they fit worse. Circles: "
+        "evenly spaced draws. Draws gathered about a square other than the one at the left would "
+        "be in another mode. Hollow squares are spurious maxima, a class of a few rows that are "
+        "close together by chance; no other square lies above zero. The vertical scale is "
+        "logarithmic away from zero."
+        + (f" The {left_out} worst optima are not shown." if left_out else ""),
+        "Scatter of EM's optima and of posterior draws by their distance from the best optimum "
+        "and their log-likelihood less the maximum. " + finding(comparison, "EM optimum"),
+    )
+
+
+def _optima(comparison: Comparison) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Distance, height and number of starts of the distinct optima, best first."""
+    table = comparison.optima.iloc[:_MOST_OPTIMA]
+    ends = comparison.em.tree["starts"].to_dataset()
+    reference = comparison.em.responsibilities.to_numpy()
+    number = ends["optimum"].to_numpy()
+    data = standardise(comparison.em.spec, compress(comparison.em.panel))
+    distance = []
+    for optimum in table.index:
+        end = ends.isel(start=int(np.flatnonzero(number == optimum)[0]))
+        tau = e_step(data, data.from_raw(_parameters(end))).responsibilities
+        distance.append(total_variation(reference, tau).mean())
+    return np.array(distance), -table["gap"].to_numpy(), table["starts"].to_numpy(dtype=float)
+
+
+def _parameters(end: xr.Dataset) -> Parameters:
+    return Parameters(**{name: end[name].to_numpy() for name in VARIABLES if name in end})
+
+
+def _draws(comparison: Comparison) -> FloatArray:
+    """(D, 2) distance and height of evenly spaced draws."""
+    fit = comparison.posterior_fit
+    drawn = fit.tree["membership"]["responsibilities"].to_numpy()
+    total = fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
+    step = max(1, -(-total.size // _MOST_DRAWS))
+    tau = labels.permute(drawn[:, ::step], comparison.permutation[:, ::step], axis=-1)
+    reference = comparison.em.responsibilities.to_numpy()
+    distance = [total_variation(reference, one).mean() for one in tau.reshape(-1, *tau.shape[2:])]
+    height = total[:, ::step].ravel() - comparison.em.log_likelihood
+    return np.column_stack([distance, height])
+
+
+def _linear(height: FloatArray, drawn: FloatArray) -> float:
+    """Where the vertical scale turns logarithmic: below the draws, as far as they go."""
+    return float(max(1.0, np.abs(drawn).max(), 0.01 * np.abs(height).max()))
+
+
+def _name(ax: Axes, x: FloatArray, y: FloatArray, starts: FloatArray) -> None:
+    for i in range(min(len(x), 8)):
+        ax.annotate(
+            f"{starts[i]:.0f}",
+            (x[i], y[i]),
+            xytext=(9, 4),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=INK,
+        )

@@ -1,0 +1,119 @@
+"""Figures of label switching: which label stood for which class, and what labels cannot change."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from mixcompare import labels
+from mixcompare.base.arrays import FloatArray
+from mixcompare.comparison import Comparison
+from mixcompare.labels import IntArray
+from mixcompare.pages.palette import SURFACE, class_color
+from mixcompare.pages.rendering import Drawing, draw
+from mixcompare.report.wording import finding
+
+_MOST_DRAWS = 1000
+_MOST_UNITS = 300
+_NAMED_UNITS = 40
+_MOST_VALUES = 20_000_000
+# Of a class's name, as a share of the heat map.
+_NAME_WIDTH = 0.13
+
+
+def permutations(comparison: Comparison) -> Drawing | None:
+    """By draw and label as sampled, the class that the label stands for."""
+    chains, available, k = comparison.permutation.shape
+    if k == 1:
+        return None
+    step = max(1, -(-available // _MOST_DRAWS))
+    meaning = labels.invert(comparison.permutation)[:, ::step]
+    figure = Figure(figsize=(9.4, 0.9 + chains * (0.24 * k + 0.3)), layout="constrained")
+    axes = figure.subplots(chains, 1, sharex=True, squeeze=False)[:, 0]
+    colors = ListedColormap([class_color(c) for c in range(1, k + 1)])
+    for chain, ax in enumerate(axes):
+        ax.imshow(
+            meaning[chain].T,
+            aspect="auto",
+            cmap=colors,
+            vmin=-0.5,
+            vmax=k - 0.5,
+            interpolation="nearest",
+            extent=(-0.5, available - 0.5, k + 0.5, 0.5),
+        )
+        ax.grid(False)
+        ax.set_yticks(range(1, k + 1))
+        for boundary in range(1, k):
+            ax.axhline(boundary + 0.5, color=SURFACE, lw=1.5)
+        ax.set_ylabel(f"chain {chain + 1}")  # in ink: the chains' colours are near the classes'
+    axes[-1].set_xlabel("draw")
+    handles = [axes[0].plot([], [], "s", color=class_color(c + 1), ms=7)[0] for c in range(k)]
+    names = [f"class {c + 1}" for c in range(k)]
+    figure.legend(handles, names, loc="outside upper center", ncols=min(k, 8))
+    thinned = f" Every {step}th draw is shown." if step > 1 else ""
+    return draw(
+        figure,
+        "permutations",
+        "Labels by draw",
+        "One strip per label as sampled, coloured by the class of EM's estimate that it stands "
+        "for. Strips of one colour throughout: the chain keeps its labels. Colours that change "
+        "within a strip are label switches; strips that differ between chains only mean that the "
+        f"chains number the classes differently, which is harmless.{thinned}",
+        f"For each of {chains} chains, {k} strips along the draws, coloured by the class that each "
+        "label stands for. " + finding(comparison, "label switching"),
+    )
+
+
+def co_clustering(comparison: Comparison) -> Drawing | None:
+    """Heat map of the posterior probabilities that two units are together."""
+    if comparison.em.spec.n_components == 1:
+        return None
+    em = comparison.em.responsibilities.to_numpy()
+    units = comparison.em.responsibilities["unit"].to_numpy()
+    order = np.lexsort((-em.max(axis=1), em.argmax(axis=1)))
+    shown = order[np.unique(np.linspace(0, len(order) - 1, _MOST_UNITS).astype(int))]
+    drawn = comparison.posterior_fit.tree["membership"]["responsibilities"].to_numpy()
+    chains, available, _, k = drawn.shape
+    step = max(1, -(-chains * available * len(shown) * k // _MOST_VALUES))
+    matrix = labels.co_clustering(drawn[:, ::step][:, :, shown])
+    figure = Figure(figsize=(7.2, 6.0), layout="constrained")
+    ax = figure.subplots()
+    image = ax.imshow(matrix, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
+    figure.colorbar(image, ax=ax, shrink=0.85, label="probability of being together")
+    ax.grid(False)
+    found, first, sizes = np.unique(em[shown].argmax(axis=1), return_index=True, return_counts=True)
+    for boundary in first[1:] - 0.5:
+        ax.axhline(boundary, color=SURFACE, lw=1)
+        ax.axvline(boundary, color=SURFACE, lw=1)
+    _name_classes(ax, first + sizes / 2 - 0.5, found, len(shown))
+    if len(shown) <= _NAMED_UNITS:
+        ax.set_yticks(range(len(shown)), [str(u)[:18] for u in units[shown]])
+    else:
+        ax.set_yticks([])
+        ax.set_ylabel("units, sorted by EM's class and its probability")
+    thinned = f" {len(shown)} of {len(em)} units are shown, evenly spaced." * (len(shown) < len(em))
+    return draw(
+        figure,
+        "co-clustering",
+        "Which units are together",
+        "Posterior probability that two units are in the same class, whatever its label; this "
+        "needs no relabelling. Bright blocks on the diagonal and darkness elsewhere mean that the "
+        "draws agree on who belongs together; a shade off the diagonal means that two classes "
+        f"share units, a stripe that a unit goes with none for certain.{thinned}",
+        "Heat map of the posterior probabilities that two units are in the same class, units "
+        "sorted by EM's class. " + finding(comparison, "class membership"),
+    )
+
+
+def _name_classes(ax: Axes, middles: FloatArray, found: IntArray, units: int) -> None:
+    """Names below their blocks, those that would touch the one before a line further down."""
+    names, before, line = [], -np.inf, 0
+    for middle, component in zip(middles, found, strict=True):
+        line = line + 1 if middle - before < _NAME_WIDTH * units else 0
+        before = middle
+        names.append("\n" * line + f"class {component + 1}")
+    ax.set_xticks(middles, names)
+    for tick, component in zip(ax.get_xticklabels(), found, strict=True):
+        tick.set(color=class_color(int(component) + 1), fontweight="bold")

@@ -1,0 +1,141 @@
+"""The section on other models of the same data, from fits that were made beside the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mixcompare.base.arrays import IntArray
+from mixcompare.comparison import Comparison
+from mixcompare.fits.fit import Fit
+from mixcompare.pages.formatting import Column, Table, count, fixed, table
+from mixcompare.pages.palette import BACKENDS, MARKERS, MUTED, style
+from mixcompare.pages.rendering import Drawing, draw
+from mixcompare.pages.shell import Section
+from mixcompare.selection.criteria_table import CRITERIA, DEFAULT
+from mixcompare.selection.models import arrange_models, models_table
+
+ANCHOR: Final = "models"
+_BACKENDS: Final = {"em": "EM", "pymc": "PyMC"}
+_INTRO: Final = (
+    "The same rows under other specifications. Criteria weigh the maximum of the likelihood "
+    "against the number of parameters; the expected log predictive density (elpd) is how well "
+    "each unit is predicted from the others. A difference of less than about two of its standard "
+    "errors, or of less than 4, decides nothing."
+)
+
+
+def named_fits(fits: Sequence[Fit]) -> dict[str, Fit]:
+    """Fits of other models by a name of their own."""
+    return {f"model {i}, {_BACKENDS[fit.backend]}": fit for i, fit in enumerate(fits, 1)}
+
+
+def other_models(comparison: Comparison, fits: Sequence[Fit]) -> Section:
+    """Criteria and prediction of every model, the comparison's own first.
+
+    Parameters
+    ----------
+    fits
+        Of other specifications, by any backend.
+
+    Raises
+    ------
+    DataError
+        If they are not of the same units, outcomes and rows.
+    """
+    models = arrange_models([comparison.em, comparison.posterior_fit, *fits])
+    frame = models_table(models)
+    reported = next(iter(models))
+    with style():
+        drawing = _figure(frame)
+    said = [f"This report is on the model {reported}.", *_choices(frame)]
+    return Section(ANCHOR, "Other models", (_INTRO, " ".join(said)), (drawing,), (_table(frame),))
+
+
+def _choices(frame: pd.DataFrame) -> list[str]:
+    chosen: dict[str, list[str]] = {}
+    for key, title in _titles(frame).items():
+        chosen.setdefault(str(frame[key].idxmin()), []).append(title)
+    said = [f"{name}: least by {'; '.join(titles)}." for name, titles in chosen.items()]
+    if "elpd" in frame and frame["elpd"].notna().any():
+        said.append(f"Predicted best: {frame['elpd'].idxmax()}.")
+    return said
+
+
+def _titles(frame: pd.DataFrame) -> Mapping[str, str]:
+    return {k: c.title for k, c in CRITERIA.items() if k in frame and frame[k].notna().any()}
+
+
+def _figure(frame: pd.DataFrame) -> Drawing:
+    figure = Figure(figsize=(9.4, 1.6 + 0.42 * len(frame)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    place = np.arange(len(frame))
+    if DEFAULT in frame:
+        above = frame[DEFAULT] - frame[DEFAULT].min()
+        left.plot(above, place, MARKERS["em"], color=BACKENDS["em"], ms=7)
+    left.set_xlabel(f"{CRITERIA[DEFAULT].title}, above the least")
+    _away_from_zero(left)
+    left.set_title("Criterion (EM)")
+    left.set_yticks(place, [str(name) for name in frame.index])
+    left.invert_yaxis()
+    if "elpd" in frame:
+        _differences(right, frame, place)
+    right.set_xlabel("elpd less the best model's, with 2 s.e.")
+    right.set_title("Prediction (posterior)")
+    return draw(
+        figure,
+        "models",
+        "Models of the same data",
+        "Left: what the criterion says against each model. Right: how much worse its posterior "
+        "predicts units that were left out. Bars that reach zero belong to models that predict as "
+        "well as the best. Both scales are logarithmic beyond 10.",
+        "Criterion above its least value and difference of the expected log predictive density "
+        f"for each model. {' '.join(_choices(frame))}",
+    )
+
+
+def _differences(ax: Axes, frame: pd.DataFrame, place: IntArray) -> None:
+    ax.axvline(0, color=MUTED, lw=1, ls=":")
+    ax.errorbar(
+        frame["elpd_difference"],
+        place,
+        xerr=2 * frame["elpd_difference_se"],
+        fmt=MARKERS["pymc"],
+        color=BACKENDS["pymc"],
+        ms=6,
+        capsize=3,
+    )
+    _away_from_zero(ax)
+
+
+def _away_from_zero(ax: Axes) -> None:
+    """Small differences decide, and large ones must be shown all the same."""
+    ax.set_xscale("symlog", linthresh=10)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    optional = (
+        (Column("log-likelihood", "EM's maximum"), "log_likelihood", fixed(2)),
+        *((Column(title), key, fixed(2)) for key, title in _titles(frame).items()),
+        (Column("elpd", "by leaving out units"), "elpd", fixed(2)),
+        (Column("difference", "from the best elpd"), "elpd_difference", fixed(2)),
+        (Column("its s.e."), "elpd_difference_se", fixed(2)),
+        (Column("effective parameters"), "p", fixed(1)),
+        (Column("Pareto k above 0.7", "units"), "high_pareto_k", count),
+    )
+    return table(
+        "models",
+        "Models of the same data by criteria and by prediction",
+        [
+            (Column("model", numeric=False), frame.index, str),
+            (Column("parameters"), frame["n_parameters"], count),
+            *((column, frame[key], form) for column, key, form in optional if key in frame),
+        ],
+    )

@@ -1,0 +1,224 @@
+"""The table of a selection, column by column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.base.arrays import FloatArray
+from mixcompare.checking.leave_one_out import LeaveOneOut
+from mixcompare.fits.evidence import LogEvidence
+from mixcompare.fits.fit import Fit
+from mixcompare.labels.metrics import relative_entropy
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.selection import criteria
+from mixcompare.selection.candidates import Candidate
+from mixcompare.selection.posterior import PosteriorOf
+
+# Two estimates of one marginal likelihood that are further apart, in standard errors of
+# their difference, contradict each other.
+APART: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A column of the table by which a number of classes can be chosen.
+
+    Attributes
+    ----------
+    title
+        As in the plot.
+    column
+        In the table.
+    factor
+        On the scale of -2 log-likelihoods, where less is better: 1, or -2 for logarithms of
+        densities.
+    value
+        From EM's fit and its data; None for criteria of the posterior.
+    """
+
+    title: str
+    column: str
+    factor: float = 1.0
+    value: Callable[[Fit, PreparedPanel], float] | None = None
+
+    def known(self, table: pd.DataFrame) -> bool:
+        """Whether the table has it for any number of classes."""
+        return self.column in table and bool(table[self.column].notna().any())
+
+    def loss(self, table: pd.DataFrame) -> FloatArray:
+        """Values by number of classes; less is better."""
+        return np.asarray(self.factor * table[self.column].to_numpy(float))
+
+
+CRITERIA: Mapping[str, Criterion] = {
+    "aic": Criterion(
+        "AIC", "aic", value=lambda f, _: criteria.aic(f.log_likelihood, f.n_parameters)
+    ),
+    "bic": Criterion(
+        "BIC, n = units",
+        "bic",
+        value=lambda f, p: criteria.bic(f.log_likelihood, f.n_parameters, p.total_units),
+    ),
+    "bic_rows": Criterion(
+        "BIC, n = rows",
+        "bic_rows",
+        value=lambda f, p: criteria.bic(
+            f.log_likelihood, f.n_parameters, p.total_degrees_of_freedom
+        ),
+    ),
+    "sabic": Criterion(
+        "SABIC",
+        "sabic",
+        value=lambda f, p: criteria.sabic(f.log_likelihood, f.n_parameters, p.total_units),
+    ),
+    "icl": Criterion(
+        "ICL",
+        "icl",
+        value=lambda f, p: criteria.icl(
+            f.log_likelihood, f.n_parameters, f.responsibilities.to_numpy(), p.replicated
+        ),
+    ),
+    "loo": Criterion("PSIS-LOO", "elpd_loo", -2.0),
+    "bridge": Criterion("marginal likelihood, bridge", "log_evidence_bridge", -2.0),
+    "smc": Criterion("marginal likelihood, SMC", "log_evidence_smc", -2.0),
+}
+# Panels are samples of units, so that BIC counts these unless it is asked not to.
+DEFAULT: Final = "bic"
+
+
+def selection_table(found: Sequence[Candidate], prepared: PreparedPanel) -> pd.DataFrame:
+    """The table of a `Selection` as far as EM makes it."""
+    rows = [_row(candidate, prepared) for candidate in found]
+    index = pd.Index([c.n_components for c in found], name="n_components")
+    return pd.DataFrame(rows, index=index)
+
+
+def _row(candidate: Candidate, prepared: PreparedPanel) -> dict[str, float | str | bool]:
+    fit = candidate.fit
+    end: dict[str, float | str | bool] = {
+        "rounds": candidate.rounds,
+        "falls": candidate.falls,
+        "message": candidate.message,
+    }
+    if fit is None:
+        bad = {"spurious": "none", "status": "degenerate", "cautions": "", "notes": "no fit"}
+        return {**end, **bad}
+    tau = fit.responsibilities.to_numpy()
+    starts = fit.tree["starts"]["optimum"].to_numpy()
+    by_em = {name: c.value(fit, prepared) for name, c in CRITERIA.items() if c.value is not None}
+    return {
+        "log_likelihood": fit.log_likelihood,
+        "n_parameters": fit.n_parameters,
+        **by_em,
+        "entropy_r2": relative_entropy(tau, prepared.replicated),
+        "smallest_class": float((prepared.replicated @ tau).min()),
+        "starts_at_best": int((starts == 0).sum()),
+        "starts": int(np.size(starts)),
+        "found_again": bool(fit.tree["starts"].attrs["found_again"]),
+        "spurious": _spurious(fit),
+        "status": fit.status,
+        **end,
+        "cautions": " ".join(json.loads(fit.tree["starts"].attrs["cautions"])),
+        "notes": _notes(fit, candidate.falls),
+    }
+
+
+def _spurious(fit: Fit) -> str:
+    """What became of spurious maxima: the estimate, or one above it that was passed over."""
+    if fit.status == "spurious":
+        return "estimate"
+    starts = fit.tree["starts"].dataset
+    higher = starts["log_likelihood"] > fit.log_likelihood
+    return "passed over" if bool((starts["spurious"] & higher).any()) else "none"
+
+
+def _notes(fit: Fit, falls: bool) -> str:
+    """What should be known beside a number of classes, in a few words."""
+    starts = fit.tree["starts"].dataset
+    at_best, total = int((starts["optimum"] == 0).sum()), starts.sizes["start"]
+    again = at_best > 1 and (starts.attrs["found_again"] or fit.options["starts"] is not None)
+    spurious = {"estimate": "a spurious maximum", "passed over": "a spurious one passed over"}
+    notes = (
+        spurious.get(_spurious(fit), ""),
+        "" if again or fit.spec.n_components == 1 else f"{at_best} of {total:,} starts",
+        {"saddle": "a saddle", "separated": "membership separated"}.get(fit.status, ""),
+        "below fewer classes" if falls else "",
+    )
+    return "; ".join(note for note in notes if note)
+
+
+def posterior_table(explored: Mapping[int, PosteriorOf]) -> pd.DataFrame:
+    """What was asked of the posteriors, by number of classes.
+
+    Returns
+    -------
+    posterior_status, of the fit by NUTS; elpd_loo (expected log pointwise predictive density,
+    by unit) and elpd_loo_se; elpd_difference from the best number of classes and its standard
+    error by the units' differences (Vehtari, Gelman & Gabry 2017); high_pareto_k, the number of
+    units for which importance weights fail; log_evidence_bridge and log_evidence_smc with their
+    errors; evidence_apart, whether these two are further apart than twice the standard
+    error of their difference. Columns that were not asked for are missing.
+    """
+    rows = {k: _posterior_row(own) for k, own in explored.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("n_components")
+    loo = {k: own.loo for k, own in explored.items() if own.loo is not None}
+    if loo:
+        table = table.join(_differences(loo))
+    names = ["log_evidence_bridge", "log_evidence_smc"]
+    if set(names) <= set(table):
+        one, other = (table[f"{name}_error"].to_numpy(float) for name in names)
+        table["evidence_apart"] = (table[names[0]] - table[names[1]]).abs() > APART * np.hypot(
+            one, other
+        )
+    order = [name for name in _COLUMNS if name in table]
+    return table[order]
+
+
+_COLUMNS: Final = (
+    "posterior_status",
+    "elpd_loo",
+    "elpd_loo_se",
+    "elpd_difference",
+    "elpd_difference_se",
+    "high_pareto_k",
+    "log_evidence_bridge",
+    "log_evidence_bridge_error",
+    "log_evidence_smc",
+    "log_evidence_smc_error",
+    "evidence_apart",
+)
+
+
+def _posterior_row(own: PosteriorOf) -> dict[str, float | str]:
+    row: dict[str, float | str] = {}
+    if own.fit is not None:
+        row["posterior_status"] = own.fit.status
+    if own.loo is not None:
+        row |= {"elpd_loo": own.loo.elpd, "elpd_loo_se": own.loo.se}
+        row["high_pareto_k"] = len(own.loo.high)
+    return row | _evidence("bridge", own.bridge) | _evidence("smc", own.smc)
+
+
+def _evidence(name: str, found: LogEvidence | None) -> dict[str, float | str]:
+    if found is None:
+        return {}
+    return {f"log_evidence_{name}": found.value, f"log_evidence_{name}_error": found.error}
+
+
+def _differences(loo: Mapping[int, LeaveOneOut]) -> pd.DataFrame:
+    """Pointwise differences of elpd from the best, summed, with their standard errors."""
+    by_unit = pd.DataFrame({k: own.units["elpd"] for k, own in loo.items()})
+    best = by_unit.sum(skipna=False).idxmax()
+    apart = by_unit.sub(by_unit[best], axis=0)
+    return pd.DataFrame(
+        {
+            "elpd_difference": apart.sum(skipna=False),
+            "elpd_difference_se": np.sqrt(len(apart)) * apart.std(),
+        }
+    )

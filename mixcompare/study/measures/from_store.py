@@ -1,0 +1,135 @@
+"""From a store's rows to tables of performance measures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.study.file.load import Study
+from mixcompare.study.measures.performance import Replicates, mean, measures, relative_precision
+from mixcompare.study.run.store import FAILURES, Store
+
+# Log-likelihoods that agree to this, relative to their size, are one optimum.
+_SAME_OPTIMUM: Final = 1e-7
+SAMPLES: Final = ("all", "converged")
+
+
+def measure_tables(study: Study, store: Store) -> dict[str, pd.DataFrame]:
+    """The tables that a study reports.
+
+    Returns
+    -------
+    ``performance``: scenario, method, estimand, sample (all fits, or converged ones), measure,
+    value, error (Monte Carlo standard error), n. ``fits``: the same without estimand, means of
+    criteria, diagnostics and seconds over replicates. ``counts``: fits by scenario and method.
+    """
+    tasks = planned_tasks(study, store)
+    frames = (store.frame(name) for name in ("estimates", "criteria", "diagnostics"))
+    rows, *others = (frame[frame["task"].isin(tasks["task"])] for frame in frames)
+    numbers = pd.concat([*others, _seconds(tasks)])
+    numbers = pd.concat([numbers, _best_optimum(study, numbers)])
+    baseline = study.tables.report.baseline or next(iter(study.methods))
+    return {
+        "performance": _performance(rows, baseline, study.tables.estimands.null),
+        "fits": _fits(numbers),
+        "counts": count_table(tasks, list(study.methods), by_scenario=True),
+    }
+
+
+def planned_tasks(study: Study, store: Store) -> pd.DataFrame:
+    """Those tasks of a store that the study has as it is now, finished or not."""
+    tasks = store.frame("tasks")
+    counts = {
+        name: method.replicates or study.tables.run.replicates
+        for name, method in study.methods.items()
+    }
+    labels = {scenario.label for scenario in study.scenarios}
+    wanted = tasks["replicate"] < tasks["method"].map(counts)
+    return tasks[wanted & tasks["scenario"].isin(labels)]
+
+
+def count_table(
+    tasks: pd.DataFrame, methods: list[str], *, by_scenario: bool = False
+) -> pd.DataFrame:
+    """Fits by method: planned, finished, converged, not converged, failed by kind."""
+    outcome = tasks["outcome"]
+    marks = {
+        "planned": outcome.notna() | outcome.isna(),
+        "finished": outcome.notna(),
+        "converged": outcome == "converged",
+        "not_converged": outcome.notna() & (outcome != "converged") & ~outcome.isin(FAILURES),
+        **{name.replace(" ", "_"): outcome == name for name in FAILURES},
+    }
+    keys = ["scenario", "method"] if by_scenario else ["method"]
+    marked = tasks.assign(**marks)[tasks["method"].isin(methods)]
+    counted = marked.groupby(keys, sort=False)[list(marks)].sum()
+    return counted.astype(int).reset_index()
+
+
+def _seconds(tasks: pd.DataFrame) -> pd.DataFrame:
+    done = tasks[tasks["outcome"].notna()]
+    keys = ["task", "scenario", "replicate", "method", "outcome"]
+    return done[keys].assign(name="seconds", value=done["seconds"])
+
+
+def _best_optimum(study: Study, numbers: pd.DataFrame) -> pd.DataFrame:
+    """Whether an EM fit has the highest log-likelihood that any EM of the same model found."""
+    models: dict[str, list[str]] = {}
+    for name, method in study.methods.items():
+        plain = not (method.within or method.choose)
+        if method.backend == "em" and plain and method.options.get("estimator", "ml") == "ml":
+            models.setdefault(repr(sorted(method.changes.items())), []).append(name)
+    found = []
+    for names in models.values():
+        chosen = numbers[(numbers["name"] == "log_likelihood") & numbers["method"].isin(names)]
+        if len(names) > 1 and len(chosen):
+            best = chosen.groupby(["scenario", "replicate"])["value"].transform("max")
+            reached = best - chosen["value"] <= _SAME_OPTIMUM * best.abs()
+            found.append(chosen.assign(name="best_optimum_found", value=reached.astype(float)))
+    return pd.concat(found) if found else numbers.iloc[:0]
+
+
+def _performance(rows: pd.DataFrame, baseline: str, null: float) -> pd.DataFrame:
+    lines = []
+    known = rows[rows["truth"].notna()]
+    for sample in SAMPLES:
+        chosen = known if sample == "all" else known[known["outcome"] == "converged"]
+        for (scenario, estimand), group in chosen.groupby(["scenario", "estimand"], sort=False):
+            reference = _errors(group[group["method"] == baseline])
+            for method, own in group.groupby("method", sort=False):
+                found = measures(_replicates(own), null)
+                if method != baseline and len(reference):
+                    pair = pd.concat([_errors(own), reference], axis=1, join="inner").to_numpy()
+                    found["relative_precision"] = relative_precision(pair[:, 0], pair[:, 1])
+                key = (scenario, method, estimand, sample)
+                lines += [(*key, name, *measure) for name, measure in found.items()]
+    columns = ["scenario", "method", "estimand", "sample", "measure", "value", "error", "n"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _replicates(rows: pd.DataFrame) -> Replicates:
+    names = ("truth", "estimate", "standard_error", "lower", "upper")
+    return Replicates(*(rows[name].to_numpy(dtype=np.float64) for name in names))
+
+
+def _errors(rows: pd.DataFrame) -> pd.Series:
+    """Errors by replicate."""
+    return pd.Series(
+        rows["estimate"].to_numpy(dtype=np.float64) - rows["truth"].to_numpy(dtype=np.float64),
+        index=rows["replicate"].to_numpy(),
+    )
+
+
+def _fits(numbers: pd.DataFrame) -> pd.DataFrame:
+    lines = []
+    for sample in SAMPLES:
+        chosen = numbers if sample == "all" else numbers[numbers["outcome"] == "converged"]
+        for (scenario, method, name), group in chosen.groupby(
+            ["scenario", "method", "name"], sort=False
+        ):
+            measure = mean(group["value"].to_numpy(dtype=np.float64))
+            lines.append((scenario, method, sample, name, *measure))
+    columns = ["scenario", "method", "sample", "measure", "value", "error", "n"]
+    return pd.DataFrame(lines, columns=columns)

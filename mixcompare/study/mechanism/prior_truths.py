@@ -1,0 +1,136 @@
+"""Simulation-based calibration: truths drawn from the prior, and their ranks among the draws.
+
+If the parameters come from the prior and the data from the parameters, then the truth's rank
+among independent posterior draws is uniform, whatever the model (Talts, Betancourt, Simpson,
+Vehtari & Gelman 2018, theorem 1). Only quantities that no renumbering of the classes changes are
+ranked, since aligning draws to the truth would use what the posterior does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Final
+
+import numpy as np
+
+from mixcompare.backends.em import unit_log_likelihood
+from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import SpecificationError
+from mixcompare.data.panel import Panel
+from mixcompare.fits.fit import Fit
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.resolved_priors import ResolvedPriors, resolve_priors
+from mixcompare.simulate.prior_draws import draw_priors
+from mixcompare.study.mechanism.truth import Truth
+
+# Ranks go from 0 to this: so many draws are kept, far enough apart.
+DRAWS: Final = 99
+
+
+def draw_from_prior(spec: MixtureSpec, panel: Panel, rng: np.random.Generator) -> Truth:
+    """Parameters from the specification's prior.
+
+    Parameters
+    ----------
+    spec
+        Its priors must not depend on the data: every one is given.
+    panel
+        The design.
+
+    Raises
+    ------
+    SpecificationError
+        If a prior is scaled to the data.
+    """
+    prepared = _prepared(spec, panel)
+    drawn = {name: a[0] for name, a in draw_priors(spec, prepared, 1, rng).items()}
+    return Truth(
+        drawn["weights"],
+        drawn["coefficients"],
+        drawn["covariance"],
+        panel.covariate_names,
+        panel.outcome_names,
+        drawn.get("membership_coefficients"),
+        panel.concomitant_names,
+    )
+
+
+def _prepared(spec: MixtureSpec, panel: Panel) -> PreparedPanel:
+    """The panel with other outcomes, on which the priors must not depend."""
+    noise = np.random.default_rng(0).normal(size=panel.outcomes.shape)
+    first, second = (
+        compress(replace(panel, outcomes=shift + scale * noise))
+        for shift, scale in ((0.0, 1.0), (3.0, 10.0))
+    )
+    priors = [resolve_priors(spec, prepared) for prepared in (first, second)]
+    depends = [
+        field.name
+        for field in fields(ResolvedPriors)
+        if len({np.asarray(getattr(own, field.name)).tobytes() for own in priors}) > 1
+    ]
+    if depends:
+        raise SpecificationError(
+            f"truth = 'prior' needs priors that do not depend on the data, and {depends[0]} does "
+            "by default: give coefficient_mean, coefficient_sd, covariance_df and covariance_scale "
+            "in [model.priors]."
+        )
+    return first
+
+
+def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
+    """Ranks of the truth among the draws, 0 to `DRAWS`, of what has no labels.
+
+    Parameters
+    ----------
+    fit
+        A posterior of the mechanism's own model.
+    truth
+        What the data were made with.
+
+    Returns
+    -------
+    ``rank_log_likelihood``, ``rank_largest_weight``, and ``rank_mean[NAME]``: of each
+    coefficient's and each variance's mean over the population.
+    """
+    posterior = fit.tree["posterior"].to_dataset()
+    arrays = {
+        name: _thinned(posterior[name].to_numpy())
+        for name in ("weights", "coefficients", "covariance")
+    }
+    drawn = summaries(fit, **arrays)
+    own = summaries(fit, truth.weights[None], truth.coefficients[None], truth.covariance[None])
+    draws = _thinned(fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy())
+    at_truth = unit_log_likelihood(
+        fit.spec,
+        compress(fit.panel),
+        truth.weights,
+        truth.coefficients,
+        truth.covariance,
+        truth.membership,
+    ).sum()
+    found = {f"rank_{name}": float((drawn[name] < own[name][0]).sum()) for name in drawn}
+    if fit.spec.n_components == 1:
+        found.pop("rank_largest_weight")
+    return {"rank_log_likelihood": float((draws < at_truth).sum()), **found}
+
+
+def _thinned(values: FloatArray) -> FloatArray:
+    """`DRAWS` of the draws (C, S, ...), spread evenly over all chains."""
+    merged = values.reshape(-1, *values.shape[2:])
+    return np.asarray(merged[np.linspace(0, len(merged) - 1, DRAWS).astype(np.intp)])
+
+
+def summaries(
+    fit: Fit, weights: FloatArray, coefficients: FloatArray, covariance: FloatArray
+) -> dict[str, FloatArray]:
+    """Functions of the parameters that no renumbering changes, (S,) each."""
+    found = {"largest_weight": weights.max(axis=-1)}
+    outcomes = fit.outcome_names
+    for j, outcome in enumerate(outcomes):
+        for i, name in enumerate(fit.covariate_names):
+            label = name if len(outcomes) == 1 else f"{name}, {outcome}"
+            found[f"mean[{label}]"] = (weights * coefficients[..., i, j]).sum(axis=-1)
+        label = "variance" if len(outcomes) == 1 else f"variance, {outcome}"
+        found[f"mean[{label}]"] = (weights * covariance[..., j, j]).sum(axis=-1)
+    return found

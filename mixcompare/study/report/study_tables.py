@@ -1,0 +1,186 @@
+"""A study's tables as its report shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mixcompare.pages.formatting import MISSING, Column, Table, count, significant, table
+from mixcompare.study.file.load import Study
+from mixcompare.study.report import words
+from mixcompare.study.report.contents import Findings
+from mixcompare.study.report.performance_figures import LABELS
+from mixcompare.study.run.store import FAILURES
+
+COUNTS_INTRO: Final = (
+    "A fit has converged by its backend's own criterion. One that has not still has estimates; the "
+    "measures below are given for all fits and for the converged ones. One that failed has none.",
+)
+MEASURES_INTRO: Final = (
+    "Measures and their Monte Carlo standard errors, in brackets, as in Morris, White & Crowther "
+    "(2019, table 6). Components of a fit are matched to the true classes by the assignment that "
+    "brings its class probabilities nearest to them. Fits with another number of classes than the "
+    "truth have no estimates.",
+    "Every estimand, also for converged fits only, is in tables/performance.csv.",
+)
+_SHOWN: Final = (
+    "bias",
+    "relative_bias",
+    "empirical_se",
+    "mse",
+    "model_se",
+    "model_se_error",
+    "coverage",
+    "bias_eliminated_coverage",
+    "rejection",
+    "relative_precision",
+)
+_MOST_FAILURES: Final = 50
+# Longer tables are only in the folder ``tables``.
+_MOST_ROWS: Final = 150
+
+
+def scenarios(study: Study) -> tuple[Table, ...]:
+    """The grid; nothing without one."""
+    if len(study.scenarios) == 1:
+        return ()
+    names = list(dict.fromkeys(name for s in study.scenarios for name in s.factors))
+    columns: list[tuple[Column, list[Any], Any]] = [
+        (Column("scenario", numeric=False), [s.label for s in study.scenarios], str)
+    ]
+    for name in names:
+        levels = [str(s.factors.get(name, MISSING)) for s in study.scenarios]
+        columns.append((Column(name), levels, str))
+    return (table("scenarios", "Scenarios", columns),)
+
+
+def methods(study: Study) -> Table:
+    """Every method with its backend and what is special about it."""
+    items = study.methods.items()
+    counts = [m.replicates or study.tables.run.replicates for _, m in items]
+    return table(
+        "methods",
+        "Methods",
+        [
+            (Column("method", numeric=False), [name for name, _ in items], str),
+            (Column("backend", numeric=False), [m.backend for _, m in items], str),
+            (Column("replicates"), counts, count),
+            (Column("options", numeric=False), [words.method(m) for _, m in items], str),
+        ],
+    )
+
+
+def counts(measures: Mapping[str, pd.DataFrame]) -> Table:
+    """Fits by scenario and method."""
+    frame = measures["counts"]
+    columns: list[tuple[Column, Any, Any]] = [
+        (Column(name, numeric=False), frame[name], str) for name in ("scenario", "method")
+    ]
+    columns += [(Column(name.replace("_", " ")), frame[name], count) for name in frame.columns[2:]]
+    return table("counts", "Fits by scenario and method", columns)
+
+
+def performance(frame: pd.DataFrame, focus: str | None) -> tuple[Table, ...]:
+    """A table for each sample: the focus for all and converged fits, then every estimand."""
+    own = frame[frame["estimand"] == focus]
+    tables = [_wide("focus-all", f"{focus}, all fits", own[own["sample"] == "all"], [])]
+    converged = own[own["sample"] == "converged"]
+    same = converged["n"].to_numpy().tolist() == own[own["sample"] == "all"]["n"].tolist()
+    if len(converged) and not same:
+        tables.append(_wide("focus-converged", f"{focus}, converged fits", converged, []))
+    every = frame[frame["sample"] == "all"]
+    rows = len(every.groupby(["scenario", "method", "estimand"]))
+    if set(every["estimand"]) - {focus} and rows <= _MOST_ROWS:
+        tables.append(_wide("performance", "Every estimand, all fits", every, ["estimand"]))
+    return tuple(tables)
+
+
+def _wide(name: str, caption: str, frame: pd.DataFrame, more: list[str]) -> Table:
+    keys = ["scenario", "method", *more]
+    columns: list[tuple[Column, Any, Any]] = []
+    groups = frame.groupby(keys, sort=False)
+    for i, key in enumerate(keys):
+        columns.append((Column(key, numeric=False), [found[i] for found, _ in groups], str))
+    columns.append((Column("n"), groups["n"].max(), count))
+    measures = [m for m in _SHOWN if m in set(frame["measure"])]
+    return table(name, caption, columns + _measured(groups, measures))
+
+
+def _measured(groups: Any, measures: list[str]) -> list[tuple[Column, Any, Any]]:
+    """A column for each measure: its values, shown with their Monte Carlo standard errors."""
+    columns: list[tuple[Column, Any, Any]] = []
+    for measure in measures:
+        found = [own[own["measure"] == measure] for _, own in groups]
+        values = [own["value"].iloc[0] if len(own) else np.nan for own in found]
+        errors = [own["error"].iloc[0] if len(own) else np.nan for own in found]
+        texts = [_with_error(v, e) for v, e in zip(values, errors, strict=True)]
+        columns.append((Column(LABELS.get(measure, measure.replace("_", " "))), values, texts))
+    return columns
+
+
+def _with_error(value: float, error: float) -> str:
+    if not np.isfinite(value):
+        return MISSING
+    digits = 3
+    return significant(value, digits) + (f" ({significant(error, 2)})" if error > 0 else "")
+
+
+def fits(frame: pd.DataFrame) -> Table:
+    """Means over replicates of everything about a fit that is not an estimand."""
+    own = frame[frame["sample"] == "all"]
+    groups = own.groupby(["scenario", "method"], sort=False)
+    columns: list[tuple[Column, Any, Any]] = [
+        (Column(key, numeric=False), [found[i] for found, _ in groups], str)
+        for i, key in enumerate(("scenario", "method"))
+    ]
+    columns += _measured(groups, list(dict.fromkeys(own["measure"])))
+    return table("fits", "Means over replicates, with their Monte Carlo standard errors", columns)
+
+
+def estimates(found: Findings) -> Table:
+    """Estimates of a study without a truth, side by side."""
+    frame = found.estimates
+    text = [
+        f"{significant(e)} ({significant(s, 2)})"
+        for e, s in zip(frame["estimate"], frame["standard_error"].fillna(np.nan), strict=True)
+    ]
+    wide = frame.assign(text=text).groupby(["estimand", "method"], sort=False)["text"].first()
+    names = list(dict.fromkeys(frame["estimand"]))
+    columns: list[tuple[Column, list[Any], Any]] = [
+        (Column("parameter", numeric=False), names, str)
+    ]
+    for method in found.methods:
+        cells = [wide.get((name, method), MISSING) for name in names]
+        columns.append((Column(method), cells, str))
+    return table(
+        "estimates",
+        "Estimates (standard errors) of the first replicate; each fit numbers its components from "
+        "the largest weight to the smallest",
+        columns,
+    )
+
+
+def failures(tasks: pd.DataFrame) -> Table | None:
+    """What failed and why; None if nothing did."""
+    failed = tasks[tasks["outcome"].isin(FAILURES)]
+    if failed.empty:
+        return None
+    shown = failed.head(_MOST_FAILURES)
+    return table(
+        "failures",
+        f"{len(failed)} failures"
+        + (f", the first {len(shown)}" if len(shown) < len(failed) else "")
+        + "; 'mixcompare rerun' repeats one by its number",
+        [
+            (Column("task"), shown["task"], str),
+            (Column("scenario", numeric=False), shown["scenario"], str),
+            (Column("replicate"), shown["replicate"], str),
+            (Column("method", numeric=False), shown["method"], str),
+            (Column("outcome", numeric=False), shown["outcome"], str),
+            (Column("seed", numeric=False), shown["seed"], str),
+            (Column("message", numeric=False), shown["message"], str),
+        ],
+    )

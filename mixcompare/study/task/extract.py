@@ -1,0 +1,159 @@
+"""From a fit to the rows that a study keeps: estimates, criteria and diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mixcompare import labels
+from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.fit import Fit
+from mixcompare.fits.summary import LEVEL, wald_interval
+from mixcompare.labels.metrics import adjusted_rand_index, brier_score, relative_entropy
+from mixcompare.model.parameters import Parameter, flatten
+from mixcompare.selection.criteria import bic
+from mixcompare.study.mechanism.generate import DataSet
+from mixcompare.study.mechanism.prior_truths import ranks
+from mixcompare.study.mechanism.truth import match_components
+from mixcompare.study.task.estimands import Estimands, estimands
+
+_TAILS = [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]
+
+
+class Estimate(NamedTuple):
+    """One estimand's row: the truth, and the fit's estimate with its 95 % interval."""
+
+    estimand: str
+    truth: float
+    estimate: float
+    standard_error: float
+    lower: float
+    upper: float
+
+
+class Kept(NamedTuple):
+    """What is kept of a fit.
+
+    Attributes
+    ----------
+    estimates
+        Under the truth's labels; none if the numbers of classes differ.
+    criteria
+        Measures of the whole fit: likelihood, information criterion, class membership.
+        ``adjusted_rand_index`` and ``brier_score`` compare with the true classes;
+        ``components_recovered`` is 1 where the fit has as many classes as the truth.
+    diagnostics
+        How the fit was reached: starts and iterations of EM, convergence of the chains.
+        Posteriors of data whose truth was drawn from the prior have their ranks, too.
+    """
+
+    estimates: tuple[Estimate, ...]
+    criteria: Mapping[str, float]
+    diagnostics: Mapping[str, float]
+
+
+def keep(fit: Fit, data: DataSet, wanted: Sequence[str]) -> Kept:
+    """All that a study keeps of a fit.
+
+    Parameters
+    ----------
+    data
+        What was fitted.
+    wanted
+        From the study's ``[estimands]``; empty for all.
+    """
+    # Read once: reading a tree takes longer than what is computed from it.
+    probabilities = fit.tree["estimate"].variables["responsibilities"].to_numpy()
+    permutation: labels.IntArray | None = np.arange(probabilities.shape[1])
+    if data.classes is not None:
+        permutation = match_components(probabilities, data.classes)
+    return Kept(
+        () if permutation is None else _estimates(fit, data, tuple(wanted), permutation),
+        _criteria(fit, data, probabilities, permutation),
+        _diagnostics(fit, data),
+    )
+
+
+def _estimates(
+    fit: Fit, data: DataSet, wanted: tuple[str, ...], permutation: labels.IntArray
+) -> tuple[Estimate, ...]:
+    parameters, covariates = fit.parameters, fit.covariate_names
+    chosen = estimands(parameters, tuple(permutation.tolist()), wanted, covariates)
+    if not chosen.names:
+        return ()
+    truths = [np.nan] * len(chosen.names)
+    if data.truth is not None:
+        truths = chosen.truths(data.truth, covariates, fit.concomitant_names)
+    columns = (values.tolist() for values in _values(fit, parameters, chosen))
+    return tuple(map(Estimate, chosen.names, truths, *columns))
+
+
+def _values(
+    fit: Fit, parameters: Sequence[Parameter], chosen: Estimands
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Estimates, standard errors and intervals of the chosen, which are sums of the fit's."""
+    if "posterior" in fit.tree.children:
+        draws = chosen.sums(flatten(fit.aligned_posterior(), parameters))
+        return draws.mean(axis=0), draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
+    estimate = chosen.sums(flatten(fit.tree["estimate"].variables, parameters))[0]
+    if "bootstrap" in fit.tree.children:
+        draws = chosen.sums(flatten(fit.tree["bootstrap"].variables, parameters))
+        return estimate, draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
+    covariance = fit.tree["standard_errors"].variables["parameter_covariance"].to_numpy()
+    errors = np.sqrt(chosen.variances(covariance))
+    return estimate, errors, *wald_interval(chosen.parameters, estimate, errors)
+
+
+def _criteria(
+    fit: Fit, data: DataSet, probabilities: FloatArray, permutation: labels.IntArray | None
+) -> dict[str, float]:
+    log_likelihood = fit.log_likelihood
+    found = {
+        "log_likelihood": log_likelihood,
+        "bic": bic(log_likelihood, fit.n_parameters, fit.n_independent),
+        "n_components": float(probabilities.shape[1]),
+        "relative_entropy": relative_entropy(probabilities, fit.replicated),
+    }
+    if data.classes is None:
+        return found
+    found["components_recovered"] = float(probabilities.shape[1] == data.classes.shape[1])
+    found["adjusted_rand_index"] = adjusted_rand_index(
+        probabilities.argmax(axis=1), data.classes.argmax(axis=1)
+    )
+    if permutation is not None:
+        found["brier_score"] = brier_score(probabilities[:, permutation], data.classes)
+    return found
+
+
+def _diagnostics(fit: Fit, data: DataSet) -> dict[str, float]:
+    if "posterior" in fit.tree.children:
+        found = _chains(fit)
+        if data.from_prior and data.truth is not None:
+            found |= ranks(fit, data.truth)
+        return found
+    starts = fit.tree["starts"].variables
+    optimum = starts["optimum"].to_numpy()
+    return {
+        "share_at_best_optimum": float((optimum == 0).mean()),
+        "distinct_optima": float(len(set(optimum[optimum >= 0].tolist()))),
+        "unusable_starts": float((optimum < 0).sum()),
+        "iterations": float(starts["iterations"].to_numpy().sum()),
+        "standard_errors_withheld": float(bool(fit.tree["standard_errors"].attrs["reason"])),
+    }
+
+
+def _chains(fit: Fit) -> dict[str, float]:
+    moved = labels.switching(fit.tree["alignment"]["permutation"].to_numpy())
+    summary = fit.summary()
+    found = {
+        "largest_r_hat": float(summary["r_hat"].max()),
+        "smallest_ess_bulk": float(summary["ess_bulk"].min()),
+        "labellings": float(moved.labellings),
+        "switches_per_chain": float(moved.switches.mean()),
+        "share_relabelled": moved.relabelled,
+    }
+    if "diverging" in fit.tree["sample_stats"]:
+        found["divergences"] = float(fit.tree["sample_stats"]["diverging"].sum())
+    return found

@@ -1,0 +1,147 @@
+"""Memory of whole fits, and parts of arrays that give the same numbers as the arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+
+import mixcompare as mc
+from mixcompare.backends.em import scores, standard_errors, starts
+from mixcompare.backends.em.compiled import compiled_passes
+from mixcompare.backends.em.expectation import e_step, responsibilities_at
+from mixcompare.backends.em.information import Layout, layout, score_and_information
+from mixcompare.backends.em.standard_errors import uncertainty, with_sandwich
+from mixcompare.data import panel
+from mixcompare.model.parameters import reported_parameters
+from mixcompare.prepared import identification
+from mixcompare.prepared.compress import compress
+from tests.em_cases import build, random_parameters
+
+
+def table_of(units: int, outcomes: int, classes: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    means = 3 * rng.normal(size=(classes, outcomes))
+    values = means[rng.integers(classes, size=units)] + rng.normal(size=(units, outcomes))
+    return pd.DataFrame(values, columns=[f"y{i}" for i in range(outcomes)])
+
+
+def peak_of_fit(units: int, outcomes: int, classes: int) -> float:
+    """Bytes that a fit needs at the most beyond its table."""
+    table = table_of(units, outcomes, classes)
+    spec = mc.MixtureSpec(" + ".join(table.columns) + " ~ 1", n_components=classes)
+    # Compiled code is loaded once.
+    mc.fit(spec, table.head(500), starts=2, seed=1, max_iterations=2, kernels="numba")
+    tracemalloc.start()
+    try:
+        mc.fit(spec, table, starts=1, seed=1, kernels="numba")
+        return float(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_rows_are_held_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorted, standardised and in tiles, and what a start by k-means needs; not more copies."""
+    data = 120_000 * 11 * 8
+    # The information's chunks have a size that does not depend on that of the data.
+    monkeypatch.setattr(scores, "_CHUNK_VALUES", 2**17)
+    assert peak_of_fit(120_000, 10, 4) < 5.6 * data
+
+
+def test_many_parameters_have_three_large_matrices_at_a_time() -> None:
+    of_parameters = 8 * (6 * (1 + 20 + 210)) ** 2
+    assert peak_of_fit(3000, 20, 6) < 4.2 * of_parameters
+
+
+@pytest.mark.parametrize("formula", ["y0 + y1 ~ 1", "y0 + y1 ~ y2"])
+def test_responsibilities_alone_are_those_of_the_e_step(formula: str) -> None:
+    spec = mc.MixtureSpec(formula, n_components=3)
+    data = starts_data(spec, 300)
+    at = random_at(spec, data)
+    for each in (data, data.using(compiled_passes(data))):
+        expected = e_step(each, at).responsibilities
+        np.testing.assert_array_equal(responsibilities_at(each, at), expected)
+
+
+def starts_data(spec: mc.MixtureSpec, units: int) -> Any:
+    from mixcompare.backends.em.standardise import standardise
+
+    return standardise(spec, compress(mc.build_panel(spec, table_of(units, 3, 3))))
+
+
+def random_at(spec: mc.MixtureSpec, data: Any) -> Any:
+    from mixcompare.backends.em.maximisation import m_step
+
+    k = spec.n_components
+    return m_step(spec, data, np.random.default_rng(1).dirichlet(np.ones(k), size=data.shape[0]))
+
+
+def test_unit_summaries_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = build(m=2).data
+    whole = starts.unit_summaries(data)
+    monkeypatch.setattr(starts, "_UNITS_AT_A_TIME", 7)
+    np.testing.assert_array_equal(starts.unit_summaries(data), whole)
+    np.testing.assert_array_equal(starts._spread(whole), whole.std(axis=0))
+    np.testing.assert_array_equal(starts._spread(whole[:, :1]), whole[:, :1].std(axis=0))
+
+
+def test_the_pooled_triangle_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = mc.MixtureSpec("y0 + y1 ~ y2", n_components=2)
+    prepared = compress(mc.build_panel(spec, table_of(50, 3, 2)))
+    whole = identification._pooled_triangle(prepared)
+    monkeypatch.setattr(identification, "_ROWS_AT_A_TIME", 3)
+    parted = identification._pooled_triangle(prepared)
+    np.testing.assert_allclose(np.abs(parted), np.abs(whole), rtol=0, atol=1e-14)
+
+
+def test_the_fingerprint_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = mc.MixtureSpec("y0 ~ y1", unit="who", n_components=2)
+    table = table_of(40, 2, 2).assign(who=[f"é{i // 2}" for i in range(40)])
+    given = mc.build_panel(spec, table)
+    whole = given.fingerprint
+    monkeypatch.setattr(panel, "_LABELS_AT_A_TIME", 3)
+    assert given.fingerprint == whole
+    # Of everything at once.
+    names = given.outcome_names, given.covariate_names, (), ()
+    content = repr(names).encode() + "\0".join(map(str, given.unit_labels)).encode()
+    nothing = np.empty(0)
+    for array in (given.outcomes, given.covariates, given.unit, nothing, nothing, nothing):
+        content += str(array.shape).encode() + array.tobytes()
+    assert hashlib.sha256(content).hexdigest() == whole
+
+
+def test_covariances_of_the_parameters_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = build("full", "component", m=2, k=3, seed=4, membership="~ income")
+    at = case.data.from_raw(random_parameters(case, seed=5))
+    reported = reported_parameters(case.spec, case.prepared)
+    place: Layout = layout(case.spec, case.data)
+    whole = standard_errors._jacobian(case.spec, case.data, at, reported, place)
+    middle = np.random.default_rng(0).normal(size=(place.size, place.size))
+    middle = middle @ middle.T
+    monkeypatch.setattr(standard_errors, "_COLUMNS_AT_A_TIME", 5)
+    parted = standard_errors._jacobian(case.spec, case.data, at, reported, place)
+    np.testing.assert_array_equal(parted.toarray(), whole.toarray())
+    dense = whole.toarray()
+    product = standard_errors._between(csr_array(dense), middle)
+    np.testing.assert_allclose(product, dense @ middle @ dense.T, rtol=1e-11, atol=1e-11)
+
+
+def test_the_outer_products_are_kept_where_the_sandwich_needs_them() -> None:
+    case = build(m=2)
+    assert with_sandwich(case.data, "observed")
+    assert with_sandwich(case.data, "sandwich")
+    assert not with_sandwich(case.data, "none")
+    spec = mc.MixtureSpec("y0 + y1 ~ 1", n_components=2)
+    data = starts_data(spec, 200)
+    assert not with_sandwich(data, "observed")
+    at = random_at(spec, data)
+    assert score_and_information(spec, data, at, keep_outer=False).outer is None
+    prepared = compress(mc.build_panel(spec, table_of(200, 3, 3)))
+    reported = reported_parameters(spec, prepared)
+    known = uncertainty(spec, data, at, reported, "sandwich", anywhere=True)
+    assert known.reason or known.sandwich is not None

@@ -1,0 +1,221 @@
+"""Cross-validation by unit: importance weights, and exact refits where they fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy.special import logsumexp
+from scipy.stats import invgamma, norm
+
+import mixcompare as mc
+from mixcompare.backends import pymc as pymc_backend
+from mixcompare.checking.leave_one_out import (
+    HIGH_PARETO_K,
+    REFIT,
+    leave_one_out,
+    only_unit,
+    without_unit,
+)
+from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.tree import coordinates, parameter_dataset
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.resolved_priors import explicit_priors, resolve_priors
+from tests.stand_in_posterior import stand_in
+
+# One mean and one variance, whose posterior a grid knows.
+SPEC = mc.MixtureSpec("y ~ 1", unit="unit", n_components=1)
+LABELS = np.array([f"u{i}" for i in range(12)])
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """Twelve units of two rows, of which the last lies far out."""
+    y = norm.ppf((np.arange(24) + 0.5) / 24)
+    rng = np.random.default_rng(0)
+    rng.shuffle(y)
+    y[-2:] += 5
+    return pd.DataFrame({"unit": np.repeat(LABELS, 2), "y": y})
+
+
+class Grid:
+    """The exact posterior of a mean and a variance, and draws from it."""
+
+    resolution = 601, 501
+
+    def __init__(self, spec: MixtureSpec, prepared: PreparedPanel) -> None:
+        priors = resolve_priors(spec, prepared)
+        n = int(prepared.degrees_of_freedom.sum())
+        rows = prepared.pooled_rows
+        self.mean = np.linspace(-4, 8, self.resolution[0])
+        self.variance = np.exp(np.linspace(-2, 5, self.resolution[1]))
+        mu, v = self.mean[:, None], self.variance
+        squares = sum((y - mu * x) ** 2 for x, y in rows)
+        density = -0.5 * n * np.log(2 * np.pi * v) - 0.5 * squares / v
+        density += norm(priors.coefficient_mean.item(), priors.coefficient_sd.item()).logpdf(mu)
+        a, b = priors.covariance_df / 2, priors.covariance_scale.item() / 2
+        density += invgamma(a, scale=b).logpdf(v) + np.log(v)  # a grid in log v
+        self.log_weight = density - logsumexp(density)
+
+    def log_predictive(self, y: np.ndarray, copies: float = 1.0) -> float:
+        """Exact log density of further rows."""
+        mu, v = self.mean[:, None], self.variance
+        each = sum(norm(mu, np.sqrt(v)).logpdf(value) for value in y)
+        return float(logsumexp(self.log_weight + copies * each))
+
+    def draw(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        flat = rng.choice(self.log_weight.size, size, p=np.exp(self.log_weight).ravel())
+        i, j = np.unravel_index(flat, self.log_weight.shape)
+        return self.mean[i], self.variance[j]
+
+
+def sampled(spec: MixtureSpec, prepared: PreparedPanel, seed: Any) -> dict[str, xr.Dataset]:
+    """Posterior draws in the format of the backend's result."""
+    mean, variance = Grid(spec, prepared).draw(4000, np.random.default_rng(seed))
+    coords = {**coordinates(spec, prepared), "chain": np.arange(4), "draw": np.arange(1000)}
+    posterior = parameter_dataset(
+        coords,
+        ("chain", "draw"),
+        weights=np.ones((4, 1000, 1)),
+        coefficients=mean.reshape(4, 1000, 1, 1, 1),
+        covariance=variance.reshape(4, 1000, 1, 1, 1),
+    )
+    return {"posterior": posterior}
+
+
+@pytest.fixture(scope="module")
+def fit(table: pd.DataFrame) -> mc.Fit:
+    return exact_fit(SPEC, table)
+
+
+def exact_fit(spec: MixtureSpec, table: pd.DataFrame) -> mc.Fit:
+    em = mc.fit(spec, table, starts=1, seed=0, progress=False)
+    tree = stand_in(em, draws=1000, chains=4).tree.copy()
+    prepared = compress(em.panel)
+    posterior = sampled(spec, prepared, 5)["posterior"]
+    mean, variance = (posterior[n].to_numpy() for n in ("coefficients", "covariance"))
+    by_row = norm(mean[..., 0, 0], np.sqrt(variance[..., 0, 0])).logpdf(em.panel.outcomes[:, 0])
+    by_unit = np.add.reduceat(by_row, np.arange(0, by_row.shape[-1], 2), axis=-1)
+    own = tree["log_likelihood"].to_dataset()
+    outcomes = own["outcomes"].copy(data=by_unit * prepared.replicated)
+    tree["log_likelihood"] = xr.DataTree(own.assign(outcomes=outcomes))
+    tree["posterior"] = xr.DataTree(posterior)
+    return mc.Fit(tree)
+
+
+@pytest.fixture
+def grid_sampler(monkeypatch: pytest.MonkeyPatch) -> list[PreparedPanel]:
+    """Refits take draws from the grid; the panels that were refitted."""
+    seen: list[PreparedPanel] = []
+
+    def run(spec: MixtureSpec, prepared: PreparedPanel, options: Any, seed: Any) -> Outcome:
+        assert options.progress is False
+        seen.append(prepared)
+        return Outcome(sampled(spec, prepared, seed), "converged", "")
+
+    monkeypatch.setattr(pymc_backend, "run", run)
+    return seen
+
+
+def exact(spec: MixtureSpec, table: pd.DataFrame, label: str, copies: float = 1.0) -> float:
+    prepared = compress(mc.build_panel(spec, table))
+    fixed = explicit_priors(spec, prepared)
+    position = prepared.unit_labels.tolist().index(label)
+    rest = without_unit(prepared, position)
+    y = table.loc[table["unit"] == label, "y"].to_numpy()
+    return Grid(fixed, rest).log_predictive(y, copies)
+
+
+def test_importance_weights_agree_with_the_grid_where_k_is_low(
+    fit: mc.Fit, table: pd.DataFrame
+) -> None:
+    found = leave_one_out(fit)
+    assert sorted(found.units.index) == sorted(LABELS)
+    assert found.high.index.tolist() == ["u11"]
+    assert found.unresolved == 1
+    assert "none of them refitted" in found.sentence
+    low = found.units[found.units["pareto_k"] < 0.5]
+    assert len(low) >= 9
+    expected = [exact(SPEC, table, str(label)) for label in low.index]
+    np.testing.assert_allclose(low["elpd"], expected, atol=0.03)
+    assert found.elpd == pytest.approx(found.units["elpd"].sum())
+    assert found.se == pytest.approx(np.sqrt(12) * np.std(found.units["elpd"], ddof=1))
+
+
+def test_a_refit_is_exact_where_importance_weights_fail(
+    fit: mc.Fit, table: pd.DataFrame, grid_sampler: list[PreparedPanel]
+) -> None:
+    before, after = leave_one_out(fit), leave_one_out(fit, refit=2, seed=1)
+    assert len(grid_sampler) == 1
+    expected = exact(SPEC, table, "u11")
+    found = after.units.loc["u11"].to_dict()
+    assert found["remedy"] == REFIT
+    assert found["pareto_k"] > HIGH_PARETO_K
+    assert found["elpd"] == pytest.approx(expected, abs=4 * found["mcse"])
+    assert 0 < found["mcse"] < 0.2
+    assert abs(float(before.units["elpd"]["u11"]) - expected) > 2 * abs(found["elpd"] - expected)
+    gained = after.units["p"] + after.units["elpd"]
+    pd.testing.assert_series_equal(gained, before.units["p"] + before.units["elpd"])
+    assert after.unresolved == 0
+    assert "1 of them refitted exactly" in after.sentence
+
+
+def test_too_many_units_are_not_refitted(fit: mc.Fit, grid_sampler: list[PreparedPanel]) -> None:
+    assert leave_one_out(fit, refit=0).unresolved == 1
+    assert not grid_sampler
+
+
+def test_a_weighted_unit_leaves_with_all_its_copies(
+    table: pd.DataFrame, grid_sampler: list[PreparedPanel]
+) -> None:
+    spec = mc.MixtureSpec("y ~ 1", unit="unit", n_components=1, unit_weights="w")
+    weighted = table.assign(w=np.where(table["unit"] == "u11", 2.0, 1.0))
+    found = leave_one_out(exact_fit(spec, weighted), refit=3, seed=1).units
+    assert found["weight"]["u11"] == 2.0
+    assert found["remedy"]["u11"] == REFIT
+    expected = exact(spec, weighted, "u11", copies=2.0)
+    assert float(found["elpd"]["u11"]) == pytest.approx(expected, rel=0.1)
+
+
+def test_a_unit_without_rows_says_nothing(table: pd.DataFrame) -> None:
+    prepared = compress(mc.build_panel(SPEC, table))
+    rest = without_unit(prepared, 3)
+    assert rest.total_degrees_of_freedom == 22
+    assert not rest.factor[3].any()
+    assert rest.factor.shape == prepared.factor.shape
+    np.testing.assert_array_equal(only_unit(prepared, 3).factor[0], prepared.factor[3])
+    others = table[table["unit"] != prepared.unit_labels[3]]
+    fixed = explicit_priors(SPEC, prepared)
+    dropped = compress(mc.build_panel(SPEC, others))
+    args = {
+        "weights": np.ones(1),
+        "coefficients": np.full((1, 1, 1), 0.3),
+        "covariance": np.full((1, 1, 1), 1.7),
+    }
+    by_unit = pymc_backend.unit_log_likelihood(fixed, rest, **args)
+    assert by_unit[3] == 0
+    expected = pymc_backend.unit_log_likelihood(fixed, dropped, **args)
+    np.testing.assert_allclose(np.delete(by_unit, 3), expected, rtol=1e-12)
+
+
+def test_few_draws_give_nothing(table: pd.DataFrame) -> None:
+    em = mc.fit(SPEC, table, starts=1, seed=0, progress=False)
+    found = leave_one_out(stand_in(em, draws=20, chains=2))
+    assert np.isnan(found.elpd)
+    assert found.unresolved == 0
+    with pytest.raises(mc.OptionError, match="posterior"):
+        leave_one_out(em)
+    with pytest.raises(mc.OptionError, match="refit"):
+        leave_one_out(stand_in(em, draws=20, chains=2), refit=-1)
+
+
+@pytest.mark.slow
+def test_the_real_sampler_refits_like_the_grid(table: pd.DataFrame) -> None:
+    fit = mc.fit(SPEC, table, backend="pymc", draws=1000, tune=500, chains=4, seed=1)
+    found = leave_one_out(fit, refit=2, seed=1).units.loc["u11"].to_dict()
+    assert found["remedy"] == REFIT
+    assert found["elpd"] == pytest.approx(exact(SPEC, table, "u11"), abs=5 * found["mcse"])
