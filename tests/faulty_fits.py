@@ -30,7 +30,12 @@ class Options:
     progress: object = None
 
 
-def run(_spec: object, _prepared: object, options: Options, _seed: int) -> None:
+def supports(_spec: object, _options: Options) -> tuple[str, ...]:
+    """Everything."""
+    return ()
+
+
+def run(_problem: object, options: Options, _seed: int) -> None:
     """Fail."""
     if options.fault == "die":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ is scored is their joint density, with each of the w copies' classes independent
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,14 +19,10 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from mixcompare.backends import build_options, get_backend
-from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import OptionError
 from mixcompare.checking.psis import leave_one_out_density
 from mixcompare.fits.fit import Fit, check_fit
 from mixcompare.fits.summary import convergence
-from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel, compress
-from mixcompare.prepared.resolved_priors import explicit_priors
 
 HIGH_PARETO_K: Final = 0.7
 REFIT: Final = "exact refit"
@@ -183,66 +179,19 @@ def _relative_efficiency(posterior: xr.Dataset, n_draws: int) -> float:
 
 def _refitted(fit: Fit, unit: int, seed: np.random.SeedSequence) -> tuple[float, float, str]:
     """A unit's elpd by the posterior without it, its Monte Carlo error and that fit's status."""
-    prepared = compress(fit.panel)
-    spec = explicit_priors(fit.spec, prepared)
+    problem = fit.problem.with_fixed_priors()
     backend = get_backend(fit.backend)
     options = build_options(fit.backend, {**fit.options, "progress": False})
-    training = without_unit(prepared, unit)
-    outcome = backend.run(spec, training, options, seed)
+    training = problem.without_unit(unit)
+    outcome = backend.run(training, options, seed)
     posterior = outcome.groups["posterior"]
     draws = {
         str(name): values.to_numpy().reshape(-1, *values.shape[2:])
         for name, values in posterior.data_vars.items()
     }
-    log_density = _unit_log_density(spec, training, only_unit(prepared, unit), draws)
-    weighted = prepared.replicated[unit] * log_density
+    weighted = backend.scorer(training).unit_log_likelihood(draws, problem.only_unit(unit))[:, 0]
     relative = np.exp(weighted - weighted.max())
     by_draw = relative.reshape(posterior.sizes["chain"], posterior.sizes["draw"], 1)
     error = float(convergence(by_draw, ["mcse_mean"])["mcse_mean"][0] / relative.mean())
     elpd = float(logsumexp(weighted) - np.log(len(weighted)))
     return elpd, error, outcome.status
-
-
-def without_unit(prepared: PreparedPanel, unit: int) -> PreparedPanel:
-    """The panel with a unit that has no rows: its density is 1, and nothing else changes.
-
-    The membership covariates' scales stay, so that the prior does not move.
-    """
-    others = np.arange(prepared.n_units) != unit
-    return replace(
-        prepared,
-        factor=prepared.factor * others[:, None, None],
-        n_rows=prepared.n_rows * others,
-        degrees_of_freedom=prepared.degrees_of_freedom * others,
-    )
-
-
-def only_unit(prepared: PreparedPanel, unit: int) -> PreparedPanel:
-    """The panel's one unit, scales as in the panel."""
-    own = slice(unit, unit + 1)
-    weights, concomitants = prepared.unit_weights, prepared.concomitants
-    return replace(
-        prepared,
-        factor=prepared.factor[own],
-        n_rows=prepared.n_rows[own],
-        degrees_of_freedom=prepared.degrees_of_freedom[own],
-        unit_labels=prepared.unit_labels[own],
-        unit_weights=None if weights is None else weights[own],
-        concomitants=None if concomitants is None else concomitants[own],
-    )
-
-
-def _unit_log_density(
-    spec: MixtureSpec, training: PreparedPanel, own: PreparedPanel, draws: dict[str, FloatArray]
-) -> FloatArray:
-    """(S,) log-densities of one unit's rows, marginal over its class."""
-    given_class = get_backend("pymc").class_log_density(
-        spec, training, own, draws["coefficients"], draws["covariance"]
-    )[:, 0]
-    if own.concomitants is None:
-        with np.errstate(divide="ignore"):
-            log_probability = np.log(draws["weights"])
-    else:
-        scores = draws["membership_coefficients"] @ own.concomitants[0]
-        log_probability = scores - logsumexp(scores, axis=1, keepdims=True)
-    return np.asarray(logsumexp(log_probability + given_class, axis=1))

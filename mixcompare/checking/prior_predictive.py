@@ -19,7 +19,7 @@ from mixcompare.data.panel import Missing, Panel, build_panel
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.tree import coordinates, parameter_dataset
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import compress
+from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
 from mixcompare.simulate.prior_draws import draw_priors
 
@@ -117,7 +117,7 @@ def prior_predictive(
         raise OptionError(f"draws must be a whole number, at least 1, not {draws!r}.")
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     check_memory(8.0 * draws * panel.n_rows, f"draws = {draws} of {panel.n_rows} rows")
-    prepared = compress(panel)
+    prepared = Problem.of(spec, panel).prepared
     parameter_seed, outcome_seed = np.random.SeedSequence(seed).spawn(2)
     parameters = draw_priors(spec, prepared, draws, np.random.default_rng(parameter_seed))
     rows = layout(panel)

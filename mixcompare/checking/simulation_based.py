@@ -18,7 +18,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import logsumexp
 
 from mixcompare import labels
 from mixcompare.backends import fit as fit_model
@@ -33,8 +32,7 @@ from mixcompare.fits.summary import convergence
 from mixcompare.fits.tree import coordinates, parameter_dataset, permute_posterior
 from mixcompare.model.parameters import flatten, reported_parameters
 from mixcompare.model.spec import MixtureSpec, check_spec
-from mixcompare.prepared.compress import PreparedPanel, compress
-from mixcompare.prepared.resolved_priors import explicit_priors
+from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
 from mixcompare.simulate.prior_draws import draw_priors
 
@@ -163,10 +161,10 @@ def calibrate(
         raise OptionError("calibrate cannot simulate unit_weights: leave them out.")
     check_memory(500.0 * replicates, f"replicates = {replicates}")
     panel = data if isinstance(data, Panel) else build_panel(spec, data)
-    prepared = compress(panel)
-    fixed = explicit_priors(spec, prepared)
+    problem = Problem.of(spec, panel).with_fixed_priors()
+    fixed = problem.spec
     prior_seed, replicate_seed, _ = np.random.SeedSequence(seed).spawn(3)
-    truths = draw_priors(fixed, prepared, replicates, np.random.default_rng(prior_seed))
+    truths = draw_priors(fixed, problem.prepared, replicates, np.random.default_rng(prior_seed))
     ranks, records = [], []
     for i, own in enumerate(replicate_seed.spawn(replicates)):
         truth = {name: values[i] for name, values in truths.items()}
@@ -199,8 +197,7 @@ def _replicate(
     fit = fit_model(
         spec, panel, backend="pymc", seed=int(rng.integers(2**31)), **{"progress": False, **options}
     )
-    prepared = compress(panel)
-    true_values = true_quantities(fit, prepared, truth)
+    true_values = true_quantities(fit, truth)
     drawn = drawn_quantities(fit)
     names = list(true_values)
     values = np.stack([drawn[name].ravel() for name in names], axis=-1)
@@ -219,30 +216,15 @@ def _replicate(
     return dict(zip(names, map(int, found), strict=True)), record
 
 
-def true_quantities(
-    fit: Fit, prepared: PreparedPanel, truth: Mapping[str, FloatArray]
-) -> dict[str, float]:
+def true_quantities(fit: Fit, truth: Mapping[str, FloatArray]) -> dict[str, float]:
     """Quantities that the ranks are of, of parameters (K, ...) by name."""
-    joint = _joint(fit.spec, prepared, truth)
-    log_likelihood = logsumexp(joint, axis=-1)
-    tau = np.exp(joint - log_likelihood[:, None])
-    coords = coordinates(fit.spec, prepared)
+    scorer = get_backend(fit.backend).scorer(fit.problem)
+    at = {name: values[None] for name, values in truth.items()}
+    log_likelihood, tau = scorer.unit_log_likelihood(at), scorer.occupancy(at)
+    coords = coordinates(fit.spec, fit.problem.prepared)
     dataset = parameter_dataset(coords, (), **dict(truth)).expand_dims(("chain", "draw"))
-    found = _quantities(fit, dataset, tau[None, None], log_likelihood.sum()[None, None])
+    found = _quantities(fit, dataset, tau[None], log_likelihood.sum(axis=-1)[None])
     return {name: float(value[0, 0]) for name, value in found.items()}
-
-
-def _joint(
-    spec: MixtureSpec, prepared: PreparedPanel, truth: Mapping[str, FloatArray]
-) -> FloatArray:
-    """(G, K) log of class probability times density of the unit's rows given the class."""
-    given_class = get_backend("pymc").class_log_density(
-        spec, prepared, prepared, truth["coefficients"][None], truth["covariance"][None]
-    )[0]
-    if prepared.concomitants is None:
-        return np.asarray(given_class + np.log(truth["weights"]))
-    scores = prepared.concomitants @ truth["membership_coefficients"].T
-    return np.asarray(given_class + scores - logsumexp(scores, axis=1, keepdims=True))
 
 
 def drawn_quantities(fit: Fit) -> dict[str, FloatArray]:

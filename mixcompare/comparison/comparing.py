@@ -32,8 +32,7 @@ from mixcompare.comparison.switching import (
 )
 from mixcompare.comparison.verdicts import judge
 from mixcompare.fits.fit import Fit, check_fit
-from mixcompare.prepared.compress import PreparedPanel, compress
-from mixcompare.prepared.resolved_priors import prior_table, resolve_priors
+from mixcompare.prepared.resolved_priors import prior_table
 
 # A climb that takes longer is given up and counted as unfinished.
 _MOST_ITERATIONS = 2000
@@ -91,7 +90,7 @@ def compare(
     arranged = arrange(fits)
     em, other = arranged.em, arranged.posterior
     thresholds = thresholds or Thresholds()
-    prepared = compress(em.panel)
+    prepared = em.problem.prepared
     reference = em.responsibilities.to_numpy()
     drawn = other.tree["membership"]["responsibilities"].to_numpy()
     raw = other.tree["posterior"].to_dataset()
@@ -99,7 +98,7 @@ def compare(
     permutation, aligned, mean = draws.permutation, draws.posterior, draws.responsibilities
     climber = Climber(em.spec, prepared, Options(max_iterations=_MOST_ITERATIONS), climbs)
     modes = find_modes(em, climber, drawn, climbs)
-    scores = score_likelihoods(em, other, prepared, thresholds.excess, modes.highest)
+    scores = score_likelihoods(em, other, thresholds.excess, modes.highest)
     labelling = label_draws(em, other, aligned, climber.unit_summaries, modes)
     checks = check_model(other, permutation, aligned, thresholds.sensitivity, refit)
     invariants = invariants_table(scores.by_draw, raw["weights"].to_numpy(), drawn)
@@ -114,7 +113,7 @@ def compare(
     evidence = Evidence(
         em=em,
         estimates=estimates,
-        shift=_shift(arranged, prepared),
+        shift=_shift(arranged),
         arranged=arranged,
         side_by_side=beside.estimates,
         scores=scores,
@@ -137,7 +136,7 @@ def compare(
         posterior_responsibilities=em.responsibilities.copy(data=mean),
         climbed=modes,
         estimates=estimates,
-        likelihoods=likelihoods_table(em, scores, checks.loo, prepared),
+        likelihoods=likelihoods_table(em, scores, checks.loo),
         agreement=agreement,
         membership=membership_table(
             em.panel.unit_labels, reference, mean, labelling.instability, labelling.classes
@@ -162,11 +161,11 @@ def compare(
     )
 
 
-def _shift(arranged: Arranged, prepared: PreparedPanel) -> FloatArray:
+def _shift(arranged: Arranged) -> FloatArray:
     """(P,) move from the maximum to the posterior's mode: measured, or predicted."""
     em = arranged.em
     if arranged.mode is None:
-        return predicted_shift(em, resolve_priors(em.spec, prepared))
+        return predicted_shift(em, em.problem.priors)
     reference = em.responsibilities.to_numpy()
     mode, maximum = (aligned_estimate(fit, reference)[0] for fit in (arranged.mode, em))
     return mode - maximum

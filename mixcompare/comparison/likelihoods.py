@@ -15,7 +15,7 @@ from mixcompare.checking.leave_one_out import HIGH_PARETO_K, LeaveOneOut
 from mixcompare.comparison.modes import Mode
 from mixcompare.fits.fit import Fit
 from mixcompare.model.parameters import variables
-from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.problem import Problem
 from mixcompare.selection.criteria import aic, bic
 
 
@@ -62,9 +62,7 @@ class Likelihoods:
         return self.best_draw - self.em_maximum
 
 
-def score_likelihoods(
-    em: Fit, posterior_fit: Fit, prepared: PreparedPanel, rounding: float, highest: Mode
-) -> Likelihoods:
+def score_likelihoods(em: Fit, posterior_fit: Fit, rounding: float, highest: Mode) -> Likelihoods:
     """Score each backend's best parameters with the other one.
 
     Parameters
@@ -74,15 +72,14 @@ def score_likelihoods(
     highest
         The highest mode that draws climb to and that is not spurious, if there is one.
     """
-    spec = em.spec
     by_draw = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
     chain, draw = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
     posterior = posterior_fit.tree["posterior"].to_dataset()
     names = variables(posterior)
     best = {n: posterior[n].isel(chain=chain, draw=draw).to_numpy() for n in names}
-    own = {n: em.tree["estimate"][n].to_numpy() for n in names}
-    pymc = get_backend(posterior_fit.backend).unit_log_likelihood(spec, prepared, **own)
-    by_em = get_backend(em.backend).unit_log_likelihood(spec, prepared, **best)
+    estimate = {n: em.tree["estimate"][n].to_numpy() for n in names}
+    by_pymc = _total(posterior_fit.backend, em.problem, estimate)
+    by_em = _total(em.backend, em.problem, best)
     maximum, best_draw = em.log_likelihood, float(by_draw.max())
     beyond = maximum + rounding * max(1.0, abs(maximum))
     above = best_draw > beyond
@@ -94,14 +91,20 @@ def score_likelihoods(
         restart = _restarted(em, highest.parameters) if tried else None
     return Likelihoods(
         em_maximum=maximum,
-        em_by_pymc=float(pymc.sum()),
+        em_by_pymc=by_pymc,
         best_draw=best_draw,
-        best_draw_by_em=float(by_em.sum()),
+        best_draw_by_em=by_em,
         by_draw=by_draw,
         restart=restart,
         spurious=spurious,
         collapsed=tried and restart is None,
     )
+
+
+def _total(backend: str, problem: Problem, parameters: Mapping[str, FloatArray]) -> float:
+    """Log-likelihood of one set of parameters by a backend's arithmetic."""
+    at = {name: values[None] for name, values in parameters.items()}
+    return float(get_backend(backend).scorer(problem).unit_log_likelihood(at).sum())
 
 
 def _restarted(em: Fit, initial: Mapping[str, FloatArray]) -> Fit | None:
@@ -114,12 +117,10 @@ def _restarted(em: Fit, initial: Mapping[str, FloatArray]) -> Fit | None:
         return None
 
 
-def likelihoods_table(
-    em: Fit, scores: Likelihoods, loo: LeaveOneOut, prepared: PreparedPanel
-) -> pd.DataFrame:
+def likelihoods_table(em: Fit, scores: Likelihoods, loo: LeaveOneOut) -> pd.DataFrame:
     """Quantity, value and note; AIC and BIC by their usual formulae (Schwarz 1978)."""
-    d, units, rows = em.n_parameters, prepared.total_units, prepared.total_degrees_of_freedom
-    weighted = ", counted by their weights" if prepared.unit_weights is not None else ""
+    d, units, rows = em.n_parameters, em.n_independent, em.degrees_of_freedom
+    weighted = ", counted by their weights" if em.spec.unit_weights is not None else ""
     maximum, mean = scores.em_maximum, float(scores.by_draw.mean())
     lines = [
         ("EM maximum", maximum, em.message),
@@ -146,7 +147,7 @@ def likelihoods_table(
         (
             "BIC, n = rows",
             bic(maximum, d, rows),
-            f"n = {rows:g} rows{' less absorbed cells' if prepared.absorbed else ''}{weighted}",
+            f"n = {rows:g} rows{' less absorbed cells' if em.spec.absorb else ''}{weighted}",
         ),
         ("PSIS-LOO elpd", loo.elpd, f"by unit; standard error {loo.se:.2f}"),
         (

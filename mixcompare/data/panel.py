@@ -111,6 +111,15 @@ class Panel:
         return len(self.unit_labels)
 
     @property
+    def degrees_of_freedom(self) -> IntArray:
+        """(G,) rows of each unit that are left after absorption: rows minus cells."""
+        rows = np.bincount(self.unit, minlength=self.n_units)
+        if self.cell is None:
+            return rows
+        starts = np.flatnonzero(np.diff(self.cell, prepend=-1))
+        return rows - np.bincount(self.unit[starts], minlength=self.n_units)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of everything that a fit can depend on."""
         digest = hashlib.sha256()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from mixcompare.fits.summary import summarise_estimate, summarise_posterior
 from mixcompare.fits.tree import permute_posterior
 from mixcompare.model.parameters import Parameter, flatten, reported_parameters
 from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,12 @@ class _Names:
     concomitant_names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fit:
     """One fitted model; everything it knows is in its `tree`.
+
+    What is worked out from the tree is kept: the panel and the prepared problem at their first
+    use, where the fit was not made with them. A copied or pickled fit is its tree alone.
 
     Attributes
     ----------
@@ -48,6 +52,18 @@ class Fit:
 
     tree: xr.DataTree
     trust: bool = False
+
+    @classmethod
+    def of(cls, tree: xr.DataTree, trust: bool, panel: Panel, problem: Problem | None) -> Fit:
+        """A fit that was just made, with the panel and perhaps the problem that it is of."""
+        made = cls(tree, trust)
+        made.__dict__["panel"] = panel
+        if problem is not None:
+            made.__dict__["problem"] = problem
+        return made
+
+    def __reduce__(self) -> tuple[type[Fit], tuple[xr.DataTree, bool]]:
+        return Fit, (self.tree, self.trust)
 
     @property
     def backend(self) -> str:
@@ -160,6 +176,11 @@ class Fit:
         return float(self.replicated.sum())
 
     @property
+    def degrees_of_freedom(self) -> float:
+        """Rows left after absorption over all units, counted by their weights."""
+        return float(np.sum(self.replicated * self.panel.degrees_of_freedom))
+
+    @property
     def covariate_names(self) -> tuple[str, ...]:
         """Names of the design columns."""
         return _texts(self.tree["panel"].variables["covariate"])
@@ -195,10 +216,15 @@ class Fit:
             concomitant_names=_texts(columns["concomitant"]),
         )
 
-    @property
+    @cached_property
     def panel(self) -> Panel:
         """The rows that were fitted."""
         return panel_from_dataset(self.tree["panel"].to_dataset())
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The specification on these rows, prepared."""
+        return Problem.of(self.spec, self.panel, self.options.get("kernels", "auto"))
 
     @property
     def fingerprint(self) -> str:

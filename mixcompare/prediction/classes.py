@@ -15,7 +15,7 @@ from mixcompare.data.new_rows import NewRows
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit
 from mixcompare.prediction.samples import Samples, log_known
-from mixcompare.prepared.compress import compress
+from mixcompare.prepared.problem import Problem
 
 Units = Literal["new", "known"]
 
@@ -39,15 +39,11 @@ class Classes:
     log_density: FloatArray
 
 
-def class_probabilities(
-    fit: Fit, training: Panel, samples: Samples, rows: NewRows, units: Units
-) -> Classes:
+def class_probabilities(fit: Fit, samples: Samples, rows: NewRows, units: Units) -> Classes:
     """Class probabilities before and given the outcomes.
 
     Parameters
     ----------
-    training
-        The panel that was fitted.
     units
         Whether units are new, or known and begin with what their fitted rows say.
 
@@ -63,10 +59,9 @@ def class_probabilities(
     prior = np.exp(np.broadcast_to(log_prior, shape))
     responsibilities, density = prior.copy(), np.zeros(shape[:2])
     if rows.observed.any():
-        panel, own = rows.observed_panel(training)
-        given_class = get_backend(fit.backend).class_log_density(
-            fit.spec, compress(training), compress(panel), samples.coefficients, samples.covariance
-        )
+        panel, own = rows.observed_panel(fit.panel)
+        scorer = get_backend(fit.backend).scorer(fit.problem)
+        given_class = scorer.log_density(samples.blocks, Problem.of(fit.spec, panel))
         joint = np.broadcast_to(log_prior, shape)[:, own] + given_class
         density[:, own] = logsumexp(joint, axis=-1)
         _check_possible(density[:, own], panel)

@@ -131,12 +131,11 @@ def predict(
     _check_choice("classes", classes, get_args(ClassesFrom))
     if not isinstance(interval, (int, float)) or not 0 < interval < 1:
         raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
-    training = fit.panel
-    rows = new_rows(fit.spec, training, data, missing, with_outcomes=classes == "outcomes")
+    rows = new_rows(fit.spec, fit.panel, data, missing, with_outcomes=classes == "outcomes")
     if classes == "outcomes" and units == "new" and not rows.observed.any():
         warnings.warn(_without_outcomes(fit), DataWarning, stacklevel=2)
     samples = parameter_samples(fit, draws)
-    known = class_probabilities(fit, training, samples, rows, units)
+    known = class_probabilities(fit, samples, rows, units)
     by_unit = {"prior_probabilities": known.prior}
     averages = {"fitted": known.prior}
     if rows.observed.any():
@@ -206,13 +205,12 @@ def predictive_draws(
     check_fit(fit, "predictive_draws")
     _check_choice("units", units, get_args(Units))
     _check_choice("classes", classes, get_args(ClassesFrom))
-    training = fit.panel
     check_seed(seed)
-    rows = new_rows(fit.spec, training, data, missing, with_outcomes=classes == "outcomes")
+    rows = new_rows(fit.spec, fit.panel, data, missing, with_outcomes=classes == "outcomes")
     if classes == "outcomes" and not rows.observed.any():
         raise OptionError("classes='outcomes' needs data with outcomes.")
     samples = _samples_to_draw(fit, draws)
-    known = class_probabilities(fit, training, samples, rows, units)
+    known = class_probabilities(fit, samples, rows, units)
     probabilities = known.prior if classes == "prior" else known.responsibilities
     if samples.chosen is None:
         wanted = 1000 if draws is None else draws

@@ -36,6 +36,17 @@ class Samples:
     chosen: IntArray | None
 
     @property
+    def blocks(self) -> dict[str, FloatArray]:
+        """The arrays by the name of their block, as scorers take them."""
+        named = {
+            "weights": self.weights,
+            "coefficients": self.coefficients,
+            "covariance": self.covariance,
+        }
+        odds = self.membership_coefficients
+        return named if odds is None else {**named, "membership_coefficients": odds}
+
+    @property
     def n_samples(self) -> int:
         """Number of sets, S."""
         return len(self.weights)

@@ -119,6 +119,30 @@ class PreparedPanel:
             factor = factor * np.sqrt(self.unit_weights)[:, None, None]
         return factor.reshape(-1, factor.shape[-1])
 
+    def without_unit(self, unit: int) -> PreparedPanel:
+        """The same with a unit that has no rows, everything else as it is."""
+        others = np.arange(self.n_units) != unit
+        return replace(
+            self,
+            factor=self.factor * others[:, None, None],
+            n_rows=self.n_rows * others,
+            degrees_of_freedom=self.degrees_of_freedom * others,
+        )
+
+    def only_unit(self, unit: int) -> PreparedPanel:
+        """One unit, scales as they are."""
+        kept = slice(unit, unit + 1)
+        weights, concomitants = self.unit_weights, self.concomitants
+        return replace(
+            self,
+            factor=self.factor[kept],
+            n_rows=self.n_rows[kept],
+            degrees_of_freedom=self.degrees_of_freedom[kept],
+            unit_labels=self.unit_labels[kept],
+            unit_weights=None if weights is None else weights[kept],
+            concomitants=None if concomitants is None else concomitants[kept],
+        )
+
 
 def compress(panel: Panel, kernels: Kernels = "auto") -> PreparedPanel:
     """Compress a panel.
@@ -132,7 +156,6 @@ def compress(panel: Panel, kernels: Kernels = "auto") -> PreparedPanel:
         ``"auto"`` does so for many rows.
     """
     n_rows = np.bincount(panel.unit, minlength=panel.n_units)
-    degrees_of_freedom = n_rows
     columns = (panel.covariates, panel.outcomes)
     weights = None if panel.unit_weights is None else panel.unit_weights[panel.unit]
     raw_norm = _norms(columns, weights)
@@ -142,15 +165,13 @@ def compress(panel: Panel, kernels: Kernels = "auto") -> PreparedPanel:
         starts = np.flatnonzero(np.diff(panel.cell, prepend=-1))
         columns = (_absorb(panel.covariates, starts), _absorb(panel.outcomes, starts))
         mean = np.zeros(len(raw_norm))
-        cells = np.bincount(panel.unit[starts], minlength=panel.n_units)
-        degrees_of_freedom = n_rows - cells
     absorbed = panel.cell is not None
     about = _norms(columns, weights, mean)
     plain = raw_norm if weights is None and not absorbed else _norms(columns)
     prepared = PreparedPanel(
         factor=factorise(*columns, n_rows, plain, kernels),
         n_rows=n_rows,
-        degrees_of_freedom=degrees_of_freedom,
+        degrees_of_freedom=panel.degrees_of_freedom,
         unit_labels=panel.unit_labels,
         covariate_names=panel.covariate_names,
         outcome_names=panel.outcome_names,

@@ -15,7 +15,6 @@ from mixcompare.checking.leave_one_out import LeaveOneOut
 from mixcompare.fits.evidence import LogEvidence
 from mixcompare.fits.fit import Fit
 from mixcompare.labels.metrics import relative_entropy
-from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.selection import criteria
 from mixcompare.selection.candidates import Candidate
 from mixcompare.selection.posterior import PosteriorOf
@@ -39,13 +38,13 @@ class Criterion:
         On the scale of -2 log-likelihoods, where less is better: 1, or -2 for logarithms of
         densities.
     value
-        From EM's fit and its data; None for criteria of the posterior.
+        From EM's fit; None for criteria of the posterior.
     """
 
     title: str
     column: str
     factor: float = 1.0
-    value: Callable[[Fit, PreparedPanel], float] | None = None
+    value: Callable[[Fit], float] | None = None
 
     def known(self, table: pd.DataFrame) -> bool:
         """Whether the table has it for any number of classes."""
@@ -57,31 +56,27 @@ class Criterion:
 
 
 CRITERIA: Mapping[str, Criterion] = {
-    "aic": Criterion(
-        "AIC", "aic", value=lambda f, _: criteria.aic(f.log_likelihood, f.n_parameters)
-    ),
+    "aic": Criterion("AIC", "aic", value=lambda f: criteria.aic(f.log_likelihood, f.n_parameters)),
     "bic": Criterion(
         "BIC, n = units",
         "bic",
-        value=lambda f, p: criteria.bic(f.log_likelihood, f.n_parameters, p.total_units),
+        value=lambda f: criteria.bic(f.log_likelihood, f.n_parameters, f.n_independent),
     ),
     "bic_rows": Criterion(
         "BIC, n = rows",
         "bic_rows",
-        value=lambda f, p: criteria.bic(
-            f.log_likelihood, f.n_parameters, p.total_degrees_of_freedom
-        ),
+        value=lambda f: criteria.bic(f.log_likelihood, f.n_parameters, f.degrees_of_freedom),
     ),
     "sabic": Criterion(
         "SABIC",
         "sabic",
-        value=lambda f, p: criteria.sabic(f.log_likelihood, f.n_parameters, p.total_units),
+        value=lambda f: criteria.sabic(f.log_likelihood, f.n_parameters, f.n_independent),
     ),
     "icl": Criterion(
         "ICL",
         "icl",
-        value=lambda f, p: criteria.icl(
-            f.log_likelihood, f.n_parameters, f.responsibilities.to_numpy(), p.replicated
+        value=lambda f: criteria.icl(
+            f.log_likelihood, f.n_parameters, f.responsibilities.to_numpy(), f.replicated
         ),
     ),
     "loo": Criterion("PSIS-LOO", "elpd_loo", -2.0),
@@ -92,14 +87,14 @@ CRITERIA: Mapping[str, Criterion] = {
 DEFAULT: Final = "bic"
 
 
-def selection_table(found: Sequence[Candidate], prepared: PreparedPanel) -> pd.DataFrame:
+def selection_table(found: Sequence[Candidate]) -> pd.DataFrame:
     """The table of a `Selection` as far as EM makes it."""
-    rows = [_row(candidate, prepared) for candidate in found]
+    rows = [_row(candidate) for candidate in found]
     index = pd.Index([c.n_components for c in found], name="n_components")
     return pd.DataFrame(rows, index=index)
 
 
-def _row(candidate: Candidate, prepared: PreparedPanel) -> dict[str, float | str | bool]:
+def _row(candidate: Candidate) -> dict[str, float | str | bool]:
     fit = candidate.fit
     end: dict[str, float | str | bool] = {
         "rounds": candidate.rounds,
@@ -111,13 +106,13 @@ def _row(candidate: Candidate, prepared: PreparedPanel) -> dict[str, float | str
         return {**end, **bad}
     tau = fit.responsibilities.to_numpy()
     starts = fit.tree["starts"]["optimum"].to_numpy()
-    by_em = {name: c.value(fit, prepared) for name, c in CRITERIA.items() if c.value is not None}
+    by_em = {name: c.value(fit) for name, c in CRITERIA.items() if c.value is not None}
     return {
         "log_likelihood": fit.log_likelihood,
         "n_parameters": fit.n_parameters,
         **by_em,
-        "entropy_r2": relative_entropy(tau, prepared.replicated),
-        "smallest_class": float((prepared.replicated @ tau).min()),
+        "entropy_r2": relative_entropy(tau, fit.replicated),
+        "smallest_class": float((fit.replicated @ tau).min()),
         "starts_at_best": int((starts == 0).sum()),
         "starts": int(np.size(starts)),
         "found_again": bool(fit.tree["starts"].attrs["found_again"]),

@@ -24,7 +24,7 @@ from mixcompare.base.workers import check_start, ready, start_processes
 from mixcompare.fits.fit import Fit
 from mixcompare.model.parameters import variables
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import compress
+from mixcompare.prepared.problem import Problem
 from mixcompare.selection.candidates import Candidate, split
 from mixcompare.simulate.outcomes import simulate
 
@@ -163,7 +163,8 @@ def _replicate(
         np.random.default_rng(simulating),
         odds,
     )
-    data = with_kernels(standardise(null.spec, compress(drawn)), "auto", larger.n_components, total)
+    prepared = Problem.of(null.spec, drawn).prepared
+    data = with_kernels(standardise(null.spec, prepared), "auto", larger.n_components, total)
     initial = truth if odds is None else {**truth, "membership_coefficients": odds}
     from_truth = replace(options, starts=0, initial=initial)
     smaller = search(null.spec, data, from_truth, searching)[0].run

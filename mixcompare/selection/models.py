@@ -12,7 +12,6 @@ from mixcompare.base.errors import DataError
 from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import compress
 from mixcompare.selection.criteria_table import CRITERIA
 
 # What would change the rows, or what a unit is, and with them the likelihood's scale.
@@ -149,10 +148,9 @@ def _check(first: Fit, other: Fit) -> None:
 def _criteria(em: Fit | None) -> dict[str, float]:
     if em is None:
         return {}
-    prepared = compress(em.panel)
     return {
         "log_likelihood": em.log_likelihood,
-        **{name: c.value(em, prepared) for name, c in CRITERIA.items() if c.value is not None},
+        **{name: c.value(em) for name, c in CRITERIA.items() if c.value is not None},
     }
 
 

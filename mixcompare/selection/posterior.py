@@ -17,7 +17,6 @@ from mixcompare.fits.evidence import LogEvidence, bridge_sampling, mean_evidence
 from mixcompare.fits.fit import Fit
 from mixcompare.model.parameters import variables
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import compress
 
 Asked = Literal["loo", "bridge", "smc"]
 _NUTS: Final = ("nutpie", "pymc", "numpyro", "blackjax")
@@ -132,7 +131,7 @@ def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
     # The PyMC backend is slow to import.
     from mixcompare.backends.pymc.posterior_density import posterior_density
 
-    density = posterior_density(posterior.spec, compress(posterior.panel))
+    density = posterior_density(posterior.spec, posterior.problem.prepared)
     aligned = posterior.aligned_posterior()
     shape = aligned.sizes["chain"], aligned.sizes["draw"]
     draws = {

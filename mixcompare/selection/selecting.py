@@ -14,7 +14,6 @@ from mixcompare.base.suggest import kind_of
 from mixcompare.base.workers import end_if_imported_by_worker
 from mixcompare.data.panel import Missing, Panel, build_panel
 from mixcompare.model.spec import MixtureSpec, check_spec
-from mixcompare.prepared.compress import compress
 from mixcompare.selection.candidates import Candidate, climb_higher, fit_range, renew_falls
 from mixcompare.selection.criteria_table import posterior_table, selection_table
 from mixcompare.selection.likelihood_ratio import bootstrap_tests
@@ -130,7 +129,7 @@ def select(
     tests = None
     if replicates:
         tests = bootstrap_tests(found, replicates, replicate_starts, seed, workers)
-    table = selection_table(found, compress(panel))
+    table = selection_table(found)
     return Selection(
         {c.n_components: c.fit for c in found if c.fit is not None},
         table.join(posterior_table(explored)) if explored else table,

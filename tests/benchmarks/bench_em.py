@@ -26,6 +26,7 @@ from mixcompare.backends.em.maximisation import m_step
 from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.prepared.compress import compress
+from mixcompare.prepared.problem import Problem
 from tests.benchmarks.cases import Case, best, make_case, side_by_side
 from tests.benchmarks.peak_memory import measure
 
@@ -85,7 +86,7 @@ def panel(sizes: tuple[int, int, int, int], *, peers: bool) -> None:
         return iterate(case.spec, prepared(case), case.start, options)
 
     def results() -> object:
-        return run(case.spec, compress(case.panel, "numba"), options, np.random.SeedSequence(0))
+        return run(Problem.of(case.spec, case.panel, "numba"), options, np.random.SeedSequence(0))
 
     reached = optimum().log_likelihood
     results()
@@ -198,11 +199,11 @@ def length_of_units() -> None:
 def many_starts() -> None:
     """A hundred starts to convergence, with standard errors and labelled results."""
     case = make_case(545, 8, 8, 3)
-    packed = compress(case.panel, "numba")
+    problem = Problem.of(case.spec, case.panel, "numba")
     options = Options(starts=100, kernels="numba", progress=False)
 
     def starts() -> object:
-        return run(case.spec, packed, options, np.random.SeedSequence(0))
+        return run(problem, options, np.random.SeedSequence(0))
 
     starts()
     print(f"100 starts on {case.title}: {best(starts):.3f} s", flush=True)

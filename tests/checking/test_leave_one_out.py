@@ -13,18 +13,14 @@ from scipy.stats import invgamma, norm
 
 import mixcompare as mc
 from mixcompare.backends import pymc as pymc_backend
-from mixcompare.checking.leave_one_out import (
-    HIGH_PARETO_K,
-    REFIT,
-    leave_one_out,
-    only_unit,
-    without_unit,
-)
+from mixcompare.checking.leave_one_out import HIGH_PARETO_K, REFIT, leave_one_out
 from mixcompare.fits.outcome import Outcome
 from mixcompare.fits.tree import coordinates, parameter_dataset
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel, compress
-from mixcompare.prepared.resolved_priors import explicit_priors, resolve_priors
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.problem import Problem
+from mixcompare.prepared.resolved_priors import resolve_priors
+from tests.scored import blocks
 from tests.stand_in_posterior import stand_in
 
 # One mean and one variance, whose posterior a grid knows.
@@ -95,39 +91,36 @@ def fit(table: pd.DataFrame) -> mc.Fit:
 def exact_fit(spec: MixtureSpec, table: pd.DataFrame) -> mc.Fit:
     em = mc.fit(spec, table, starts=1, seed=0, progress=False)
     tree = stand_in(em, draws=1000, chains=4).tree.copy()
-    prepared = compress(em.panel)
-    posterior = sampled(spec, prepared, 5)["posterior"]
+    posterior = sampled(spec, em.problem.prepared, 5)["posterior"]
     mean, variance = (posterior[n].to_numpy() for n in ("coefficients", "covariance"))
     by_row = norm(mean[..., 0, 0], np.sqrt(variance[..., 0, 0])).logpdf(em.panel.outcomes[:, 0])
     by_unit = np.add.reduceat(by_row, np.arange(0, by_row.shape[-1], 2), axis=-1)
     own = tree["log_likelihood"].to_dataset()
-    outcomes = own["outcomes"].copy(data=by_unit * prepared.replicated)
+    outcomes = own["outcomes"].copy(data=by_unit * em.replicated)
     tree["log_likelihood"] = xr.DataTree(own.assign(outcomes=outcomes))
     tree["posterior"] = xr.DataTree(posterior)
     return mc.Fit(tree)
 
 
 @pytest.fixture
-def grid_sampler(monkeypatch: pytest.MonkeyPatch) -> list[PreparedPanel]:
-    """Refits take draws from the grid; the panels that were refitted."""
-    seen: list[PreparedPanel] = []
+def grid_sampler(monkeypatch: pytest.MonkeyPatch) -> list[Problem]:
+    """Refits take draws from the grid; the problems that were refitted."""
+    seen: list[Problem] = []
 
-    def run(spec: MixtureSpec, prepared: PreparedPanel, options: Any, seed: Any) -> Outcome:
+    def run(problem: Problem, options: Any, seed: Any) -> Outcome:
         assert options.progress is False
-        seen.append(prepared)
-        return Outcome(sampled(spec, prepared, seed), "converged", "")
+        seen.append(problem)
+        return Outcome(sampled(problem.spec, problem.prepared, seed), "converged", "")
 
     monkeypatch.setattr(pymc_backend, "run", run)
     return seen
 
 
 def exact(spec: MixtureSpec, table: pd.DataFrame, label: str, copies: float = 1.0) -> float:
-    prepared = compress(mc.build_panel(spec, table))
-    fixed = explicit_priors(spec, prepared)
-    position = prepared.unit_labels.tolist().index(label)
-    rest = without_unit(prepared, position)
+    problem = Problem.of(spec, mc.build_panel(spec, table)).with_fixed_priors()
+    rest = problem.without_unit(problem.panel.unit_labels.tolist().index(label))
     y = table.loc[table["unit"] == label, "y"].to_numpy()
-    return Grid(fixed, rest).log_predictive(y, copies)
+    return Grid(rest.spec, rest.prepared).log_predictive(y, copies)
 
 
 def test_importance_weights_agree_with_the_grid_where_k_is_low(
@@ -147,7 +140,7 @@ def test_importance_weights_agree_with_the_grid_where_k_is_low(
 
 
 def test_a_refit_is_exact_where_importance_weights_fail(
-    fit: mc.Fit, table: pd.DataFrame, grid_sampler: list[PreparedPanel]
+    fit: mc.Fit, table: pd.DataFrame, grid_sampler: list[Problem]
 ) -> None:
     before, after = leave_one_out(fit), leave_one_out(fit, refit=2, seed=1)
     assert len(grid_sampler) == 1
@@ -164,13 +157,13 @@ def test_a_refit_is_exact_where_importance_weights_fail(
     assert "1 of them refitted exactly" in after.sentence
 
 
-def test_too_many_units_are_not_refitted(fit: mc.Fit, grid_sampler: list[PreparedPanel]) -> None:
+def test_too_many_units_are_not_refitted(fit: mc.Fit, grid_sampler: list[Problem]) -> None:
     assert leave_one_out(fit, refit=0).unresolved == 1
     assert not grid_sampler
 
 
 def test_a_weighted_unit_leaves_with_all_its_copies(
-    table: pd.DataFrame, grid_sampler: list[PreparedPanel]
+    table: pd.DataFrame, grid_sampler: list[Problem]
 ) -> None:
     spec = mc.MixtureSpec("y ~ 1", unit="unit", n_components=1, unit_weights="w")
     weighted = table.assign(w=np.where(table["unit"] == "u11", 2.0, 1.0))
@@ -182,24 +175,23 @@ def test_a_weighted_unit_leaves_with_all_its_copies(
 
 
 def test_a_unit_without_rows_says_nothing(table: pd.DataFrame) -> None:
-    prepared = compress(mc.build_panel(SPEC, table))
-    rest = without_unit(prepared, 3)
-    assert rest.total_degrees_of_freedom == 22
-    assert not rest.factor[3].any()
-    assert rest.factor.shape == prepared.factor.shape
-    np.testing.assert_array_equal(only_unit(prepared, 3).factor[0], prepared.factor[3])
-    others = table[table["unit"] != prepared.unit_labels[3]]
-    fixed = explicit_priors(SPEC, prepared)
-    dropped = compress(mc.build_panel(SPEC, others))
-    args = {
-        "weights": np.ones(1),
-        "coefficients": np.full((1, 1, 1), 0.3),
-        "covariance": np.full((1, 1, 1), 1.7),
-    }
-    by_unit = pymc_backend.unit_log_likelihood(fixed, rest, **args)
+    problem = Problem.of(SPEC, mc.build_panel(SPEC, table)).with_fixed_priors()
+    rest, prepared = problem.without_unit(3), problem.prepared
+    assert rest.prepared.total_degrees_of_freedom == 22
+    assert not rest.prepared.factor[3].any()
+    assert rest.prepared.factor.shape == prepared.factor.shape
+    only = problem.only_unit(3)
+    np.testing.assert_array_equal(only.prepared.factor[0], prepared.factor[3])
+    others = mc.build_panel(SPEC, table[table["unit"] != prepared.unit_labels[3]])
+    at = blocks(np.ones(1), np.full((1, 1, 1), 0.3), np.full((1, 1, 1), 1.7))
+    scorer = pymc_backend.scorer(rest)
+    by_unit = scorer.unit_log_likelihood(at)[0]
     assert by_unit[3] == 0
-    expected = pymc_backend.unit_log_likelihood(fixed, dropped, **args)
+    expected = pymc_backend.scorer(Problem.of(problem.spec, others)).unit_log_likelihood(at)[0]
     np.testing.assert_allclose(np.delete(by_unit, 3), expected, rtol=1e-12)
+    apart = scorer.unit_log_likelihood(at, only)[0]
+    whole = pymc_backend.scorer(problem).unit_log_likelihood(at)[0]
+    np.testing.assert_allclose(apart, whole[3:4], rtol=1e-12)
 
 
 def test_few_draws_give_nothing(table: pd.DataFrame) -> None:

@@ -22,7 +22,8 @@ from mixcompare.checking.simulation_based import (
 from mixcompare.fits.outcome import Outcome
 from mixcompare.fits.tree import permute_posterior
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.problem import Problem
 from mixcompare.report.figures.calibration import plot_calibration
 from tests.checking.test_leave_one_out import Grid, sampled
 from tests.em_cases import simulate
@@ -58,8 +59,8 @@ def outcome(spec: MixtureSpec, prepared: PreparedPanel, seed: Any, *, shift: flo
 
 
 def calibrated(monkeypatch: pytest.MonkeyPatch, shift: float, replicates: int) -> Calibration:
-    def run(spec: MixtureSpec, prepared: PreparedPanel, options: Any, seed: Any) -> Outcome:
-        return outcome(spec, prepared, seed, shift=shift)
+    def run(problem: Problem, options: Any, seed: Any) -> Outcome:
+        return outcome(problem.spec, problem.prepared, seed, shift=shift)
 
     monkeypatch.setattr(pymc_backend, "run", run)
     monkeypatch.setattr(Grid, "resolution", (121, 101))
@@ -93,14 +94,13 @@ def test_quantities_do_not_depend_on_labels() -> None:
     drawn = drawn_quantities(fit)
     rng = np.random.default_rng(0)
     truth = {str(n): v.to_numpy()[1, 7] for n, v in posterior.data_vars.items()}
-    prepared = compress(em.panel)
-    found = true_quantities(fit, prepared, truth)
+    found = true_quantities(fit, truth)
     assert list(found) == list(drawn)
     # A draw taken for the truth has its own quantities, by the other backend's density.
     for name, value in found.items():
         assert value == pytest.approx(drawn[name][1, 7], rel=1e-8), name
     order = rng.permutation(3)
-    exchanged = true_quantities(fit, prepared, {n: v[order] for n, v in truth.items()})
+    exchanged = true_quantities(fit, {n: v[order] for n, v in truth.items()})
     assert exchanged == pytest.approx(found)
     # Exchanging the draws' own labels changes nothing either.
     everywhere = np.broadcast_to(order, (2, 30, 3)).astype(np.intp)

@@ -8,25 +8,31 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mixcompare.backends.em.compiled import with_kernels
-from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.prediction import class_log_density
 from mixcompare.backends.em.result import outcome
+from mixcompare.backends.em.scoring import Scorer
 from mixcompare.backends.em.search import n_starts, search
 from mixcompare.backends.em.standardise import standardise
-from mixcompare.base.arrays import FloatArray
-from mixcompare.base.errors import OptionError
 from mixcompare.fits.outcome import Outcome
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.problem import Problem
 
-__all__ = ["Options", "class_log_density", "run", "unit_log_likelihood"]
+__all__ = ["Options", "run", "scorer", "supports"]
 
 
-def run(
-    spec: MixtureSpec, prepared: PreparedPanel, options: Options, seed: np.random.SeedSequence
-) -> Outcome:
+def supports(spec: MixtureSpec, options: Options) -> tuple[str, ...]:
+    """Why EM cannot fit the model with these options, a sentence each; empty if it can."""
+    low = spec.priors.concentration < 1 and spec.membership is None and spec.n_components > 1
+    if options.estimator == "map" and low:
+        return (
+            f"estimator='map' needs a prior concentration of at least 1, not "
+            f"{spec.priors.concentration:g}: below it the posterior density is unbounded where a "
+            "class is empty. Raise it, or sample with backend='pymc'.",
+        )
+    return ()
+
+
+def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Outcome:
     """Run EM from every start and keep the best.
 
     Raises
@@ -34,9 +40,10 @@ def run(
     DegenerateFitError
         If every start ends in a degenerate component.
     OptionError
-        If the user's own start does not suit the model, or the posterior has no mode.
+        If the user's own start does not suit the model.
     """
-    _check_mode_exists(spec, options)
+    spec, prepared = problem.spec, problem.prepared
+    del problem
     standard = standardise(spec, prepared, with_prior=options.estimator == "map")
     prepared = replace(prepared, factor=np.empty((0, *prepared.factor.shape[1:])))
     total = n_starts(spec, options) + (options.initial is not None)
@@ -46,37 +53,6 @@ def run(
         return outcome(spec, prepared, data, search(spec, data, options, seed), options)
 
 
-def _check_mode_exists(spec: MixtureSpec, options: Options) -> None:
-    low = spec.priors.concentration < 1 and spec.membership is None and spec.n_components > 1
-    if options.estimator == "map" and low:
-        raise OptionError(
-            f"estimator='map' needs a prior concentration of at least 1, not "
-            f"{spec.priors.concentration:g}: below it the posterior density is unbounded where a "
-            "class is empty. Raise it, or sample with backend='pymc'."
-        )
-
-
-def unit_log_likelihood(
-    spec: MixtureSpec,
-    prepared: PreparedPanel,
-    weights: FloatArray,
-    coefficients: FloatArray,
-    covariance: FloatArray,
-    membership_coefficients: FloatArray | None = None,
-) -> FloatArray:
-    """(G,) log-likelihoods of the units by the EM's own arithmetic, constants in.
-
-    Parameters
-    ----------
-    weights, coefficients, covariance
-        (K,), (K, p, m) and (K, m, m), in the data's units.
-    membership_coefficients
-        (K, c) log-odds by unit covariate, beside which weights play no part.
-
-    Returns
-    -------
-    Each unit's log-likelihood times its weight, so that they sum to the total.
-    """
-    data = standardise(spec, prepared)
-    raw = Parameters(weights, coefficients, covariance, membership_coefficients)
-    return e_step(data, data.from_raw(raw)).weighted_log_likelihood
+def scorer(problem: Problem) -> Scorer:
+    """Score parameters on the problem by the EM's own arithmetic."""
+    return Scorer(problem)

@@ -27,7 +27,8 @@ from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit, check_fit
 from mixcompare.fits.tree import coordinates, parameter_dataset
 from mixcompare.model.parameters import variables
-from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
 
 Kind = Literal["units", "parametric"]
@@ -99,7 +100,7 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
         seeds = np.random.SeedSequence(seed).spawn(replicates)
         refit = _reweighted if kind == "units" else _resimulated
         runs = refit(source, [np.random.default_rng(child) for child in seeds])
-    return Fit(_with_group(fit, _group(source, runs, kind, seed)), fit.trust)
+    return Fit.of(_with_group(fit, _group(source, runs, kind, seed)), fit.trust, fit.panel, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +120,7 @@ class _Source:
 
 def _source(fit: Fit) -> _Source:
     panel = fit.panel
-    prepared = compress(panel)
+    prepared = fit.problem.prepared
     dataset = fit.tree["estimate"].to_dataset()
     estimate = Parameters(**{name: dataset[name].to_numpy() for name in variables(dataset)})
     with_prior = fit.options["estimator"] == "map"
@@ -159,7 +160,7 @@ def _refit(source: _Source, rng: np.random.Generator) -> Refit:
         rng,
         own.membership_coefficients,
     )
-    data = standardise(spec, compress(drawn), with_prior=source.with_prior)
+    data = standardise(spec, Problem.of(spec, drawn).prepared, with_prior=source.with_prior)
     start = e_step(data, data.from_raw(own)).responsibilities
     return _end(data, iterate(spec, data, start, Options()))
 

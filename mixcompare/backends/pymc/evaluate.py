@@ -16,12 +16,10 @@ from pytensor.graph.replace import clone_replace
 
 from mixcompare.backends.pymc import bartlett
 from mixcompare.backends.pymc.likelihood import class_log_density
-from mixcompare.backends.pymc.mixture import Mixture, build_mixture
+from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.model import template
 from mixcompare.backends.pymc.structure import Structure
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
 
 # Each graph is evaluated a few times on large arrays: NumPy is fast enough and there is
 # nothing to compile. "stabilize" makes log-sum-exp safe.
@@ -167,43 +165,8 @@ def _class_function(structure: Structure) -> Callable[..., FloatArray]:
     return function
 
 
-def unit_log_likelihood(
-    spec: MixtureSpec,
-    prepared: PreparedPanel,
-    weights: FloatArray,
-    coefficients: FloatArray,
-    covariance: FloatArray,
-    membership_coefficients: FloatArray | None = None,
-) -> FloatArray:
-    """Log-likelihood of every unit by the model's own observed variable, times its weight.
-
-    Parameters
-    ----------
-    spec, prepared
-        The model and its data.
-    weights, coefficients, covariance
-        (K,), (K, p, m) and (K, m, m) in original units; a weight may be zero.
-    membership_coefficients
-        (K, c) log-odds by unit covariate, beside which weights play no part.
-
-    Returns
-    -------
-    (G,) log-likelihoods with all constants.
-
-    Raises
-    ------
-    ValueError
-        If the parameters do not have the structure of the specification.
-    """
-    mixture = build_mixture(spec, prepared)
-    free = mixture.free_values(weights, coefficients, covariance, membership_coefficients)
-    function = _outcomes_function(mixture.structure)
-    with np.errstate(divide="ignore"):
-        return np.asarray(function(*free.values(), *mixture.inputs().values()))
-
-
 @cache
-def _outcomes_function(structure: Structure) -> Callable[..., FloatArray]:
+def outcomes_function(structure: Structure) -> Callable[..., FloatArray]:
     """Compile the log-density of the model's observed variable, its data as inputs."""
     model = template(structure)
     outcomes = model["outcomes"]

@@ -13,14 +13,15 @@ from typing import Final
 
 import numpy as np
 
-from mixcompare.backends.em import unit_log_likelihood
+from mixcompare.backends.em.scoring import Scorer
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import SpecificationError
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel, compress
-from mixcompare.prepared.resolved_priors import ResolvedPriors, resolve_priors
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.problem import Problem
+from mixcompare.prepared.resolved_priors import ResolvedPriors
 from mixcompare.simulate.prior_draws import draw_priors
 from mixcompare.study.mechanism.truth import Truth
 
@@ -43,7 +44,7 @@ def draw_from_prior(spec: MixtureSpec, panel: Panel, rng: np.random.Generator) -
     SpecificationError
         If a prior is scaled to the data.
     """
-    prepared = _prepared(spec, panel)
+    prepared = _design(spec, panel)
     drawn = {name: a[0] for name, a in draw_priors(spec, prepared, 1, rng).items()}
     return Truth(
         drawn["weights"],
@@ -56,18 +57,17 @@ def draw_from_prior(spec: MixtureSpec, panel: Panel, rng: np.random.Generator) -
     )
 
 
-def _prepared(spec: MixtureSpec, panel: Panel) -> PreparedPanel:
+def _design(spec: MixtureSpec, panel: Panel) -> PreparedPanel:
     """The panel with other outcomes, on which the priors must not depend."""
     noise = np.random.default_rng(0).normal(size=panel.outcomes.shape)
-    first, second = (
-        compress(replace(panel, outcomes=shift + scale * noise))
+    one, other = (
+        Problem.of(spec, replace(panel, outcomes=shift + scale * noise))
         for shift, scale in ((0.0, 1.0), (3.0, 10.0))
     )
-    priors = [resolve_priors(spec, prepared) for prepared in (first, second)]
     depends = [
         field.name
         for field in fields(ResolvedPriors)
-        if len({np.asarray(getattr(own, field.name)).tobytes() for own in priors}) > 1
+        if not np.array_equal(getattr(one.priors, field.name), getattr(other.priors, field.name))
     ]
     if depends:
         raise SpecificationError(
@@ -75,7 +75,7 @@ def _prepared(spec: MixtureSpec, panel: Panel) -> PreparedPanel:
             "by default: give coefficient_mean, coefficient_sd, covariance_df and covariance_scale "
             "in [model.priors]."
         )
-    return first
+    return one.prepared
 
 
 def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
@@ -101,14 +101,7 @@ def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
     drawn = summaries(fit, **arrays)
     own = summaries(fit, truth.weights[None], truth.coefficients[None], truth.covariance[None])
     draws = _thinned(fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy())
-    at_truth = unit_log_likelihood(
-        fit.spec,
-        compress(fit.panel),
-        truth.weights,
-        truth.coefficients,
-        truth.covariance,
-        truth.membership,
-    ).sum()
+    at_truth = Scorer(fit.problem).unit_log_likelihood(truth.blocks).sum()
     found = {f"rank_{name}": float((drawn[name] < own[name][0]).sum()) for name in drawn}
     if fit.spec.n_components == 1:
         found.pop("rank_largest_weight")

@@ -45,6 +45,18 @@ class Truth:
     membership: FloatArray | None = None
     concomitant_names: tuple[str, ...] = ()
 
+    @property
+    def blocks(self) -> dict[str, FloatArray]:
+        """The one set of parameters (1, ...) by the name of their block, as scorers take it."""
+        named = {
+            "weights": self.weights,
+            "coefficients": self.coefficients,
+            "covariance": self.covariance,
+        }
+        if self.membership is not None:
+            named["membership_coefficients"] = self.membership
+        return {name: values[None] for name, values in named.items()}
+
     def value(
         self, parameter: Parameter, covariates: Sequence[str], concomitants: Sequence[str] = ()
     ) -> float:

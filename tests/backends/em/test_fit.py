@@ -19,6 +19,7 @@ from mixcompare.backends.em.maximisation import m_steps
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.stopping import remaining_gain
+from mixcompare.prepared.problem import Problem
 from tests.em_cases import STRUCTURES, build, simulate
 
 SPEC = mc.MixtureSpec("y1 ~ x1 + x2", unit="unit", n_components=2)
@@ -91,8 +92,9 @@ def test_log_likelihood_never_falls(
         * np.where(rng.random((case.prepared.n_units, 1, 1)) < 0.1, tail, 1.0)
         * np.append(np.ones(2 + (not absorb)), np.full(m, scale)),
     )
+    problem = Problem(case.spec, case.panel, noisy)
     try:
-        outcome = run(case.spec, noisy, Options(starts=4), np.random.SeedSequence(seed))
+        outcome = run(problem, Options(starts=4), np.random.SeedSequence(seed))
     except mc.DegenerateFitError:
         return
     paths = outcome.groups["starts"]["log_likelihood_history"].to_numpy()

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
-from mixcompare.backends.em import unit_log_likelihood
-from mixcompare.prepared.compress import compress
 from tests.places import REFERENCE
+from tests.scored import unit_log_likelihood
 
 TABLE = pd.read_csv(REFERENCE / "concomitant.csv")
 CONCOMITANT = mc.MixtureSpec("y ~ x1 + x2", unit="unit", n_components=2, membership="~ income")
@@ -60,10 +59,10 @@ def test_flexmix_likelihood_and_estimates(name: str) -> None:
         spec = replace(spec, covariance_by="shared")
     log_likelihood, coefficients, sigma, weights, odds = PEER[name]
     by_class = np.array(coefficients).T[:, :, None]
-    prepared = compress(mc.build_panel(spec, TABLE))
     ours = unit_log_likelihood(
+        "em",
         spec,
-        prepared,
+        mc.build_panel(spec, TABLE),
         np.array(weights),
         by_class,
         np.square(sigma)[:, None, None],

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import mixcompare as mc
-from mixcompare.backends import get_backend
 from mixcompare.backends.em.covariances import basis_of
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.information import (
@@ -15,6 +14,7 @@ from mixcompare.backends.em.maximisation import m_step
 from mixcompare.backends.em.parameters import Parameters
 from tests.em_cases import STRUCTURES, Case, build, random_parameters
 from tests.raw_referee import raw_unit_log_likelihood
+from tests.scored import unit_log_likelihood
 
 CASES = [
     (*structure, m, k, absorb)
@@ -29,10 +29,9 @@ def test_likelihood_is_that_of_the_raw_rows(
 ) -> None:
     case = build(covariance, by, m=m, k=k, absorb=absorb, seed=m + k)
     own = random_parameters(case, seed=k)
-    ours = get_backend("em").unit_log_likelihood(
-        case.spec, case.prepared, own.weights, own.coefficients, own.covariance
-    )
-    raw = raw_unit_log_likelihood(case.panel, own.weights, own.coefficients, own.covariance)
+    arrays = own.weights, own.coefficients, own.covariance
+    ours = unit_log_likelihood("em", case.spec, case.panel, *arrays)
+    raw = raw_unit_log_likelihood(case.panel, *arrays)
     np.testing.assert_allclose(ours, raw, rtol=1e-9, atol=1e-9)
 
 

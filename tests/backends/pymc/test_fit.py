@@ -14,7 +14,7 @@ from pytensor.compile.mode import Mode
 from scipy.stats import invwishart
 
 import mixcompare as mc
-from mixcompare.backends.pymc import build_model, unit_log_likelihood
+from mixcompare.backends.pymc import build_model
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.options import Options
@@ -24,6 +24,7 @@ from mixcompare.backends.pymc.transforms import unconstrained
 from mixcompare.fits.summary import convergence
 from mixcompare.model.parameters import flatten
 from mixcompare.prepared.compress import compress
+from tests.scored import unit_log_likelihood
 
 PYTHON = Mode(linker="py", optimizer="fast_compile")
 SMALL: dict[str, Any] = {"draws": 300, "tune": 300, "chains": 2}
@@ -101,7 +102,7 @@ def test_draws_agree_with_the_models_own_likelihood(fit: mc.Fit) -> None:
     names = ("weights", "coefficients", "covariance")
     parameters = [posterior[name].to_numpy() for name in names]
     found = fit.tree["log_likelihood"]["outcomes"].isel(draw)
-    expected = unit_log_likelihood(SPEC, compress(fit.panel), *parameters)
+    expected = unit_log_likelihood("pymc", SPEC, fit.panel, *parameters)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     tau = fit.tree["membership"]["responsibilities"]
     np.testing.assert_allclose(tau.sum("component"), 1, rtol=1e-12)

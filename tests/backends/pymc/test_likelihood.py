@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixcompare.backends.pymc import unit_log_likelihood
 from mixcompare.data.panel import build_panel
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import compress
 from tests.raw_referee import random_parameters, raw_unit_log_likelihood
+from tests.scored import unit_log_likelihood
 
 STRUCTURES = list(product(("full", "diagonal", "spherical"), ("component", "shared")))
 MODELS = [
@@ -44,7 +43,7 @@ def table() -> pd.DataFrame:
 def compare(spec: MixtureSpec, table: pd.DataFrame, rtol: float, seed: int = 0) -> None:
     panel = build_panel(spec, table)
     parameters = random_parameters(np.random.default_rng(seed), spec, panel)
-    found = unit_log_likelihood(spec, compress(panel), *parameters)
+    found = unit_log_likelihood("pymc", spec, panel, *parameters)
     np.testing.assert_allclose(
         found, raw_unit_log_likelihood(panel, *parameters), rtol=rtol, atol=1e-12
     )
@@ -87,10 +86,10 @@ def test_units_of_the_outcome_shift_the_log_likelihood_by_the_jacobian(table: pd
     spec = MixtureSpec("y0 ~ x0", unit="unit", n_components=2)
     panel = build_panel(spec, table)
     weights, coefficients, covariance = random_parameters(np.random.default_rng(1), spec, panel)
-    base = unit_log_likelihood(spec, compress(panel), weights, coefficients, covariance)
+    base = unit_log_likelihood("pymc", spec, panel, weights, coefficients, covariance)
     larger = build_panel(spec, table.assign(y0=1000 * table["y0"]))
     scaled = unit_log_likelihood(
-        spec, compress(larger), weights, 1000 * coefficients, 1e6 * covariance
+        "pymc", spec, larger, weights, 1000 * coefficients, 1e6 * covariance
     )
     rows = np.bincount(panel.unit)
     np.testing.assert_allclose(scaled, base - rows * np.log(1000), rtol=1e-9)
@@ -101,7 +100,7 @@ def test_a_class_without_weight_does_not_count(table: pd.DataFrame) -> None:
     panel = build_panel(spec, table)
     _, coefficients, covariance = random_parameters(np.random.default_rng(2), spec, panel)
     weights = np.array([1.0, 0.0])
-    found = unit_log_likelihood(spec, compress(panel), weights, coefficients, covariance)
+    found = unit_log_likelihood("pymc", spec, panel, weights, coefficients, covariance)
     raw = raw_unit_log_likelihood(panel, np.ones(1), coefficients[:1], covariance[:1])
     np.testing.assert_allclose(found, raw, rtol=1e-9)
 
@@ -112,4 +111,4 @@ def test_refuses_a_covariance_of_another_structure(table: pd.DataFrame) -> None:
     panel = build_panel(spec, table)
     parameters = random_parameters(np.random.default_rng(3), full, panel)
     with pytest.raises(ValueError, match="structure"):
-        unit_log_likelihood(spec, compress(panel), *parameters)
+        unit_log_likelihood("pymc", spec, panel, *parameters)

@@ -12,13 +12,14 @@ from pytensor.compile.mode import Mode
 from scipy.linalg import helmert
 from scipy.stats import dirichlet, invgamma, invwishart, multivariate_normal, norm
 
-from mixcompare.backends.pymc import build_model
-from mixcompare.backends.pymc.evaluate import unit_log_likelihood
+from mixcompare.backends.pymc import build_model, scorer
 from mixcompare.data.panel import build_panel
 from mixcompare.model.parameters import VARIABLES
 from mixcompare.model.spec import MixtureSpec, Priors
-from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.resolved_priors import ResolvedPriors, resolve_priors
+from tests.scored import blocks
 
 PYTHON = Mode(linker="py", optimizer="fast_compile")
 STRUCTURES: list[tuple[int, str, str, dict[str, Any]]] = [
@@ -37,6 +38,10 @@ STRUCTURES: list[tuple[int, str, str, dict[str, Any]]] = [
 
 
 def prepare(spec: MixtureSpec) -> PreparedPanel:
+    return problem(spec).prepared
+
+
+def problem(spec: MixtureSpec) -> Problem:
     rng = np.random.default_rng(8)
     n = 60
     x = rng.normal(3, 2, size=n)
@@ -46,7 +51,7 @@ def prepare(spec: MixtureSpec) -> PreparedPanel:
     table = pd.DataFrame({"x": x, "unit": unit, **columns})
     table["age"], table["size"] = rng.normal(50, 9, size=12)[unit], rng.normal(size=12)[unit]
     table["n"] = rng.choice([0.5, 2.0], size=12)[unit]
-    return compress(build_panel(spec, table))
+    return Problem.of(spec, build_panel(spec, table))
 
 
 def specification(m: int, covariance: Any, by: Any, **parts: Any) -> MixtureSpec:
@@ -159,7 +164,7 @@ def test_log_density_is_prior_times_likelihood_in_original_units(
     jacobian = [(coordinates(flat + h) - coordinates(flat - h)) / 2e-5 for h in step]
     parameters = unconstrained.parameters(flat)
     expected = (
-        unit_log_likelihood(spec, prepared, **parameters).sum()
+        scorer(problem(spec)).unit_log_likelihood(blocks(**parameters)).sum()
         + prior_density(spec, resolve_priors(spec, prepared), parameters)
         + np.linalg.slogdet(np.array(jacobian))[1]
     )

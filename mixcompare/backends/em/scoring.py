@@ -1,0 +1,67 @@
+"""Scores of parameters by the EM's own arithmetic, in the coordinates of what was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from mixcompare.backends.em.expectation import class_log_density, e_step, responsibilities_at
+from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.standardise import Standardised, standardise
+from mixcompare.base.arrays import FloatArray
+from mixcompare.prepared.problem import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """See `mixcompare.backends.protocol.Scorer`.
+
+    The pooled fit and scales of the problem keep the arithmetic safe, which few new rows could
+    not.
+    """
+
+    problem: Problem
+
+    def log_density(
+        self, parameters: Mapping[str, FloatArray], new: Problem | None = None
+    ) -> FloatArray:
+        """(S, C, K) log-densities of the carriers' rows given each class."""
+        data = self._data(new)
+        return class_log_density(data, data.from_raw(Parameters(**parameters)))
+
+    def unit_log_likelihood(
+        self, parameters: Mapping[str, FloatArray], new: Problem | None = None
+    ) -> FloatArray:
+        """(S, G) log-likelihoods of the units times their weights."""
+        data = self._data(new)
+        return e_step(data, data.from_raw(Parameters(**parameters))).weighted_log_likelihood
+
+    def occupancy(
+        self, parameters: Mapping[str, FloatArray], new: Problem | None = None
+    ) -> FloatArray:
+        """(S, C, K) class probabilities of the carriers given all outcomes of their units."""
+        data = self._data(new)
+        return responsibilities_at(data, data.from_raw(Parameters(**parameters)))
+
+    @cached_property
+    def _fitted(self) -> Standardised:
+        return standardise(self.problem.spec, self.problem.prepared)
+
+    def _data(self, new: Problem | None) -> Standardised:
+        """What is scored: the fitted rows, or new ones in their coordinates."""
+        fitted = self._fitted
+        if new is None:
+            return fitted
+        rows, concomitants = new.prepared, new.prepared.concomitants
+        x, y = rows.covariate_factor, rows.outcome_factor
+        if concomitants is not None and fitted.unmix is not None:
+            concomitants = concomitants @ fitted.unmix
+        return replace(
+            fitted,
+            covariates=x @ fitted.unwhiten,
+            outcomes=(y - x @ fitted.pooled) / fitted.scale,
+            degrees_of_freedom=rows.degrees_of_freedom.astype(float),
+            unit_weights=rows.unit_weights,
+            concomitants=concomitants,
+        )

@@ -1,0 +1,94 @@
+"""One specification on one panel, prepared once: what backends and every later step take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.data.panel import Panel
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.factorise import Kernels
+from mixcompare.prepared.resolved_priors import ResolvedPriors, explicit_priors, resolve_priors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carriers:
+    """What has one latent class each, C of them: densities and class probabilities are theirs.
+
+    Weights, leave-one-out, sandwich errors, the bootstrap and BIC's n are the units', which are
+    what is independent. Where a unit keeps its class, it is its own carrier, and C = G.
+
+    Attributes
+    ----------
+    unit
+        (C,) number of the carrier's unit, never falling.
+    """
+
+    unit: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A specification, its panel, and what both backends start from.
+
+    Attributes
+    ----------
+    spec, panel
+        The model and the rows.
+    prepared
+        The panel, compressed without loss.
+    """
+
+    spec: MixtureSpec
+    panel: Panel
+    prepared: PreparedPanel
+
+    @classmethod
+    def of(cls, spec: MixtureSpec, panel: Panel, kernels: Kernels = "auto") -> Problem:
+        """Prepare a panel that was built for a specification.
+
+        Parameters
+        ----------
+        kernels
+            As in `mixcompare.prepared.compress.compress`.
+
+        Raises
+        ------
+        SpecificationError
+            When `priors` are asked for that do not suit the panel.
+        """
+        return cls(spec, panel, compress(panel, kernels))
+
+    @cached_property
+    def priors(self) -> ResolvedPriors:
+        """The priors as numbers."""
+        return resolve_priors(self.spec, self.prepared)
+
+    @cached_property
+    def carriers(self) -> Carriers:
+        """What has one class each."""
+        return Carriers(np.arange(self.panel.n_units))
+
+    def with_outcomes(self, outcomes: FloatArray) -> Problem:
+        """The same design with other outcomes (N, m)."""
+        return Problem.of(self.spec, replace(self.panel, outcomes=outcomes))
+
+    def with_fixed_priors(self) -> Problem:
+        """The same with its priors as numbers, so that other data do not move them."""
+        return replace(self, spec=explicit_priors(self.spec, self.prepared))
+
+    def without_unit(self, unit: int) -> Problem:
+        """The same with a unit that has no rows: its density is 1, and nothing else changes.
+
+        Scales stay as they are, so that the prior of membership covariates does not move. The
+        panel keeps the unit's rows.
+        """
+        return replace(self, prepared=self.prepared.without_unit(unit))
+
+    def only_unit(self, unit: int) -> Problem:
+        """One unit, scales as in the panel, which keeps the others' rows."""
+        return replace(self, prepared=self.prepared.only_unit(unit))
