@@ -18,6 +18,9 @@ from mixcompare.base.errors import (
 )
 from mixcompare.data.panel import Panel, build_panel
 from mixcompare.fits.fit import Fit, load
+from mixcompare.model.classes import StaticClasses
+from mixcompare.model.families import Family, register_family
+from mixcompare.model.responses import Response
 from mixcompare.model.spec import MixtureSpec, Priors
 from mixcompare.prepared.resolved_priors import describe_priors
 
@@ -46,6 +49,7 @@ __all__ = [
     "DataWarning",
     "DegenerateFitError",
     "DensityError",
+    "Family",
     "Fit",
     "LeaveOneOut",
     "MachineError",
@@ -58,8 +62,10 @@ __all__ = [
     "PriorPredictive",
     "Priors",
     "Reproduced",
+    "Response",
     "Selection",
     "SpecificationError",
+    "StaticClasses",
     "Thresholds",
     "TraceError",
     "audit",
@@ -81,6 +87,7 @@ __all__ = [
     "predictive_draws",
     "prior_predictive",
     "prior_sensitivity",
+    "register_family",
     "reproduce",
     "run_study",
     "select",

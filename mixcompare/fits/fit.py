@@ -20,19 +20,9 @@ from mixcompare.data.panel import Panel
 from mixcompare.fits.storage import check_whole, load_tree, panel_from_dataset, save_tree
 from mixcompare.fits.summary import summarise_estimate, summarise_posterior
 from mixcompare.fits.tree import permute_posterior
-from mixcompare.model.parameters import Parameter, flatten, reported_parameters
+from mixcompare.model.layout import Layout, Parameter, flatten
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """What a fit's columns are called, see `mixcompare.model.parameters.Named`."""
-
-    covariate_names: tuple[str, ...]
-    outcome_names: tuple[str, ...]
-    common_names: tuple[str, ...]
-    concomitant_names: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,13 +144,7 @@ class Fit:
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
-        names = self._names
-        return self.spec.n_parameters(
-            len(names.covariate_names),
-            len(names.outcome_names),
-            n_common=len(names.common_names),
-            n_concomitants=max(len(names.concomitant_names), 1),
-        )
+        return self.layout.n_free
 
     @property
     def replicated(self) -> FloatArray:
@@ -203,18 +187,12 @@ class Fit:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The scalars that tables report, in order."""
-        return _reported(self.spec, self._names)
+        return self.layout.parameters
 
     @property
-    def _names(self) -> _Names:
-        panel = self.tree["panel"]
-        columns = panel.variables
-        return _Names(
-            covariate_names=_texts(columns["covariate"]),
-            outcome_names=_texts(columns["outcome"]),
-            common_names=tuple(json.loads(panel.attrs["common"])),
-            concomitant_names=_texts(columns["concomitant"]),
-        )
+    def layout(self) -> Layout:
+        """Arrays of parameters, and the scalars that tables report."""
+        return Layout.of(self.spec, self)
 
     @cached_property
     def panel(self) -> Panel:
@@ -291,11 +269,6 @@ class Fit:
 
 def _texts(array: xr.Variable) -> tuple[str, ...]:
     return tuple(map(str, array.to_numpy()))
-
-
-@lru_cache(maxsize=64)
-def _reported(spec: MixtureSpec, names: _Names) -> tuple[Parameter, ...]:
-    return reported_parameters(spec, names)
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import expit, logit, ndtri
 
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.parameters import Parameter
+from mixcompare.model.layout import Parameter
 
 LEVEL = 0.95
 Z = float(ndtri(0.5 + LEVEL / 2))
@@ -22,7 +22,7 @@ def wald_interval(
     """95 % intervals that stay within each parameter's range.
 
     Normal on the parameter's own scale for coefficients and covariances, on the logit
-    scale for weights and on the log scale for variances, by the delta method.
+    scale for probabilities and on the log scale for what is positive, by the delta method.
 
     Parameters
     ----------
@@ -36,15 +36,15 @@ def wald_interval(
     lower, upper
         (P,) each.
     """
-    is_weight = np.array([p.variable == "weights" for p in parameters])
-    is_variance = np.array([p.is_variance for p in parameters])
+    is_probability = np.array([p.support == "probability" for p in parameters])
+    is_positive = np.array([p.support == "positive" for p in parameters])
     lower, upper = estimate - Z * standard_error, estimate + Z * standard_error
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         on_log = Z * standard_error / estimate
         on_logit = on_log / (1 - estimate)
         for bound, sign in ((lower, -1), (upper, 1)):
-            bound[is_variance] = (estimate * np.exp(sign * on_log))[is_variance]
-            bound[is_weight] = expit(logit(estimate) + sign * on_logit)[is_weight]
+            bound[is_positive] = (estimate * np.exp(sign * on_log))[is_positive]
+            bound[is_probability] = expit(logit(estimate) + sign * on_logit)[is_probability]
     return lower, upper
 
 

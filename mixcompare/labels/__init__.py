@@ -9,7 +9,7 @@ A permutation is an integer array of length K: component ``k`` after relabelling
 component ``permutation[k]`` before it. It may import `base` alone.
 """
 
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray, permute
 from mixcompare.labels.algorithms import ALGORITHMS, Algorithm, Draws, relabel
 from mixcompare.labels.climbing import Climb, climbing
 from mixcompare.labels.data_based import data_based
@@ -25,7 +25,7 @@ from mixcompare.labels.measures import (
     switching,
 )
 from mixcompare.labels.ordering import by_order, by_weight
-from mixcompare.labels.permutations import assign, compose, invert, permute, permuted_mean
+from mixcompare.labels.permutations import assign, compose, invert, permuted_mean
 from mixcompare.labels.reference import align_draws, align_to_reference, overlap
 from mixcompare.labels.stephens import stephens, stephens_path
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray, permute
 from mixcompare.labels.equivalence import ecr
-from mixcompare.labels.permutations import assign, permute
+from mixcompare.labels.permutations import assign
 
 
 def data_based(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mixcompare.base.arrays import FloatArray, IntArray
 
@@ -33,25 +32,6 @@ def assign(cost: FloatArray) -> IntArray:
     for i in np.flatnonzero(conflict):
         found[i] = linear_sum_assignment(flat[i])[1]
     return found.astype(np.intp, copy=False).reshape(cost.shape[:-1])
-
-
-def permute(values: NDArray[np.float64], permutation: IntArray, axis: int) -> FloatArray:
-    """Renumber components.
-
-    Parameters
-    ----------
-    values
-        Array with sample dimensions first and the components on `axis`.
-    permutation
-        (..., K) whose leading dimensions are the first dimensions of `values`.
-    axis
-        The components' axis in `values`.
-    """
-    axis %= values.ndim
-    shape = [1] * values.ndim
-    shape[: permutation.ndim - 1] = permutation.shape[:-1]
-    shape[axis] = permutation.shape[-1]
-    return np.take_along_axis(values, permutation.reshape(shape), axis=axis)
 
 
 def permuted_mean(values: FloatArray, permutation: IntArray) -> FloatArray:

@@ -5,74 +5,70 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, cast, get_args
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Final, cast
 
 from mixcompare.base.errors import SpecificationError
-from mixcompare.base.suggest import did_you_mean, kind_of
-from mixcompare.model.covariances import Covariance, elements
-from mixcompare.model.formula.formulas import CONSTANT, check_formula, check_one_sided
+from mixcompare.base.suggest import kind_of
+from mixcompare.model.capabilities import require
+from mixcompare.model.classes import ClassModel, StaticClasses, checked_classes
+from mixcompare.model.covariances import Covariance
 from mixcompare.model.priors import Priors
+from mixcompare.model.responses import CovarianceBy, Response, check_choice, check_response
 
-__all__ = ["CovarianceBy", "MixtureSpec", "Priors"]
+__all__ = ["SPEC_KEYS", "CovarianceBy", "MixtureSpec", "Priors"]
 
-CovarianceBy = Literal["component", "shared"]
+SPEC_KEYS: Final = (
+    *("formula", "unit", "absorb", "common", "membership", "unit_weights", "n_components"),
+    *("covariance", "covariance_by", "priors", "time", "family", "link"),
+)
+"""Keys of a specification of one response and static classes, in the order of dictionaries."""
 
-_SHARED = "covariance_by='shared'"
-# What scikit-learn, mclust and others call these structures.
-_ELSEWHERE: Mapping[str, Mapping[str, str]] = {
-    "covariance": {
-        **dict.fromkeys(("tied", "pooled", "equal", "shared"), f"covariance='full', {_SHARED}"),
-        **dict.fromkeys(("diag", "vvi", "independent", "uncorrelated"), "covariance='diagonal'"),
-        **dict.fromkeys(("isotropic", "scalar", "iso", "sphere", "vii"), "covariance='spherical'"),
-        **dict.fromkeys(("vvv", "general", "unstructured", "unrestricted"), "covariance='full'"),
-        "eee": f"covariance='full', {_SHARED}",
-        "eei": f"covariance='diagonal', {_SHARED}",
-        "eii": f"covariance='spherical', {_SHARED}",
-    },
-    "covariance_by": {
-        **dict.fromkeys(("tied", "pooled", "equal", "common", "all", "one"), _SHARED),
-        **dict.fromkeys(
-            ("class", "classes", "cluster", "group", "each", "separate", "unequal"),
-            "covariance_by='component'",
-        ),
-    },
-}
+_KEYS: Final[tuple[str, ...]] = (*SPEC_KEYS, "responses", "classes")
+# Left out where they are so, as in dictionaries that were written before there were others.
+_USUAL: Final[Mapping[str, object]] = {"time": None, "family": "normal", "link": None}
 
 
-@dataclass(frozen=True, slots=True)
+class _Unsaid:
+    def __repr__(self) -> str:
+        return "..."
+
+
+_UNSAID: Final[Any] = _Unsaid()
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class MixtureSpec:
-    """A multivariate normal regression with one latent class per unit.
+    """A mixture of regressions with latent classes, one of each unit.
+
+    The short form, ``MixtureSpec("y ~ x", ...)``, has one response, whose family, link,
+    covariance and common terms are given beside it, also by `dataclasses.replace`.
 
     Parameters
     ----------
-    formula
-        Outcomes and covariates in formulaic's language, e.g. ``"y ~ x + C(group)"``
-        or ``"y1 + y2 ~ 1"``. Coefficients vary by class, but for those of `common`.
+    responses
+        A formula, or one `Response` or several, which are independent given the class.
+    n_components
+        Number of latent classes, K.
+    formula, family, link, covariance, covariance_by, common
+        Of the one response, see `Response`.
+    membership
+        Unit covariates on which the probability of each class depends by a multinomial
+        logit, e.g. ``"~ income"``; an intercept is implied. Their values must be the same
+        in all rows of a unit. Of static classes, see `StaticClasses`.
+    classes
+        The class model; static classes with weights by default.
     unit
         Column whose rows share one latent class; without it every row is a unit.
+    time
+        Column of the order of a unit's rows.
     absorb
         Column or columns whose crossing names the cells with a fixed effect of their
         own, e.g. ``"state"``, ``"artist:country"`` or ``("artist", "country")``. Cells
         must be nested in the unit; their effects are removed exactly.
-    common
-        Terms whose coefficients are the same in all classes, e.g. ``"~ x1 + C(year)"``:
-        terms of the formula or further ones. The intercept is among them only if it is
-        written, as in ``"~ 1 + x1"``.
-    membership
-        Unit covariates on which the probability of each class depends by a multinomial
-        logit, e.g. ``"~ income"``; an intercept is implied. Their values must be the same
-        in all rows of a unit.
     unit_weights
         Column of replication weights, positive and the same in all rows of a unit: a unit
         of weight w counts like w units with the same rows, also where w is a fraction.
-    n_components
-        Number of latent classes, K.
-    covariance
-        ``"full"``, ``"diagonal"`` or ``"spherical"`` covariance of the outcomes given
-        the class. With one outcome the three are the same variance.
-    covariance_by
-        ``"component"`` for a covariance of each class, ``"shared"`` for one.
     priors
         Priors for the Bayesian backends, see `Priors`; maximum likelihood ignores them.
     trust
@@ -91,54 +87,143 @@ class MixtureSpec:
     >>> spec = MixtureSpec("lifeExp ~ t + I(t**2)", unit="country", n_components=3)
     >>> spec == MixtureSpec.from_dict(spec.to_dict())
     True
+    >>> both = [Response("weight ~ age"), Response("height ~ age", covariance_by="shared")]
+    >>> len(MixtureSpec(both, unit="id", n_components=2).responses)
+    2
     """
 
-    formula: str
-    unit: str | None = field(default=None, kw_only=True)
-    absorb: str | Sequence[str] | None = field(default=None, kw_only=True)
-    common: str | None = field(default=None, kw_only=True)
-    membership: str | None = field(default=None, kw_only=True)
-    unit_weights: str | None = field(default=None, kw_only=True)
-    n_components: int = field(kw_only=True)
-    covariance: Covariance = field(default="full", kw_only=True)
-    covariance_by: CovarianceBy = field(default="component", kw_only=True)
-    priors: Priors = field(default_factory=Priors, kw_only=True)
-    trust: bool = field(default=False, kw_only=True, compare=False, repr=False)
+    responses: tuple[Response, ...]
+    n_components: int
+    classes: ClassModel
+    unit: str | None
+    time: str | None
+    absorb: tuple[str, ...] | None
+    unit_weights: str | None
+    priors: Priors
+    trust: bool = field(compare=False)
 
-    def __post_init__(self) -> None:
-        _choice("trust", self.trust, (False, True))
-        check_formula(self.formula, trust=self.trust)
-        for name in ("unit", "unit_weights"):
-            column = getattr(self, name)
+    def __init__(
+        self,
+        responses: str | Response | Sequence[Response] = (),
+        *,
+        n_components: int,
+        formula: str = _UNSAID,
+        family: str = _UNSAID,
+        link: str | None = _UNSAID,
+        covariance: Covariance = _UNSAID,
+        covariance_by: CovarianceBy = _UNSAID,
+        common: str | None = _UNSAID,
+        membership: str | None = _UNSAID,
+        classes: ClassModel | None = None,
+        unit: str | None = None,
+        time: str | None = None,
+        absorb: str | Sequence[str] | None = None,
+        unit_weights: str | None = None,
+        priors: Priors | Mapping[str, Any] | None = None,
+        trust: bool = False,
+    ) -> None:
+        check_choice("trust", trust, (False, True))
+        for name, column in (("unit", unit), ("time", time), ("unit_weights", unit_weights)):
             if column is not None and (not isinstance(column, str) or not column):
                 raise SpecificationError(f"{name} must be a column name or None, not {column!r}.")
-        if self.common is not None:
-            check_one_sided("common", self.common, intercept=False, trust=self.trust)
-        if self.membership is not None:
-            terms = check_one_sided("membership", self.membership, intercept=True, trust=self.trust)
-            # A constant alone is the model without membership covariates.
-            _set(self, "membership", None if terms == (CONSTANT,) else self.membership)
-        _set(self, "absorb", _absorb(self.absorb, self.unit))
-        _set(self, "n_components", _n_components(self.n_components))
-        _choice("covariance", self.covariance, get_args(Covariance))
-        _choice("covariance_by", self.covariance_by, get_args(CovarianceBy))
-        if isinstance(self.priors, Mapping):
-            _set(self, "priors", _from_mapping(Priors, self.priors, "priors"))
-        elif not isinstance(self.priors, Priors):
-            raise SpecificationError(f"priors must be a Priors or a mapping, not {self.priors!r}.")
+        changes = {
+            "formula": formula,
+            "family": family,
+            "link": link,
+            "covariance": covariance,
+            "covariance_by": covariance_by,
+            "common": common,
+        }
+        said = {name: value for name, value in changes.items() if value is not _UNSAID}
+        listed = _responses(responses, said)
+        for response in listed:
+            check_response(response, trust=trust)
+        of_classes = StaticClasses() if classes is None else classes
+        if membership is not _UNSAID:
+            of_classes = StaticClasses(membership)
+        values = {
+            "responses": listed,
+            "n_components": _n_components(n_components),
+            "classes": checked_classes(of_classes, trust=trust),
+            "unit": unit,
+            "time": time,
+            "absorb": _absorb(absorb),
+            "unit_weights": unit_weights,
+            "priors": _priors(priors),
+            "trust": trust,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        require(self, "MixtureSpec")
+
+    def but(self, **arguments: Any) -> MixtureSpec:
+        """The same specification but for these arguments.
+
+        Examples
+        --------
+        >>> MixtureSpec("y ~ x", n_components=2).but(formula="y ~ z", unit="id")
+        MixtureSpec('y ~ z', unit='id', n_components=2)
+        """
+        return replace(self, **arguments)
+
+    @property
+    def response(self) -> Response:
+        """The one response.
+
+        Raises
+        ------
+        SpecificationError
+            If there are several.
+        """
+        require(self, "this step")
+        return self.responses[0]
+
+    @property
+    def formula(self) -> str:
+        """Of the one response."""
+        return self.response.formula
+
+    @property
+    def covariance(self) -> Covariance:
+        """Of the one response."""
+        return self.response.covariance
+
+    @property
+    def covariance_by(self) -> CovarianceBy:
+        """Of the one response."""
+        return self.response.covariance_by
+
+    @property
+    def common(self) -> str | None:
+        """Of the one response."""
+        return self.response.common
+
+    @property
+    def membership(self) -> str | None:
+        """Unit covariates of the classes."""
+        return self.classes.membership
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary of JSON types from which `from_dict` builds an equal spec."""
-        plain = json.loads(json.dumps(asdict(self)))
-        del plain["trust"]
-        for name in ("coefficient_mean", "coefficient_sd"):
-            value = plain["priors"][name]
-            if isinstance(value, list):
-                plain["priors"][name] = {
-                    covariate: dict(entry) if isinstance(entry, list) else entry
-                    for covariate, entry in value
-                }
-        return cast("dict[str, Any]", plain)
+        """Plain dictionary of JSON types from which `from_dict` builds an equal spec.
+
+        One response is written in the short form, with the keys of `SPEC_KEYS`; several are a
+        list ``responses`` beside ``classes``.
+        """
+        values: dict[str, Any] = {
+            "unit": self.unit,
+            "time": self.time,
+            "absorb": self.absorb,
+            "unit_weights": self.unit_weights,
+            "n_components": self.n_components,
+            "priors": _plain_priors(self.priors),
+        }
+        if len(self.responses) == 1:
+            values |= asdict(self.responses[0]) | asdict(self.classes)
+        else:
+            values["responses"] = [_unusual(asdict(response)) for response in self.responses]
+            values["classes"] = {"kind": "static", **asdict(self.classes)}
+        ordered = {key: values[key] for key in _KEYS if key in values}
+        return cast("dict[str, Any]", json.loads(json.dumps(_unusual(ordered))))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, trust: bool = False) -> MixtureSpec:
@@ -154,7 +239,18 @@ class MixtureSpec:
         SpecificationError
             If a key is unknown (the allowed ones are named) or a value is not valid.
         """
-        return _from_mapping(cls, values, "specification", trust=trust)
+        given = dict(values)
+        if isinstance(given.get("responses"), Sequence):
+            given["responses"] = [
+                _from_mapping(Response, one, "response") if isinstance(one, Mapping) else one
+                for one in given["responses"]
+            ]
+        if isinstance(given.get("classes"), Mapping):
+            table = {"kind": "static", **given["classes"]}
+            check_choice("kind of classes", table.pop("kind"), ("static",))
+            given["classes"] = _from_mapping(StaticClasses, table, "classes")
+        _check_keys(given, "specification", _KEYS)
+        return _built(cls, {**given, "trust": trust}, "specification")
 
     @property
     def content_hash(self) -> str:
@@ -162,49 +258,89 @@ class MixtureSpec:
         canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def n_parameters(
-        self, n_covariates: int, n_outcomes: int, *, n_common: int = 0, n_concomitants: int = 1
-    ) -> int:
-        """Number of free parameters.
+    def __repr__(self) -> str:
+        """Python that builds an equal specification."""
+        given = self.to_dict()
+        if len(self.responses) > 1:
+            given |= {"responses": list(self.responses), "classes": self.classes}
+        first = given.pop("formula", None) or given.pop("responses")
+        usual = MixtureSpec("y ~ 1", n_components=1).to_dict() | {"n_components": None}
+        further = {k: v for k, v in given.items() if k not in usual or v != usual[k]}
+        listed = ", ".join(f"{name}={value!r}" for name, value in further.items())
+        return f"MixtureSpec({first!r}, {listed})"
 
-        Parameters
-        ----------
-        n_covariates, n_outcomes
-            Columns of the design p, and outcomes m.
-        n_common
-            How many of the p have coefficients that all classes share.
-        n_concomitants
-            Columns of the membership's design, the intercept included.
-        """
-        k, p, m = self.n_components, n_covariates, n_outcomes
-        n_covariances = k if self.covariance_by == "component" else 1
-        n_coefficients = (k * (p - n_common) + n_common) * m
-        return (
-            (k - 1) * n_concomitants
-            + n_coefficients
-            + n_covariances * len(elements(self.covariance, m))
+
+def _unusual(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if k not in _USUAL or v != _USUAL[k]}
+
+
+def _plain_priors(priors: Priors) -> dict[str, Any]:
+    """Priors by their names, those of coefficients as tables by covariate and outcome."""
+    plain = asdict(priors)
+    for name in ("coefficient_mean", "coefficient_sd"):
+        if isinstance(plain[name], tuple):
+            plain[name] = {
+                covariate: dict(entry) if isinstance(entry, tuple) else entry
+                for covariate, entry in plain[name]
+            }
+    return plain
+
+
+def _responses(given: object, changes: Mapping[str, Any]) -> tuple[Response, ...]:
+    """The responses, the only one of them with its changes."""
+    if isinstance(given, Response):
+        listed = [given]
+    elif isinstance(given, (list, tuple)):
+        listed = list(given)
+    else:
+        listed = [Response(given)]  # type: ignore[arg-type]  # refused when it is read
+    if not listed and "formula" in changes:
+        return (Response(**changes),)
+    strange = [one for one in listed if not isinstance(one, Response)]
+    if strange or not listed:
+        raise SpecificationError(
+            "a specification takes a formula, as in 'y ~ x', or a list of Response, not "
+            f"{kind_of(strange[0]) if strange else 'none'}."
         )
+    if len(listed) > 1 and changes:
+        raise SpecificationError(
+            f"{', '.join(changes)} belong to one response, and there are {len(listed)}: say them "
+            "of each, as in Response('y ~ x', covariance='diagonal')."
+        )
+    return (replace(listed[0], **changes),) if changes else tuple(listed)
 
 
-def _set(instance: object, name: str, value: object) -> None:
-    object.__setattr__(instance, name, value)
+def _priors(given: object) -> Priors:
+    if given is None:
+        return Priors()
+    if isinstance(given, Mapping):
+        return _from_mapping(Priors, given, "priors")
+    if not isinstance(given, Priors):
+        raise SpecificationError(f"priors must be a Priors or a mapping, not {given!r}.")
+    return given
 
 
-def _from_mapping[T](cls: type[T], values: Mapping[str, Any], what: str, **apart: Any) -> T:
-    """An instance from a mapping, which may not have the keys that stand apart."""
-    allowed = [f.name for f in fields(cls) if f.name not in apart]  # type: ignore[arg-type]
+def _from_mapping[T](cls: type[T], values: Mapping[str, Any], what: str) -> T:
+    _check_keys(values, what, [f.name for f in fields(cls)])  # type: ignore[arg-type]
+    return _built(cls, values, what)
+
+
+def _check_keys(values: Mapping[str, Any], what: str, allowed: Sequence[str]) -> None:
     unknown = sorted(set(values) - set(allowed))
     if unknown:
         raise SpecificationError(
             f"unknown {what} key {', '.join(map(repr, unknown))}; allowed: {', '.join(allowed)}."
         )
+
+
+def _built[T](cls: type[T], values: Mapping[str, Any], what: str) -> T:
     try:
-        return cls(**values, **apart)
+        return cls(**values)
     except TypeError as error:
         raise SpecificationError(f"incomplete {what}: {error}.") from error
 
 
-def _absorb(absorb: object, unit: str | None) -> tuple[str, ...] | None:
+def _absorb(absorb: object) -> tuple[str, ...] | None:
     if absorb is None:
         return None
     if isinstance(absorb, str):
@@ -215,11 +351,6 @@ def _absorb(absorb: object, unit: str | None) -> tuple[str, ...] | None:
         columns = ()
     if not columns or not all(isinstance(c, str) and c for c in columns):
         raise SpecificationError(f"absorb must name one or more columns, not {absorb!r}.")
-    if unit is None:
-        raise SpecificationError(
-            f"absorb={absorb!r} needs a unit: without one every row is its own unit and "
-            "absorbing an effect would leave no information. Name the unit's column."
-        )
     return columns
 
 
@@ -230,16 +361,6 @@ def _n_components(value: object) -> int:
     if count < 1:
         raise SpecificationError(f"n_components must be at least 1, not {count}.")
     return count
-
-
-def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value in allowed:
-        return
-    elsewhere = _ELSEWHERE.get(name, {}).get(str(value).strip().casefold())
-    hint = did_you_mean(str(value), allowed) if elsewhere is None else f" (write {elsewhere})"
-    raise SpecificationError(
-        f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}{hint}."
-    )
 
 
 def check_spec(value: object, caller: str) -> None:

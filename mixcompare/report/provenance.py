@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -177,18 +176,8 @@ def code_reload(saved: tuple[str, ...], *, trust: bool) -> str:
 
 
 def _spec_code(spec: MixtureSpec) -> str:
-    plain = spec.to_dict()
-    given = {
-        field.name: plain[field.name] if field.name == "priors" else getattr(spec, field.name)
-        for field in dataclasses.fields(spec)
-        if field.name != "formula" and getattr(spec, field.name) != _default(field)
-    }
-    return f"mc.MixtureSpec({spec.formula!r}, {_arguments(given)})"
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    made = field.default_factory
-    return field.default if made is dataclasses.MISSING else made()
+    code = f"mc.{spec!r}"
+    return f"{code.removesuffix(')')}, trust=True)" if spec.trust else code
 
 
 def _fit_code(name: str, fit: Fit, spec: str = "spec") -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,13 +79,13 @@ def test_data_that_a_wide_prior_surrounds_are_plausible(
     table: pd.DataFrame, absorb: str | None
 ) -> None:
     """Its data nearly always reach further than the observed, in both directions."""
-    spec = replace(with_priors(coefficient_sd=1e4), absorb=absorb)
+    spec = with_priors(coefficient_sd=1e4).but(absorb=absorb)
     found = prior_predictive(spec, table, draws=200, seed=1).table.set_index("statistic")
     ends = found.loc[["minimum", "maximum"]]
     assert ((ends["p"] < 0.2) | (ends["p"] > 0.8)).all()
     assert not ends["surprise"].any()
-    narrow = replace(
-        with_priors(coefficient_mean=0.0, coefficient_sd=1.0, covariance_scale=1.0), absorb=absorb
+    narrow = with_priors(coefficient_mean=0.0, coefficient_sd=1.0, covariance_scale=1.0).but(
+        absorb=absorb
     )
     for y, end in ((1e4, "maximum"), (-1e4, "minimum")):
         beyond = table.assign(y=np.where(table.index == 0, y, table["y"]))

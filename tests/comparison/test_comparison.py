@@ -220,7 +220,7 @@ def test_predicted_shift_is_a_newton_step_of_the_log_prior(em: mc.Fit) -> None:
     np.testing.assert_allclose(predicted_shift(em, priors) / errors, expected / errors, atol=1e-5)
 
 
-PARTS = replace(SPEC, common="~ x2", membership="~ income", unit_weights="count")
+PARTS = SPEC.but(common="~ x2", membership="~ income", unit_weights="count")
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from mixcompare.model.spec import MixtureSpec
 from tests.em_cases import Names
 
 Z = 1.959963984540054
-WEIGHT = Parameter("weights", ((0,),), 1, "weights[1]")
+WEIGHT = Parameter("weights", ((0,),), 1, "weights[1]", "probability")
 SLOPE = Parameter("coefficients", ((0, 0, 0),), 1, "coefficients[1, x]")
-VARIANCE = Parameter("covariance", ((0, 0, 0),), 1, "covariance[1, y1, y1]")
+VARIANCE = Parameter("covariance", ((0, 0, 0),), 1, "covariance[1, y1, y1]", "positive")
 COVARIANCE = Parameter("covariance", ((0, 0, 1), (0, 1, 0)), 1, "covariance[1, y2, y1]")
 
 

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixcompare.base.errors import MixCompareError, SpecificationError
+from mixcompare.model.classes import StaticClasses
+from mixcompare.model.layout import Layout, Names
+from mixcompare.model.responses import Response
 from mixcompare.model.spec import MixtureSpec, Priors
 from tests.places import REFERENCE
 
@@ -23,6 +28,7 @@ MCLUST: dict[str, dict[str, Any]] = {
     "EII": {"covariance": "spherical", "covariance_by": "shared"},
 }
 MCLUST_CASES = [case for case in CASES if case["spec"].get("covariance") in MCLUST]
+WRITTEN = json.loads(Path(__file__).with_name("specifications.json").read_text())
 REGRESSIONS = [c for c in CASES if c["spec"]["family"] == "gaussian" and c.get("df")]
 
 positive = st.floats(1e-6, 1e6)
@@ -51,15 +57,111 @@ specs = st.builds(
     covariance=st.sampled_from(["full", "diagonal", "spherical"]),
     covariance_by=st.sampled_from(["component", "shared"]),
     priors=priors,
+    time=st.none() | names,
+    membership=st.none() | st.just("~ z"),
+    common=st.none() | st.just("~ x"),
+)
+several = st.builds(
+    lambda spec, further: replace(spec, responses=[*spec.responses, *further]),
+    specs,
+    st.lists(
+        st.builds(
+            Response,
+            st.sampled_from(["z ~ x", "z1 + z2 ~ 1"]),
+            covariance=st.sampled_from(["full", "diagonal", "spherical"]),
+            covariance_by=st.sampled_from(["component", "shared"]),
+            common=st.none() | st.just("~ x"),
+        ),
+        min_size=1,
+        max_size=2,
+    ),
 )
 
 
-@given(specs)
+@given(specs | several)
 def test_round_trip_through_json(spec: MixtureSpec) -> None:
     again = MixtureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert again == spec
     assert hash(again) == hash(spec)
     assert again.content_hash == spec.content_hash
+
+
+@given(specs | several)
+def test_what_is_shown_builds_an_equal_specification(spec: MixtureSpec) -> None:
+    shown = {"MixtureSpec": MixtureSpec, "Response": Response, "StaticClasses": StaticClasses}
+    assert eval(repr(spec), shown) == spec
+
+
+@pytest.mark.parametrize("written", WRITTEN, ids=lambda written: written["content_hash"][:8])
+def test_what_earlier_versions_wrote_is_read_and_written_as_it_was(written: Any) -> None:
+    spec = MixtureSpec(written["formula"], **written["arguments"])
+    assert json.dumps(spec.to_dict()) == json.dumps(written["dictionary"])
+    assert spec.content_hash == written["content_hash"]
+    assert MixtureSpec.from_dict(written["dictionary"]) == spec
+
+
+def test_the_short_form_is_one_normal_response() -> None:
+    short = MixtureSpec("y ~ x", unit="u", n_components=2, common="~ x", membership="~ z")
+    long = MixtureSpec(
+        [Response("y ~ x", common="~ x")],
+        classes=StaticClasses("~ z"),
+        unit="u",
+        n_components=2,
+    )
+    assert short == long
+    assert long.but(covariance="diagonal", membership=None) == MixtureSpec(
+        "y ~ x", unit="u", n_components=2, common="~ x", covariance="diagonal"
+    )
+    assert short.but(formula="z ~ 1").formula == "z ~ 1"
+
+
+def test_what_is_usual_may_be_said_or_not() -> None:
+    plain = MixtureSpec("y ~ x", n_components=2)
+    assert MixtureSpec("y ~ x", n_components=2, family="normal", link="identity") == plain
+    assert MixtureSpec("y ~ x", n_components=2, membership="~ 1") == plain
+    assert "time" not in plain.to_dict()
+    assert MixtureSpec("y ~ x", n_components=2, time="year").to_dict()["time"] == "year"
+
+
+@pytest.mark.parametrize(
+    ("responses", "more", "message"),
+    [
+        ([], {}, "takes a formula"),
+        (["y ~ x"], {}, "list of Response, not a str"),
+        ([Response("y ~ x"), Response("z ~ x")], {"covariance": "full"}, "belong to one response"),
+        ([Response("y ~ x"), Response("z ~")], {}, "names no covariate"),
+        ([Response("y ~ x", common="x ~ z"), Response("z ~ x")], {}, "must have one side"),
+        ("y ~ x", {"family": "poisson"}, "no family 'poisson' is registered; there are: normal"),
+        ("y ~ x", {"link": "log"}, "link must be one of identity, not 'log'"),
+        ("y ~ x", {"classes": "static"}, "classes must be a StaticClasses"),
+        ("y ~ x", {"time": 3}, "time must be a column name"),
+    ],
+)
+def test_responses_and_classes_that_are_refused(responses: Any, more: Any, message: str) -> None:
+    with pytest.raises(SpecificationError, match=message):
+        MixtureSpec(responses, n_components=2, **more)
+
+
+@pytest.mark.parametrize("name", ["response", "formula", "covariance", "covariance_by", "common"])
+def test_what_is_of_one_response_is_refused_of_several(name: str) -> None:
+    spec = MixtureSpec([Response("y ~ x"), Response("z ~ x")], n_components=2)
+    with pytest.raises(SpecificationError, match=r"has 2 responses\. Fit one specification"):
+        getattr(spec, name)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"responses": [{"formula": "y ~ x", "kind": 1}]}, "unknown response key 'kind'"),
+        ({"responses": [{"family": "normal"}]}, "incomplete response"),
+        ({"responses": "y"}, "takes a formula|cannot be parsed|one '~'"),
+        ({"formula": "y ~ x", "classes": {"kind": "markov"}}, "kind of classes must be one of"),
+        ({"formula": "y ~ x", "classes": {"size": 1}}, "unknown classes key 'size'"),
+    ],
+)
+def test_dictionaries_that_are_refused(values: Any, message: str) -> None:
+    with pytest.raises(SpecificationError, match=message):
+        MixtureSpec.from_dict({"n_components": 2, **values})
 
 
 @given(specs, specs)
@@ -196,7 +298,7 @@ def test_parameter_count_equals_mclust(case: dict[str, Any]) -> None:
     columns = case["spec"]["columns"]
     letters = case["spec"]["covariance"]
     spec = MixtureSpec(f"{' + '.join(columns)} ~ 1", n_components=case["K"], **MCLUST[letters])
-    assert spec.n_parameters(1, len(columns)) == case["df"]
+    assert Layout.of(spec, Names(("Intercept",), tuple(columns))).n_free == case["df"]
 
 
 @pytest.mark.parametrize("case", REGRESSIONS, ids=lambda case: str(case["id"]))
@@ -204,4 +306,5 @@ def test_parameter_count_equals_flexmix_and_mixtools(case: dict[str, Any]) -> No
     x = case["spec"]["x"]
     slopes = 1 if isinstance(x, str) else len(x)
     spec = MixtureSpec("y ~ x", n_components=case["K"])
-    assert spec.n_parameters(slopes + case["spec"]["intercept"], 1) == case["df"]
+    covariates = tuple(f"x{i}" for i in range(slopes + case["spec"]["intercept"]))
+    assert Layout.of(spec, Names(covariates, ("y",))).n_free == case["df"]

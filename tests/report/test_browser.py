@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,7 @@ def comparison() -> mc.Comparison:
 @pytest.fixture(scope="module")
 def report(comparison: mc.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With every section that there can be."""
-    line = replace(SPEC, formula="y ~ t")
+    line = SPEC.but(formula="y ~ t")
     other = mc.fit(line, growth(), starts=2, seed=1, progress=False)
     chosen = mc.select(SPEC, growth(), n_components=[1, 2], starts=2, replicates=1, progress=False)
     path = mc.write_report(

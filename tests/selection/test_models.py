@@ -50,7 +50,7 @@ def test_models_are_named_by_what_varies(maxima: dict[str, mc.Fit]) -> None:
         "spherical covariance by component",
     ]
     assert [model.em for model in models.values()] == list(maxima.values())
-    three = replace(SPEC, n_components=3, covariance="diagonal")
+    three = SPEC.but(n_components=3, covariance="diagonal")
     other = mc.fit(three, TABLE, starts=5, seed=1)
     assert list(arrange_models([maxima["VVV"], other])) == [
         "K 2, full covariance",
@@ -94,7 +94,7 @@ def test_a_model_may_lack_a_backend(maxima: dict[str, mc.Fit]) -> None:
     ("spec", "rows"),
     [
         (SPEC, slice(1, None)),
-        (replace(SPEC, formula="eruptions ~ 1"), slice(None)),
+        (SPEC.but(formula="eruptions ~ 1"), slice(None)),
         (replace(SPEC, unit_weights="w"), slice(None)),
     ],
     ids=["rows", "outcomes", "weights"],

@@ -6,7 +6,7 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from mixcompare.base.errors import MixCompareError, OptionError
 from mixcompare.data.panel import identifiers
-from mixcompare.model.spec import MixtureSpec, Priors
+from mixcompare.model.spec import SPEC_KEYS, MixtureSpec, Priors
 from mixcompare.reproduction.origin import Origin
 from mixcompare.study.file.custom import is_shipped
 from mixcompare.study.file.grid import combinations, n_combinations, scenario_label
-from mixcompare.study.file.methods import SPEC_KEYS, Method, allowed_options, build_method
+from mixcompare.study.file.methods import Method, allowed_options, build_method
 from mixcompare.study.file.reading import read_data, read_study
 from mixcompare.study.file.schema import MethodTable, ModelTable, StudyTables
 from mixcompare.study.file.select_table import check_choice
@@ -307,7 +307,7 @@ class _Source:
             mechanism = scenario.tables.simulate
             if mechanism is not None and mechanism.formula is not None:
                 try:
-                    replace(scenario.spec, formula=mechanism.formula)
+                    scenario.spec.but(formula=mechanism.formula)
                 except MixCompareError as error:
                     raise self.fail(["simulate", "formula"], f"[simulate] {error}") from error
         if study.tables.select is not None:

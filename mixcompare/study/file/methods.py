@@ -17,11 +17,8 @@ from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import DataError, OptionError
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit
-from mixcompare.model.spec import MixtureSpec
+from mixcompare.model.spec import SPEC_KEYS, MixtureSpec
 from mixcompare.selection import criteria
-
-# Whether a specification is trusted is not for the file to say that it comes from.
-SPEC_KEYS = tuple(f.name for f in dataclasses.fields(MixtureSpec) if f.name != "trust")
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ def _averaged(truth: Truth, panel: Panel) -> Truth:
 
 def _mechanism_spec(scenario: Scenario, table: SimulateTable) -> MixtureSpec:
     spec = scenario.spec
-    return spec if table.formula is None else replace(spec, formula=table.formula)
+    return spec if table.formula is None else spec.but(formula=table.formula)
 
 
 # Parsing formulas would take a good part of the time that a small fit takes.

@@ -1,6 +1,5 @@
 """Simulation from known parameters and the bootstrap built on it."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,7 @@ def test_what_cannot_be_bootstrapped_is_refused(fit: mc.Fit) -> None:
 
 
 def test_absorbed_effects_and_several_outcomes() -> None:
-    spec = replace(SPEC, formula="y1 + y2 ~ x1 + x2", absorb="unit:cell", covariance="diagonal")
+    spec = SPEC.but(formula="y1 + y2 ~ x1 + x2", absorb="unit:cell", covariance="diagonal")
     fit = mc.fit(spec, table(m=2, units=60, rows=(5, 9), seed=3), starts=8, seed=1)
     for kind in ("units", "parametric"):
         group = bootstrap(fit, replicates=10, kind=kind).tree["bootstrap"].to_dataset()

@@ -184,9 +184,9 @@ def test_calendar_year_and_its_square() -> None:
     table = simulate(seed=7).assign(t=lambda d: d.groupby("unit").cumcount().astype(float))
     table["year"] = 1990 + table["t"]
     table["y1"] += 0.3 * table["t"] ** 2
-    centred = best(table, replace(SPEC, formula="y1 ~ t + I(t**2)"))
+    centred = best(table, SPEC.but(formula="y1 ~ t + I(t**2)"))
     with pytest.warns(mc.DataWarning, match="nearly collinear"):  # a few years, far from zero
-        raw = best(table, replace(SPEC, formula="y1 ~ year + I(year**2)"))
+        raw = best(table, SPEC.but(formula="y1 ~ year + I(year**2)"))
     assert raw.log_likelihood == pytest.approx(centred.log_likelihood, abs=1e-6)
     np.testing.assert_allclose(
         raw.coefficients.sel(covariate="I(year ** 2)"),
@@ -388,4 +388,4 @@ def test_a_panel_of_another_model_is_refused() -> None:
     panel = mc.build_panel(SPEC, simulate(seed=8))
     assert mc.fit(SPEC, panel, starts=2).status == "converged"
     with pytest.raises(mc.DataError, match="built for"):
-        mc.fit(replace(SPEC, formula="y1 ~ x1"), panel)
+        mc.fit(SPEC.but(formula="y1 ~ x1"), panel)

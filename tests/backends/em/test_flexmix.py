@@ -1,6 +1,5 @@
 """flexmix's concomitant variables and fixed coefficients (see tests/reference/README.md)."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ PEER: dict[str, tuple[float, Any, Any, Any, Any]] = {
 def test_flexmix_likelihood_and_estimates(name: str) -> None:
     spec = CONCOMITANT if name == "concomitant" else FIXED
     if "one variance" in name:
-        spec = replace(spec, covariance_by="shared")
+        spec = spec.but(covariance_by="shared")
     log_likelihood, coefficients, sigma, weights, odds = PEER[name]
     by_class = np.array(coefficients).T[:, :, None]
     ours = unit_log_likelihood(
