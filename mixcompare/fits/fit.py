@@ -189,7 +189,7 @@ class Fit:
         """The scalars that tables report, in order."""
         return self.layout.parameters
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         """Arrays of parameters, and the scalars that tables report."""
         return Layout.of(self.spec, self)

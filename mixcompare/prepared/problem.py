@@ -9,6 +9,7 @@ import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.data.panel import Panel
+from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel, compress
 from mixcompare.prepared.factorise import Kernels
@@ -67,6 +68,11 @@ class Problem:
     def priors(self) -> ResolvedPriors:
         """The priors as numbers."""
         return resolve_priors(self.spec, self.prepared)
+
+    @property
+    def layout(self) -> Layout:
+        """Blocks of parameters, and the scalars that tables report."""
+        return Layout.of(self.spec, self.panel)
 
     @cached_property
     def carriers(self) -> Carriers:
