@@ -278,7 +278,7 @@ def _optima(fit: Fit) -> pd.DataFrame | None:
     """EM's ten best optima."""
     if "starts" not in fit.tree.children:
         return None
-    from mixcompare.comparison.switching import optima_table
+    from mixcompare.comparison.optima import optima_table
 
     table = optima_table(fit).head(10)
     return table.assign(log_likelihood=table["log_likelihood"].map("{:.6f}".format))

@@ -15,6 +15,7 @@ from mixcompare.comparison.evidence import Evidence, Thresholds
 from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.modes import find_modes, modes_table
+from mixcompare.comparison.optima import optima_table
 from mixcompare.comparison.runs import runs_table
 from mixcompare.comparison.several import (
     Arranged,
@@ -27,7 +28,6 @@ from mixcompare.comparison.several import (
 from mixcompare.comparison.switching import (
     invariant_r_hat,
     invariants_table,
-    optima_table,
     switching_table,
 )
 from mixcompare.comparison.verdicts import judge

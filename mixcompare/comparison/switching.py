@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.base.arrays import FloatArray
-from mixcompare.comparison.modes import spurious_starts
-from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import convergence
 from mixcompare.labels import (
     IntArray,
@@ -122,41 +120,6 @@ def invariant_r_hat(invariants: pd.DataFrame) -> dict[str, float]:
     found = {"log-likelihood": float(invariants["r_hat"]["log-likelihood"])}
     weights = invariants["r_hat"][invariants.index.str.startswith("weight ")]
     return found | ({"sorted weights": float(weights.max())} if len(weights) else {})
-
-
-def optima_table(em: Fit) -> pd.DataFrame:
-    """EM's distinct optima, best first.
-
-    Returns
-    -------
-    log_likelihood, gap to the best (negative: above it, a spurious one), starts that reached
-    it and their share, units' worth of its smallest class, whether it is spurious with the rows
-    of the class that makes it so, and the status of its starts.
-    """
-    starts = em.tree["starts"].to_dataset()
-    rows = starts.get("spurious_rows", starts["log_likelihood"] * np.nan)
-    frame = pd.DataFrame(
-        {
-            "optimum": starts["optimum"].to_numpy(),
-            "log_likelihood": starts["log_likelihood"].to_numpy(),
-            "smallest_class": starts["weights"].min("component").to_numpy() * em.n_independent,
-            "spurious": spurious_starts(em),
-            "spurious_rows": rows.to_numpy(),
-            "status": starts["status"].to_numpy(),
-        }
-    )
-    usable = frame[frame["optimum"] >= 0].groupby("optimum")
-    table = usable.agg(
-        log_likelihood=("log_likelihood", "max"),
-        starts=("log_likelihood", "size"),
-        smallest_class=("smallest_class", "first"),
-        spurious=("spurious", "any"),
-        spurious_rows=("spurious_rows", "first"),
-        status=("status", lambda s: ", ".join(sorted(set(s)))),
-    )
-    table.insert(1, "gap", table["log_likelihood"].iloc[0] - table["log_likelihood"])
-    table.insert(3, "share", table["starts"] / len(frame))
-    return table
 
 
 def _largest(values: pd.Series) -> float:

@@ -9,8 +9,8 @@ import pytest
 from scipy.special import rel_entr
 
 import mixcompare as mc
+from mixcompare.comparison.optima import bounds
 from mixcompare.comparison.runs import near_by_iteration
-from mixcompare.report.figures.bound import bounds
 from tests.em_cases import simulate
 from tests.stand_in_posterior import stand_in
 
@@ -129,7 +129,7 @@ def test_other_runs_of_em_are_named_after_what_differs(em: mc.Fit, runs: list[mc
 
 
 def test_the_bound_lies_between_two_iterates_of_plain_em(runs: list[mc.Fit]) -> None:
-    reached, after = bounds(runs[1])
+    reached, after = bounds(runs[1], 60)
     history = runs[1].tree["history"]["log_likelihood"].to_numpy()[: len(reached)]
     np.testing.assert_allclose(reached, history, rtol=1e-12)
     rounding = 1e-12 * abs(reached[-1])
@@ -139,7 +139,7 @@ def test_the_bound_lies_between_two_iterates_of_plain_em(runs: list[mc.Fit]) -> 
 
 def test_the_divergence_below_the_bound_is_that_of_the_responsibilities(em: mc.Fit) -> None:
     full = mc.fit(SPEC, TABLE, starts=8, history="full", acceleration="none")
-    reached, after = bounds(full)
+    reached, after = bounds(full, 60)
     tau = full.tree["history"]["responsibilities"].to_numpy()[: len(reached)]
     divergence = rel_entr(tau[:-1], tau[1:]).sum(axis=(1, 2))
     np.testing.assert_allclose(reached[1:] - after, divergence, atol=1e-9)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from mixcompare.backends.em.expectation import class_log_density, e_step, responsibilities_at
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised, standardise
@@ -43,6 +45,32 @@ class Scorer:
         """(S, C, K) class probabilities of the carriers given all outcomes of their units."""
         data = self._data(new)
         return responsibilities_at(data, data.from_raw(Parameters(**parameters)))
+
+    def lower_bounds(self, path: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
+        """The bound that EM climbs, along iterates.
+
+        With ``q`` the responsibilities of one iterate and ``theta`` the parameters of the next,
+        the bound is ``Q(theta | q) + H(q)``; its distance to the log-likelihood at theta is the
+        Kullback-Leibler divergence of q from the responsibilities there (Neal & Hinton 1998).
+
+        Parameters
+        ----------
+        path
+            S iterates by block.
+
+        Returns
+        -------
+        (S,) log-likelihoods, and (S - 1,) bounds at the second iterate and later, before their
+        E-steps.
+        """
+        data = self._fitted
+        reached = e_step(data, data.from_raw(Parameters(**path)))
+        old, new = reached[:-1], reached[1:]
+        held = old.responsibilities > 0  # 0 times log 0
+        by_unit = np.where(held, old.responsibilities * new.joint, 0.0).sum(axis=-1)
+        weights = data.unit_weights
+        expected = (by_unit if weights is None else by_unit * weights).sum(axis=-1)
+        return reached.log_likelihood, np.asarray(expected + old.entropy)
 
     @cached_property
     def _fitted(self) -> Standardised:

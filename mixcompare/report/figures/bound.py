@@ -9,17 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mixcompare.backends.em.expectation import EStep, e_step
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import standardise
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
+from mixcompare.comparison.optima import bounds
 from mixcompare.fits.fit import Fit
-from mixcompare.model.parameters import VARIABLES
 from mixcompare.pages.formatting import power_of_ten
 from mixcompare.pages.palette import BACKENDS, MUTED
 from mixcompare.pages.rendering import Drawing, draw
-from mixcompare.prepared.compress import compress
 from mixcompare.report.wording import finding
 
 # Every iteration costs an E-step, and the first ones tell the story.
@@ -33,7 +29,7 @@ def lower_bound(comparison: Comparison) -> Drawing | None:
     em = comparison.em
     if em.spec.n_components == 1 or em.tree["history"].sizes["iteration"] < 3:
         return None
-    reached, after = bounds(em)
+    reached, after = bounds(em, _MOST_ITERATIONS)
     figure = Figure(figsize=(9.4, 3.7), layout="constrained")
     steps, gaps = figure.subplots(1, 2)
     _staircase(steps, reached, after)
@@ -63,32 +59,6 @@ def _end(em: Fit) -> str:
     if em.options["acceleration"] != "none":
         end += " A step that is extrapolated may lower the bound, but never the log-likelihood."
     return end
-
-
-def bounds(em: Fit) -> tuple[FloatArray, FloatArray]:
-    """Log-likelihood of each iterate, and the bound at it before its E-step.
-
-    With ``q`` the responsibilities of one iterate and ``theta`` the parameters of the next,
-    the bound is ``Q(theta | q) + H(q)``; its distance to the log-likelihood at theta is the
-    Kullback-Leibler divergence of q from the responsibilities there (Neal & Hinton 1998).
-
-    Returns
-    -------
-    (I,) log-likelihoods, and (I - 1,) bounds at the second iterate and later.
-    """
-    history = em.tree["history"].to_dataset().isel(iteration=slice(_MOST_ITERATIONS))
-    data = standardise(em.spec, compress(em.panel))
-    path = Parameters(**{name: history[name].to_numpy() for name in VARIABLES if name in history})
-    found = e_step(data, data.from_raw(path))
-    return found.log_likelihood, _bound(found[:-1], found[1:])
-
-
-def _bound(old: EStep, new: EStep) -> FloatArray:
-    held = old.responsibilities > 0  # 0 times log 0
-    by_unit = np.where(held, old.responsibilities * new.joint, 0.0).sum(axis=-1)
-    weights = old.data.unit_weights
-    expected = (by_unit if weights is None else by_unit * weights).sum(axis=-1)
-    return np.asarray(expected + old.entropy)
 
 
 def _staircase(ax: Axes, reached: FloatArray, after: FloatArray) -> None:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mixcompare import labels
-from mixcompare.backends.em.expectation import e_step
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import standardise
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
-from mixcompare.labels.metrics import total_variation
-from mixcompare.model.parameters import VARIABLES
+from mixcompare.comparison.optima import distance_and_height_of_draws, distance_of_optima
 from mixcompare.pages.palette import BACKENDS, INK, NAMES, optimum_color
 from mixcompare.pages.rendering import Drawing, draw
-from mixcompare.prepared.compress import compress
 from mixcompare.report.wording import finding
 
 _MOST_OPTIMA = 60
@@ -30,8 +23,11 @@ def optima_map(comparison: Comparison) -> Drawing | None:
     """EM's optima and the draws by distance from the best optimum and by log-likelihood."""
     if comparison.em.spec.n_components == 1:
         return None
-    optima, height, starts = _optima(comparison)
-    draws = _draws(comparison)
+    em, posterior = comparison.em, comparison.posterior_fit
+    table = comparison.optima.iloc[:_MOST_OPTIMA]
+    optima, height = distance_of_optima(em, table.index), -table["gap"].to_numpy()
+    starts = table["starts"].to_numpy(dtype=float)
+    draws = distance_and_height_of_draws(em, posterior, comparison.permutation, _MOST_DRAWS)
     figure = Figure(figsize=(8.2, 4.8), layout="constrained")
     ax = figure.subplots()
     ax.plot(*draws.T, "o", color=BACKENDS["pymc"], ms=3, alpha=0.35, mew=0, rasterized=True)
@@ -69,38 +65,6 @@ def optima_map(comparison: Comparison) -> Drawing | None:
         "Scatter of EM's optima and of posterior draws by their distance from the best optimum "
         "and their log-likelihood less the maximum. " + finding(comparison, "EM optimum"),
     )
-
-
-def _optima(comparison: Comparison) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Distance, height and number of starts of the distinct optima, best first."""
-    table = comparison.optima.iloc[:_MOST_OPTIMA]
-    ends = comparison.em.tree["starts"].to_dataset()
-    reference = comparison.em.responsibilities.to_numpy()
-    number = ends["optimum"].to_numpy()
-    data = standardise(comparison.em.spec, compress(comparison.em.panel))
-    distance = []
-    for optimum in table.index:
-        end = ends.isel(start=int(np.flatnonzero(number == optimum)[0]))
-        tau = e_step(data, data.from_raw(_parameters(end))).responsibilities
-        distance.append(total_variation(reference, tau).mean())
-    return np.array(distance), -table["gap"].to_numpy(), table["starts"].to_numpy(dtype=float)
-
-
-def _parameters(end: xr.Dataset) -> Parameters:
-    return Parameters(**{name: end[name].to_numpy() for name in VARIABLES if name in end})
-
-
-def _draws(comparison: Comparison) -> FloatArray:
-    """(D, 2) distance and height of evenly spaced draws."""
-    fit = comparison.posterior_fit
-    drawn = fit.tree["membership"]["responsibilities"].to_numpy()
-    total = fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
-    step = max(1, -(-total.size // _MOST_DRAWS))
-    tau = labels.permute(drawn[:, ::step], comparison.permutation[:, ::step], axis=-1)
-    reference = comparison.em.responsibilities.to_numpy()
-    distance = [total_variation(reference, one).mean() for one in tau.reshape(-1, *tau.shape[2:])]
-    height = total[:, ::step].ravel() - comparison.em.log_likelihood
-    return np.column_stack([distance, height])
 
 
 def _linear(height: FloatArray, drawn: FloatArray) -> float:

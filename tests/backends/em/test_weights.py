@@ -9,7 +9,7 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.comparison.classifications import agreement_table
-from mixcompare.comparison.switching import optima_table
+from mixcompare.comparison.optima import optima_table
 from mixcompare.labels.metrics import relative_entropy
 from mixcompare.study.file import methods
 from tests.em_cases import simulate
