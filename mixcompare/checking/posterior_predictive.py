@@ -36,6 +36,7 @@ from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit, check_fit
 from mixcompare.fits.tree import permute_posterior
 from mixcompare.labels import IntArray
+from mixcompare.model.parameters import variables
 from mixcompare.simulate.outcomes import draw_outcomes
 
 # A p-value nearer than this to 0 or 1 is a misfit.
@@ -159,19 +160,20 @@ def replicates(
     chains, length = permutation.shape[:2]
     panel = fit.panel
     chosen = np.unique(np.linspace(0, chains * length - 1, draws).astype(np.intp))
-    coefficients, covariance = (
-        posterior[name].to_numpy().reshape(chains * length, *posterior[name].shape[2:])
-        for name in ("coefficients", "covariance")
-    )
+    parameters = {
+        name: posterior[name].to_numpy().reshape(chains * length, *posterior[name].shape[2:])
+        for name in variables(posterior)
+    }
     for s in chosen:
         at = divmod(int(s), length)
         tau = labels.permute(drawn[at], permutation[at], axis=-1)
         classes = (tau.cumsum(axis=1) < rng.random((len(tau), 1))).sum(axis=1)
         classes = np.minimum(classes, tau.shape[1] - 1).astype(np.intp)
+        at_draw = {name: values[s] for name, values in parameters.items()}
         yield Replicate(
             classes,
-            _expected(panel, classes, coefficients[s]),
-            draw_outcomes(panel, classes, coefficients[s], covariance[s], rng),
+            _expected(panel, classes, at_draw["coefficients"]),
+            draw_outcomes(fit.spec, panel, classes, at_draw, rng),
         )
 
 

@@ -123,7 +123,7 @@ def prior_predictive(
     rows = layout(panel)
     found: list[FloatArray] = []
     kept: list[FloatArray] = []
-    for outcomes in _outcomes(panel, parameters, np.random.default_rng(outcome_seed)):
+    for outcomes in _outcomes(spec, panel, parameters, np.random.default_rng(outcome_seed)):
         found.append(_statistics(rows, outcomes))
         if len(kept) * outcomes.size < KEPT_VALUES:
             kept.append(outcomes)
@@ -137,14 +137,12 @@ def prior_predictive(
 
 
 def _outcomes(
-    panel: Panel, parameters: dict[str, FloatArray], rng: np.random.Generator
+    spec: MixtureSpec, panel: Panel, parameters: dict[str, FloatArray], rng: np.random.Generator
 ) -> Iterator[FloatArray]:
     """Outcomes (N, m) of each draw."""
-    odds = parameters.get("membership_coefficients")
-    weights, b, sigma = (parameters[n] for n in ("weights", "coefficients", "covariance"))
-    for s in range(len(weights)):
-        own = None if odds is None else odds[s]
-        yield simulate(panel, weights[s], b[s], sigma[s], rng, own)[0].outcomes
+    for s in range(len(parameters["weights"])):
+        one = {name: values[s] for name, values in parameters.items()}
+        yield simulate(spec, panel, one, rng)[0].outcomes
 
 
 def _statistics(rows: Layout, outcomes: FloatArray) -> FloatArray:

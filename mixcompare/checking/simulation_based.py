@@ -186,14 +186,7 @@ def _replicate(
     options: Mapping[str, Any],
 ) -> tuple[dict[str, int], dict[str, Any]]:
     rng = np.random.default_rng(seed)
-    panel, _ = simulate(
-        design,
-        truth["weights"],
-        truth["coefficients"],
-        truth["covariance"],
-        rng,
-        truth.get("membership_coefficients"),
-    )
+    panel, _ = simulate(spec, design, truth, rng)
     fit = fit_model(
         spec, panel, backend="pymc", seed=int(rng.integers(2**31)), **{"progress": False, **options}
     )

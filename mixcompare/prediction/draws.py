@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.model.covariances import root
 from mixcompare.prediction.samples import Samples
+from mixcompare.simulate.samplers import Sampler
 
 
 def draw_outcomes(
+    sampler: Sampler,
     samples: Samples,
     class_probabilities: FloatArray,
     covariates: FloatArray,
@@ -20,6 +21,8 @@ def draw_outcomes(
 
     Parameters
     ----------
+    sampler
+        Of the outcomes' family.
     samples
         S sets of parameters.
     class_probabilities
@@ -43,11 +46,4 @@ def draw_outcomes(
     cumulated = np.cumsum(class_probabilities, axis=-1)
     threshold = of_classes.random(cumulated.shape[:2]) * cumulated[..., -1]
     classes = (cumulated <= threshold[..., None]).sum(axis=-1).astype(np.intp)
-    noise = of_rows.standard_normal((samples.n_samples, len(unit), samples.covariance.shape[-1]))
-    roots = root(samples.covariance)
-    outcomes = np.empty_like(noise)
-    for k in range(samples.weights.shape[1]):
-        own = classes[:, unit] == k
-        values = covariates @ samples.coefficients[:, k] + noise @ roots[:, k].swapaxes(-1, -2)
-        outcomes[own] = values[own]
-    return classes, outcomes
+    return classes, sampler(samples.blocks, classes[:, unit], covariates, of_rows)

@@ -22,6 +22,8 @@ from mixcompare.prediction.classes import Units, class_probabilities
 from mixcompare.prediction.draws import draw_outcomes
 from mixcompare.prediction.fitted import Summary, design, fitted_values, summarise, within_cells
 from mixcompare.prediction.samples import Samples, parameter_samples
+from mixcompare.prepared.families import family_of
+from mixcompare.simulate.samplers import sampler_of
 
 ClassesFrom = Literal["prior", "outcomes"]
 
@@ -220,7 +222,12 @@ def predictive_draws(
             probabilities, (samples.n_samples, *probabilities.shape[1:])
         )
     drawn, outcomes = draw_outcomes(
-        samples, probabilities, design(rows), rows.unit, np.random.SeedSequence(seed)
+        sampler_of(family_of(fit.spec)),
+        samples,
+        probabilities,
+        design(rows),
+        rows.unit,
+        np.random.SeedSequence(seed),
     )
     if rows.cell is not None:
         outcomes = within_cells(outcomes, rows.cell)

@@ -154,19 +154,10 @@ def _replicate(
     simulating, searching, splitting = seed.spawn(3)
     estimate = null.tree["estimate"].to_dataset()
     truth = {name: estimate[name].to_numpy() for name in variables(estimate)}
-    odds = truth.pop("membership_coefficients", None)
-    drawn, _ = simulate(
-        null.panel,
-        truth["weights"],
-        truth["coefficients"],
-        truth["covariance"],
-        np.random.default_rng(simulating),
-        odds,
-    )
+    drawn, _ = simulate(null.spec, null.panel, truth, np.random.default_rng(simulating))
     prepared = Problem.of(null.spec, drawn).prepared
     data = with_kernels(standardise(null.spec, prepared), "auto", larger.n_components, total)
-    initial = truth if odds is None else {**truth, "membership_coefficients": odds}
-    from_truth = replace(options, starts=0, initial=initial)
+    from_truth = replace(options, starts=0, initial=truth)
     smaller = search(null.spec, data, from_truth, searching)[0].run
     if not smaller.usable or smaller.e_step is None:
         return np.nan

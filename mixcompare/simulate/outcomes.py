@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,16 +10,13 @@ import numpy as np
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import DataError
 from mixcompare.data.panel import Panel
-from mixcompare.model.covariances import root
+from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.families import family_of
+from mixcompare.simulate.samplers import sampler_of
 
 
 def simulate(
-    panel: Panel,
-    weights: FloatArray,
-    coefficients: FloatArray,
-    covariance: FloatArray,
-    rng: np.random.Generator,
-    membership_coefficients: FloatArray | None = None,
+    spec: MixtureSpec, panel: Panel, parameters: Mapping[str, FloatArray], rng: np.random.Generator
 ) -> tuple[Panel, IntArray]:
     """Draw every unit's class, then its rows given the class.
 
@@ -27,10 +25,9 @@ def simulate(
     panel
         Units, cells and covariates; its outcomes are replaced. Effects of absorbed cells
         are zero, since whatever they are they leave no trace in a fit.
-    weights, coefficients, covariance
-        (K,), (K, p, m) and (K, m, m), in the data's units.
-    membership_coefficients
-        (K, c) log-odds by unit covariate, in place of the weights.
+    parameters
+        (K, ...) each by the name of its block, in the data's units; log-odds by unit covariate
+        are in place of the weights.
 
     Returns
     -------
@@ -43,23 +40,20 @@ def simulate(
     ------
     DataError
         If the shapes do not suit the panel or one another.
+    SpecificationError
+        If there is no sampler of the family.
     """
-    k, p, m = len(weights), panel.covariates.shape[1], panel.outcomes.shape[1]
-    if coefficients.shape != (k, p, m) or covariance.shape != (k, m, m):
-        raise DataError(
-            f"for {k} classes the panel needs coefficients of shape {(k, p, m)} and covariances of "
-            f"shape {(k, m, m)}, not {coefficients.shape} and {covariance.shape}."
-        )
-    classes = draw_classes(panel, weights, membership_coefficients, rng)
-    outcomes = draw_outcomes(panel, classes, coefficients, covariance, rng)
+    odds = parameters.get("membership_coefficients")
+    classes = draw_classes(panel, parameters["weights"], odds, rng)
+    outcomes = draw_outcomes(spec, panel, classes, parameters, rng)
     return replace(panel, outcomes=outcomes), classes
 
 
 def draw_outcomes(
+    spec: MixtureSpec,
     panel: Panel,
     classes: IntArray,
-    coefficients: FloatArray,
-    covariance: FloatArray,
+    parameters: Mapping[str, FloatArray],
     rng: np.random.Generator,
 ) -> FloatArray:
     """Draw every row given its unit's class.
@@ -68,19 +62,27 @@ def draw_outcomes(
     ----------
     classes
         (G,) classes of the units, counted from 0.
-    coefficients, covariance
-        (K, p, m) and (K, m, m), in the data's units.
+    parameters
+        (K, ...) each, in the data's units.
 
     Returns
     -------
     (N, m) outcomes, without effects of absorbed cells.
+
+    Raises
+    ------
+    DataError
+        If the shapes do not suit the panel or one another.
+    SpecificationError
+        If there is no sampler of the family.
     """
-    noise = rng.normal(size=panel.outcomes.shape)
-    outcomes = np.empty_like(panel.outcomes)
-    by_row = classes[panel.unit]
-    for c in range(len(coefficients)):
-        own = by_row == c
-        outcomes[own] = panel.covariates[own] @ coefficients[c] + noise[own] @ root(covariance[c]).T
+    draw = sampler_of(family_of(spec))
+    outcomes = draw(parameters, classes[panel.unit], panel.covariates, rng)
+    if outcomes.shape != panel.outcomes.shape:
+        raise DataError(
+            f"the parameters draw outcomes of shape {outcomes.shape}, and the panel's have shape "
+            f"{panel.outcomes.shape}."
+        )
     return outcomes
 
 

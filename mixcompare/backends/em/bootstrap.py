@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import Literal, get_args
@@ -105,13 +105,14 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """What replicates are made from; the estimate is in raw units."""
+    """What replicates are made from; the estimate, and its blocks by name, are in raw units."""
 
     fit: Fit
     panel: Panel
     prepared: PreparedPanel
     data: Standardised
     estimate: Parameters
+    blocks: Mapping[str, FloatArray]
 
     @property
     def with_prior(self) -> bool:
@@ -122,11 +123,10 @@ def _source(fit: Fit) -> _Source:
     panel = fit.panel
     prepared = fit.problem.prepared
     dataset = fit.tree["estimate"].to_dataset()
-    estimate = Parameters(**{name: dataset[name].to_numpy() for name in variables(dataset)})
+    blocks = {name: dataset[name].to_numpy() for name in variables(dataset)}
     with_prior = fit.options["estimator"] == "map"
-    return _Source(
-        fit, panel, prepared, standardise(fit.spec, prepared, with_prior=with_prior), estimate
-    )
+    data = standardise(fit.spec, prepared, with_prior=with_prior)
+    return _Source(fit, panel, prepared, data, Parameters(**blocks), blocks)
 
 
 def _reweighted(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:
@@ -152,14 +152,7 @@ def _resimulated(source: _Source, rngs: Sequence[np.random.Generator]) -> list[R
 
 def _refit(source: _Source, rng: np.random.Generator) -> Refit:
     own, spec = source.estimate, source.fit.spec
-    drawn, _ = simulate(
-        source.panel,
-        own.weights,
-        own.coefficients,
-        own.covariance,
-        rng,
-        own.membership_coefficients,
-    )
+    drawn, _ = simulate(spec, source.panel, source.blocks, rng)
     data = standardise(spec, Problem.of(spec, drawn).prepared, with_prior=source.with_prior)
     start = e_step(data, data.from_raw(own)).responsibilities
     return _end(data, iterate(spec, data, start, Options()))

@@ -20,6 +20,7 @@ from mixcompare.data.panel import Missing, Panel, build_panel, design_source
 from mixcompare.data.unit_data import unit_columns
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.simulate.outcomes import draw_classes
+from mixcompare.simulate.samplers import normal_outcomes
 from mixcompare.study.file.custom import mechanism, true_classes
 from mixcompare.study.file.load import Scenario
 from mixcompare.study.file.simulate_table import SimulateTable
@@ -256,12 +257,8 @@ def _outcomes(
     covariates = np.empty_like(panel.covariates)
     covariates[panel.row] = panel.covariates
     scaled = noise * spread(table, frame)[:, None]
-    outcomes = np.empty((len(frame), truth.covariance.shape[-1]))
-    for k in range(len(truth.weights)):
-        own = by_row == k
-        root = np.linalg.cholesky(truth.covariance[k])
-        outcomes[own] = covariates[own] @ truth.coefficients[k] + scaled[own] @ root.T
-    return outcomes
+    parameters = {"coefficients": truth.coefficients, "covariance": truth.covariance}
+    return normal_outcomes(parameters, by_row, covariates, scaled)
 
 
 def _reference(scenario: Scenario, read: Callable[[], pd.DataFrame]) -> tuple[Truth, FloatArray]:

@@ -25,9 +25,8 @@ def fit() -> mc.Fit:
 def test_simulated_rows_have_the_moments_of_their_class() -> None:
     case = build(m=2, k=3, units=4000, seed=1)
     own = random_parameters(case, seed=2)
-    drawn, classes = simulate(
-        case.panel, own.weights, own.coefficients, own.covariance, np.random.default_rng(3)
-    )
+    at = {"weights": own.weights, "coefficients": own.coefficients, "covariance": own.covariance}
+    drawn, classes = simulate(case.spec, case.panel, at, np.random.default_rng(3))
     share = np.bincount(classes, minlength=3) / 4000
     np.testing.assert_allclose(share, own.weights, atol=4 * np.sqrt(0.25 / 4000))
     for k in range(3):
@@ -45,9 +44,17 @@ def test_simulated_rows_have_the_moments_of_their_class() -> None:
 
 def test_simulation_refuses_shapes_that_do_not_fit() -> None:
     case = build(m=2, k=2)
-    with pytest.raises(mc.DataError, match="shape"):
-        simulate(case.panel, np.ones(2) / 2, np.ones((2, 3, 1)), np.ones((2, 1, 1)),
-                 np.random.default_rng(0))  # fmt: skip
+    half, by_class, one = np.ones(2) / 2, np.ones((2, 3, 2)), np.stack([np.eye(2)] * 2)
+    rng = np.random.default_rng(0)
+    for weights, coefficients, covariance in (
+        (half, np.ones((2, 3, 1)), np.ones((2, 1, 1))),
+        (half, by_class[:, :2], one),
+        (half, by_class, one[:, :1, :1]),
+        (np.array([0.0, 0.0, 1.0]), by_class, one),
+    ):
+        at = {"weights": weights, "coefficients": coefficients, "covariance": covariance}
+        with pytest.raises(mc.DataError, match="shape"):
+            simulate(case.spec, case.panel, at, rng)
 
 
 @pytest.mark.parametrize("kind", ["units", "parametric"])

@@ -125,13 +125,12 @@ def test_simulated_classes_follow_their_probabilities() -> None:
     odds = np.array([[0.0, 0.0], [-4.0, 0.1]])
     from mixcompare.simulate.outcomes import simulate as draw
 
-    _, classes = draw(
-        built,
-        np.full(2, 0.5),
-        np.zeros((2, 2, 1)),
-        np.ones((2, 1, 1)),
-        np.random.default_rng(0),
-        odds,
-    )
+    at = {
+        "weights": np.full(2, 0.5),
+        "coefficients": np.zeros((2, 2, 1)),
+        "covariance": np.ones((2, 1, 1)),
+        "membership_coefficients": odds,
+    }
+    _, classes = draw(spec, built, at, np.random.default_rng(0))
     logit = sm.Logit(classes, built.concomitants).fit(disp=0)
     assert np.all(np.abs(logit.params - odds[1]) < 4 * logit.bse)
