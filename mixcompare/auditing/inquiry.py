@@ -22,7 +22,7 @@ from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.traced_problem import CountsWhat, Problem, build_problem
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.base.arrays import FloatArray
-from mixcompare.base.errors import OptionError
+from mixcompare.base.checks import check_choice, check_positive
 from mixcompare.data.panel import Missing, Panel, build_panel
 from mixcompare.model.spec import MixtureSpec
 
@@ -86,10 +86,9 @@ def audit(
     >>> audit(spec, table, halved, iterations=2).causes
     ('variance: unknown cause',)
     """
-    if counts not in get_args(CountsWhat):
-        raise OptionError(f"counts must be one of 'contrasts', 'rows', not {counts!r}.")
-    if tolerance is not None and not tolerance > 0:
-        raise OptionError(f"tolerance must be a positive number, not {tolerance!r}.")
+    check_choice("counts", counts, get_args(CountsWhat))
+    if tolerance is not None:
+        check_positive("tolerance", tolerance)
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     with threadpool_limits(1, user_api="blas"):
         problem = build_problem(spec, panel, counts)

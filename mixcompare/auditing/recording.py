@@ -13,7 +13,7 @@ from mixcompare.auditing.trace_format import NEEDED, TraceError
 from mixcompare.backends.em.maximisation import m_step
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray
-from mixcompare.base.errors import OptionError
+from mixcompare.base.checks import check_whole
 from mixcompare.data.panel import Panel
 from mixcompare.model.spec import MixtureSpec
 
@@ -63,8 +63,7 @@ def record(
     TraceError
         If the start or what the step returns is unusable, or the very first step fails.
     """
-    if iterations < 1:
-        raise OptionError(f"iterations must be at least 1, not {iterations!r}.")
+    check_whole("iterations", iterations)
     states = [_full(spec, panel, start, 0)]
     stopped = None
     for number in range(1, iterations + 1):

@@ -4,7 +4,7 @@ They import what is below `backends` and never one another, nor any likelihood t
 uses.
 """
 
-from mixcompare.backends.fitting import BACKENDS, build_options, check_seed, fit, get_backend
+from mixcompare.backends.fitting import BACKENDS, build_options, fit, get_backend
 from mixcompare.backends.protocol import Backend, Blocks, Scorer
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Blocks",
     "Scorer",
     "build_options",
-    "check_seed",
     "fit",
     "get_backend",
 ]

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from mixcompare.backends.protocol import Backend
+from mixcompare.base.checks import check_seed
 from mixcompare.base.errors import DataError, DataWarning, OptionError
 from mixcompare.data.panel import Missing, Panel, build_panel, design_source
 from mixcompare.fits.fit import Fit
@@ -121,21 +122,6 @@ def fit(
     noted = (*noted, *outcome.cautions)
     tree = build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds, noted)
     return Fit.of(tree, spec.trust, panel, kept)
-
-
-def check_seed(seed: object) -> None:
-    """Refuse a root of random numbers that a saved fit could not hold.
-
-    Raises
-    ------
-    OptionError
-        If it is no whole number from 0 to below 2^63.
-    """
-    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-    if not whole or not 0 <= seed < 2**63:  # type: ignore[operator]  # whole, so it compares
-        raise OptionError(
-            f"seed must be a whole number that is not negative and below 2^63, not {seed!r}."
-        )
 
 
 def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:

@@ -19,6 +19,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from mixcompare.backends import build_options, get_backend
+from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.checking.psis import leave_one_out_density
 from mixcompare.fits.fit import Fit, check_fit
@@ -123,8 +124,7 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
     check_fit(fit, "leave_one_out")
     if "log_likelihood" not in fit.tree.children:
         raise OptionError(f"leave_one_out needs a posterior, not a fit by {fit.backend!r}.")
-    if isinstance(refit, bool) or not isinstance(refit, int) or refit < 0:
-        raise OptionError(f"refit must be a whole number that is not negative, not {refit!r}.")
+    check_whole("refit", refit, lowest=0)
     units = _importance_sampled(fit)
     high = np.flatnonzero(units["pareto_k"].to_numpy() > HIGH_PARETO_K)
     if 0 < len(high) <= refit:

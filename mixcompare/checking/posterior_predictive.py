@@ -19,6 +19,7 @@ import xarray as xr
 
 from mixcompare import labels
 from mixcompare.base.arrays import FloatArray
+from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.checking.discrepancies import (
     NOTABLE_SHARE,
@@ -129,8 +130,7 @@ def posterior_predictive(
     check_fit(fit, "posterior_predictive")
     if "posterior" not in fit.tree.children:
         raise OptionError(f"posterior_predictive needs a posterior, not a fit by {fit.backend!r}.")
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-        raise OptionError(f"draws must be a whole number, at least 1, not {draws!r}.")
+    check_whole("draws", draws)
     if permutation is None:
         permutation = fit.tree["alignment"]["permutation"].to_numpy()
     panel = fit.panel

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare.base.arrays import FloatArray
-from mixcompare.base.errors import OptionError
+from mixcompare.base.checks import check_whole
 from mixcompare.base.machine import check_memory
 from mixcompare.checking.discrepancies import Layout, layout, tail_probability, unit_means
 from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
@@ -113,8 +113,7 @@ def prior_predictive(
     >>> list(check.table["outcome"].unique())
     ['lifeExp']
     """
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-        raise OptionError(f"draws must be a whole number, at least 1, not {draws!r}.")
+    check_whole("draws", draws)
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     check_memory(8.0 * draws * panel.n_rows, f"draws = {draws} of {panel.n_rows} rows")
     prepared = Problem.of(spec, panel).prepared

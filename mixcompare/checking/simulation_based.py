@@ -23,6 +23,7 @@ from mixcompare import labels
 from mixcompare.backends import fit as fit_model
 from mixcompare.backends import get_backend
 from mixcompare.base.arrays import FloatArray
+from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.base.machine import check_memory
 from mixcompare.checking.rank_uniformity import Uniformity, holm, rank, uniformity
@@ -155,8 +156,7 @@ def calibrate(
     (20, 11)
     """
     check_spec(spec, "calibrate")
-    if replicates < _FEWEST_REPLICATES:
-        raise OptionError(f"replicates must be at least {_FEWEST_REPLICATES}, not {replicates}.")
+    check_whole("replicates", replicates, _FEWEST_REPLICATES)
     if spec.unit_weights is not None:
         raise OptionError("calibrate cannot simulate unit_weights: leave them out.")
     check_memory(500.0 * replicates, f"replicates = {replicates}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mixcompare.backends.em.climbing import Climber
 from mixcompare.backends.em.options import Options
 from mixcompare.base.arrays import FloatArray
+from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.base.suggest import kind_of
 from mixcompare.comparison.checks import check_model
@@ -83,8 +84,7 @@ def compare(
     """
     for fit in fits:
         check_fit(fit, "compare")
-    if isinstance(climbs, bool) or not isinstance(climbs, int) or climbs < 1:
-        raise OptionError(f"climbs must be a whole number of at least 1, not {climbs!r}.")
+    check_whole("climbs", climbs)
     if thresholds is not None and not isinstance(thresholds, Thresholds):
         raise OptionError(f"thresholds must be a Thresholds, not {kind_of(thresholds)}.")
     arranged = arrange(fits)

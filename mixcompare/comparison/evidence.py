@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.base.arrays import FloatArray
-from mixcompare.base.errors import OptionError
+from mixcompare.base.checks import check_positive
 from mixcompare.checking.sensitivity import THRESHOLD
 from mixcompare.comparison.checks import Checks
 from mixcompare.comparison.likelihoods import Likelihoods
@@ -91,9 +91,7 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, (int, float)) or not value > 0:
-                raise OptionError(f"threshold {field.name} must be positive, not {value!r}.")
+            check_positive(f"threshold {field.name}", getattr(self, field.name))
 
     def table(self) -> pd.DataFrame:
         """Threshold and value, one row each."""

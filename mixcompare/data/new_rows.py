@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.checks import check_choice
 from mixcompare.base.errors import DataError
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.data.design import covariate_columns, outcome_columns
@@ -126,8 +127,7 @@ def new_rows(
     if data is None or isinstance(data, Panel):
         rows = _panel_rows(training if data is None else _suitable(spec, training, data))
         return rows if with_outcomes else replace(rows, outcomes=None)
-    if missing not in ("error", "drop"):
-        raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
+    check_choice("missing", missing, get_args(Missing), error=DataError)
     design = trained_design(spec, training)
     frame = read_table(data, identifiers(spec))
     used = [*covariate_columns(spec), *key_columns(spec), *membership_columns(spec)]

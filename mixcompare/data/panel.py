@@ -7,13 +7,14 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.checks import check_choice
 from mixcompare.base.errors import DataError
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.data.design import Design, build_design, required_columns, sides, unit_side
@@ -169,8 +170,7 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     (142, 1704, ('Intercept', 't'))
     """
     check_spec(spec, "build_panel")
-    if missing not in ("error", "drop"):
-        raise DataError(f"missing must be 'error' or 'drop', not {missing!r}.")
+    check_choice("missing", missing, get_args(Missing), error=DataError)
     frame = read_table(data, identifiers(spec))
     used = [*required_columns(spec), *key_columns(spec), *unit_columns(spec)]
     check_columns(used, frame)

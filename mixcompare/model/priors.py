@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mixcompare.base.checks import check_number, check_positive
 from mixcompare.base.errors import SpecificationError
 
 type ByOutcome = float | tuple[tuple[str, float], ...]
@@ -72,14 +72,9 @@ def _set(instance: object, name: str, value: object) -> None:
 
 
 def _number(name: str, value: object, *, positive: bool = False) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number) or (positive and number <= 0):
-        kind = "a positive number" if positive else "a finite number"
-        raise SpecificationError(f"prior {name} must be {kind}, not {value!r}.")
-    return number
+    if positive:
+        return check_positive(f"prior {name}", value, error=SpecificationError)
+    return check_number(f"prior {name}", value, error=SpecificationError)
 
 
 def _by_covariate(name: str, value: object, *, positive: bool = False) -> ByCovariate | None:

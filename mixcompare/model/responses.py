@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from mixcompare.base.checks import check_choice
 from mixcompare.base.errors import SpecificationError
-from mixcompare.base.suggest import did_you_mean
 from mixcompare.model.covariances import Covariance
 from mixcompare.model.families import family
 from mixcompare.model.formula.formulas import check_formula, check_one_sided
@@ -81,11 +81,11 @@ class Response:
     def __post_init__(self) -> None:
         declared = family(self.family)
         if self.link is not None:
-            check_choice("link", self.link, declared.links)
+            _check_choice("link", self.link, declared.links)
             if self.link == declared.links[0]:
                 object.__setattr__(self, "link", None)
-        check_choice("covariance", self.covariance, get_args(Covariance))
-        check_choice("covariance_by", self.covariance_by, get_args(CovarianceBy))
+        _check_choice("covariance", self.covariance, get_args(Covariance))
+        _check_choice("covariance_by", self.covariance_by, get_args(CovarianceBy))
         if not declared.joint and (self.covariance, self.covariance_by) != ("full", "component"):
             raise SpecificationError(
                 f"outcomes of the family {self.family!r} have no covariance given the class: "
@@ -111,18 +111,8 @@ def check_response(response: Response, *, trust: bool) -> None:
         check_one_sided("common", response.common, intercept=False, trust=trust)
 
 
-def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    """Refuse what is not among the allowed values.
-
-    Raises
-    ------
-    SpecificationError
-        It names them, and what other programs' words are called here.
-    """
-    if value in allowed:
-        return
+def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    """Refuse what is not among the allowed values, with what other programs' words are here."""
     elsewhere = _ELSEWHERE.get(name, {}).get(str(value).strip().casefold())
-    hint = did_you_mean(str(value), allowed) if elsewhere is None else f" (write {elsewhere})"
-    raise SpecificationError(
-        f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}{hint}."
-    )
+    hint = None if elsewhere is None else f" (write {elsewhere})"
+    check_choice(name, value, allowed, hint=hint, error=SpecificationError)

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, cast
 
+from mixcompare.base.checks import check_choice, check_whole
 from mixcompare.base.errors import SpecificationError
 from mixcompare.base.suggest import kind_of
 from mixcompare.model.capabilities import require
 from mixcompare.model.classes import ClassModel, StaticClasses, checked_classes
 from mixcompare.model.covariances import Covariance
 from mixcompare.model.priors import Priors
-from mixcompare.model.responses import CovarianceBy, Response, check_choice, check_response
+from mixcompare.model.responses import CovarianceBy, Response, check_response
 
 __all__ = ["SPEC_KEYS", "CovarianceBy", "MixtureSpec", "Priors"]
 
@@ -122,7 +123,7 @@ class MixtureSpec:
         priors: Priors | Mapping[str, Any] | None = None,
         trust: bool = False,
     ) -> None:
-        check_choice("trust", trust, (False, True))
+        check_choice("trust", trust, (False, True), error=SpecificationError)
         for name, column in (("unit", unit), ("time", time), ("unit_weights", unit_weights)):
             if column is not None and (not isinstance(column, str) or not column):
                 raise SpecificationError(f"{name} must be a column name or None, not {column!r}.")
@@ -143,7 +144,7 @@ class MixtureSpec:
             of_classes = StaticClasses(membership)
         values = {
             "responses": listed,
-            "n_components": _n_components(n_components),
+            "n_components": check_whole("n_components", n_components, error=SpecificationError),
             "classes": checked_classes(of_classes, trust=trust),
             "unit": unit,
             "time": time,
@@ -247,7 +248,9 @@ class MixtureSpec:
             ]
         if isinstance(given.get("classes"), Mapping):
             table = {"kind": "static", **given["classes"]}
-            check_choice("kind of classes", table.pop("kind"), ("static",))
+            check_choice(
+                "kind of classes", table.pop("kind"), ("static",), error=SpecificationError
+            )
             given["classes"] = _from_mapping(StaticClasses, table, "classes")
         _check_keys(given, "specification", _KEYS)
         return _built(cls, {**given, "trust": trust}, "specification")
@@ -352,15 +355,6 @@ def _absorb(absorb: object) -> tuple[str, ...] | None:
     if not columns or not all(isinstance(c, str) and c for c in columns):
         raise SpecificationError(f"absorb must name one or more columns, not {absorb!r}.")
     return columns
-
-
-def _n_components(value: object) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise SpecificationError(f"n_components must be a whole number, not {value!r}.")
-    count = int(value.__index__())
-    if count < 1:
-        raise SpecificationError(f"n_components must be at least 1, not {count}.")
-    return count
 
 
 def check_spec(value: object, caller: str) -> None:

@@ -10,11 +10,10 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from mixcompare.backends import check_seed
 from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.checks import check_choice, check_number, check_seed, check_whole
 from mixcompare.base.errors import DataWarning, OptionError
 from mixcompare.base.machine import check_memory
-from mixcompare.base.suggest import did_you_mean
 from mixcompare.data.new_rows import NewRows, new_rows
 from mixcompare.data.panel import Missing
 from mixcompare.fits.fit import Fit, check_fit
@@ -129,10 +128,9 @@ def predict(
     (1, 2, 1)
     """
     check_fit(fit, "predict")
-    _check_choice("units", units, get_args(Units))
-    _check_choice("classes", classes, get_args(ClassesFrom))
-    if not isinstance(interval, (int, float)) or not 0 < interval < 1:
-        raise OptionError(f"interval must be a probability between 0 and 1, not {interval!r}.")
+    check_choice("units", units, get_args(Units))
+    check_choice("classes", classes, get_args(ClassesFrom))
+    check_number("interval", interval, lambda x: 0 < x < 1, "a probability between 0 and 1")
     rows = new_rows(fit.spec, fit.panel, data, missing, with_outcomes=classes == "outcomes")
     if classes == "outcomes" and units == "new" and not rows.observed.any():
         warnings.warn(_without_outcomes(fit), DataWarning, stacklevel=2)
@@ -205,8 +203,8 @@ def predictive_draws(
     (100, 1, 1)
     """
     check_fit(fit, "predictive_draws")
-    _check_choice("units", units, get_args(Units))
-    _check_choice("classes", classes, get_args(ClassesFrom))
+    check_choice("units", units, get_args(Units))
+    check_choice("classes", classes, get_args(ClassesFrom))
     check_seed(seed)
     rows = new_rows(fit.spec, fit.panel, data, missing, with_outcomes=classes == "outcomes")
     if classes == "outcomes" and not rows.observed.any():
@@ -237,8 +235,8 @@ def predictive_draws(
 def _samples_to_draw(fit: Fit, draws: int | None) -> Samples:
     if "posterior" in fit.tree.children:
         return parameter_samples(fit, draws)
-    if draws is not None and (isinstance(draws, bool) or not isinstance(draws, int) or draws < 1):
-        raise OptionError(f"draws must be a whole number of at least 1, not {draws!r}.")
+    if draws is not None:
+        check_whole("draws", draws)
     return parameter_samples(fit, None)
 
 
@@ -320,9 +318,3 @@ def _without_outcomes(fit: Fit) -> str:
         f"{alike}: give the outcomes, or write classes='prior' (on the command line --classes "
         "prior) if this is what is wanted."
     )
-
-
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        hint = did_you_mean(str(value), allowed)
-        raise OptionError(f"{name} must be one of {', '.join(allowed)}, not {value!r}{hint}.")

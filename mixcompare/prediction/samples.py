@@ -9,7 +9,8 @@ from scipy.special import log_softmax
 
 from mixcompare import labels
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.base.errors import DataError, OptionError
+from mixcompare.base.checks import check_whole
+from mixcompare.base.errors import DataError
 from mixcompare.data.new_rows import NewRows
 from mixcompare.fits.fit import Fit
 from mixcompare.model.parameters import variables
@@ -100,10 +101,7 @@ def _samples(arrays: dict[str, FloatArray], chosen: IntArray | None) -> Samples:
 def _spread(total: int, draws: int | None) -> IntArray:
     if draws is None:
         return np.arange(total)
-    if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= total:
-        raise OptionError(
-            f"draws must be a whole number from 1 to the posterior's {total}, not {draws!r}."
-        )
+    check_whole("draws", draws, highest=total)
     return np.linspace(0, total - 1, draws).round().astype(np.intp)
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from mixcompare.backends import build_options, check_seed
+from mixcompare.backends import build_options
+from mixcompare.base.checks import check_seed, check_whole
 from mixcompare.base.errors import DegenerateFitError, OptionError
 from mixcompare.base.machine import check_memory, check_workers
 from mixcompare.base.suggest import kind_of
@@ -102,8 +103,7 @@ def select(
         raise OptionError(f"sampling must be a mapping of options, not {kind_of(sampling)}.")
     counts, sampling = _as_list("n_components", n_components), dict(sampling or {})
     posterior = _as_list("posterior", posterior)
-    if not _is_count(workers):
-        raise OptionError(f"workers must be a whole number of at least 1, not {workers!r}.")
+    check_whole("workers", workers)
     check_workers(workers)
     check_seed(seed)
     check_arguments(counts, replicates, replicate_starts, posterior, sampling, options)
@@ -189,11 +189,8 @@ def check_arguments(
 
 
 def _check_replicates(replicates: int, starts: int, options: Mapping[str, Any]) -> None:
-    if not (replicates == 0 or _is_count(replicates)) or not _is_count(starts):
-        raise OptionError(
-            "replicates must be a whole number, not negative, and replicate_starts one of at "
-            f"least 1; they are {replicates!r} and {starts!r}."
-        )
+    check_whole("replicates", replicates, lowest=0)
+    check_whole("replicate_starts", starts)
     check_memory(replicates * _BYTES, f"replicates = {replicates}")
     check_memory(starts * _BYTES, f"replicate_starts = {starts}")
     chosen = build_options("em", options)

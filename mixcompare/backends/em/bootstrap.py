@@ -12,7 +12,6 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixcompare import labels
-from mixcompare.backends import check_seed
 from mixcompare.backends.em.compiled import with_kernels
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.loop import iterate, iterate_together, starts_together
@@ -21,7 +20,8 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.base.arrays import FloatArray
-from mixcompare.base.errors import DataError, OptionError
+from mixcompare.base.checks import check_choice, check_seed, check_whole
+from mixcompare.base.errors import DataError
 from mixcompare.base.machine import check_memory
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit, check_fit
@@ -88,10 +88,8 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
     check_fit(fit, "bootstrap")
     if "starts" not in fit.tree.children:
         raise DataError("bootstrap needs a fit with backend='em'; a posterior has draws already.")
-    if kind not in get_args(Kind):
-        raise OptionError(f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}.")
-    if not isinstance(replicates, int) or replicates < 1:
-        raise OptionError(f"replicates must be a whole number of at least 1, not {replicates!r}.")
+    check_choice("kind", kind, get_args(Kind))
+    check_whole("replicates", replicates)
     check_seed(seed)
     check_memory(replicates * _BYTES, f"replicates = {replicates}")
     source = _source(fit)

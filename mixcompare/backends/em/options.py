@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, SupportsIndex, get_args
+from typing import Any, Final, Literal, get_args
 
 from mixcompare.backends.em.standard_errors import METHODS, Method
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion
+from mixcompare.base.checks import check_choice, check_number, check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.base.machine import check_memory, check_time
 from mixcompare.prepared.factorise import Kernels
@@ -104,21 +105,17 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.starts is not None:
-            _whole("starts", self.starts, 0 if self.initial is not None else 1)
-        _whole("max_iterations", self.max_iterations, 1)
-        _whole("continued", self.continued, 1)
+            check_whole("starts", self.starts, 0 if self.initial is not None else 1)
+        check_whole("max_iterations", self.max_iterations)
+        check_whole("continued", self.continued)
         if self.short_runs is not None:
-            _whole("short_runs", self.short_runs, 1)
+            check_whole("short_runs", self.short_runs)
         starts = int(self.starts or 0)
         check_memory(starts * _BYTES, f"starts = {starts}")
         check_time(starts * _SECONDS, f"starts = {starts}")
         for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise OptionError(
-                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}."
-                )
-        if not isinstance(self.limit, (int, float)) or not 0 < self.limit < 1:
-            raise OptionError(f"tolerance must be between 0 and 1, not {self.tolerance!r}.")
+            check_choice(name, getattr(self, name), allowed)
+        check_number("tolerance", self.limit, lambda limit: 0 < limit < 1, "between 0 and 1")
         kinds = (self.kinds,) if isinstance(self.kinds, str) else tuple(self.kinds)
         unknown = [kind for kind in kinds if kind not in get_args(StartKind)]
         if unknown or not kinds:
@@ -148,9 +145,3 @@ _CHOICES: Mapping[str, Collection[str]] = {
     "history": get_args(History),
     "kernels": get_args(Kernels),
 }
-
-
-def _whole(name: str, value: object, lowest: int) -> None:
-    whole = isinstance(value, SupportsIndex) and not isinstance(value, bool)
-    if not (whole and int(value) >= lowest):  # type: ignore[call-overload]
-        raise OptionError(f"{name} must be a whole number of at least {lowest}, not {value!r}.")

@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from mixcompare.base.checks import check_choice, check_number, check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.base.machine import check_memory, check_time, check_workers
 
@@ -93,29 +94,30 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, lowest in (("draws", _FEWEST_DRAWS), ("tune", _FEWEST_DRAWS), ("chains", 1)):
-            _whole_number(name, getattr(self, name), lowest)
+            check_whole(name, getattr(self, name), lowest)
         self._check_size()
         if self.cores is not None:
-            _whole_number("cores", self.cores, 1)
+            check_whole("cores", self.cores)
             check_workers(self.cores, "cores")
         for name, allowed in (("sampler", get_args(Sampler)), ("init", get_args(Init))):
-            if getattr(self, name) not in allowed:
-                raise OptionError(
-                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}."
-                )
+            check_choice(name, getattr(self, name), allowed)
         _installed(self.sampler)
         if (self.init == "em") != (self.initial is not None):
             raise OptionError(
                 "init='em' needs initial=, a fit or its parameters, and nothing else takes it: "
                 f"init is {self.init!r} and initial {'not ' * (self.initial is None)}given."
             )
-        _rate("target_accept", self.target_accept)
+        check_number(
+            "target_accept",
+            self.target_accept,
+            lambda rate: 0.5 <= rate < 1,
+            "a number from 0.5 to below 1",
+        )
         if not isinstance(self.ordered_by, str | None):
             raise OptionError(
                 f"ordered_by must name a quantity of the classes, not {self.ordered_by!r}."
             )
-        if self.progress not in (None, True, False):
-            raise OptionError(f"progress must be true, false or None, not {self.progress!r}.")
+        check_choice("progress", self.progress, (None, True, False))
 
     def _check_size(self) -> None:
         """Refuse what cannot be held or awaited, whatever the data."""
@@ -131,13 +133,3 @@ def _installed(sampler: str) -> None:
             f"sampler={sampler!r} needs the package {package}, which is not installed: pip install "
             f"'mixcompare[{extra}]', or take sampler='nutpie'."
         )
-
-
-def _whole_number(name: str, value: object, lowest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise OptionError(f"{name} must be a whole number, at least {lowest}, not {value!r}.")
-
-
-def _rate(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.5 <= value < 1:
-        raise OptionError(f"{name} must be a number from 0.5 to below 1, not {value!r}.")

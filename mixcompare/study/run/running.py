@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from mixcompare.backends import check_seed
+from mixcompare.base.checks import check_seed
 from mixcompare.base.errors import DataError, MachineError
 from mixcompare.base.files.ownership import check_folder, page_owner, study_owner
 from mixcompare.base.files.staging import staged
