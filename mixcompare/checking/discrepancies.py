@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.data.outcome_kinds import outcome_kind
 from mixcompare.data.panel import Panel
+from mixcompare.data.within import within_cells
 
 STATISTICS: Final = {
     "mean": "mean of the outcomes",
@@ -48,8 +49,6 @@ class Layout:
         The rows.
     successive
         (2, L) pairs of rows that follow one another in the table within a unit and cell.
-    counts
-        (C,) rows of each absorbed cell; None without absorption.
     steps
         (m,) what outcomes are recorded in, such as 0.1; 0 where nothing is rounded or the
         outcome is no measurement, see `mixcompare.data.outcome_kinds.outcome_kind`.
@@ -57,17 +56,16 @@ class Layout:
 
     panel: Panel
     successive: IntArray
-    counts: IntArray | None
     steps: FloatArray
 
     def within(self, values: FloatArray) -> FloatArray:
         """Columns (N, q) less their means within absorbed cells."""
-        cell = self.panel.cell
-        if cell is None or self.counts is None:
-            return values
-        size = len(self.counts)
-        sums = np.stack([np.bincount(cell, column, minlength=size) for column in values.T], axis=1)
-        return np.asarray(values - (sums / self.counts[:, None])[cell])
+        return within_cells(values, self.panel.cell)
+
+    @property
+    def absorbed(self) -> bool:
+        """Whether means of cells are taken away."""
+        return self.panel.cell is not None
 
 
 def layout(panel: Panel) -> Layout:
@@ -78,7 +76,6 @@ def layout(panel: Panel) -> Layout:
     return Layout(
         panel=panel,
         successive=np.stack([order[:-1][same], order[1:][same]]).astype(np.intp),
-        counts=None if panel.cell is None else np.bincount(panel.cell),
         steps=np.array([_step(values) for values in panel.outcomes.T]),
     )
 
@@ -183,10 +180,10 @@ def statistics(
         if first.size:
             found["lag-1 autocorrelation"][k] = _correlation(residuals[first], residuals[second])
         found["sd between units"][k] = _spread(levels[classes == k])
-    if rows.counts is not None:  # absorption makes means zero, those of units too
+    if rows.absorbed:  # absorption makes means zero, those of units too
         for name in ("mean", *SHARES):
             found[name][:] = np.nan
-    if rows.counts is not None or rows.panel.n_units == rows.panel.n_rows:
+    if rows.absorbed or rows.panel.n_units == rows.panel.n_rows:
         found["sd between units"][:] = np.nan
     return np.stack(list(found.values()))
 

@@ -148,15 +148,14 @@ def _statistics(rows: Layout, outcomes: FloatArray) -> FloatArray:
     """(len(STATISTICS), m); NaN where a statistic says nothing of the panel."""
     values, panel = rows.within(outcomes), rows.panel
     between = unit_means(panel, values).std(axis=0)
-    absorbed = rows.counts is not None
     nothing = np.full(values.shape[1], np.nan)
     return np.stack(
         [
-            nothing if absorbed else values.mean(axis=0),
+            nothing if rows.absorbed else values.mean(axis=0),
             values.std(axis=0),
             values.min(axis=0),
             values.max(axis=0),
-            nothing if absorbed or panel.n_units == panel.n_rows else between,
+            nothing if rows.absorbed or panel.n_units == panel.n_rows else between,
         ]
     )
 

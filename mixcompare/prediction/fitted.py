@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray
 from mixcompare.data.new_rows import NewRows
+from mixcompare.data.within import within_cells
 from mixcompare.prediction.samples import Samples
 
 _BATCH_VALUES = 4_000_000
@@ -60,21 +61,7 @@ def fitted_values(
 
 def design(rows: NewRows) -> FloatArray:
     """(N, p) covariates; under absorption less their means over the cell's rows."""
-    return rows.covariates if rows.cell is None else within_cells(rows.covariates, rows.cell)
-
-
-def within_cells(values: FloatArray, cell: IntArray) -> FloatArray:
-    """(..., N, q) values less the means of the rows that share a cell."""
-    counts = np.bincount(cell)
-    order = np.argsort(cell, kind="stable")
-    present = np.flatnonzero(counts)
-    starts = np.concatenate(([0], np.cumsum(counts[present])[:-1]))
-    position = np.searchsorted(present, cell)
-    for _ in range(2):  # the second pass removes what rounding left of a large mean
-        sums = np.add.reduceat(values[..., order, :], starts, axis=-2)
-        means = sums / counts[present][:, None]
-        values = values - means[..., position, :]
-    return values
+    return within_cells(rows.covariates, rows.cell)
 
 
 def given_class(samples: Samples, covariates: FloatArray) -> FloatArray:

@@ -16,10 +16,11 @@ from mixcompare.base.errors import DataWarning, OptionError
 from mixcompare.base.machine import check_memory
 from mixcompare.data.new_rows import NewRows, new_rows
 from mixcompare.data.panel import Missing
+from mixcompare.data.within import within_cells
 from mixcompare.fits.fit import Fit, check_fit
 from mixcompare.prediction.classes import Units, class_probabilities
 from mixcompare.prediction.draws import draw_outcomes
-from mixcompare.prediction.fitted import Summary, design, fitted_values, summarise, within_cells
+from mixcompare.prediction.fitted import Summary, design, fitted_values, summarise
 from mixcompare.prediction.samples import Samples, parameter_samples
 from mixcompare.prepared.families import family_of
 from mixcompare.simulate.samplers import sampler_of
@@ -227,8 +228,7 @@ def predictive_draws(
         rows.unit,
         np.random.SeedSequence(seed),
     )
-    if rows.cell is not None:
-        outcomes = within_cells(outcomes, rows.cell)
+    outcomes = within_cells(outcomes, rows.cell)
     return _drawn_dataset(fit, rows, drawn, outcomes, {"seed": seed, "classes": classes})
 
 

@@ -12,20 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.base.errors import DataError
 from mixcompare.data.panel import Panel
+from mixcompare.data.within import within_runs
 from mixcompare.prepared.factorise import Kernels, factorise
 
 # Passes over the rows are made in parts that stay in the cache.
 _VALUES_AT_A_TIME = 32_768
-_ROWS_AT_A_TIME = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +161,7 @@ def compress(panel: Panel, kernels: Kernels = "auto") -> PreparedPanel:
         mean = _means(columns, weights)
     else:
         starts = np.flatnonzero(np.diff(panel.cell, prepend=-1))
-        columns = (_absorb(panel.covariates, starts), _absorb(panel.outcomes, starts))
+        columns = (within_runs(panel.covariates, starts), within_runs(panel.outcomes, starts))
         mean = np.zeros(len(raw_norm))
     absorbed = panel.cell is not None
     about = _norms(columns, weights, mean)
@@ -186,88 +184,6 @@ def compress(panel: Panel, kernels: Kernels = "auto") -> PreparedPanel:
     )
     total = prepared.total_degrees_of_freedom or 1.0
     return replace(prepared, column_sd=prepared.column_sd / np.sqrt(total))
-
-
-def merge(parts: Sequence[PreparedPanel]) -> PreparedPanel:
-    """Join panels that were compressed chunk by chunk.
-
-    Units may occur in several parts (their factors are stacked and factored again);
-    an absorbed cell must lie within one part, because its mean is removed there.
-
-    Raises
-    ------
-    DataError
-        If there is nothing to join, the parts have other columns, or what is read once
-        per unit differs between parts that share the unit.
-    """
-    if not parts:
-        raise DataError("there are no compressed panels to merge.")
-    first = parts[0]
-    if any(_columns(part) != _columns(first) for part in parts[1:]):
-        raise DataError("compressed panels with different columns cannot be merged.")
-    labels, unit = _join_labels([part.unit_labels for part in parts])
-    blocks = [part.factor.reshape(-1, part.factor.shape[-1]) for part in parts]
-    repeats = np.concatenate([np.full(part.n_units, part.factor.shape[1]) for part in parts])
-    row_unit = np.repeat(unit, repeats)
-    order = np.argsort(row_unit, kind="stable")
-    stacked = np.concatenate(blocks)[order]
-    n_stacked = np.bincount(row_unit, minlength=len(labels))
-    x, y = stacked[:, : first.n_covariates], stacked[:, first.n_covariates :]
-    mean, sd = _pooled_moments(parts)
-    return PreparedPanel(
-        factor=factorise(x, y, n_stacked, np.linalg.norm(stacked, axis=0)),
-        n_rows=_sum_by(unit, [part.n_rows for part in parts]),
-        degrees_of_freedom=_sum_by(unit, [part.degrees_of_freedom for part in parts]),
-        unit_labels=labels,
-        covariate_names=first.covariate_names,
-        outcome_names=first.outcome_names,
-        column_mean=mean,
-        column_sd=sd,
-        raw_norm=np.sqrt(np.sum([part.raw_norm**2 for part in parts], axis=0)),
-        absorbed=first.absorbed,
-        common_names=first.common_names,
-        concomitants=_by_unit([part.concomitants for part in parts], unit, labels),
-        concomitant_names=first.concomitant_names,
-        unit_weights=_by_unit([part.unit_weights for part in parts], unit, labels),
-    )
-
-
-def _columns(part: PreparedPanel) -> tuple[Any, ...]:
-    names = part.covariate_names, part.outcome_names, part.common_names, part.concomitant_names
-    return *names, part.absorbed, part.unit_weights is None
-
-
-def _by_unit(
-    values: Sequence[FloatArray | None], unit: IntArray, labels: NDArray[Any]
-) -> FloatArray | None:
-    """Join what is known once per unit, the same wherever a unit occurs again."""
-    given = [value for value in values if value is not None]
-    if not given:
-        return None
-    stacked = np.concatenate(given)
-    _, first = np.unique(unit, return_index=True)
-    differs = stacked != stacked[first][unit]
-    if differs.any():
-        label = labels[unit[np.flatnonzero(differs.reshape(len(unit), -1).any(axis=1))[0]]]
-        raise DataError(
-            f"the parts of the unit {label!s} differ in its membership covariates or its weight. "
-            "Give every row of a unit the same values."
-        )
-    return stacked[first]
-
-
-def _absorb(rows: FloatArray, starts: IntArray) -> FloatArray:
-    """Subtract each cell's means; many cells at a time, but never all rows."""
-    rows = rows.copy()
-    counts = np.diff(np.append(starts, len(rows)))
-    groups = np.flatnonzero(np.diff(starts // _ROWS_AT_A_TIME, prepend=-1))
-    for first, last in pairwise([*groups.tolist(), len(starts)]):
-        own, count = starts[first:last] - starts[first], counts[first:last]
-        part = rows[starts[first] : starts[first] + count.sum()]
-        for _ in range(2):  # the second pass removes what rounding left of a large mean
-            means = np.add.reduceat(part, own, axis=0) / count[:, None]
-            part -= np.repeat(means, count, axis=0)
-    return rows
 
 
 def _means(columns: Sequence[FloatArray], weights: FloatArray | None) -> FloatArray:
@@ -296,25 +212,3 @@ def _norms(
         place += width
         totals.append(total)
     return np.sqrt(np.concatenate(totals))
-
-
-def _join_labels(labels: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], IntArray]:
-    position: dict[Any, int] = {}
-    unit = [position.setdefault(label, len(position)) for part in labels for label in part.tolist()]
-    dtype = np.result_type(*(part.dtype for part in labels))
-    return np.array(list(position), dtype=dtype), np.array(unit, dtype=np.intp)
-
-
-def _sum_by(unit: IntArray, counts: Sequence[IntArray]) -> IntArray:
-    return np.bincount(unit, weights=np.concatenate(counts)).astype(np.intp)
-
-
-def _pooled_moments(parts: Sequence[PreparedPanel]) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of the union (Chan, Golub & LeVeque 1983)."""
-    weight = np.array([part.total_degrees_of_freedom for part in parts], dtype=float)
-    means = np.array([part.column_mean for part in parts])
-    total = weight.sum() or 1.0
-    mean = weight @ means / total
-    within = weight @ np.array([part.column_sd**2 for part in parts])
-    between = weight @ (means - mean) ** 2
-    return mean, np.sqrt((within + between) / total)

@@ -416,7 +416,7 @@ def test_nothing_left() -> None:
 
 
 def test_the_missing_option_is_checked() -> None:
-    with pytest.raises(DataError, match="'error' or 'drop', not 'ignore'"):
+    with pytest.raises(DataError, match="missing must be one of error, drop, not 'ignore'"):
         panel("y ~ x", missing="ignore")
 
 

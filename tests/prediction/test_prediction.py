@@ -399,7 +399,7 @@ def test_options_are_checked() -> None:
     for options, message in [
         ({"units": "old"}, "units must be one of new, known"),
         ({"interval": 1.0}, "interval must be a probability"),
-        ({"data": new_table("panel"), "missing": "ignore"}, "'error' or 'drop'"),
+        ({"data": new_table("panel"), "missing": "ignore"}, "one of error, drop"),
     ]:
         with pytest.raises(mc.MixCompareError, match=message):
             mc.predict(made, **options)  # type: ignore[arg-type]

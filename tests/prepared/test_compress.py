@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mixcompare.base.errors import DataError
 from mixcompare.data.panel import Panel, build_panel
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel, compress, merge
+from mixcompare.prepared.compress import PreparedPanel, compress
 from mixcompare.prepared.identification import check_identified
 from tests.places import REFERENCE
 
@@ -48,20 +48,6 @@ def projected(data: pd.DataFrame, columns: list[str] = COLUMNS) -> tuple[NDArray
 
 def cross_products(factor: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.einsum("grq,grs->gqs", factor, factor))
-
-
-def assert_equivalent(one: PreparedPanel, other: PreparedPanel) -> None:
-    """Equal up to the rotation of each unit's rows and the order of the units."""
-    assert sorted(one.unit_labels.tolist()) == sorted(other.unit_labels.tolist())
-    order = [other.unit_labels.tolist().index(label) for label in one.unit_labels.tolist()]
-    np.testing.assert_allclose(
-        cross_products(other.factor)[order], cross_products(one.factor), rtol=1e-12, atol=1e-11
-    )
-    np.testing.assert_array_equal(other.n_rows[order], one.n_rows)
-    np.testing.assert_array_equal(other.degrees_of_freedom[order], one.degrees_of_freedom)
-    for name in ("column_mean", "column_sd", "raw_norm"):
-        np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-12, atol=1e-12)
-    assert (one.absorbed, one.covariate_names) == (other.absorbed, other.covariate_names)
 
 
 @settings(deadline=None, max_examples=40)
@@ -131,70 +117,11 @@ def test_passes_over_a_few_rows_at_a_time(
 ) -> None:
     data = table([40] * 5 + [3] * 10 + [90, 6, 5], cells=4)
     whole = prepared(data, absorb)
-    monkeypatch.setattr("mixcompare.prepared.compress._ROWS_AT_A_TIME", 16)
+    monkeypatch.setattr("mixcompare.data.within._ROWS_AT_A_TIME", 16)
     parts = prepared(data, absorb)
     for name in ("factor", "column_mean", "column_sd", "raw_norm"):
         one, other = getattr(parts, name), getattr(whole, name)
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
-
-
-def parts_of(data: pd.DataFrame, absorb: str | None, seed: int) -> list[PreparedPanel]:
-    """Three parts: units in several of them, cells in one only."""
-    rng = np.random.default_rng(seed)
-    cell = data.groupby(["unit", "cell"]).ngroup().to_numpy()
-    key = cell if absorb else np.arange(len(data))
-    part = rng.integers(0, 3, key.max() + 1)[key]
-    return [prepared(data[part == i], absorb) for i in range(3) if (part == i).any()]
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    st.lists(st.integers(1, 40), min_size=2, max_size=8),
-    st.sampled_from([None, "unit:cell"]),
-    st.integers(0, 99),
-)
-def test_merging_equals_whole_compression_in_any_order(
-    lengths: list[int], absorb: str | None, seed: int
-) -> None:
-    data = table(lengths, cells=4, seed=seed)
-    whole = prepared(data, absorb)
-    parts = parts_of(data, absorb, seed)
-    assert_equivalent(whole, merge(parts))
-    assert_equivalent(whole, merge(parts[::-1]))
-    assert_equivalent(whole, merge([merge(parts[:1]), *parts[1:]]))
-    left = merge([merge(parts[:2]), *parts[2:]])
-    right = merge([parts[0], merge(parts[1:])]) if len(parts) > 1 else merge(parts)
-    assert_equivalent(left, right)
-
-
-def test_merging_parts_in_which_nothing_is_left() -> None:
-    lost = table([2, 3])
-    lost["cell"] = np.arange(5)
-    part = prepared(lost, "unit:cell")
-    merged = merge([part, part])
-    np.testing.assert_array_equal(merged.degrees_of_freedom, 0)
-    np.testing.assert_array_equal(merged.column_sd, 0)
-    whole = prepared(table([20, 30]), "unit:cell")
-    np.testing.assert_allclose(merge([part, whole]).column_sd, whole.column_sd, rtol=1e-12)
-
-
-def test_merging_labels_of_different_types() -> None:
-    data = table([3, 4])
-    texts = data.assign(unit="a long label")
-    assert merge([prepared(data), prepared(texts)]).unit_labels.tolist() == [0, 1, "a long label"]
-
-
-def test_merging_what_does_not_fit_together() -> None:
-    data = table([20, 20])
-    with pytest.raises(DataError, match="no compressed panels"):
-        merge([])
-    for other in (
-        prepared(data, "unit:cell"),
-        compress(build_panel(spec("y1 + y2 ~ 0 + x1 + x2 + I(x3)"), data)),
-        compress(build_panel(spec("y2 + y1 ~ 0 + x1 + x2 + x3"), data)),
-    ):
-        with pytest.raises(DataError, match="different columns"):
-            merge([prepared(data), other])
 
 
 # Numerical safety

@@ -124,7 +124,7 @@ def test_changed_source_is_refused_and_its_file_named(
 
 def test_source_is_where_the_function_is_defined() -> None:
     name, digest = source_of(f"{HERE}:skewed")
-    assert name == "test_study_custom.py"
+    assert name == "test_custom.py"
     assert digest == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     # Defined in another module than the one that it is taken from; not written in Python.
     assert source_of("mixcompare:fit") == source_of("mixcompare.backends:fit")

@@ -12,11 +12,11 @@ from matplotlib.patches import Patch
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.comparison import Comparison
 from mixcompare.data.panel import Panel
+from mixcompare.data.within import within_cells
 from mixcompare.pages.palette import INK, MUTED, class_color
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.figures.data import (
     curve_grid,
-    demeaned,
     only_variable,
     shown_note,
     thinned_units,
@@ -31,8 +31,8 @@ def replicated(comparison: Comparison) -> Drawing:
     tree, panel = comparison.predictive_check.tree, comparison.em.panel
     outcomes = tree["posterior_predictive"]["outcomes"].to_numpy()[0]
     classes = tree["posterior_predictive"]["classes"].to_numpy()[0][:, panel.unit]
-    drawn = np.stack([demeaned(panel, values) for values in outcomes])
-    observed = demeaned(panel, panel.outcomes)
+    drawn = within_cells(outcomes, panel.cell)
+    observed = within_cells(panel.outcomes, panel.cell)
     k, m = comparison.em.spec.n_components, len(panel.outcome_names)
     columns = min(k, 4)
     lines = -(-k // columns)
@@ -146,8 +146,8 @@ def _prior_legend(variable: str | None) -> list[Line2D | Patch]:
 def _prior_histogram(ax: Axes, comparison: Comparison, j: int) -> None:
     panel = comparison.em.panel
     outcomes = comparison.prior_check.tree["prior_predictive"]["outcomes"].to_numpy()[0]
-    drawn = np.stack([demeaned(panel, values)[:, j] for values in outcomes])
-    observed = demeaned(panel, panel.outcomes)[:, j]
+    drawn = within_cells(outcomes, panel.cell)[..., j]
+    observed = within_cells(panel.outcomes, panel.cell)[:, j]
     within = _edges(drawn, 0.01)
     low, high = min(within[0], observed.min()), max(within[-1], observed.max())
     edges = np.linspace(float(low), float(high), _BINS + 1)
@@ -167,7 +167,7 @@ def _prior_curves(ax: Axes, comparison: Comparison, variable: str, j: int) -> No
     curves = np.einsum("skp,xp->skx", drawn, grid.covariates).reshape(-1, len(grid.x))
     curves = curves[:: max(1, len(curves) // _MOST_CURVES)]
     ax.plot(grid.x, curves.T, color=MUTED, lw=0.8, alpha=0.5)
-    y = demeaned(panel, panel.outcomes)[:, j]
+    y = within_cells(panel.outcomes, panel.cell)[:, j]
     x = panel.variables[variable]
     paths = [_path(panel, x, y, unit) for unit in thinned_units(panel.n_units)]
     ax.add_collection(LineCollection(paths, colors=INK, lw=0.6, alpha=0.5))

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.comparison import Comparison
 from mixcompare.data.panel import Panel
+from mixcompare.data.within import within_cells
 from mixcompare.pages.palette import INK, LINES, MUTED, NAMES, SURFACE, class_color
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.figures.mixture import gaussian_mixture
@@ -47,15 +48,6 @@ def only_variable(panel: Panel) -> str | None:
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     same = np.allclose(panel.covariates[first][inverse], panel.covariates, rtol=1e-9, atol=1e-12)
     return name if same and len(first) > 1 else None
-
-
-def demeaned(panel: Panel, values: FloatArray) -> FloatArray:
-    """Columns less their means within the absorbed cells, if any are absorbed."""
-    if panel.cell is None:
-        return values
-    counts = np.bincount(panel.cell)
-    sums = np.stack([np.bincount(panel.cell, weights=column) for column in values.T], axis=1)
-    return np.asarray(values - (sums / counts[:, None])[panel.cell])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +105,7 @@ def data_limits(values: FloatArray) -> tuple[float, float]:
 
 
 def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
-    outcomes = demeaned(panel, panel.outcomes)
+    outcomes = within_cells(panel.outcomes, panel.cell)
     em_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)
     shown = thinned_units(panel.n_units)
     grids = class_grids(panel, variable, em_class, comparison.em.spec.n_components)
@@ -214,7 +206,8 @@ def _legend(figure: Figure, n_components: int) -> None:
 
 
 def _fitted_against_observed(comparison: Comparison, panel: Panel) -> Drawing:
-    outcomes, covariates = demeaned(panel, panel.outcomes), demeaned(panel, panel.covariates)
+    outcomes = within_cells(panel.outcomes, panel.cell)
+    covariates = within_cells(panel.covariates, panel.cell)
     row_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)[panel.unit]
     rows = np.unique(np.linspace(0, panel.n_rows - 1, _MOST_POINTS).astype(np.intp))
     k, m = comparison.em.spec.n_components, len(panel.outcome_names)

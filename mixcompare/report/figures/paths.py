@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.comparison import Comparison
 from mixcompare.data.panel import Panel
+from mixcompare.data.within import within_cells
 from mixcompare.fits.summary import Z
 from mixcompare.pages.formatting import counted
 from mixcompare.pages.palette import INK, LINES, MUTED, NAMES, class_color
@@ -20,7 +21,6 @@ from mixcompare.report.figures.data import (
     CurveGrid,
     class_grids,
     data_limits,
-    demeaned,
     only_variable,
     shown_note,
 )
@@ -48,7 +48,7 @@ def class_paths(comparison: Comparison) -> Drawing | None:
     for ax in axes.flat:
         ax.set_visible(False)
     em_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)
-    outcomes = demeaned(panel, panel.outcomes)
+    outcomes = within_cells(panel.outcomes, panel.cell)
     grids = class_grids(panel, variable, em_class, comparison.em.spec.n_components)
     less = ", less its cell's mean" if panel.cell is not None else ""
     own = [np.flatnonzero(em_class == component) for component in range(k)]

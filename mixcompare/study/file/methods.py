@@ -9,13 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from mixcompare.backends import build_options, fit, get_backend
 from mixcompare.backends.em.bootstrap import Kind, bootstrap
-from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import DataError, OptionError
 from mixcompare.data.panel import Panel
+from mixcompare.data.within import within_cells
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import SPEC_KEYS, MixtureSpec
 from mixcompare.selection import criteria
@@ -163,14 +161,8 @@ def within(spec: MixtureSpec, panel: Panel) -> tuple[MixtureSpec, Panel]:
     plain = replace(spec, absorb=None)
     return plain, replace(
         panel,
-        outcomes=_centred(panel.outcomes, panel.cell),
-        covariates=_centred(panel.covariates, panel.cell),
+        outcomes=within_cells(panel.outcomes, panel.cell),
+        covariates=within_cells(panel.covariates, panel.cell),
         cell=None,
         source=None,
     )
-
-
-def _centred(values: FloatArray, cell: IntArray) -> FloatArray:
-    counts = np.bincount(cell)
-    sums = np.stack([np.bincount(cell, column) for column in values.T], axis=1)
-    return np.asarray(values - (sums / counts[:, None])[cell])

@@ -185,8 +185,3 @@ def relative_precision(error: FloatArray, baseline: FloatArray) -> Measure:
     rho = float(np.corrcoef(own, other)[0, 1])
     error_of_it = 200 * ratio * np.sqrt(max(0.0, 1 - rho**2) / (n - 1))
     return Measure(100 * (ratio - 1), float(error_of_it), n)
-
-
-def paired_difference(values: FloatArray, baseline: FloatArray) -> Measure:
-    """Mean of a method's value minus the baseline's on the same data."""
-    return mean(values - baseline)

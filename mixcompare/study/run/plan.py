@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -194,12 +194,3 @@ def replicates_for_coverage(half_width: float, coverage: float = LEVEL) -> int:
     """
     # Rounded first, because 0.95 * 0.05 is not exactly 0.0475.
     return int(np.ceil(round(coverage * (1 - coverage) / half_width**2, 6)))
-
-
-def with_replicates(study: Study, replicates: int) -> Study:
-    """The same study with another number of replicates of the run.
-
-    Finished tasks of its store stay valid.
-    """
-    run = study.tables.run.model_copy(update={"replicates": replicates})
-    return replace(study, tables=study.tables.model_copy(update={"run": run}))
