@@ -242,7 +242,7 @@ def check_finite(columns: pd.DataFrame) -> None:
         It names the term, the first row and how many there are.
     """
     values = columns.to_numpy(np.float64)
-    if (np.abs(values) <= _LARGEST).all():
+    if not values.size or (values.min() >= -_LARGEST and values.max() <= _LARGEST):
         return
     finite = np.isfinite(values)
     bad = np.abs(values) > _LARGEST if finite.all() else ~finite
@@ -271,7 +271,7 @@ def _check_scale(columns: pd.DataFrame) -> None:
     """
     values = columns.to_numpy(np.float64)
     low, high = values.min(axis=0), values.max(axis=0)
-    size, span = np.abs(values).max(axis=0), high - low
+    size, span = np.maximum(np.abs(low), np.abs(high)), high - low
     names = list(map(str, columns.columns))
     for j in np.flatnonzero((span > 0) & (size < _SMALLEST)):
         raise DataError(

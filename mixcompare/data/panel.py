@@ -183,10 +183,10 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     by_unit = build_unit_data(spec, complete, unit, unit_labels)
     _check_classes_differ(spec, design)
     order = _canonical_order(design, unit, cell)
-    panel = _sorted_panel(design, unit, unit_labels, cell, complete.index.to_numpy(), order)
     if design.outcomes.size > _MANY_VALUES:
         # formulaic's objects refer to one another, and would keep a copy of the table for long.
         gc.collect()
+    panel = _sorted_panel(design, unit, unit_labels, cell, complete.index.to_numpy(), order)
     return _with_unit_data(panel, by_unit, dropped, design_source(spec))
 
 

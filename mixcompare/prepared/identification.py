@@ -25,7 +25,7 @@ _LOST = 1e-10
 _ILL_CONDITIONED = 1e6
 # Classes of so few units on average are no classes; that two units differ is a question.
 _UNITS_PER_CLASS = 2
-_ROWS_AT_A_TIME = 65_536
+_ROWS_AT_A_TIME = 8192
 
 
 def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:

@@ -44,10 +44,10 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Out
     """
     spec, prepared = problem.spec, problem.prepared
     del problem
-    standard = standardise(spec, prepared, with_prior=options.estimator == "map")
+    data = standardise(spec, prepared, with_prior=options.estimator == "map")
     prepared = replace(prepared, factor=np.empty((0, *prepared.factor.shape[1:])))
     total = n_starts(spec, options) + (options.initial is not None)
-    data = with_kernels(standard, options.kernels, spec.n_components, total)
+    data = with_kernels(data, options.kernels, spec.n_components, total)
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
         return outcome(spec, prepared, data, search(spec, data, options, seed), options)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mixcompare.backends.em.mixture import CompiledMixture, is_mixture
 from mixcompare.backends.em.passes import Passes, split_log_weights
 from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.tiled_rows import TiledRows
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.prepared.factorise import Kernels
 
@@ -49,6 +50,7 @@ class Compiled:
         rows = np.ascontiguousarray(data.covariates), np.ascontiguousarray(data.outcomes)
         used = np.concatenate([part.any(axis=0) for part in rows], axis=1)
         self._tiles: FloatArray = np.empty((0, 0, 0))
+        self._places: IntArray | None = None
         if np.tril(used, -1).any():
             # Short units are rows still, and a triangle has half the work.
             self._first, self._offset, size = _layout(np.triu(np.ones_like(used)))
@@ -56,6 +58,8 @@ class Compiled:
         if not len(self._tiles):
             self._first, self._offset, size = _layout(used)
             self._tiles = packing_kernels.pack(*rows, self._first, self._offset, size)
+            held = np.arange(used.shape[1]) >= self._first[:, None]
+            self._places = np.where(held, self._offset[:, None] + np.arange(used.shape[1]), -1)
         # Triangles have no fewer values than products with their covariates; rows have.
         products = self._p * (self._p + 1) // 2 + self._p * self._m
         self._products: FloatArray = np.empty((0, 0, 0))
@@ -65,6 +69,15 @@ class Compiled:
         # The M-step's last squared residuals are the next E-step's distances. One tuple, so
         # that threads that share this object replace it in one piece.
         self._latest: tuple[FloatArray | None, FloatArray] = (None, np.empty((0, 0, 0)))
+
+    @property
+    def rows(self) -> tuple[TiledRows, TiledRows] | None:
+        """Covariates and outcomes, if the tiles hold these and not their triangles."""
+        if self._places is None:
+            return None
+        x, y = self._places[:, : self._p], self._places[:, self._p :]
+        units = len(self._nu)
+        return TiledRows(self._tiles, units, x), TiledRows(self._tiles, units, y)
 
     def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products (..., K, p, p) and (..., K, p, m), for (..., G, K) weights."""

@@ -168,15 +168,17 @@ def complete_information(
     return information
 
 
-def factor(information: FloatArray) -> tuple[tuple[FloatArray, bool], FloatArray] | None:
+def factor(
+    information: FloatArray, *, overwrite: bool = False
+) -> tuple[tuple[FloatArray, bool], FloatArray] | None:
     """Cholesky factor, as of `scipy.linalg.cho_factor`, at a unit diagonal, and (n,) its scales.
 
-    None if the information is not positive definite.
+    None if the information is not positive definite. It may be overwritten, for as large an array.
     """
     size = np.sqrt(np.abs(np.diag(information)))
     if not (np.all(np.isfinite(information)) and np.all(size > 0)):
         return None
-    scaled = information / size[:, None]
+    scaled = np.divide(information, size[:, None], out=information if overwrite else None)
     scaled /= size
     try:
         triangle, lower = cho_factor(scaled, overwrite_a=True, check_finite=False)

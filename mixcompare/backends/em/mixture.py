@@ -15,6 +15,7 @@ from mixcompare.backends.em.moments import Moments
 from mixcompare.backends.em.passes import split_log_weights
 from mixcompare.backends.em.regression import separate
 from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.tiled_rows import TiledRows
 from mixcompare.base.arrays import FloatArray
 
 
@@ -23,7 +24,7 @@ def is_mixture(data: Standardised) -> bool:
     _, rows, p, _ = data.shape
     if (rows, p) != (1, 1):
         return False
-    x = data.covariates
+    x = np.asarray(data.covariates)
     return bool(np.all(x == x[0]) and x[0] != 0 and np.all(data.degrees_of_freedom == 1))
 
 
@@ -40,9 +41,17 @@ class CompiledMixture:
         from mixcompare.backends.em import mixture_kernels  # numba takes long to import
 
         self._kernels: ModuleType = mixture_kernels
-        self._intercept = float(data.covariates[0, 0, 0])
+        self._intercept = data.covariates[:1].item()
         self._units, _, _, self._m = data.shape
-        self._tiles: FloatArray = mixture_kernels.pack(data.outcomes[:, 0])
+        self._tiles: FloatArray = mixture_kernels.pack(np.asarray(data.outcomes)[:, 0])
+
+    @property
+    def rows(self) -> tuple[FloatArray, TiledRows]:
+        """The constant covariate, and the outcomes read out of the tiles."""
+        units, size = self._units, 4 * self._tiles.shape[1]
+        tiles = self._tiles.reshape(len(self._tiles), size, -1)
+        covariates = np.broadcast_to(self._intercept, (units, 1, 1))
+        return covariates, TiledRows(tiles, units, np.arange(self._m)[None])
 
     def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products (..., K, 1, 1) and (..., K, 1, m), for (..., G, K) weights."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from mixcompare.backends.em.moments import Moments
+from mixcompare.backends.em.tiled_rows import Rows
 from mixcompare.base.arrays import FloatArray
 
 
@@ -15,6 +16,10 @@ class Passes(Protocol):
 
     All arrays may have the same further axes in front, for starts that run together.
     """
+
+    @property
+    def rows(self) -> tuple[Rows, Rows] | None:
+        """Covariates (G, r, p) and outcomes (G, r, m), if they can be read out of the tiles."""
 
     def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products of the covariates with themselves and the outcomes."""

@@ -109,7 +109,9 @@ def _by_unit(run: Run, order: IntArray) -> tuple[FloatArray, FloatArray]:
     """Responsibilities (G, K), classes in another order, and weighted log-likelihoods (G,)."""
     assert run.e_step is not None
     reached = replace(run.e_step)  # a copy, with which goes what it makes and is not asked for
-    return reached.responsibilities[:, order], reached.weighted_log_likelihood
+    responsibilities, log_likelihood = reached.responsibilities, reached.weighted_log_likelihood
+    del reached
+    return responsibilities[:, order], log_likelihood
 
 
 def _arrays(parameters: Parameters) -> dict[str, FloatArray]:
@@ -158,7 +160,9 @@ def _all_degenerate(
 ) -> DegenerateFitError:
     examples = "; ".join(dict.fromkeys(s.run.message for s in started[:3]))
     n_units, _, _, m = data.shape
-    units = np.concatenate([data.covariates, data.outcomes], axis=2).reshape(n_units, -1)
+    units = np.concatenate(
+        [np.asarray(data.covariates), np.asarray(data.outcomes)], axis=2
+    ).reshape(n_units, -1)
     equal = int(np.unique(units, axis=0, return_counts=True)[1].max())
     onto = "a few rows, one value of an outcome or an exact relation of several"
     if equal >= _MANY_EQUAL:

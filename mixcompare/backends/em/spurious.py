@@ -37,6 +37,7 @@ from scipy.special import logsumexp
 from mixcompare.backends.em.expectation import EStep, log_class_weights
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.tiled_rows import column
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import elements
 from mixcompare.model.spec import MixtureSpec
@@ -142,11 +143,11 @@ def rounding_steps(data: Standardised) -> FloatArray:
     steps = np.zeros(m)
     if data.degrees_of_freedom.max() > length or not units:
         return steps
-    rows = data.covariates.reshape(-1, p)
+    rows = np.asarray(data.covariates).reshape(-1, p)
     kept = rows.any(axis=1)
-    pooled, outcomes = data.whiten @ data.pooled, data.outcomes.reshape(-1, m)
+    pooled = data.whiten @ data.pooled
     for j in range(m):
-        raw = outcomes[kept, j] * data.scale[j] + (rows @ pooled[:, j])[kept]
+        raw = column(data.outcomes, j).ravel()[kept] * data.scale[j] + (rows @ pooled[:, j])[kept]
         steps[j] = _step(raw) / data.scale[j]
     return steps
 

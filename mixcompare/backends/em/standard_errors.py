@@ -100,7 +100,7 @@ def uncertainty(
         `mixcompare.backends.em.separation`: parameters that change along them have no
         standard error, and the others have theirs in the limit.
     curvature
-        `score_and_information` there, if it is known.
+        `score_and_information` there, if it is known; the information is overwritten.
     """
     withheld = np.broadcast_to(np.nan, (len(reported), len(reported)))
     if method == "none":
@@ -113,14 +113,14 @@ def uncertainty(
     if bounded is not None:
         total = total @ bounded
         information = bounded.T @ information @ bounded
-    if (factored := factor(information)) is None:
+    if (factored := factor(information, overwrite=True)) is None:
         reason = (
             "the observed information is not positive definite: the estimate lies at a boundary, "
             "on a ridge, or is not a maximum"
         )
         return Uncertainty(withheld, withheld, None, reason, np.nan)
     inverse = _inverse(*factored)
-    del factored  # as large as the inverse
+    del factored, information, curvature  # whose array now holds the inverse
     distance = float(np.sqrt(total @ inverse @ total))
     if distance > _SCORE_LIMIT and not anywhere:
         reason = (
@@ -155,13 +155,24 @@ def with_sandwich(data: Standardised, method: Method) -> bool:
 
 def _inverse(triangle: tuple[FloatArray, bool], size: FloatArray) -> FloatArray:
     """Inverse from `factor`, whose triangle is lost, in less time and room than by solving."""
-    inverse = dpotri(triangle[0], lower=triangle[1], overwrite_c=True)[0]
+    inverse = dpotri(_by_columns(triangle[0]), lower=triangle[1], overwrite_c=True)[0]
     for i in range(len(inverse)):  # LAPACK fills the upper triangle alone
         inverse[i + 1 :, i] = inverse[i, i + 1 :]
     inverse = inverse.T  # it is symmetric, and now in the order of its rows
     inverse /= size[:, None]
     inverse /= size
     return np.asarray(inverse)
+
+
+def _by_columns(matrix: FloatArray) -> FloatArray:
+    """The same square matrix in LAPACK's order, in its own memory, some of it at a time."""
+    for i in range(0, len(matrix), _COLUMNS_AT_A_TIME):
+        for j in range(i, len(matrix), _COLUMNS_AT_A_TIME):
+            rows, columns = slice(i, i + _COLUMNS_AT_A_TIME), slice(j, j + _COLUMNS_AT_A_TIME)
+            above = matrix[rows, columns].copy()
+            matrix[rows, columns] = matrix[columns, rows].T
+            matrix[columns, rows] = above.T
+    return matrix.T
 
 
 def _between(jacobian: csr_array, middle: FloatArray) -> FloatArray:

@@ -19,6 +19,7 @@ from mixcompare.backends.em.membership import log_class_probabilities
 from mixcompare.backends.em.parameters import Index, Parameters
 from mixcompare.backends.em.passes import Passes
 from mixcompare.backends.em.prior import StandardPrior, log_prior, standard_prior
+from mixcompare.backends.em.tiled_rows import Rows
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
@@ -43,7 +44,8 @@ class Standardised:
     Attributes
     ----------
     covariates, outcomes
-        (G, r, p) and (G, r, m) standardised factor rows of each unit.
+        (G, r, p) and (G, r, m) standardised factor rows of each unit; read out of the compiled
+        passes' tiles where these hold them.
     degrees_of_freedom
         (G,) as floats.
     rounding
@@ -64,8 +66,8 @@ class Standardised:
         Sum of log(scale), by which a log-density falls per degree of freedom in raw units.
     """
 
-    covariates: FloatArray
-    outcomes: FloatArray
+    covariates: Rows
+    outcomes: Rows
     degrees_of_freedom: FloatArray
     pooled: FloatArray
     unwhiten: FloatArray
@@ -84,7 +86,8 @@ class Standardised:
 
         A `replace` of these data drops the passes, which hold a copy of the old ones.
         """
-        same = replace(self)
+        covariates, outcomes = compiled.rows or (self.covariates, self.outcomes)
+        same = replace(self, covariates=covariates, outcomes=outcomes)
         object.__setattr__(same, "compiled", compiled)
         return same
 

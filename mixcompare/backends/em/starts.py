@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from scipy.cluster.vq import ClusterError, kmeans2
 
+from mixcompare.backends.em.clusters import clusters
 from mixcompare.backends.em.degeneracy import is_regular, why_singular
 from mixcompare.backends.em.expectation import responsibilities_at
 from mixcompare.backends.em.options import Options
@@ -97,9 +97,9 @@ def kmeans(spec: MixtureSpec, data: Standardised, rng: np.random.Generator) -> F
     summaries = unit_summaries(data)
     spread = _spread(summaries)
     summaries /= np.where(spread > 0, spread, 1.0)
-    try:
-        _, classes = kmeans2(summaries, spec.n_components, minit="++", missing="raise", rng=rng)
-    except ClusterError:  # a cluster emptied, as happens with few distinct units
+    classes = clusters(summaries, spec.n_components, rng)
+    del summaries
+    if classes is None:  # a cluster emptied, as happens with few distinct units
         return random(spec, data, rng)
     return _hard(classes, spec.n_components)
 
@@ -287,7 +287,7 @@ def _squared_residuals(data: Standardised, coefficients: FloatArray) -> FloatArr
                 data.outcomes[i : i + _UNITS_AT_A_TIME]
                 - data.covariates[i : i + _UNITS_AT_A_TIME] @ coefficients
             ).sum(axis=(1, 2))
-            for i in range(0, len(data.outcomes), _UNITS_AT_A_TIME)
+            for i in range(0, data.shape[0], _UNITS_AT_A_TIME)
         ]
     )
 

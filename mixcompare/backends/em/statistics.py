@@ -64,12 +64,13 @@ class Counted:
             return data.compiled.normal_equations(self.counts)
         _, _, p, m = data.shape
         shape = (*self.counts.shape[:-2], self.counts.shape[-1])
+        covariates, outcomes = np.asarray(data.covariates), np.asarray(data.outcomes)
         grams, crosses = [], []
         for tau in self._by_class:
             root = np.sqrt(tau)[:, None, None]
-            x = (data.covariates * root).reshape(-1, p)
+            x = (covariates * root).reshape(-1, p)
             grams.append(x.T @ x)
-            crosses.append(x.T @ (data.outcomes * root).reshape(-1, m))
+            crosses.append(x.T @ (outcomes * root).reshape(-1, m))
         return np.stack(grams).reshape(*shape, p, p), np.stack(crosses).reshape(*shape, p, m)
 
     def regressions(self) -> FloatArray:
@@ -98,4 +99,4 @@ class Counted:
 
 def residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
     """(G, r, m) residuals of one component's coefficients (p, m)."""
-    return data.outcomes - data.covariates @ coefficients
+    return np.asarray(data.outcomes) - np.asarray(data.covariates) @ coefficients

@@ -140,8 +140,8 @@ def test_degenerate_components_raise_the_same_error(m: int) -> None:
     case = build(m=m, k=2, seed=3)
     empty = np.zeros((30, 2))
     empty[:, 0] = 1
-    flat = replace(case.data, covariates=case.data.covariates * [1.0, 1.0, 0.0])
-    exact = replace(case.data, outcomes=case.data.covariates[..., :1] + np.zeros(m))
+    flat = replace(case.data, covariates=np.asarray(case.data.covariates) * [1.0, 1.0, 0.0])
+    exact = replace(case.data, outcomes=np.asarray(case.data.covariates)[..., :1] + np.zeros(m))
     even = np.full((30, 2), 0.5)
     for data, tau in ((case.data, empty), (flat, even), (exact, even)):
         _, message = attempt(case.spec, data, tau)
@@ -164,7 +164,7 @@ def test_an_e_step_does_not_take_residuals_of_other_coefficients() -> None:
 
 def test_changed_data_do_not_keep_the_kernels_of_the_old() -> None:
     data = compiled(build(seed=3).data)
-    assert replace(data, outcomes=2 * data.outcomes).compiled is None
+    assert replace(data, outcomes=2 * np.asarray(data.outcomes)).compiled is None
 
 
 def test_coefficients_that_are_not_numbers_do_not_pass_unseen() -> None:
