@@ -89,7 +89,7 @@ def fit(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> em = mc.fit(spec, load("gapminder"), starts=10, seed=1)
     >>> em.status, round(em.log_likelihood, 2)

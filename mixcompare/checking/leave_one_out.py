@@ -113,7 +113,7 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
     >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)

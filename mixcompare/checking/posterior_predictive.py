@@ -120,7 +120,7 @@ def posterior_predictive(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
     >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)

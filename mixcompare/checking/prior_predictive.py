@@ -107,7 +107,7 @@ def prior_predictive(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> check = mc.prior_predictive(spec, load("gapminder"), draws=200, seed=1)
     >>> list(check.table["outcome"].unique())

@@ -72,7 +72,7 @@ def compare(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> few = {"draws": 200, "tune": 200, "chains": 2, "sampler": "pymc", "progress": False}
     >>> em = mc.fit(spec, load("gapminder"), starts=10, seed=1)

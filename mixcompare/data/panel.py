@@ -163,7 +163,7 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> panel = mc.build_panel(spec, load("gapminder"))
     >>> panel.n_units, panel.n_rows, panel.covariate_names

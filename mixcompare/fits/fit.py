@@ -299,7 +299,7 @@ def load(path: str | Path, *, trust: bool = False) -> Fit:
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)

@@ -30,7 +30,7 @@ def prediction_table(predicted: xr.Dataset) -> pd.DataFrame:
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
     >>> table = mc.prediction_table(mc.predict(em, load("gapminder")))

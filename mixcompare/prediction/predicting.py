@@ -121,7 +121,7 @@ def predict(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
     >>> predicted = mc.predict(em, {"country": ["new"], "t": [2.0]}, classes="prior")
@@ -196,7 +196,7 @@ def predictive_draws(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
     >>> drawn = mc.predictive_draws(em, {"country": ["new"], "t": [2.0]}, draws=100, seed=1)

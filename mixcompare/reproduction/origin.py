@@ -16,7 +16,7 @@ class Origin:
     study
         Text of the study file; empty if there was none.
     panel
-        Name of the panel, as `mixcompare.data.datasets.load` knows it, if it was one.
+        Name of the panel, as `mixcompare.datasets.load` knows it, if it was one.
     file
         Name of the data file, if it was one.
     place

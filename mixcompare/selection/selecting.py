@@ -90,7 +90,7 @@ def select(
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> found = mc.select(spec, load("gapminder"), n_components=[1, 2, 3], starts=10)
     >>> found.best("bic")

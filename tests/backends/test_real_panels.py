@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mixcompare as mc
-from mixcompare.data import datasets
+from mixcompare import datasets
 
 GAPMINDER = mc.MixtureSpec("lifeExp ~ t + I(t**2)", unit="country", n_components=3)
 MUNNELL = mc.MixtureSpec(

@@ -1,4 +1,4 @@
-"""The panels that `mixcompare.data.datasets` knows."""
+"""The panels that `mixcompare.datasets` knows."""
 
 import hashlib
 import re
@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from mixcompare import DataError, OptionError
-from mixcompare.data import datasets
+from mixcompare import datasets
 from tests.places import ROOT
 
 BUNDLED = ("billboard", "gapminder")
 
 
 def test_bundled_files_are_those_whose_provenance_is_stated() -> None:
-    folder = resources.files("mixcompare.data.datasets")
+    folder = resources.files("mixcompare.datasets")
     stated = re.findall(r"[0-9a-f]{64}", (folder / "PROVENANCE.md").read_text(encoding="utf-8"))
     files = [(folder / f"{name}.csv").read_bytes() for name in BUNDLED]
     assert stated == [hashlib.sha256(content).hexdigest() for content in files]
@@ -114,4 +114,4 @@ def test_wheel_ships_the_bundled_panel_and_its_provenance(tmp_path: Path) -> Non
     (wheel,) = tmp_path.glob("*.whl")
     shipped = zipfile.ZipFile(wheel).namelist()
     for name in (*(f"{name}.csv" for name in BUNDLED), "PROVENANCE.md"):
-        assert f"mixcompare/data/datasets/{name}" in shipped
+        assert f"mixcompare/datasets/{name}" in shipped

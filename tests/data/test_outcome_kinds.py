@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mixcompare as mc
-from mixcompare.data import datasets
+from mixcompare import datasets
 from mixcompare.data.outcome_kinds import outcome_kind
 from tests.places import REFERENCE
 

@@ -353,8 +353,8 @@ def test_trust_is_no_part_of_what_a_specification_is() -> None:
         ("loader", "sys:exit"),
         ("loader", "os:getpid"),
         ("loader", "mixcompare.base.files.staging:os.getpid"),
-        ("loader", "mixcompare.data.datasets:pd.read_csv"),
-        ("loader", "mixcompare.data.datasets:resources"),
+        ("loader", "mixcompare.datasets:pd.read_csv"),
+        ("loader", "mixcompare.datasets:resources"),
         ("generator", "os:getpid"),
     ],
 )
@@ -401,8 +401,8 @@ def broken() -> None:
 
 
 def test_loaders_that_ship_need_no_trust() -> None:
-    assert is_shipped("mixcompare.data.datasets:_gapminder")
-    assert not is_shipped("mixcompare.data.datasets:nothing")
+    assert is_shipped("mixcompare.datasets:_gapminder")
+    assert not is_shipped("mixcompare.datasets:nothing")
     assert not is_shipped("mixcompare.study.file.custom:importlib.import_module")
 
 

@@ -127,7 +127,7 @@ def test_a_fit_hands_its_choice_on(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(kernels)
         return compress(panel)
 
-    monkeypatch.setattr("mixcompare.backends.compress", note)
+    monkeypatch.setattr("mixcompare.prepared.problem.compress", note)
     table = {"y": [0.0, 1.0, 2.0, 3.5, 9.0, 10.0, 11.0, 12.5]}
     spec = mc.MixtureSpec("y ~ 1", n_components=2, covariance_by="shared")
     mc.fit(spec, table, starts=1, kernels="numpy")

@@ -41,11 +41,10 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         def __init__(self, fits: tuple[mc.Fit, ...]) -> None:
             seen.append({f.backend: f.options for f in fits})
 
-        def report(self, folder: Path, **_: Any) -> Path:
-            return folder / "report.html"
-
     monkeypatch.setattr(study_methods, "fit", fit)
     monkeypatch.setattr(study_run, "_compare", lambda *fits: Fake(fits))
+    written = lambda _, folder, **__: folder / "report.html"  # noqa: E731
+    monkeypatch.setattr(study_run, "write_comparison", written)
     return seen
 
 

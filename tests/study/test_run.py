@@ -27,11 +27,12 @@ class FakeComparison:
 
     verdicts = VERDICTS
 
-    def report(self, folder: Path, **told: Any) -> Path:
-        (folder / "tables").mkdir(exist_ok=True)
-        (folder / "tables" / "estimates.csv").write_text(repr(told))
-        (folder / "report.html").write_text("a report")
-        return folder / "report.html"
+
+def write_fake(comparison: FakeComparison, folder: Path, **told: Any) -> Path:
+    (folder / "tables").mkdir(exist_ok=True)
+    (folder / "tables" / "estimates.csv").write_text(repr(told))
+    (folder / "report.html").write_text("a report")
+    return folder / "report.html"
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     monkeypatch.setattr(study_methods, "fit", fit)
     monkeypatch.setattr(study_run, "_compare", lambda *fits: FakeComparison())
+    monkeypatch.setattr(study_run, "write_comparison", write_fake)
     return seen
 
 

@@ -168,10 +168,10 @@ def test_shipped_simulation_studies_are_valid_and_make_their_data(name: str) -> 
 
 
 def test_loader_of_an_installed_package_is_called() -> None:
-    tables = content(data={"loader": "mixcompare.data.datasets:_gapminder"})
+    tables = content(data={"loader": "mixcompare.datasets:_gapminder"})
     del tables["simulate"], tables["grid"]
     assert len(build_study(tables).read_data()) == 1704
-    tables["data"] = {"loader": "mixcompare.data.datasets:nothing"}
+    tables["data"] = {"loader": "mixcompare.datasets:nothing"}
     with pytest.raises(
         DataError, match=r"the function 'mixcompare\.datasets:nothing' cannot be used"
     ):

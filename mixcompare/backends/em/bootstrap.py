@@ -78,7 +78,7 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
     Examples
     --------
     >>> import mixcompare as mc
-    >>> from mixcompare.data.datasets import load
+    >>> from mixcompare.datasets import load
     >>> spec = mc.MixtureSpec("lifeExp ~ t", unit="country", n_components=2)
     >>> em = mc.fit(spec, load("gapminder"), starts=5, seed=1)
     >>> replicates = mc.bootstrap(em, replicates=5, kind="units", seed=1).tree["bootstrap"]

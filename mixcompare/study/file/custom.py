@@ -16,7 +16,7 @@ import pandas as pd
 
 from mixcompare.base.arrays import IntArray
 from mixcompare.base.errors import DataError, MixCompareError
-from mixcompare.data import datasets
+from mixcompare import datasets
 from mixcompare.data.panel import Panel
 from mixcompare.data.tables import read_table
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mixcompare.base.errors import OptionError
-from mixcompare.data import datasets
+from mixcompare import datasets
 from mixcompare.data.tables import read_table
 from mixcompare.study.file.custom import call
 from mixcompare.study.file.schema import DataTable

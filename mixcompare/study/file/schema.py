@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from mixcompare.data import datasets
+from mixcompare import datasets
 from mixcompare.study.file.simulate_table import SimulateTable
 from mixcompare.study.file.values import (
     Count,

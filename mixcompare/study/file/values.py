@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mixcompare.base.suggest import did_you_mean
-from mixcompare.data import datasets
+from mixcompare import datasets
 
 
 def _slug(value: str) -> str:

@@ -1,4 +1,7 @@
-"""Real panels by name: bundled with provenance, or shipped by an optional package."""
+"""Real panels by name: bundled with provenance, or shipped by an optional package.
+
+It may import `base` alone.
+"""
 
 from __future__ import annotations
 
