@@ -20,16 +20,6 @@ STRUCTURES = [
 ]
 
 
-@dataclass(frozen=True)
-class Names:
-    """Names of columns without a panel."""
-
-    covariate_names: tuple[str, ...]
-    outcome_names: tuple[str, ...]
-    common_names: tuple[str, ...] = ()
-    concomitant_names: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """A specification with its data in every form."""

@@ -21,7 +21,7 @@ from mixcompare.backends.pymc.options import Options
 from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.outcome import Outcome
 from mixcompare.fits.tree import build_tree, coordinates, parameter_dataset, permute_posterior
-from mixcompare.model.parameters import flatten, unflatten, variables
+from mixcompare.model.layout import Layout
 from mixcompare.prepared.compress import compress
 from tests.prior_density import log_prior_by_array
 
@@ -59,8 +59,8 @@ def stand_in(
     data = standardise(spec, prepared)
     rng = np.random.default_rng(seed)
     shape = (chains, draws)
-    estimate = fits[0].tree["estimate"].to_dataset()
-    arrays = {n: np.empty((*shape, *estimate[n].shape)) for n in variables(estimate)}
+    layout = fits[0].layout
+    arrays = {n: np.empty((*shape, *own)) for n, own in layout.shapes.items()}
     responsibilities = np.empty((*shape, panel.n_units, spec.n_components))
     log_likelihood = np.empty((*shape, panel.n_units))
     # Products this small are slower in two BLAS threads than in one.
@@ -77,7 +77,7 @@ def stand_in(
             log_likelihood[c, d] = scored.weighted_log_likelihood
             for name in arrays:
                 arrays[name][c, d] = getattr(at, name)
-    groups = _groups(spec, coordinates(spec, prepared), arrays, responsibilities, log_likelihood)
+    groups = _groups(layout, coordinates(spec, prepared), arrays, responsibilities, log_likelihood)
     sample = {"chain": np.arange(chains), "draw": np.arange(draws)}
     densities = log_prior_by_array(spec, prepared, arrays)
     groups["log_prior"] = xr.Dataset(
@@ -96,9 +96,7 @@ def _normal_path(
     autocorrelation: float,
     rng: np.random.Generator,
 ) -> list[Parameters]:
-    parameters = fit.parameters
-    estimate = fit.tree["estimate"].to_dataset()
-    centre = flatten(estimate, parameters)
+    centre = fit.layout.flatten(fit.tree["estimate"].to_dataset())
     covariance = fit.tree["standard_errors"]["parameter_covariance"].to_numpy() * spread**2
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.clip(values, 0, None))
@@ -106,8 +104,7 @@ def _normal_path(
     for d in range(1, draws):
         noise[d] = autocorrelation * noise[d - 1] + np.sqrt(1 - autocorrelation**2) * noise[d]
     vector = centre + noise @ root.T + (0.0 if offset is None else offset)
-    shapes = {name: estimate[name].shape for name in variables(estimate)}
-    return [_valid(unflatten(v, parameters, shapes), fit) for v in vector]
+    return [_valid(fit.layout.unflatten(v), fit) for v in vector]
 
 
 def _valid(arrays: dict[str, FloatArray], fit: mc.Fit) -> Parameters:
@@ -120,7 +117,7 @@ def _valid(arrays: dict[str, FloatArray], fit: mc.Fit) -> Parameters:
 
 
 def _groups(
-    spec: mc.MixtureSpec,
+    layout: Layout,
     coords: dict[str, object],
     arrays: dict[str, FloatArray],
     responsibilities: FloatArray,
@@ -134,7 +131,7 @@ def _groups(
     permutation = labels.compose(permutation, labels.by_weight(mean))
     total = log_likelihood.sum(axis=-1)
     dims = ("chain", "draw")
-    posterior = parameter_dataset(coords, dims, **arrays).assign_coords(sample)
+    posterior = parameter_dataset(layout, coords, dims, **arrays).assign_coords(sample)
     aligned = labels.permute(responsibilities, permutation, axis=-1)
     return {
         "posterior": posterior,
@@ -147,13 +144,13 @@ def _groups(
             coords=sample | {"unit": coords["unit"]},
         ),
         "membership": parameter_dataset(
-            coords, dims, responsibilities=responsibilities
+            layout, coords, dims, responsibilities=responsibilities
         ).assign_coords(sample),
         "alignment": xr.Dataset(
             {"permutation": ((*dims, "component"), permutation)},
             coords=sample | {"component": coords["component"]},
         ),
-        "estimate": permute_posterior(posterior, permutation)
+        "estimate": permute_posterior(layout, posterior, permutation)
         .mean(dims)
-        .merge(parameter_dataset(coords, responsibilities=aligned.mean((0, 1)))),
+        .merge(parameter_dataset(layout, coords, responsibilities=aligned.mean((0, 1)))),
     }

@@ -37,7 +37,6 @@ from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit, check_fit
 from mixcompare.fits.tree import permute_posterior
 from mixcompare.labels import IntArray
-from mixcompare.model.parameters import variables
 from mixcompare.simulate.outcomes import draw_outcomes
 
 # A p-value nearer than this to 0 or 1 is a misfit.
@@ -155,14 +154,14 @@ def replicates(
     fit: Fit, permutation: IntArray, draws: int, rng: np.random.Generator
 ) -> Iterator[Replicate]:
     """Replicate a fit's data from evenly spaced draws of its posterior, labels aligned."""
-    posterior = permute_posterior(fit.tree["posterior"].to_dataset(), permutation)
+    posterior = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
     drawn = fit.tree["membership"]["responsibilities"].to_numpy()
     chains, length = permutation.shape[:2]
     panel = fit.panel
     chosen = np.unique(np.linspace(0, chains * length - 1, draws).astype(np.intp))
     parameters = {
-        name: posterior[name].to_numpy().reshape(chains * length, *posterior[name].shape[2:])
-        for name in variables(posterior)
+        name: values.reshape(chains * length, *values.shape[2:])
+        for name, values in fit.layout.take(posterior).items()
     }
     for s in chosen:
         at = divmod(int(s), length)

@@ -116,7 +116,8 @@ def prior_predictive(
     check_whole("draws", draws)
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     check_memory(8.0 * draws * panel.n_rows, f"draws = {draws} of {panel.n_rows} rows")
-    prepared = Problem.of(spec, panel).prepared
+    problem = Problem.of(spec, panel)
+    prepared = problem.prepared
     parameter_seed, outcome_seed = np.random.SeedSequence(seed).spawn(2)
     parameters = draw_priors(spec, prepared, draws, np.random.default_rng(parameter_seed))
     rows = layout(panel)
@@ -131,7 +132,9 @@ def prior_predictive(
     coords = {**coordinates(spec, prepared), **sample}
     arrays = {name: values[None] for name, values in parameters.items()}
     tree = predictive_tree("prior_predictive", panel, kept)
-    tree["prior"] = xr.DataTree(parameter_dataset(coords, ("chain", "draw"), **arrays))
+    tree["prior"] = xr.DataTree(
+        parameter_dataset(problem.layout, coords, ("chain", "draw"), **arrays)
+    )
     return PriorPredictive(table, _sentence(table, panel, draws), tree)
 
 

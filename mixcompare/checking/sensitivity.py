@@ -16,7 +16,7 @@ import xarray as xr
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.fit import Fit, check_fit
-from mixcompare.model.parameters import flatten
+from mixcompare.model.layout import flatten
 
 CONFLICT: Final = "prior-data conflict"
 STRONG: Final = "strong prior"

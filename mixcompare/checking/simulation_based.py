@@ -31,7 +31,6 @@ from mixcompare.data.panel import Panel, build_panel
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import convergence
 from mixcompare.fits.tree import coordinates, parameter_dataset, permute_posterior
-from mixcompare.model.parameters import flatten, reported_parameters
 from mixcompare.model.spec import MixtureSpec, check_spec
 from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
@@ -215,7 +214,9 @@ def true_quantities(fit: Fit, truth: Mapping[str, FloatArray]) -> dict[str, floa
     at = {name: values[None] for name, values in truth.items()}
     log_likelihood, tau = scorer.unit_log_likelihood(at), scorer.occupancy(at)
     coords = coordinates(fit.spec, fit.problem.prepared)
-    dataset = parameter_dataset(coords, (), **dict(truth)).expand_dims(("chain", "draw"))
+    dataset = parameter_dataset(fit.layout, coords, (), **dict(truth)).expand_dims(
+        ("chain", "draw")
+    )
     found = _quantities(fit, dataset, tau[None], log_likelihood.sum(axis=-1)[None])
     return {name: float(value[0, 0]) for name, value in found.items()}
 
@@ -234,9 +235,9 @@ def _quantities(
     fit: Fit, parameters: xr.Dataset, tau: FloatArray, log_likelihood: FloatArray
 ) -> dict[str, FloatArray]:
     """Quantities (chain, draw) of draws, or of the truth as if it were one draw."""
-    named = reported_parameters(fit.spec, fit)
+    named = fit.parameters
     permutation = labels.align_to_reference(tau, fit.responsibilities.to_numpy())
-    aligned = flatten(permute_posterior(parameters, permutation), named)
+    aligned = fit.layout.flatten(permute_posterior(fit.layout, parameters, permutation))
     by_name = {p.name: aligned[..., i] for i, p in enumerate(named)}
     units = tau.shape[-2]
     together = (tau.sum(axis=-2) ** 2).sum(axis=-1) - (tau**2).sum(axis=(-2, -1))
@@ -250,11 +251,12 @@ def _quantities(
 
 def _ordered(fit: Fit, parameters: xr.Dataset) -> dict[str, FloatArray]:
     """Smallest and largest over the classes of every parameter that the classes have."""
-    named = reported_parameters(fit.spec, fit)
-    values = flatten(parameters, named)
+    values = fit.layout.flatten(parameters)
     groups: dict[str, list[int]] = {}
-    for i, parameter in enumerate(named):
-        if parameter.component is not None and parameter.variable != "membership_coefficients":
+    for i, parameter in enumerate(fit.parameters):
+        # Log-odds are against another class where classes are renumbered.
+        rebased = fit.layout[parameter.variable].order == "rebased"
+        if parameter.component is not None and not rebased:
             without = parameter.name.replace(f"[{parameter.component}", "[", 1)
             groups.setdefault(without, []).append(i)
     found = {}

@@ -10,7 +10,7 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import convergence, summarise_estimate, summarise_posterior
 from mixcompare.model.covariances import STRUCTURES
-from mixcompare.model.parameters import flatten
+from mixcompare.model.layout import flatten
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 

@@ -14,7 +14,7 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison.modes import Modes
 from mixcompare.fits.fit import Fit
 from mixcompare.labels import IntArray
-from mixcompare.model.parameters import Parameter
+from mixcompare.model.layout import Parameter
 
 # Enough for a share, and no more than so many values, for panels of many units.
 _MOST_DRAWS = 1000

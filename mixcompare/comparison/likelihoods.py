@@ -14,7 +14,6 @@ from mixcompare.base.errors import DegenerateFitError
 from mixcompare.checking.leave_one_out import HIGH_PARETO_K, LeaveOneOut
 from mixcompare.comparison.modes import Mode
 from mixcompare.fits.fit import Fit
-from mixcompare.model.parameters import variables
 from mixcompare.prepared.problem import Problem
 from mixcompare.selection.criteria import aic, bic
 
@@ -75,9 +74,8 @@ def score_likelihoods(em: Fit, posterior_fit: Fit, rounding: float, highest: Mod
     by_draw = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
     chain, draw = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
     posterior = posterior_fit.tree["posterior"].to_dataset()
-    names = variables(posterior)
-    best = {n: posterior[n].isel(chain=chain, draw=draw).to_numpy() for n in names}
-    estimate = {n: em.tree["estimate"][n].to_numpy() for n in names}
+    best = em.layout.take(posterior.isel(chain=chain, draw=draw))
+    estimate = em.layout.take(em.tree["estimate"].to_dataset())
     by_pymc = _total(posterior_fit.backend, em.problem, estimate)
     by_em = _total(em.backend, em.problem, best)
     maximum, best_draw = em.log_likelihood, float(by_draw.max())

@@ -22,7 +22,6 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.fit import Fit
 from mixcompare.labels import IntArray
 from mixcompare.labels.metrics import total_variation
-from mixcompare.model.parameters import VARIABLES, variables
 
 # Ends that agree to these are one mode: objective relative to its size, and mean distance of
 # the class probabilities. EM stops within 1e-12, so that both are generous.
@@ -150,7 +149,7 @@ def _optima(em: Fit, climber: Climber) -> list[Mode]:
     for optimum in range(numbers.max() + 1):
         members = np.flatnonzero(numbers == optimum)
         best = members[objective[members].argmax()]
-        own = {name: starts[name].to_numpy()[best] for name in variables(starts)}
+        own = {name: values[best] for name, values in em.layout.take(starts).items()}
         tau = climber.responsibilities(own)
         heights = float(log_likelihood[best]), float(objective[best])
         found.append(Mode(*heights, tau, own, optimum, bool(spurious[best])))
@@ -177,8 +176,7 @@ def _place(known: list[Mode], summit: Summit) -> int:
             return i
     order = labels.align_to_reference(summit.responsibilities, known[0].responsibilities)
     own, tau = summit.parameters.permuted(order), summit.responsibilities[:, order]
-    named = {name: getattr(own, name) for name in VARIABLES}
-    arrays = {name: array for name, array in named.items() if array is not None}
+    arrays = {name: getattr(own, name) for name in known[0].parameters}
     spurious = summit.spurious is not None
     known.append(Mode(summit.log_likelihood, summit.objective, tau, arrays, None, spurious))
     return len(known) - 1

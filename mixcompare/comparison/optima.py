@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from mixcompare import labels
 from mixcompare.backends.em.scoring import Scorer
@@ -14,7 +13,6 @@ from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.comparison.modes import spurious_starts
 from mixcompare.fits.fit import Fit
 from mixcompare.labels.metrics import total_variation
-from mixcompare.model.parameters import variables
 
 
 def optima_table(em: Fit) -> pd.DataFrame:
@@ -66,7 +64,7 @@ def distance_of_optima(em: Fit, numbers: Iterable[int]) -> FloatArray:
     distance = []
     for number in numbers:
         end = starts.isel(start=np.flatnonzero(optimum == number)[:1])
-        distance.append(total_variation(reference, scorer.occupancy(_blocks(end))[0]).mean())
+        distance.append(total_variation(reference, scorer.occupancy(em.layout.take(end))[0]).mean())
     return np.array(distance)
 
 
@@ -99,8 +97,4 @@ def bounds(em: Fit, most: int) -> tuple[FloatArray, FloatArray]:
     (I,) and (I - 1,), see `mixcompare.backends.em.scoring.Scorer.lower_bounds`.
     """
     history = em.tree["history"].to_dataset().isel(iteration=slice(most))
-    return Scorer(em.problem).lower_bounds(_blocks(history))
-
-
-def _blocks(dataset: xr.Dataset) -> dict[str, FloatArray]:
-    return {name: dataset[name].to_numpy() for name in variables(dataset)}
+    return Scorer(em.problem).lower_bounds(em.layout.take(history))

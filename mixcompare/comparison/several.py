@@ -17,7 +17,7 @@ from mixcompare.fits.fit import Fit
 from mixcompare.fits.tree import permute_posterior
 from mixcompare.labels import IntArray
 from mixcompare.labels.metrics import total_variation
-from mixcompare.model.parameters import flatten
+from mixcompare.model.layout import flatten
 
 # Relative to the log-likelihood: what two runs to the same maximum may differ by.
 _ROUNDING: Final = 1e-8
@@ -185,7 +185,7 @@ def align_draws(fit: Fit, reference: FloatArray) -> AlignedDraws:
     """Number every draw's components as those of responsibilities (G, K)."""
     drawn = fit.tree["membership"]["responsibilities"].to_numpy()
     permutation = labels.align_to_reference(drawn, reference)
-    posterior = permute_posterior(fit.tree["posterior"].to_dataset(), permutation)
+    posterior = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
     return AlignedDraws(permutation, posterior, labels.permuted_mean(drawn, permutation))
 
 
@@ -228,7 +228,7 @@ def aligned_estimate(
         return np.asarray(mean), draws.responsibilities
     tau = fit.responsibilities.to_numpy()
     order = labels.align_to_reference(tau, reference)
-    estimate = permute_posterior(fit.tree["estimate"].to_dataset(), order)
+    estimate = permute_posterior(fit.layout, fit.tree["estimate"].to_dataset(), order)
     return flatten(estimate, fit.parameters), tau[:, order]
 
 

@@ -14,7 +14,6 @@ from mixcompare.base.errors import DataError, OptionError
 from mixcompare.base.suggest import kind_of
 from mixcompare.fits.fit import Fit, check_fit
 from mixcompare.fits.summary import Z
-from mixcompare.model.parameters import flatten, unflatten, variables
 
 # Of a standard error: small against the function's curvature, large against rounding.
 _STEP = 1e-4
@@ -72,7 +71,7 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
     if unknown.all():
         raise DataError(f"the fit has no standard errors: {errors.attrs['reason']}.")
     covariance = np.where(unknown | unknown[:, None], 0.0, covariance)
-    centre = flatten(fit.tree["estimate"].to_dataset(), fit.parameters)
+    centre = fit.layout.flatten(fit.tree["estimate"].to_dataset())
     value = _evaluate(fit, function, centre)
     steps = _STEP * np.where(unknown, np.maximum(np.abs(centre), 1), np.sqrt(np.diag(covariance)))
     slopes = np.zeros((len(value), len(centre)))
@@ -90,9 +89,8 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
 
 def _evaluate(fit: Fit, function: Callable[[xr.Dataset], Any], vector: FloatArray) -> FloatArray:
     estimate = fit.tree["estimate"].to_dataset()
-    own = estimate[list(variables(estimate))]
-    arrays = unflatten(vector, fit.parameters, {str(n): own[n].shape for n in own.data_vars})
-    given = own.assign({name: (own[name].dims, arrays[name]) for name in arrays})
+    arrays = fit.layout.unflatten(vector)
+    given = estimate[list(arrays)].copy(data=arrays)
     try:
         values = np.atleast_1d(np.asarray(function(given), dtype=np.float64))
     except (LookupError, AttributeError, TypeError, ValueError) as error:

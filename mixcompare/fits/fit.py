@@ -218,7 +218,7 @@ class Fit:
             If the fit has no posterior, as EM's have none.
         """
         permutation = self.tree["alignment"]["permutation"].to_numpy()
-        return permute_posterior(self.tree["posterior"].to_dataset(), permutation)
+        return permute_posterior(self.layout, self.tree["posterior"].to_dataset(), permutation)
 
     def summary(self) -> pd.DataFrame:
         """Table of the parameters, one row each.

@@ -27,28 +27,21 @@ import importlib.metadata
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
-from mixcompare import labels
 from mixcompare.base.arrays import FloatArray
 from mixcompare.data.panel import Panel
 from mixcompare.fits.environment import machine, versions
 from mixcompare.fits.outcome import Outcome
 from mixcompare.fits.storage import panel_to_dataset
-from mixcompare.model.parameters import variables
+from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 
-DIMS = {
-    "weights": ("component",),
-    "membership_coefficients": ("component", "concomitant"),
-    "coefficients": ("component", "covariate", "outcome"),
-    "covariance": ("component", "outcome", "outcome_bis"),
-    "responsibilities": ("unit", "component"),
-}
+_OF_UNITS: Final = {"responsibilities": ("unit", "component")}
 
 
 def coordinates(spec: MixtureSpec, prepared: PreparedPanel) -> dict[str, Any]:
@@ -64,10 +57,14 @@ def coordinates(spec: MixtureSpec, prepared: PreparedPanel) -> dict[str, Any]:
 
 
 def parameter_dataset(
-    coords: dict[str, Any], sample_dims: tuple[str, ...] = (), **arrays: FloatArray
+    layout: Layout,
+    coords: dict[str, Any],
+    sample_dims: tuple[str, ...] = (),
+    **arrays: FloatArray,
 ) -> xr.Dataset:
-    """Dataset of arrays named as in `DIMS`, after the sample dimensions."""
-    dims = {name: (*sample_dims, *DIMS[name]) for name in arrays}
+    """Dataset of the layout's blocks and of responsibilities, after the sample dimensions."""
+    known = {block.name: block.dims for block in layout.blocks} | _OF_UNITS
+    dims = {name: (*sample_dims, *known[name]) for name in arrays}
     used = {dim for name in arrays for dim in dims[name]}
     return xr.Dataset(
         {name: (dims[name], array) for name, array in arrays.items()},
@@ -75,25 +72,18 @@ def parameter_dataset(
     )
 
 
-def permute_posterior(posterior: xr.Dataset, permutation: np.ndarray) -> xr.Dataset:
+def permute_posterior(layout: Layout, posterior: xr.Dataset, permutation: np.ndarray) -> xr.Dataset:
     """Renumber the components of every draw.
 
     Parameters
     ----------
     posterior
-        Arrays named in `mixcompare.model.parameters.VARIABLES`, dims (chain, draw, component, ...).
+        The layout's blocks after sample dimensions (chain, draw).
     permutation
         (chain, draw, K) permutations, see `mixcompare.labels`.
     """
-    result = posterior[list(variables(posterior))].copy()
-    for name in result.data_vars:
-        array = result[name]
-        axis = array.dims.index("component")
-        values = labels.permute(array.to_numpy(), permutation, axis)
-        if name == "membership_coefficients":  # log-odds against the class that is now first
-            values = values - values[..., :1, :]
-        result[name] = array.copy(data=values)
-    return result
+    moved = layout.permute(posterior, permutation)
+    return posterior[list(moved)].copy(data=moved)
 
 
 def build_tree(

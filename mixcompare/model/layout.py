@@ -243,6 +243,10 @@ class Layout:
                 arrays[parameter.variable][_at(position)] = values[..., i]
         return arrays
 
+    def take(self, arrays: Arrays) -> dict[str, FloatArray]:
+        """Plain arrays of the blocks that are there, in order; others are left out."""
+        return {name: np.asarray(arrays[name]) for name in self.arrays if name in arrays}
+
     def permute(self, arrays: Arrays, permutation: IntArray) -> dict[str, FloatArray]:
         """Renumber the classes of every block.
 
@@ -253,11 +257,8 @@ class Layout:
         permutation
             (..., K): the old number of each new class, see `mixcompare.labels`.
         """
-        return {
-            block.name: block.permute(_values(arrays, block.name), permutation)
-            for block in self.blocks
-            if block.name in arrays
-        }
+        taken = self.take(arrays)
+        return {name: self[name].permute(values, permutation) for name, values in taken.items()}
 
 
 def flatten(arrays: Arrays, parameters: Iterable[Parameter]) -> FloatArray:
@@ -269,16 +270,12 @@ def flatten(arrays: Arrays, parameters: Iterable[Parameter]) -> FloatArray:
         The blocks that these belong to, by name, with the same leading sample dimensions.
     """
     listed = tuple(parameters)
-    values = {name: _values(arrays, name) for name in {p.variable for p in listed}}
+    values = {name: np.asarray(arrays[name]) for name in {p.variable for p in listed}}
     return np.stack([values[p.variable][_at(p.position)] for p in listed], axis=-1)
 
 
 def _at(position: tuple[int, ...]) -> tuple[Any, ...]:
     return (..., *position)
-
-
-def _values(arrays: Arrays, name: str) -> FloatArray:
-    return np.asarray(arrays[name])
 
 
 @lru_cache(maxsize=256)

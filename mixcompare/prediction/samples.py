@@ -13,7 +13,6 @@ from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import DataError
 from mixcompare.data.new_rows import NewRows
 from mixcompare.fits.fit import Fit
-from mixcompare.model.parameters import variables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,14 +75,14 @@ def parameter_samples(fit: Fit, draws: int | None) -> Samples:
     """
     if "posterior" not in fit.tree.children:
         estimate = fit.tree["estimate"].to_dataset()
-        arrays = {name: estimate[name].to_numpy()[None] for name in variables(estimate)}
+        arrays = {name: values[None] for name, values in fit.layout.take(estimate).items()}
         return _samples(arrays, None)
     posterior = fit.aligned_posterior()
     total = posterior.sizes["chain"] * posterior.sizes["draw"]
     chosen = _spread(total, draws)
     arrays = {
-        name: posterior[name].to_numpy().reshape(total, *posterior[name].shape[2:])[chosen]
-        for name in variables(posterior)
+        name: values.reshape(total, *values.shape[2:])[chosen]
+        for name, values in fit.layout.take(posterior).items()
     }
     return _samples(arrays, chosen)
 

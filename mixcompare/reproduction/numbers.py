@@ -15,7 +15,7 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.tree import permute_posterior
-from mixcompare.model.parameters import flatten, variables
+from mixcompare.model.layout import flatten
 
 # EM's path is the same up to rounding wherever it is run; relative to the size of a number
 # or, where that is larger, its standard error.
@@ -79,7 +79,7 @@ def _em(source: str, fit: Fit) -> pd.DataFrame:
 def _pymc(source: str, fit: Fit, reference: FloatArray) -> pd.DataFrame:
     drawn = fit.tree["membership"]["responsibilities"].to_numpy()
     permutation = labels.align_to_reference(drawn, reference)
-    aligned = permute_posterior(fit.tree["posterior"].to_dataset(), permutation)
+    aligned = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
     total = fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
     draws = np.concatenate([flatten(aligned, fit.parameters), total[..., None]], axis=-1)
     names = [*(parameter.name for parameter in fit.parameters), "log-likelihood"]
@@ -117,9 +117,9 @@ def draws_digest(fit: Fit) -> str:
     """SHA-256 of every draw of the parameters, as sampled."""
     posterior = fit.tree["posterior"].to_dataset()
     digest = hashlib.sha256()
-    for name in variables(posterior):
-        digest.update(f"{name}{posterior[name].shape}".encode())
-        digest.update(np.ascontiguousarray(posterior[name].to_numpy(), dtype="<f8").tobytes())
+    for name, values in fit.layout.take(posterior).items():
+        digest.update(f"{name}{values.shape}".encode())
+        digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
     return digest.hexdigest()
 
 

@@ -22,7 +22,6 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import MachineError, OptionError
 from mixcompare.base.workers import check_start, ready, start_processes
 from mixcompare.fits.fit import Fit
-from mixcompare.model.parameters import variables
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
 from mixcompare.selection.candidates import Candidate, split
@@ -152,8 +151,7 @@ def _replicate(
     null: Fit, larger: MixtureSpec, options: Options, total: int, seed: np.random.SeedSequence
 ) -> float:
     simulating, searching, splitting = seed.spawn(3)
-    estimate = null.tree["estimate"].to_dataset()
-    truth = {name: estimate[name].to_numpy() for name in variables(estimate)}
+    truth = null.layout.take(null.tree["estimate"].to_dataset())
     drawn, _ = simulate(null.spec, null.panel, truth, np.random.default_rng(simulating))
     prepared = Problem.of(null.spec, drawn).prepared
     data = with_kernels(standardise(null.spec, prepared), "auto", larger.n_components, total)

@@ -15,7 +15,6 @@ from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
 from mixcompare.data.panel import Panel
 from mixcompare.fits.evidence import LogEvidence, bridge_sampling, mean_evidence
 from mixcompare.fits.fit import Fit
-from mixcompare.model.parameters import variables
 from mixcompare.model.spec import MixtureSpec
 
 Asked = Literal["loo", "bridge", "smc"]
@@ -135,8 +134,8 @@ def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
     aligned = posterior.aligned_posterior()
     shape = aligned.sizes["chain"], aligned.sizes["draw"]
     draws = {
-        name: aligned[name].to_numpy().reshape(-1, *aligned[name].shape[2:])
-        for name in variables(aligned)
+        name: values.reshape(-1, *values.shape[2:])
+        for name, values in posterior.layout.take(aligned).items()
     }
     points = density.coordinates(draws).reshape(*shape, -1)
     return bridge_sampling(points, density, density.copies(), rng=rng)
@@ -147,4 +146,4 @@ def highest_draw(posterior: Fit) -> dict[str, FloatArray]:
     by_draw = posterior.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
     chain, draw = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
     own = posterior.tree["posterior"].to_dataset().isel(chain=chain, draw=draw)
-    return {name: own[name].to_numpy() for name in variables(own)}
+    return posterior.layout.take(own)

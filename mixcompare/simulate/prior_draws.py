@@ -25,7 +25,7 @@ def draw_priors(
 
     Returns
     -------
-    Arrays named in `mixcompare.model.parameters.VARIABLES`: weights (S, K), coefficients
+    Blocks by name: weights (S, K), coefficients
     (S, K, p, m), covariance (S, K, m, m) and, with membership covariates,
     membership_coefficients (S, K, c) against the first class, beside which weights are average
     class probabilities. What classes share is repeated.

@@ -16,6 +16,7 @@ from mixcompare.backends import pymc as pymc_backend
 from mixcompare.checking.leave_one_out import HIGH_PARETO_K, REFIT, leave_one_out
 from mixcompare.fits.outcome import Outcome
 from mixcompare.fits.tree import coordinates, parameter_dataset
+from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.problem import Problem
@@ -74,6 +75,7 @@ def sampled(spec: MixtureSpec, prepared: PreparedPanel, seed: Any) -> dict[str, 
     mean, variance = Grid(spec, prepared).draw(4000, np.random.default_rng(seed))
     coords = {**coordinates(spec, prepared), "chain": np.arange(4), "draw": np.arange(1000)}
     posterior = parameter_dataset(
+        Layout.of(spec, prepared),
         coords,
         ("chain", "draw"),
         weights=np.ones((4, 1000, 1)),

@@ -105,7 +105,7 @@ def test_quantities_do_not_depend_on_labels() -> None:
     # Exchanging the draws' own labels changes nothing either.
     everywhere = np.broadcast_to(order, (2, 30, 3)).astype(np.intp)
     tree = fit.tree.copy()
-    tree["posterior"] = xr.DataTree(permute_posterior(posterior, everywhere))
+    tree["posterior"] = xr.DataTree(permute_posterior(fit.layout, posterior, everywhere))
     tau = fit.tree["membership"].to_dataset()
     moved = labels.permute(tau["responsibilities"].to_numpy(), everywhere, axis=-1)
     tree["membership"] = xr.DataTree(

@@ -11,7 +11,7 @@ import mixcompare as mc
 from mixcompare.comparison.estimates import predicted_shift
 from mixcompare.comparison.verdicts import conclude
 from mixcompare.labels.metrics import adjusted_rand_index, relative_entropy, total_variation
-from mixcompare.model.parameters import flatten
+from mixcompare.model.layout import flatten
 from mixcompare.prepared.compress import compress
 from mixcompare.prepared.resolved_priors import resolve_priors
 from mixcompare.report.wording import estimates_intro

@@ -12,9 +12,8 @@ from mixcompare.fits.summary import (
     summarise_posterior,
     wald_interval,
 )
-from mixcompare.model.parameters import Parameter, reported_parameters
+from mixcompare.model.layout import Layout, Names, Parameter
 from mixcompare.model.spec import MixtureSpec
-from tests.em_cases import Names
 
 Z = 1.959963984540054
 WEIGHT = Parameter("weights", ((0,),), 1, "weights[1]", "probability")
@@ -104,7 +103,7 @@ def test_constant_quantities_are_nan_without_warnings() -> None:
 def test_posterior_summary() -> None:
     draws = sticky_draws()
     spec = MixtureSpec("y ~ x", n_components=1)
-    parameters = reported_parameters(spec, Names(("Intercept", "x", "w"), ("y",)))
+    parameters = Layout.of(spec, Names(("Intercept", "x", "w"), ("y",))).parameters
     table = summarise_posterior(parameters, draws)
     assert table.index.tolist() == [p.name for p in parameters]
     flat = draws.reshape(-1, 5)

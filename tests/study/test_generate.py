@@ -11,7 +11,7 @@ import pytest
 import mixcompare as mc
 from mixcompare import DataError
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.parameters import reported_parameters
+from mixcompare.model.layout import Layout
 from mixcompare.study.file.load import build_study
 from mixcompare.study.file.methods import Method, fit_method, within
 from mixcompare.study.mechanism.covariates import resample_units
@@ -285,7 +285,7 @@ def test_log_odds_between_two_classes_that_are_not_the_fits_first() -> None:
         covariate_names=("Intercept",), outcome_names=("y",), common_names=(),
         concomitant_names=("Intercept", "z"),
     )  # fmt: skip
-    parameters = reported_parameters(spec, names)
+    parameters = Layout.of(spec, names).parameters
     odds = np.array([[0, 0], [1, 2], [10, 20.0]])
     values = [
         odds[p.position] if p.variable == "membership_coefficients" else np.nan for p in parameters

@@ -26,7 +26,6 @@ from mixcompare.base.machine import check_memory
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit, check_fit
 from mixcompare.fits.tree import coordinates, parameter_dataset
-from mixcompare.model.parameters import variables
 from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
@@ -120,8 +119,7 @@ class _Source:
 def _source(fit: Fit) -> _Source:
     panel = fit.panel
     prepared = fit.problem.prepared
-    dataset = fit.tree["estimate"].to_dataset()
-    blocks = {name: dataset[name].to_numpy() for name in variables(dataset)}
+    blocks = fit.layout.take(fit.tree["estimate"].to_dataset())
     with_prior = fit.options["estimator"] == "map"
     data = standardise(fit.spec, prepared, with_prior=with_prior)
     return _Source(fit, panel, prepared, data, Parameters(**blocks), blocks)
@@ -170,12 +168,12 @@ def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Data
         )
     reference = source.fit.responsibilities.to_numpy()
     aligned = [_aligned(source.data, run, reference) for run in kept]
-    names = variables(source.fit.tree["estimate"].to_dataset())
+    layout = source.fit.layout
     arrays: dict[str, FloatArray] = {
-        name: np.stack([getattr(run, name) for run in aligned])[None] for name in names
+        name: np.stack([getattr(run, name) for run in aligned])[None] for name in layout.arrays
     }
     coords = coordinates(source.fit.spec, source.prepared)
-    group = parameter_dataset(coords, ("chain", "draw"), **arrays)
+    group = parameter_dataset(layout, coords, ("chain", "draw"), **arrays)
     group.attrs = {
         "kind": kind,
         "seed": seed,

@@ -25,9 +25,9 @@ from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import DegenerateFitError
 from mixcompare.fits.outcome import Outcome
-from mixcompare.fits.tree import DIMS, coordinates, parameter_dataset
+from mixcompare.fits.tree import coordinates, parameter_dataset
 from mixcompare.model.covariances import has_covariances
-from mixcompare.model.parameters import VARIABLES, Parameter, reported_parameters, unflatten
+from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 
@@ -60,19 +60,19 @@ def outcome(
     path = best.parameters.permuted(order)
     responsibilities, log_likelihood = _by_unit(best, order)
     coords = coordinates(spec, prepared)
-    reported = reported_parameters(spec, prepared)
+    layout = Layout.of(spec, prepared)
     apart = separation(data, path[-1])
     known = uncertainty(
         spec,
         data,
         path[-1],
-        reported,
+        layout.parameters,
         options.standard_errors,
         unbounded=None if apart is None else apart.directions,
         curvature=curvature,
     )
-    arrays = {"responsibilities": responsibilities, **_arrays(data.to_raw(path[-1]))}
-    estimate = parameter_dataset(coords, (), **arrays).assign(
+    arrays = {"responsibilities": responsibilities, **_arrays(data.to_raw(path[-1]), layout)}
+    estimate = parameter_dataset(layout, coords, (), **arrays).assign(
         log_likelihood=(("unit",), log_likelihood)
     )
     estimate.attrs = {
@@ -80,13 +80,13 @@ def outcome(
         "log_prior": float(best.log_prior[-1]),
         "score_distance": known.score_distance,
     }
-    history = _history(coords, data.to_raw(path), best)
+    history = _history(layout, coords, data.to_raw(path), best)
     if options.history == "full":
-        history = history.assign(_full_history(spec, data, path, reported, options, coords))
+        history = history.assign(_full_history(spec, data, path, layout, options, coords))
     groups = {
         "estimate": estimate,
-        "standard_errors": _standard_errors(coords, reported, known, options),
-        "starts": _starts(coords, data, started, choice, responsibilities),
+        "standard_errors": _standard_errors(layout, coords, known, options),
+        "starts": _starts(layout, coords, data, started, choice, responsibilities),
         "history": history,
     }
     without_maximum = (
@@ -114,16 +114,15 @@ def _by_unit(run: Run, order: IntArray) -> tuple[FloatArray, FloatArray]:
     return responsibilities[:, order], log_likelihood
 
 
-def _arrays(parameters: Parameters) -> dict[str, FloatArray]:
+def _arrays(parameters: Parameters, layout: Layout) -> dict[str, FloatArray]:
     """The parameter arrays by name."""
-    named = {name: getattr(parameters, name) for name in VARIABLES}
-    return {name: array for name, array in named.items() if array is not None}
+    return {name: getattr(parameters, name) for name in layout.arrays}
 
 
-def _history(coords: dict[str, Any], path: Parameters, run: Run) -> xr.Dataset:
+def _history(layout: Layout, coords: dict[str, Any], path: Parameters, run: Run) -> xr.Dataset:
     """The best start, iterate by iterate: parameters, log-likelihood = Q + entropy."""
     return (
-        parameter_dataset(coords, ("iteration",), **_arrays(path))
+        parameter_dataset(layout, coords, ("iteration",), **_arrays(path, layout))
         .assign(
             log_likelihood=(("iteration",), run.log_likelihood),
             expected_log_likelihood=(("iteration",), run.expected_log_likelihood),
@@ -138,7 +137,7 @@ def _full_history(
     spec: MixtureSpec,
     data: Standardised,
     path: Parameters,
-    reported: Sequence[Parameter],
+    layout: Layout,
     options: Options,
     coords: dict[str, Any],
 ) -> xr.Dataset:
@@ -146,10 +145,12 @@ def _full_history(
     tau = responsibilities_at(data, path)
     errors = []
     for i in range(len(tau)):
-        known = uncertainty(spec, data, path[i], reported, options.standard_errors, anywhere=True)
+        known = uncertainty(
+            spec, data, path[i], layout.parameters, options.standard_errors, anywhere=True
+        )
         errors.append(np.sqrt(np.diag(known.covariance)))
-    full = parameter_dataset(coords, ("iteration",), responsibilities=tau)
-    names = np.array([p.name for p in reported], dtype=object)
+    full = parameter_dataset(layout, coords, ("iteration",), responsibilities=tau)
+    names = np.array(layout.names(), dtype=object)
     return full.assign(
         standard_errors=(("iteration", "parameter"), np.stack(errors))
     ).assign_coords(parameter=names)
@@ -194,18 +195,17 @@ def _message(choice: Choice, best: Run) -> str:
 
 
 def _standard_errors(
-    coords: dict[str, Any], reported: Sequence[Parameter], known: Uncertainty, options: Options
+    layout: Layout, coords: dict[str, Any], known: Uncertainty, options: Options
 ) -> xr.Dataset:
     """Standard errors in the parameters' own shapes; structural zeros have none (0)."""
-    shapes = _shapes(coords)
-    arrays = unflatten(np.sqrt(np.diag(known.covariance)), reported, shapes)
-    dataset = parameter_dataset(coords, (), **arrays).assign(
+    arrays = layout.unflatten(np.sqrt(np.diag(known.covariance)))
+    dataset = parameter_dataset(layout, coords, (), **arrays).assign(
         parameter_covariance=(("parameter", "parameter_bis"), known.covariance),
         inverse_information=(("parameter", "parameter_bis"), known.inverse_information),
     )
     if known.sandwich is not None:
         dataset = dataset.assign(sandwich_se=(("parameter",), np.sqrt(np.diag(known.sandwich))))
-    names = np.array([p.name for p in reported], dtype=object)
+    names = np.array(layout.names(), dtype=object)
     dataset = dataset.assign_coords(parameter=names, parameter_bis=names)
     of_posterior = " of the log-posterior" if options.estimator == "map" else ""
     dataset.attrs["method"] = METHODS[options.standard_errors] + of_posterior
@@ -213,12 +213,8 @@ def _standard_errors(
     return dataset
 
 
-def _shapes(coords: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    shapes = {name: tuple(len(coords[dim]) for dim in DIMS[name]) for name in VARIABLES}
-    return {name: shape for name, shape in shapes.items() if 0 not in shape}
-
-
 def _starts(
+    layout: Layout,
     coords: dict[str, Any],
     data: Standardised,
     started: Sequence[Started],
@@ -230,7 +226,7 @@ def _starts(
     history = np.full((len(started), longest), np.nan)
     weights = np.full((*history.shape, len(coords["component"])), np.nan)
     arrays: dict[str, FloatArray] = {
-        name: np.full((len(started), *shape), np.nan) for name, shape in _shapes(coords).items()
+        name: np.full((len(started), *shape), np.nan) for name, shape in layout.shapes.items()
     }
     for i, s in enumerate(started):
         kept = slice(0 if s.run.dropped else len(s.run.log_likelihood))
@@ -242,7 +238,7 @@ def _starts(
             raw = data.to_raw(path[-1])
             for name, values in arrays.items():
                 values[i] = getattr(raw, name)
-    dataset = parameter_dataset(coords, ("start",), **arrays)
+    dataset = parameter_dataset(layout, coords, ("start",), **arrays)
     return dataset.assign(
         log_likelihood=(("start",), np.array([_last(s.run.log_likelihood) for s in started])),
         log_prior=(("start",), np.array([_last(s.run.log_prior) for s in started])),

@@ -26,7 +26,7 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.scores import odds_design
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.parameters import Parameter
+from mixcompare.model.layout import Parameter
 from mixcompare.model.spec import MixtureSpec
 
 Method = Literal["observed", "sandwich", "none"]

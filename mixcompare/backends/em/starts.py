@@ -16,7 +16,6 @@ from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DegenerateFitError, OptionError
 from mixcompare.fits.fit import Fit
-from mixcompare.model.parameters import variables
 from mixcompare.model.spec import MixtureSpec
 
 # Of a covariance's smallest eigenvalue, relative to its largest element.
@@ -175,8 +174,7 @@ def users_start(spec: MixtureSpec, data: Standardised, initial: Any) -> FloatArr
         If a covariance is singular up to rounding.
     """
     if isinstance(initial, Fit):
-        estimate = initial.tree["estimate"].to_dataset()
-        initial = {name: estimate[name] for name in variables(estimate)}
+        initial = initial.layout.take(initial.tree["estimate"].to_dataset())
     if isinstance(initial, Mapping):
         at = data.from_raw(_users_parameters(spec, data, initial))
         if not is_regular(data, at.coefficients, at.covariance).all():

@@ -35,7 +35,7 @@ class Evaluation:
     Attributes
     ----------
     parameters
-        Arrays named in `mixcompare.model.parameters.VARIABLES`, (S, K, ...).
+        Blocks by name, (S, K, ...).
     log_likelihood
         (S, G) log-likelihood of every unit, times its weight.
     responsibilities

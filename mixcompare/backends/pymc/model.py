@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,8 @@ from mixcompare.backends.pymc.membership import helmert_contrasts
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.structure import Structure
 from mixcompare.base.arrays import FloatArray
-from mixcompare.fits.tree import DIMS, coordinates
+from mixcompare.fits.tree import coordinates
+from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 
@@ -47,7 +49,9 @@ def build_model(spec: MixtureSpec, prepared: PreparedPanel) -> pm.Model:
     mixture = build_mixture(spec, prepared)
     coords = {**coordinates(spec, prepared), "contrast": np.arange(1, prepared.n_outcomes + 1)}
     coords["row"] = np.arange(prepared.factor.shape[1])
-    return model_of(mixture.structure, mixture.inputs(), coords)
+    dims = {block.name: block.dims for block in Layout.of(spec, prepared).blocks}
+    dims["outcomes"] = ("unit", "row", "contrast")
+    return model_of(mixture.structure, mixture.inputs(), coords, dims)
 
 
 def template(structure: Structure) -> pm.Model:
@@ -58,11 +62,19 @@ def template(structure: Structure) -> pm.Model:
 
 
 def model_of(
-    structure: Structure, inputs: Mapping[str, FloatArray], coords: Mapping[str, Any] | None = None
+    structure: Structure,
+    inputs: Mapping[str, FloatArray],
+    coords: Mapping[str, Any] | None = None,
+    named: Mapping[str, Any] | None = None,
 ) -> pm.Model:
-    """The model of a structure, see `build_model`; without coordinates it names no dimension."""
-    named = {**DIMS, "outcomes": ("unit", "row", "contrast")}
-    dims = dict.fromkeys(named) if coords is None else named
+    """The model of a structure, see `build_model`.
+
+    Parameters
+    ----------
+    coords, named
+        Coordinates, and dimensions of variables by name; without, none are named.
+    """
+    dims: Mapping[str, Any] = defaultdict(lambda: None) if named is None else named
     # Transforms keep every variable in range; checks of it would only be compiled.
     with pm.Model(coords=coords, check_bounds=False) as model:
         data = _data(structure, inputs)

@@ -14,7 +14,7 @@ from mixcompare import labels
 from mixcompare.base.errors import OptionError
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.labels import IntArray
-from mixcompare.model.parameters import Parameter, flatten, reported_parameters
+from mixcompare.model.layout import Layout, Parameter, flatten
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 
@@ -34,7 +34,7 @@ def ordering(spec: MixtureSpec, prepared: PreparedPanel, quantity: str) -> tuple
         If the classes have no such parameter of their own.
     """
     by_class: dict[str, list[Parameter]] = {}
-    for parameter in reported_parameters(spec, prepared):
+    for parameter in Layout.of(spec, prepared).parameters:
         if parameter.component is not None:
             by_class.setdefault(_without_class(parameter), []).append(parameter)
     whole = {name: own for name, own in by_class.items() if len(own) == spec.n_components}

@@ -44,7 +44,7 @@ class PosteriorDensity:
         Parameters
         ----------
         parameters
-            Arrays named in `mixcompare.model.parameters.VARIABLES`, (S, K, ...) in original units.
+            Blocks by name, (S, K, ...) in original units.
         """
         free = unconstrained(self._free(parameters))
         n = len(parameters["coefficients"])

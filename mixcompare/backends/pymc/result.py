@@ -18,7 +18,7 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.outcome import Outcome
 from mixcompare.fits.tree import coordinates, parameter_dataset, permute_posterior
 from mixcompare.labels import IntArray
-from mixcompare.model.parameters import flatten, reported_parameters
+from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 
@@ -41,7 +41,7 @@ def build_outcome(
     options
         How it was run.
     """
-    sample_shape = draws.shape
+    layout, sample_shape = Layout.of(spec, prepared), draws.shape
     variables = {name: _merged(value) for name, value in draws.variables.items()}
     evaluation = evaluate(mixture, variables, int(np.prod(sample_shape)))
     prior = log_prior(mixture, variables, evaluation.parameters)
@@ -55,14 +55,14 @@ def build_outcome(
     else:
         quantity = ordering(spec, prepared, options.ordered_by)
         permutation = ordered(groups["posterior"], quantity)
-    aligned = permute_posterior(groups["posterior"], permutation)
+    aligned = permute_posterior(layout, groups["posterior"], permutation)
     coords = coordinates(spec, prepared)
     groups["alignment"] = xr.Dataset(
         {"permutation": ((*_SAMPLE, "component"), permutation)},
         coords={**_sample_coords(sample_shape), "component": coords["component"]},
     )
     groups["estimate"] = aligned.mean(_SAMPLE).merge(
-        parameter_dataset(coords, responsibilities=labels.permuted_mean(tau, permutation))
+        parameter_dataset(layout, coords, responsibilities=labels.permuted_mean(tau, permutation))
     )
     status, message = _judge(spec, prepared, groups, aligned, draws, options)
     return Outcome(groups, status, message + remarks(options, draws.stats))
@@ -78,10 +78,10 @@ def _judge(
 ) -> tuple[str, str]:
     if options.sampler in APPROXIMATIONS:
         return "approximate", approximation(options.sampler, draws.shape[1])
-    parameters = reported_parameters(spec, prepared)
+    layout = Layout.of(spec, prepared)
     return diagnose(
-        [parameter.name for parameter in parameters],
-        flatten(aligned, parameters),
+        [*layout.names()],
+        layout.flatten(aligned),
         groups["log_likelihood"]["outcomes"].sum("unit").to_numpy(),
         draws.stats["diverging"].to_numpy(),
     )
@@ -98,6 +98,7 @@ def _groups(
     shape = draws.shape
     sample = _sample_coords(shape)
     coords = {**coordinates(spec, prepared), **sample}
+    layout = Layout.of(spec, prepared)
 
     def by_draw(array: FloatArray) -> FloatArray:
         return array.reshape(*shape, *array.shape[1:])
@@ -107,7 +108,7 @@ def _groups(
     parameters = {name: by_draw(array) for name, array in evaluation.parameters.items()}
     log_posterior = log_likelihood.sum(axis=-1) + sum(log_prior.values())
     return {
-        "posterior": parameter_dataset(coords, _SAMPLE, **parameters),
+        "posterior": parameter_dataset(layout, coords, _SAMPLE, **parameters),
         "sample_stats": draws.stats.assign_coords(sample).assign(
             log_posterior=(_SAMPLE, log_posterior)
         ),
@@ -119,7 +120,7 @@ def _groups(
             {name: (_SAMPLE, value) for name, value in log_prior.items()}, coords=sample
         ),
         "membership": parameter_dataset(
-            coords, _SAMPLE, responsibilities=by_draw(evaluation.responsibilities)
+            layout, coords, _SAMPLE, responsibilities=by_draw(evaluation.responsibilities)
         ),
     }
 

@@ -20,7 +20,6 @@ from mixcompare.backends.pymc.transforms import unconstrained
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import OptionError
 from mixcompare.fits.fit import Fit
-from mixcompare.model.parameters import variables
 
 type Start = Callable[[np.random.Generator], dict[str, FloatArray]]
 
@@ -101,8 +100,7 @@ def near(mixture: Mixture, initial: Any) -> Start:
         If these do not suit the model.
     """
     if isinstance(initial, Fit):
-        estimate = initial.tree["estimate"].to_dataset()
-        initial = {name: estimate[name].to_numpy() for name in variables(estimate)}
+        initial = initial.layout.take(initial.tree["estimate"].to_dataset())
     if not isinstance(initial, Mapping):
         raise OptionError(
             f"initial must be a Fit or a mapping of parameters, not {type(initial).__name__}."

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from mixcompare.base.arrays import IntArray
 from mixcompare.comparison import Comparison
-from mixcompare.model.parameters import Parameter, flatten
+from mixcompare.model.layout import Parameter, flatten
 from mixcompare.pages.palette import BACKENDS, INK, MARKERS, MUTED, NAMES, chain_colors, class_color
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding

@@ -13,7 +13,7 @@ from scipy.special import softmax
 from mixcompare import labels
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.data.raw_columns import INTERCEPT
-from mixcompare.model.parameters import Parameter
+from mixcompare.model.layout import Parameter
 
 # A number of the truth's numbering from the fit's: places in the fit's list, and factors.
 type Combination = tuple[tuple[int, float], ...]

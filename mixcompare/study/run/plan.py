@@ -13,7 +13,7 @@ import pandas as pd
 from mixcompare.base.errors import DataError, MixCompareError, OptionError
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.fits.summary import LEVEL
-from mixcompare.model.parameters import reported_parameters
+from mixcompare.model.layout import Layout
 from mixcompare.study.file.load import Study
 from mixcompare.study.task.estimands import is_wanted, unknown_estimands
 from mixcompare.study.task.task import Job, Task, data_of, fit_task, task_seed
@@ -107,7 +107,7 @@ def check_mechanisms(plan: Plan, job: Job) -> None:
             for name in plan.counts:
                 spec = study.methods[name].spec(scenario.spec)
                 panel = data.panel(spec)
-                parameters = reported_parameters(spec, panel)
+                parameters = Layout.of(spec, panel).parameters
                 names += [p.name for p in parameters]
                 wanted = study.tables.estimands.parameters
                 own = [p for p in parameters if is_wanted(p, wanted, panel.covariate_names)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.model.parameters import Parameter
+from mixcompare.model.layout import Parameter
 from mixcompare.study.mechanism.truth import Combination, Truth, renamed
 
 

@@ -12,7 +12,7 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import LEVEL, wald_interval
 from mixcompare.labels.metrics import adjusted_rand_index, brier_score, relative_entropy
-from mixcompare.model.parameters import Parameter, flatten
+from mixcompare.model.layout import Parameter, flatten
 from mixcompare.selection.criteria import bic
 from mixcompare.study.mechanism.generate import DataSet
 from mixcompare.study.mechanism.prior_truths import ranks

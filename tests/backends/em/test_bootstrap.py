@@ -8,7 +8,7 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends.em.bootstrap import bootstrap
-from mixcompare.model.parameters import flatten
+from mixcompare.model.layout import flatten
 from mixcompare.simulate.outcomes import simulate
 from tests.em_cases import build, random_parameters
 from tests.em_cases import simulate as table

@@ -22,7 +22,7 @@ from mixcompare.backends.em.standard_errors import uncertainty, with_sandwich
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.backends.em.tiled_rows import TiledRows, column
 from mixcompare.data import panel
-from mixcompare.model.parameters import reported_parameters
+from mixcompare.model import layout as of_parameters
 from mixcompare.prepared import identification
 from mixcompare.prepared.compress import compress
 from tests.em_cases import build, random_parameters
@@ -173,7 +173,7 @@ def test_the_fingerprint_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_covariances_of_the_parameters_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     case = build("full", "component", m=2, k=3, seed=4, membership="~ income")
     at = case.data.from_raw(random_parameters(case, seed=5))
-    reported = reported_parameters(case.spec, case.prepared)
+    reported = of_parameters.Layout.of(case.spec, case.prepared).parameters
     place: Layout = layout(case.spec, case.data)
     whole = standard_errors._jacobian(case.spec, case.data, at, reported, place)
     middle = np.random.default_rng(0).normal(size=(place.size, place.size))
@@ -197,6 +197,6 @@ def test_the_outer_products_are_kept_where_the_sandwich_needs_them() -> None:
     at = random_at(spec, data)
     assert score_and_information(spec, data, at, keep_outer=False).outer is None
     prepared = compress(mc.build_panel(spec, table_of(200, 3, 3)))
-    reported = reported_parameters(spec, prepared)
+    reported = of_parameters.Layout.of(spec, prepared).parameters
     known = uncertainty(spec, data, at, reported, "sandwich", anywhere=True)
     assert known.reason or known.sandwich is not None

@@ -22,7 +22,7 @@ from mixcompare.backends.pymc.posterior_density import log_prior
 from mixcompare.backends.pymc.sampling import sample
 from mixcompare.backends.pymc.transforms import unconstrained
 from mixcompare.fits.summary import convergence
-from mixcompare.model.parameters import flatten
+from mixcompare.model.layout import flatten
 from mixcompare.prepared.compress import compress
 from tests.scored import unit_log_likelihood
 

@@ -16,7 +16,6 @@ from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.prior import log_prior
 from mixcompare.backends.pymc.transforms import constrained, unconstrained
-from mixcompare.model.parameters import variables
 from tests.em_cases import STRUCTURES, Case, build, random_parameters
 
 PYTHON = Mode(linker="py", optimizer="fast_compile").including("stabilize")
@@ -77,7 +76,7 @@ def test_mode_of_the_posterior_is_ems(
     strict: dict[str, Any] = {"criterion": "parameters", "tolerance": 1e-11}
     em = mc.fit(case.spec, case.panel, estimator="map", seed=1, starts=10, **strict)
     tree = em.tree["estimate"].to_dataset()
-    estimate = {name: tree[name].to_numpy() for name in variables(tree)}
+    estimate = em.layout.take(tree)
     mixture = build_mixture(case.spec, case.prepared)
     found = mode(mixture, unconstrained(mixture.free_values(**estimate)))
     for name, value in evaluate(mixture, found, 1).parameters.items():

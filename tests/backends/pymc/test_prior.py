@@ -14,7 +14,6 @@ from scipy.stats import dirichlet, invgamma, invwishart, multivariate_normal, no
 
 from mixcompare.backends.pymc import build_model, scorer
 from mixcompare.data.panel import build_panel
-from mixcompare.model.parameters import VARIABLES
 from mixcompare.model.spec import MixtureSpec, Priors
 from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.problem import Problem
@@ -120,12 +119,15 @@ def free_parameters(spec: MixtureSpec, values: dict[str, Any]) -> Any:
     return np.concatenate([classes, own, shared, covariances])
 
 
+_ARRAYS = ("weights", "membership_coefficients", "coefficients", "covariance")
+
+
 class Unconstrained:
     """A model's log density and parameters as functions of one flat vector."""
 
     def __init__(self, model: pm.Model) -> None:
         self.start = model.initial_point()
-        self.names = [name for name in VARIABLES if name in model.named_vars]
+        self.names = [name for name in _ARRAYS if name in model.named_vars]
         outputs = model.replace_rvs_by_values([model[name] for name in self.names])
         self.log_density = model.compile_logp(mode=PYTHON)
         self._parameters = model.compile_fn(
