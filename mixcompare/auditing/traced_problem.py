@@ -20,8 +20,8 @@ from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.base.arrays import FloatArray
-from mixcompare.base.errors import DataError
 from mixcompare.data.panel import Panel
+from mixcompare.model.capabilities import require
 from mixcompare.model.covariances import nearest
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import compress
@@ -91,12 +91,7 @@ def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> Proble
     DataError
         If the data do not identify the model, or it has parts that the audit cannot judge.
     """
-    for name in ("common", "membership", "unit_weights"):
-        if getattr(spec, name) is not None:
-            raise DataError(
-                f"the audit knows no {name} ({getattr(spec, name)!r}): its candidates for each "
-                "step are those of models without it. Audit a fit of such a model."
-            )
+    require(spec, "the audit")
     prepared = compress(panel)
     check_identified(spec, prepared)
     data = standardise(spec, prepared)

@@ -18,7 +18,7 @@ from mixcompare.checking.trees import KEPT_VALUES, predictive_tree
 from mixcompare.data.panel import Missing, Panel, build_panel
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.tree import coordinates, parameter_dataset
-from mixcompare.model.spec import MixtureSpec
+from mixcompare.model.spec import MixtureSpec, check_spec
 from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
 from mixcompare.simulate.prior_draws import draw_priors
@@ -114,6 +114,7 @@ def prior_predictive(
     ['lifeExp']
     """
     check_whole("draws", draws)
+    check_spec(spec, "prior_predictive")
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     check_memory(8.0 * draws * panel.n_rows, f"draws = {draws} of {panel.n_rows} rows")
     problem = Problem.of(spec, panel)

@@ -156,8 +156,6 @@ def calibrate(
     """
     check_spec(spec, "calibrate")
     check_whole("replicates", replicates, _FEWEST_REPLICATES)
-    if spec.unit_weights is not None:
-        raise OptionError("calibrate cannot simulate unit_weights: leave them out.")
     check_memory(500.0 * replicates, f"replicates = {replicates}")
     panel = data if isinstance(data, Panel) else build_panel(spec, data)
     problem = Problem.of(spec, panel).with_fixed_priors()

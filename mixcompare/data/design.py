@@ -165,13 +165,6 @@ def sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
     if spec.absorb is None:
         right = [*formula.rhs, *(term for term in common if term not in formula.rhs)]
         return formula.lhs, SimpleFormula(right)
-    asked = both_sides(spec.formula, intercept=False, trust=spec.trust).rhs
-    for name, terms in (("formula", asked), ("common", common)):
-        if CONSTANT in terms:
-            raise DataError(
-                f"{name} {getattr(spec, name)!r} asks for an intercept, which does not vary "
-                f"within the absorbed cells {':'.join(spec.absorb or ())}. Remove the '1 +'."
-            )
     own = [term for term in formula.rhs if term != CONSTANT]
     extra = [term for term in common if term not in own]
     return formula.lhs, SimpleFormula([CONSTANT, *own, *extra])

@@ -20,6 +20,7 @@ from mixcompare.data.panel import Panel
 from mixcompare.fits.storage import check_whole, load_tree, panel_from_dataset, save_tree
 from mixcompare.fits.summary import summarise_estimate, summarise_posterior
 from mixcompare.fits.tree import permute_posterior
+from mixcompare.model.capabilities import require
 from mixcompare.model.layout import Layout, Parameter, flatten
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
@@ -316,19 +317,20 @@ def load(path: str | Path, *, trust: bool = False) -> Fit:
 
 
 def check_fit(value: object, caller: str) -> None:
-    """Refuse what is no fit.
+    """Refuse what is no fit, and a fit of a model that the caller cannot serve.
 
     Parameters
     ----------
     caller
-        Which function takes it.
+        Which function takes it, a key of `CAPABILITIES`.
 
     Raises
     ------
-    OptionError
+    MixCompareError
         It says what was given, and how a fit is got from that.
     """
     if isinstance(value, Fit):
+        require(value.spec, caller)
         return
     hint = "mixcompare.fit makes one"
     if isinstance(value, (str, Path)):

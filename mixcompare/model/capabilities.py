@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from mixcompare.base.errors import DataError, MixCompareError, OptionError, SpecificationError
 from mixcompare.model.classes import ClassModel
+from mixcompare.model.formula.formulas import CONSTANT, both_sides, one_sided_terms
 from mixcompare.model.priors import Priors
 from mixcompare.model.responses import Response
 
@@ -26,6 +27,10 @@ class Model(Protocol):
     @property
     def classes(self) -> ClassModel:
         """The class model."""
+
+    @property
+    def n_components(self) -> int:
+        """Number of classes."""
 
     @property
     def unit(self) -> str | None:
@@ -47,6 +52,10 @@ class Model(Protocol):
     def priors(self) -> Priors:
         """The priors as stated."""
 
+    @property
+    def trust(self) -> bool:
+        """Whether formulas may hold any Python."""
+
 
 type Rule = Callable[[Model, Collection[str]], str]
 
@@ -58,11 +67,11 @@ class Limit:
     Attributes
     ----------
     rule
-        What in a model, of families that the part knows, is the hindrance; "" if nothing is.
+        What in a model is the hindrance, given the families that the part knows; "" if nothing.
     reason
-        A sentence with places for ``{part}`` and for the ``{hindrance}``.
+        A sentence with places for the ``{part}`` and the ``{hindrance}``.
     remedy
-        What to do about it, likewise.
+        What to do about it.
     error
         What is raised.
     """
@@ -73,9 +82,8 @@ class Limit:
     error: type[MixCompareError] = SpecificationError
 
     def said(self, part: str, hindrance: str) -> str:
-        """Reason and remedy of a model that has the hindrance."""
-        places = {"part": part, "hindrance": hindrance}
-        return f"{self.reason.format(**places)}. {self.remedy.format(**places)}."
+        """Reason and remedy for a model that has the hindrance."""
+        return f"{self.reason.format(part=part, hindrance=hindrance)}. {self.remedy}."
 
 
 def _several_responses(model: Model, _: Collection[str]) -> str:
@@ -88,46 +96,83 @@ def _unknown_family(model: Model, known: Collection[str]) -> str:
     return next((repr(name) for name in unknown), "")
 
 
+def _unknown_family_with_cells(model: Model, known: Collection[str]) -> str:
+    return _unknown_family(model, known) if model.absorb is not None else ""
+
+
 def _cells_without_units(model: Model, _: Collection[str]) -> str:
     return f"absorb={':'.join(model.absorb)!r}" if model.absorb and model.unit is None else ""
+
+
+def _intercept_with_cells(model: Model, _: Collection[str]) -> str:
+    if model.absorb is None:
+        return ""
+    for response in model.responses:
+        sides = both_sides(response.formula, intercept=False, trust=model.trust)
+        if CONSTANT in sides.rhs:
+            return f"formula {response.formula!r}"
+        if response.common is not None and CONSTANT in one_sided_terms(
+            response.common, intercept=False, trust=model.trust
+        ):
+            return f"common {response.common!r}"
+    return ""
 
 
 def _unit_weights(model: Model, _: Collection[str]) -> str:
     return f"unit_weights={model.unit_weights!r}" if model.unit_weights is not None else ""
 
 
+def _membership(model: Model, _: Collection[str]) -> str:
+    stated = model.classes.membership
+    return f"membership={stated!r}" if stated is not None else ""
+
+
+def _common(model: Model, _: Collection[str]) -> str:
+    stated = (response.common for response in model.responses if response.common is not None)
+    return next((f"common={text!r}" for text in stated), "")
+
+
 def _no_unit(model: Model, _: Collection[str]) -> str:
-    return "no unit column" if model.unit is None else ""
+    return "every row is a unit" if model.unit is None else ""
 
 
 def _no_cells(model: Model, _: Collection[str]) -> str:
-    return "no absorb" if model.absorb is None else ""
+    return "it has none" if model.absorb is None else ""
 
 
 def _low_concentration(model: Model, _: Collection[str]) -> str:
-    low = model.priors.concentration < 1
-    return f"a prior concentration of {model.priors.concentration:g}" if low else ""
+    low = model.priors.concentration < 1 and model.n_components > 1
+    return f"{model.priors.concentration:g}" if low and model.classes.membership is None else ""
 
 
-ONE_RESPONSE: Final = Limit(
+_ONE_RESPONSE: Final = Limit(
     _several_responses,
     "{part} serves a model of one response so far, and this one has {hindrance}",
     "Fit one specification for each; several normal outcomes go into one formula, as in "
     "'y1 + y2 ~ x'",
 )
-NORMAL: Final = Limit(
+_NORMAL: Final = Limit(
     _unknown_family,
     "{part} knows normal outcomes only, and the family of a response is {hindrance}",
     "Leave this step out, or model the outcomes, transformed if need be, as normal",
 )
-_ONE_NORMAL: Final = (ONE_RESPONSE, NORMAL)
+_ONE_NORMAL: Final = (_ONE_RESPONSE, _NORMAL)
 
 
-def _without(part: str, register: str) -> Limit:
+def _registered(what: str, register: str) -> Limit:
     return Limit(
         _unknown_family,
-        f"{{part}} has no {part} for outcomes of the family {{hindrance}}",
+        f"{{part}} has no {what} for outcomes of the family {{hindrance}}",
         f"Register one with {register}",
+    )
+
+
+def _unaudited(rule: Rule) -> Limit:
+    return Limit(
+        rule,
+        "{part} knows no {hindrance}: its candidates for each step are those of models without it",
+        "Audit a fit of such a model",
+        DataError,
     )
 
 
@@ -140,50 +185,92 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
             "Name the unit's column",
         ),
     ),
-    "this step": (ONE_RESPONSE,),
-    "fit": (ONE_RESPONSE,),
-    "backend='em'": (_without("emission", "mixcompare.backends.em.emissions.register_emission"),),
-    "backend='pymc'": (_without("term", "mixcompare.backends.pymc.emissions.register_term"),),
+    "this step": (_ONE_RESPONSE,),
+    "build_panel": (
+        _ONE_RESPONSE,
+        Limit(
+            _intercept_with_cells,
+            "{hindrance} asks for an intercept, which does not vary within absorbed cells",
+            "Remove the '1 +'",
+            DataError,
+        ),
+        Limit(
+            _unknown_family_with_cells,
+            "{part} removes the effects of absorbed cells from normal outcomes only, and the "
+            "family of a response is {hindrance}",
+            "Leave absorb out, and write the cells' categories into the formula",
+        ),
+    ),
+    "fit": (_ONE_RESPONSE,),
+    "backend='em'": (
+        _registered("emission", "mixcompare.backends.em.emissions.register_emission"),
+    ),
+    "backend='pymc'": (_registered("term", "mixcompare.backends.pymc.emissions.register_term"),),
     "estimator='map'": (
         Limit(
             _low_concentration,
-            "{part} needs a prior concentration of at least 1, and the model has {hindrance}: "
-            "below 1 the posterior density is unbounded where a class is empty",
+            "{part} needs a prior concentration of at least 1, not {hindrance}: below it the "
+            "posterior density is unbounded where a class is empty",
             "Raise it, or sample with backend='pymc'",
             OptionError,
         ),
     ),
-    "calibrate": (
-        *_ONE_NORMAL,
-        Limit(
-            _unit_weights,
-            "{part} cannot simulate {hindrance}: units are simulated one by one",
-            "Leave unit_weights out",
-            OptionError,
-        ),
-    ),
+    "bootstrap": _ONE_NORMAL,
+    "delta_method": (),
+    "predict": _ONE_NORMAL,
+    "predictive_draws": _ONE_NORMAL,
     "units='known'": (
         Limit(
             _no_unit,
-            "{part} needs a fit with a unit column: here every row is a unit",
+            "{part} needs a fit with a unit column: here {hindrance}",
             "Name the unit's column in the specification, or predict for new units",
             DataError,
         ),
     ),
+    "leave_one_out": (_ONE_RESPONSE,),
+    "posterior_predictive": _ONE_NORMAL,
+    "prior_predictive": _ONE_NORMAL,
+    "prior_sensitivity": (_ONE_RESPONSE,),
+    "calibrate": (
+        *_ONE_NORMAL,
+        Limit(
+            _unit_weights,
+            "{part} simulates units one by one and cannot have {hindrance}",
+            "Leave unit_weights out",
+            OptionError,
+        ),
+    ),
+    "compare": _ONE_NORMAL,
+    "select": (_ONE_RESPONSE,),
+    "a bootstrap likelihood-ratio test": (
+        *_ONE_NORMAL,
+        Limit(
+            _unit_weights,
+            "{part} simulates units one by one and cannot have {hindrance}",
+            "Repeat the units' rows instead",
+            OptionError,
+        ),
+    ),
+    "the audit": (
+        *_ONE_NORMAL,
+        *map(_unaudited, (_common, _membership, _unit_weights)),
+    ),
+    "[simulate]": _ONE_NORMAL,
     "transform = 'within'": (
+        *_ONE_NORMAL,
         Limit(
             _no_cells,
-            "{part} needs a model with absorb, whose cells it uses",
-            "Name them in [model] or for this method",
+            "{part} needs a model with absorb, whose cells it uses, and {hindrance}",
+            "Name the cells' columns, or leave transform out",
             DataError,
         ),
     ),
 }
-"""What each part that does not serve every model cannot serve, by what messages call the part."""
+"""Parts of the program by what messages call them, each with what it cannot serve, if anything."""
 
 
-def require(model: Model, part: str, families: Collection[str] = ("normal",)) -> None:
-    """Refuse a model that a part of the program cannot serve.
+def reasons(model: Model, part: str, families: Collection[str] = ("normal",)) -> tuple[str, ...]:
+    """Why a part cannot serve a model and what to do, a paragraph each; empty if it can.
 
     Parameters
     ----------
@@ -191,14 +278,18 @@ def require(model: Model, part: str, families: Collection[str] = ("normal",)) ->
         A key of `CAPABILITIES`.
     families
         Names of the families that the part has arithmetic for.
+    """
+    hindrances = ((limit, limit.rule(model, families)) for limit in CAPABILITIES[part])
+    return tuple(limit.said(part, hindrance) for limit, hindrance in hindrances if hindrance)
+
+
+def require(model: Model, part: str, families: Collection[str] = ("normal",)) -> None:
+    """Refuse a model that a part of the program cannot serve, see `reasons`.
 
     Raises
     ------
     MixCompareError
-        The error of the part's first limit that the model goes beyond; it says why and what
-        to do.
-    KeyError
-        If there is no such part.
+        The error of the first limit that the model goes beyond.
 
     Examples
     --------
@@ -212,8 +303,3 @@ is a unit. Name the unit's column in the specification, or predict for new units
         hindrance = limit.rule(model, families)
         if hindrance:
             raise limit.error(limit.said(part, hindrance))
-
-
-def supports(model: Model, part: str, families: Collection[str] = ("normal",)) -> bool:
-    """Whether `require` would pass."""
-    return not any(limit.rule(model, families) for limit in CAPABILITIES[part])

@@ -358,16 +358,16 @@ def _absorb(absorb: object) -> tuple[str, ...] | None:
 
 
 def check_spec(value: object, caller: str) -> None:
-    """Refuse what is no specification.
+    """Refuse what is no specification, and a model that the caller cannot serve.
 
     Parameters
     ----------
     caller
-        Which function takes it.
+        Which function takes it, a key of `CAPABILITIES`.
 
     Raises
     ------
-    SpecificationError
+    MixCompareError
         It says what was given.
     """
     if not isinstance(value, MixtureSpec):
@@ -375,3 +375,4 @@ def check_spec(value: object, caller: str) -> None:
             f"{caller} takes a MixtureSpec first and then the data, not {kind_of(value)}. Write "
             "mixcompare.MixtureSpec('y ~ x', n_components=2)."
         )
+    require(value, caller)

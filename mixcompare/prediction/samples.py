@@ -13,6 +13,7 @@ from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import DataError
 from mixcompare.data.new_rows import NewRows
 from mixcompare.fits.fit import Fit
+from mixcompare.model.capabilities import require
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,8 +113,7 @@ def log_known(fit: Fit, samples: Samples, rows: NewRows) -> FloatArray:
     DataError
         If a unit was not fitted.
     """
-    if fit.spec.unit is None:
-        raise DataError("units='known' needs a fit with a unit column: here every row is a unit.")
+    require(fit.spec, "units='known'")
     position = {str(label): i for i, label in enumerate(fit.tree["panel"]["unit"].to_numpy())}
     unknown = [label for label in rows.unit_labels if str(label) not in position]
     if unknown:

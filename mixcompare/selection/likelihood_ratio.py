@@ -19,9 +19,10 @@ from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.search import search
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.base.arrays import FloatArray
-from mixcompare.base.errors import MachineError, OptionError
+from mixcompare.base.errors import MachineError
 from mixcompare.base.workers import check_start, ready, start_processes
 from mixcompare.fits.fit import Fit
+from mixcompare.model.capabilities import require
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
 from mixcompare.selection.candidates import Candidate, split
@@ -78,11 +79,7 @@ def bootstrap_tests(
     for null, alternative in pairwise(c for c in found if c.fit is not None):
         assert null.fit is not None
         assert alternative.fit is not None
-        if null.fit.spec.unit_weights is not None:
-            raise OptionError(
-                "a bootstrap likelihood-ratio test simulates units one by one and cannot have "
-                "unit_weights: repeat the units' rows instead."
-            )
+        require(null.fit.spec, "a bootstrap likelihood-ratio test")
         statistic = 2 * (alternative.fit.log_likelihood - null.fit.log_likelihood)
         spurious = alternative.fit.options.get("spurious", "avoid")
         options = Options(starts=starts, spurious=spurious, **_OWN)

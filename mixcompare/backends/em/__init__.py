@@ -14,6 +14,7 @@ from mixcompare.backends.em.scoring import Scorer
 from mixcompare.backends.em.search import n_starts, search
 from mixcompare.backends.em.standardise import standardise
 from mixcompare.fits.outcome import Outcome
+from mixcompare.model.capabilities import reasons
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
 
@@ -22,14 +23,8 @@ __all__ = ["Options", "run", "scorer", "supports"]
 
 def supports(spec: MixtureSpec, options: Options) -> tuple[str, ...]:
     """Why EM cannot fit the model with these options, a sentence each; empty if it can."""
-    low = spec.priors.concentration < 1 and spec.membership is None and spec.n_components > 1
-    if options.estimator == "map" and low:
-        return (
-            f"estimator='map' needs a prior concentration of at least 1, not "
-            f"{spec.priors.concentration:g}: below it the posterior density is unbounded where a "
-            "class is empty. Raise it, or sample with backend='pymc'.",
-        )
-    return ()
+    parts = ["backend='em'", *(["estimator='map'"] if options.estimator == "map" else [])]
+    return tuple(reason for part in parts for reason in reasons(spec, part))
 
 
 def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Outcome:

@@ -13,15 +13,16 @@ from mixcompare.backends.pymc.sampling import sample
 from mixcompare.backends.pymc.scoring import Scorer
 from mixcompare.base.machine import check_memory
 from mixcompare.fits.outcome import Outcome
+from mixcompare.model.capabilities import reasons
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
 
 __all__ = ["Options", "build_model", "run", "scorer", "supports"]
 
 
-def supports(_spec: MixtureSpec, _options: Options) -> tuple[str, ...]:
+def supports(spec: MixtureSpec, _options: Options) -> tuple[str, ...]:
     """Why the model cannot be sampled with these options, a sentence each; empty if it can."""
-    return ()
+    return reasons(spec, "backend='pymc'")
 
 
 def scorer(problem: Problem) -> Scorer:

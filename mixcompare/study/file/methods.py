@@ -11,10 +11,11 @@ from typing import Any
 
 from mixcompare.backends import build_options, fit, get_backend
 from mixcompare.backends.em.bootstrap import Kind, bootstrap
-from mixcompare.base.errors import DataError, OptionError
+from mixcompare.base.errors import OptionError
 from mixcompare.data.panel import Panel
 from mixcompare.data.within import within_cells
 from mixcompare.fits.fit import Fit
+from mixcompare.model.capabilities import require
 from mixcompare.model.spec import SPEC_KEYS, MixtureSpec
 from mixcompare.selection import criteria
 
@@ -156,8 +157,8 @@ def within(spec: MixtureSpec, panel: Panel) -> tuple[MixtureSpec, Panel]:
     DataError
         If the model absorbs nothing.
     """
-    if panel.cell is None:
-        raise DataError("transform = 'within' needs a model with absorb, whose cells it uses.")
+    require(spec, "transform = 'within'")
+    assert panel.cell is not None
     plain = replace(spec, absorb=None)
     return plain, replace(
         panel,

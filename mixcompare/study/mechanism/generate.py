@@ -18,6 +18,7 @@ from mixcompare.base.suggest import did_you_mean
 from mixcompare.data.design import required_columns, sides
 from mixcompare.data.panel import Missing, Panel, build_panel, design_source
 from mixcompare.data.unit_data import unit_columns
+from mixcompare.model.capabilities import require
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.simulate.outcomes import draw_classes
 from mixcompare.simulate.samplers import normal_outcomes
@@ -204,6 +205,7 @@ def _averaged(truth: Truth, panel: Panel) -> Truth:
 
 def _mechanism_spec(scenario: Scenario, table: SimulateTable) -> MixtureSpec:
     spec = scenario.spec
+    require(spec, "[simulate]")
     return spec if table.formula is None else spec.but(formula=table.formula)
 
 
