@@ -22,7 +22,7 @@ from mixcompare.model.classes import StaticClasses
 from mixcompare.model.families import Family, register_family
 from mixcompare.model.responses import Response
 from mixcompare.model.spec import MixtureSpec, Priors
-from mixcompare.prepared.resolved_priors import describe_priors
+from mixcompare.prepared.prior_table import describe_priors
 
 if TYPE_CHECKING:
     from mixcompare.auditing import Audit, TraceError, audit

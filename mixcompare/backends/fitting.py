@@ -112,7 +112,7 @@ def fit(
     noted = cautions(spec, panel, problem.prepared)
     for caution in noted:
         warnings.warn(caution, DataWarning, stacklevel=2)
-    kept = problem if problem.prepared.factor.size <= _KEPT_VALUES else None
+    kept = problem if problem.prepared.n_values <= _KEPT_VALUES else None
     began = time.perf_counter()
     # Handed over, so that a backend can let go of the rows that it has copied.
     handed_over = [problem]

@@ -48,7 +48,8 @@ class Layout:
     panel
         The rows.
     successive
-        (2, L) pairs of rows that follow one another in the table within a unit and cell.
+        (2, L) pairs of rows that follow one another within a unit and cell, in time or else in
+        the table.
     steps
         (m,) what outcomes are recorded in, such as 0.1; 0 where nothing is rounded or the
         outcome is no measurement, see `mixcompare.data.outcome_kinds.outcome_kind`.
@@ -71,7 +72,7 @@ class Layout:
 def layout(panel: Panel) -> Layout:
     """Work out a panel's layout once for many replications."""
     group = panel.unit if panel.cell is None else panel.cell
-    order = np.lexsort((panel.row, group))
+    order = np.lexsort((panel.row if panel.time is None else panel.time, group))
     same = group[order[1:]] == group[order[:-1]]
     return Layout(
         panel=panel,

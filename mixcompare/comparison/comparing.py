@@ -33,7 +33,7 @@ from mixcompare.comparison.switching import (
 )
 from mixcompare.comparison.verdicts import judge
 from mixcompare.fits.fit import Fit, check_fit
-from mixcompare.prepared.resolved_priors import prior_table
+from mixcompare.prepared.prior_table import prior_table
 
 # A climb that takes longer is given up and counted as unfinished.
 _MOST_ITERATIONS = 2000
@@ -90,7 +90,7 @@ def compare(
     arranged = arrange(fits)
     em, other = arranged.em, arranged.posterior
     thresholds = thresholds or Thresholds()
-    prepared = em.problem.prepared
+    prepared = em.problem.factors
     reference = em.responsibilities.to_numpy()
     drawn = other.tree["membership"]["responsibilities"].to_numpy()
     raw = other.tree["posterior"].to_dataset()
@@ -146,7 +146,7 @@ def compare(
         invariants=invariants,
         modes=modes_table(em, modes, scores.by_draw),
         optima=optima,
-        priors=prior_table(em.spec, prepared),
+        priors=prior_table(em.problem),
         fits=fits_table(arranged, beside, estimates["posterior_sd"].to_numpy()),
         side_by_side=beside.estimates,
         runs=runs_table(arranged.maxima),

@@ -23,6 +23,7 @@ from mixcompare.data.numeric_texts import Meant, settle_numbers
 from mixcompare.data.places import place
 from mixcompare.data.raw_columns import categorical, looked_up, term_columns
 from mixcompare.data.tables import read_table
+from mixcompare.data.times import check_times_differ, time_columns, times
 from mixcompare.data.unit_data import UnitData, build_unit_data, unit_columns
 from mixcompare.data.wide_factors import check_width
 from mixcompare.model.spec import MixtureSpec, check_spec
@@ -48,7 +49,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """Design arrays of a panel; rows are sorted by unit, cell and then value.
+    """Design arrays of a panel; rows are sorted by unit, cell and then time or value.
 
     Attributes
     ----------
@@ -77,6 +78,9 @@ class Panel:
         membership does not depend on any.
     unit_weights
         (G,) replication weights; None where every unit counts once.
+    time
+        (N,) when the row was, as a number, in days since 1970 for dates; rising within unit and
+        cell. None where no time is named.
     columns, unit_columns
         Raw columns behind covariates, transformed outcomes and class membership, N and G
         rows, from which the formulas can be evaluated on other data; None where the panel
@@ -100,6 +104,7 @@ class Panel:
     unit_weights: FloatArray | None = None
     columns: pd.DataFrame | None = None
     unit_columns: pd.DataFrame | None = None
+    time: FloatArray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -120,6 +125,27 @@ class Panel:
         starts = np.flatnonzero(np.diff(self.cell, prepend=-1))
         return rows - np.bincount(self.unit[starts], minlength=self.n_units)
 
+    def only_unit(self, unit: int) -> Panel:
+        """The rows of one unit."""
+        rows = self.unit == unit
+        kept = slice(unit, unit + 1)
+        weights, concomitants = self.unit_weights, self.concomitants
+        return replace(
+            self,
+            outcomes=self.outcomes[rows],
+            covariates=self.covariates[rows],
+            unit=np.zeros(int(rows.sum()), dtype=np.intp),
+            unit_labels=self.unit_labels[kept],
+            cell=None if self.cell is None else renumber(self.cell[rows]),
+            time=None if self.time is None else self.time[rows],
+            row=self.row[rows],
+            variables={name: values[rows] for name, values in self.variables.items()},
+            columns=None if self.columns is None else self.columns[rows].reset_index(drop=True),
+            concomitants=None if concomitants is None else concomitants[kept],
+            unit_weights=None if weights is None else weights[kept],
+            unit_columns=None if self.unit_columns is None else self.unit_columns[kept],
+        )
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of everything that a fit can depend on."""
@@ -130,7 +156,9 @@ class Panel:
             labels = map(str, self.unit_labels[i : i + _LABELS_AT_A_TIME])
             digest.update(("\0" * (i > 0) + "\0".join(labels)).encode())
         optional = self.cell, self.concomitants, self.unit_weights
-        given = (np.empty(0) if array is None else array for array in optional)
+        given = [np.empty(0) if array is None else array for array in optional]
+        if self.time is not None:  # panels without keep the fingerprint that they had
+            given.append(self.time)
         for array in (self.outcomes, self.covariates, self.unit, *given):
             digest.update(str(array.shape).encode())
             digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
@@ -156,7 +184,8 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     ------
     DataError
         If a column is unknown, a value is missing or infinite, an outcome is not
-        numeric, a column of numbers has a text in it, a cell spans two units, there are no
+        numeric, a column of numbers has a text in it, a cell spans two units, two rows of a
+        unit and cell have one time, there are no
         rows left, a formula fails, what is read once per unit differs within one, or nothing
         tells one class from another, or categories have too many levels for any memory.
 
@@ -172,7 +201,7 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     check_spec(spec, "build_panel")
     check_choice("missing", missing, get_args(Missing), error=DataError)
     frame = read_table(data, identifiers(spec))
-    used = [*required_columns(spec), *key_columns(spec), *unit_columns(spec)]
+    used = [*required_columns(spec), *key_columns(spec), *time_columns(spec), *unit_columns(spec)]
     check_columns(used, frame)
     frame = settle_numbers(frame, _meant(spec), missing)
     complete, dropped = handle_missing(frame, used, missing, spec.unit)
@@ -180,20 +209,28 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     design = build_design(spec, complete)
     unit, unit_labels = number_units(spec, complete)
     cell = number_cells(spec, complete, unit, unit_labels)
+    time = times(spec, complete)
     by_unit = build_unit_data(spec, complete, unit, unit_labels)
     _check_classes_differ(spec, design)
-    order = _canonical_order(design, unit, cell)
+    group = unit if cell is None else unit * (cell.max() + 1) + cell
+    if time is None:
+        order = _canonical_order(design, group)
+    else:
+        order = np.lexsort((time, group))
+        check_times_differ(spec, complete, time, group, order)
     if design.outcomes.size > _MANY_VALUES:
         # formulaic's objects refer to one another, and would keep a copy of the table for long.
         gc.collect()
-    panel = _sorted_panel(design, unit, unit_labels, cell, complete.index.to_numpy(), order)
+    rows = complete.index.to_numpy()
+    panel = _sorted_panel(design, unit, unit_labels, cell, time, rows, order)
     return _with_unit_data(panel, by_unit, dropped, design_source(spec))
 
 
 def design_source(spec: MixtureSpec) -> str:
     """All of a specification that shapes a panel, as JSON."""
-    shaping = ("formula", "unit", "absorb", "common", "membership", "unit_weights")
-    return json.dumps({name: getattr(spec, name) for name in shaping if getattr(spec, name)})
+    shaping = ("formula", "unit", "absorb", "common", "membership", "unit_weights", "time")
+    given = {name: getattr(spec, name, None) for name in shaping}
+    return json.dumps({name: value for name, value in given.items() if value})
 
 
 def _with_unit_data(panel: Panel, by_unit: UnitData, dropped: Dropped, source: str) -> Panel:
@@ -219,9 +256,8 @@ def _check_classes_differ(spec: MixtureSpec, design: Design) -> None:
         )
 
 
-def _canonical_order(design: Design, unit: IntArray, cell: IntArray | None) -> IntArray:
+def _canonical_order(design: Design, group: IntArray) -> IntArray:
     """Sort by unit, cell and then every column, so that no result depends on row order."""
-    group = unit if cell is None else unit * (cell.max() + 1) + cell
     in_order = (np.diff(group) >= 0).all()
     order = np.arange(len(group)) if in_order else np.argsort(group, kind="stable")
     block = np.cumsum(np.diff(group[order], prepend=group[order[0]]) != 0)
@@ -260,6 +296,7 @@ def _sorted_panel(
     unit: IntArray,
     unit_labels: NDArray[Any],
     cell: IntArray | None,
+    time: FloatArray | None,
     row: IntArray,
     order: IntArray,
 ) -> Panel:
@@ -269,6 +306,7 @@ def _sorted_panel(
         unit=unit[order],
         unit_labels=unit_labels,
         cell=None if cell is None else renumber(cell[order]),
+        time=None if time is None else time[order],
         row=row[order].astype(np.intp),
         outcome_names=design.outcome_names,
         covariate_names=design.covariate_names,

@@ -167,6 +167,8 @@ def panel_to_dataset(panel: Panel) -> xr.Dataset:
     }
     if panel.cell is not None:
         variables["cell_index"] = (("row",), panel.cell)
+    if panel.time is not None:
+        variables["time"] = (("row",), panel.time)
     if panel.concomitants is not None:
         variables["concomitants"] = (("unit", "concomitant"), panel.concomitants)
     if panel.unit_weights is not None:
@@ -213,6 +215,7 @@ def panel_from_dataset(dataset: xr.Dataset) -> Panel:
         unit=dataset["unit_index"].to_numpy(),
         unit_labels=dataset["unit"].to_numpy(),
         cell=_optional(dataset, "cell_index"),
+        time=_optional(dataset, "time"),
         row=dataset["source_row"].to_numpy(),
         outcome_names=tuple(map(str, dataset["outcome"].to_numpy())),
         covariate_names=tuple(map(str, dataset["covariate"].to_numpy())),

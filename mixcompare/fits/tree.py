@@ -39,12 +39,12 @@ from mixcompare.fits.outcome import Outcome
 from mixcompare.fits.storage import panel_to_dataset
 from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.prepared import Prepared
 
 _OF_UNITS: Final = {"responsibilities": ("unit", "component")}
 
 
-def coordinates(spec: MixtureSpec, prepared: PreparedPanel) -> dict[str, Any]:
+def coordinates(spec: MixtureSpec, prepared: Prepared) -> dict[str, Any]:
     """Coordinates of every named dimension."""
     return {
         "component": np.arange(1, spec.n_components + 1),

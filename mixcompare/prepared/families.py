@@ -1,8 +1,45 @@
-"""What is prepared of a response's rows, by its family."""
+"""What is prepared of a panel's rows, by the family of its outcomes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
+from mixcompare.base.errors import SpecificationError
+from mixcompare.data.panel import Panel
 from mixcompare.model.spec import MixtureSpec
+from mixcompare.prepared.compress import compress
+from mixcompare.prepared.factorise import Kernels
+from mixcompare.prepared.prepared import Prepared
+from mixcompare.prepared.rows import merge_rows
+
+type Preparation = Callable[[Panel, Kernels], Prepared]
+
+_PREPARATIONS: Final[dict[str, Preparation]] = {"normal": compress}
+
+
+def register_preparation(family: str, preparation: Preparation) -> None:
+    """Let panels of a family be prepared in a form of its own, in place of merged rows."""
+    _PREPARATIONS[family] = preparation
+
+
+def prepare(spec: MixtureSpec, panel: Panel, kernels: Kernels) -> Prepared:
+    """A panel in the form that its family needs: merged rows unless another is registered.
+
+    Raises
+    ------
+    SpecificationError
+        If cells are absorbed, whose effects leave merged rows no likelihood.
+    """
+    family = family_of(spec)
+    if family in _PREPARATIONS:
+        return _PREPARATIONS[family](panel, kernels)
+    if panel.cell is not None:
+        raise SpecificationError(
+            f"effects of absorbed cells cannot be removed from outcomes of the family {family!r}. "
+            "Leave absorb out."
+        )
+    return merge_rows(panel)
 
 
 def family_of(spec: MixtureSpec) -> str:

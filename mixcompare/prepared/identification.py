@@ -14,6 +14,7 @@ from mixcompare.data.panel import Panel
 from mixcompare.model.covariances import has_covariances
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.prepared import Prepared
 
 # Relative sizes below which a column is rounding error: of its own norm before
 # absorption, and of its norm after the other columns have been removed.
@@ -28,8 +29,10 @@ _UNITS_PER_CLASS = 2
 _ROWS_AT_A_TIME = 8192
 
 
-def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
+def check_identified(spec: MixtureSpec, prepared: Prepared) -> None:
     """Refuse data on which the model has no maximum or no unique one.
+
+    What concerns a variance that may vanish is asked of normal outcomes alone.
 
     Raises
     ------
@@ -38,33 +41,37 @@ def check_identified(spec: MixtureSpec, prepared: PreparedPanel) -> None:
         inside the absorbed cells, a rank-deficient design or membership, an outcome that the
         covariates explain exactly, or more components than distinct units.
     """
+    normal = isinstance(prepared, PreparedPanel)
     _check_rows_left(prepared)
-    _check_outcomes_vary(prepared)
+    if normal:
+        _check_outcomes_vary(prepared)
     if prepared.absorbed:
         _check_varies_within_cells(prepared)
     triangle = _pooled_triangle(prepared)
     _check_rank(prepared, triangle)
     _check_membership(prepared)
-    _check_not_exact(spec, prepared, triangle)
+    if normal:
+        _check_not_exact(spec, prepared, triangle)
     _check_enough_units(spec, prepared)
 
 
-def cautions(spec: MixtureSpec, panel: Panel, prepared: PreparedPanel) -> tuple[str, ...]:
+def cautions(spec: MixtureSpec, panel: Panel, prepared: Prepared) -> tuple[str, ...]:
     """What should be known about data that `check_identified` has passed, a sentence each.
 
     Near-collinear covariates, outcomes that no normal distribution describes, and about as
     many classes as units.
     """
     outcomes = zip(panel.outcome_names, panel.outcomes.T, strict=True)
+    normal = isinstance(prepared, PreparedPanel)
     found = (
         _collinear(prepared),
-        *(outcome_caution(name, values) for name, values in outcomes),
+        *(outcome_caution(name, values) for name, values in outcomes if normal),
         _many_classes(spec, prepared),
     )
     return tuple(caution for caution in found if caution is not None)
 
 
-def _collinear(prepared: PreparedPanel) -> str | None:
+def _collinear(prepared: Prepared) -> str | None:
     """Near-collinear covariates.
 
     The condition number of the columns of unit length, and the columns that carry the smallest
@@ -84,7 +91,7 @@ def _collinear(prepared: PreparedPanel) -> str | None:
     )
 
 
-def _many_classes(spec: MixtureSpec, prepared: PreparedPanel) -> str | None:
+def _many_classes(spec: MixtureSpec, prepared: Prepared) -> str | None:
     k, units = spec.n_components, prepared.n_units
     if k <= _UNITS_PER_CLASS or units > _UNITS_PER_CLASS * k:
         return None
@@ -95,7 +102,7 @@ def _many_classes(spec: MixtureSpec, prepared: PreparedPanel) -> str | None:
     )
 
 
-def _check_rows_left(prepared: PreparedPanel) -> None:
+def _check_rows_left(prepared: Prepared) -> None:
     if prepared.total_degrees_of_freedom == 0:
         raise DataError(
             "every absorbed cell has a single row, which its own effect explains: nothing is "
@@ -103,7 +110,7 @@ def _check_rows_left(prepared: PreparedPanel) -> None:
         )
 
 
-def _check_outcomes_vary(prepared: PreparedPanel) -> None:
+def _check_outcomes_vary(prepared: Prepared) -> None:
     total = np.sqrt(prepared.total_degrees_of_freedom)
     spread = prepared.column_sd * total
     for j, name in enumerate(prepared.outcome_names, start=prepared.n_covariates):
@@ -119,9 +126,9 @@ def _check_outcomes_vary(prepared: PreparedPanel) -> None:
             )
 
 
-def _check_varies_within_cells(prepared: PreparedPanel) -> None:
+def _check_varies_within_cells(prepared: Prepared) -> None:
     p = prepared.n_covariates
-    norm = np.linalg.norm(prepared.covariate_factor, axis=(0, 1))
+    norm = np.linalg.norm(prepared.pooled_rows[:, :p], axis=0)
     flat = np.flatnonzero(norm <= _NO_VARIATION * prepared.raw_norm[:p])
     if flat.size:
         names = ", ".join(repr(prepared.covariate_names[j]) for j in flat)
@@ -131,7 +138,7 @@ def _check_varies_within_cells(prepared: PreparedPanel) -> None:
         )
 
 
-def _pooled_triangle(prepared: PreparedPanel) -> FloatArray:
+def _pooled_triangle(prepared: Prepared) -> FloatArray:
     """Triangular factor of all rows, columns scaled to unit norm.
 
     Many rows are factored in parts, each under the factor of those before, so that all are not
@@ -148,7 +155,7 @@ def _pooled_triangle(prepared: PreparedPanel) -> FloatArray:
     return np.pad(triangle, ((0, max(short, 0)), (0, 0)))
 
 
-def _check_rank(prepared: PreparedPanel, triangle: FloatArray) -> None:
+def _check_rank(prepared: Prepared, triangle: FloatArray) -> None:
     found = _dependent(triangle[:, : prepared.n_covariates], prepared.covariate_names)
     if found is not None:
         name, reason = found
@@ -159,7 +166,7 @@ def _check_rank(prepared: PreparedPanel, triangle: FloatArray) -> None:
         )
 
 
-def _check_offset(prepared: PreparedPanel, column: int, name: str) -> None:
+def _check_offset(prepared: Prepared, column: int, name: str) -> None:
     """Refuse a column that varies, but too little beside its mean."""
     sd = prepared.column_sd[column]
     size = prepared.raw_norm[column] / np.sqrt(prepared.total_degrees_of_freedom)
@@ -167,7 +174,7 @@ def _check_offset(prepared: PreparedPanel, column: int, name: str) -> None:
         raise DataError(offset_too_large(name, size, 4 * sd))
 
 
-def _check_membership(prepared: PreparedPanel) -> None:
+def _check_membership(prepared: Prepared) -> None:
     if prepared.concomitants is None:
         return
     norm = np.linalg.norm(prepared.concomitants, axis=0)
@@ -198,7 +205,7 @@ def _dependent(columns: FloatArray, names: Sequence[str]) -> tuple[str, str] | N
     return None
 
 
-def _check_not_exact(spec: MixtureSpec, prepared: PreparedPanel, triangle: FloatArray) -> None:
+def _check_not_exact(spec: MixtureSpec, prepared: Prepared, triangle: FloatArray) -> None:
     p = prepared.n_covariates
     for j, name in enumerate(prepared.outcome_names):
         if np.linalg.norm(triangle[p:, p + j]) <= _DEPENDENT:
@@ -218,7 +225,7 @@ def _check_not_exact(spec: MixtureSpec, prepared: PreparedPanel, triangle: Float
             )
 
 
-def _check_rows_for_covariance(prepared: PreparedPanel) -> None:
+def _check_rows_for_covariance(prepared: Prepared) -> None:
     rows = int(prepared.degrees_of_freedom.sum())
     left = rows - prepared.n_covariates
     if left < prepared.n_outcomes:
@@ -234,10 +241,10 @@ def _unit_columns(matrix: FloatArray) -> FloatArray:
     return matrix / np.linalg.norm(matrix, axis=0)
 
 
-def _check_enough_units(spec: MixtureSpec, prepared: PreparedPanel) -> None:
+def _check_enough_units(spec: MixtureSpec, prepared: Prepared) -> None:
     distinct: set[bytes] = set()
     for g in np.flatnonzero(prepared.degrees_of_freedom > 0):
-        distinct.add(prepared.factor[g].tobytes())
+        distinct.add(prepared.content(int(g)))
         if len(distinct) >= spec.n_components:
             return
     raise DataError(

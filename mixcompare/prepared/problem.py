@@ -11,9 +11,12 @@ from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.data.panel import Panel
 from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.factorise import Kernels
+from mixcompare.prepared.families import prepare
+from mixcompare.prepared.prepared import Prepared
 from mixcompare.prepared.resolved_priors import ResolvedPriors, explicit_priors, resolve_priors
+from mixcompare.prepared.rows import Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,9 +30,12 @@ class Carriers:
     ----------
     unit
         (C,) number of the carrier's unit, never falling.
+    time
+        (C,) when they are, as in the panel; None where a unit is its own carrier.
     """
 
     unit: IntArray
+    time: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +47,13 @@ class Problem:
     spec, panel
         The model and the rows.
     prepared
-        The panel, compressed without loss.
+        The panel without loss in the form that the outcomes' family needs, see
+        `mixcompare.prepared.families`.
     """
 
     spec: MixtureSpec
     panel: Panel
-    prepared: PreparedPanel
+    prepared: Prepared
 
     @classmethod
     def of(cls, spec: MixtureSpec, panel: Panel, kernels: Kernels = "auto") -> Problem:
@@ -60,13 +67,41 @@ class Problem:
         Raises
         ------
         SpecificationError
-            When `priors` are asked for that do not suit the panel.
+            If the family's outcomes cannot be prepared so.
         """
-        return cls(spec, panel, compress(panel, kernels))
+        return cls(spec, panel, prepare(spec, panel, kernels))
+
+    @property
+    def factors(self) -> PreparedPanel:
+        """What is prepared of normal outcomes.
+
+        Raises
+        ------
+        TypeError
+            If the outcomes are of another family.
+        """
+        return _typed(self.prepared, PreparedPanel)
+
+    @property
+    def rows(self) -> Rows:
+        """What is prepared of outcomes whose family needs their rows.
+
+        Raises
+        ------
+        TypeError
+            If the outcomes are of another family.
+        """
+        return _typed(self.prepared, Rows)
 
     @cached_property
     def priors(self) -> ResolvedPriors:
-        """The priors as numbers."""
+        """The priors as numbers.
+
+        Raises
+        ------
+        SpecificationError
+            If a prior does not suit the panel.
+        """
         return resolve_priors(self.spec, self.prepared)
 
     @property
@@ -96,5 +131,12 @@ class Problem:
         return replace(self, prepared=self.prepared.without_unit(unit))
 
     def only_unit(self, unit: int) -> Problem:
-        """One unit, scales as in the panel, which keeps the others' rows."""
-        return replace(self, prepared=self.prepared.only_unit(unit))
+        """One unit, scales as they are."""
+        alone = self.prepared.only_unit(unit)
+        return replace(self, panel=self.panel.only_unit(unit), prepared=alone)
+
+
+def _typed[P: Prepared](prepared: Prepared, form: type[P]) -> P:
+    if not isinstance(prepared, form):
+        raise TypeError(f"the panel was prepared as {type(prepared).__name__}.")
+    return prepared

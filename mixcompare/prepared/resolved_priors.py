@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import cast
 
 import numpy as np
-import pandas as pd
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import SpecificationError
-from mixcompare.data.panel import build_panel
 from mixcompare.model.covariances import STRUCTURES
 from mixcompare.model.priors import ByCovariate, Priors
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel, compress
-
-# Means this many sds from zero tie the priors of intercept and slope to one another.
-_FAR: Final = 10.0
+from mixcompare.prepared.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +43,7 @@ class ResolvedPriors:
     covariance_scale: FloatArray
 
 
-def resolve_priors(spec: MixtureSpec, prepared: PreparedPanel) -> ResolvedPriors:
+def resolve_priors(spec: MixtureSpec, prepared: Prepared) -> ResolvedPriors:
     """Scale the default priors to the data and apply the specification's own values.
 
     Defaults: concentration 2; coefficients Normal(0, 2.5 sd(y) / sd(x)) for slopes and
@@ -80,7 +75,7 @@ def resolve_priors(spec: MixtureSpec, prepared: PreparedPanel) -> ResolvedPriors
     )
 
 
-def explicit_priors(spec: MixtureSpec, prepared: PreparedPanel) -> MixtureSpec:
+def explicit_priors(spec: MixtureSpec, prepared: Prepared) -> MixtureSpec:
     """The specification with its priors as numbers, so that other data do not move them.
 
     Defaults are scaled to the data; a fit to other data, such as those without one unit or
@@ -101,82 +96,14 @@ def explicit_priors(spec: MixtureSpec, prepared: PreparedPanel) -> MixtureSpec:
     )
 
 
-def _named(values: FloatArray, prepared: PreparedPanel) -> dict[str, dict[str, float]]:
+def _named(values: FloatArray, prepared: Prepared) -> dict[str, dict[str, float]]:
     return {
         covariate: dict(zip(prepared.outcome_names, map(float, row), strict=True))
         for covariate, row in zip(prepared.covariate_names, values, strict=True)
     }
 
 
-def describe_priors(spec: MixtureSpec, data: Any) -> pd.DataFrame:
-    """The priors that a specification has on a table, see `prior_table`.
-
-    Parameters
-    ----------
-    data
-        Any table that `mixcompare.fit` takes.
-
-    Raises
-    ------
-    MixCompareError
-        If the data do not suit the specification or a prior names what it does not have.
-
-    Examples
-    --------
-    >>> spec = MixtureSpec("y ~ 1", n_components=2)
-    >>> describe_priors(spec, {"y": [1.0, 2.0, 3.0]})["prior"].tolist()
-    ['Dirichlet(2, 2)', 'Normal(2, 2.041)', 'Inverse-Gamma(1.5, 0.08333)']
-    """
-    return prior_table(spec, compress(build_panel(spec, data)))
-
-
-def prior_table(spec: MixtureSpec, prepared: PreparedPanel) -> pd.DataFrame:
-    """The priors in words, one row per parameter or group of parameters.
-
-    Returns
-    -------
-    Columns parameter, prior and note; the note warns of a default prior that is informative
-    because a covariate lies far from zero.
-    """
-    priors = resolve_priors(spec, prepared)
-    rows = _class_probability_rows(spec, prepared)
-    for i, covariate in enumerate(prepared.covariate_names):
-        for j, outcome in enumerate(prepared.outcome_names):
-            name = f"coefficients[{covariate}]" + (
-                f"[{outcome}]" if prepared.n_outcomes > 1 else ""
-            )
-            mean, sd = priors.coefficient_mean[i, j], priors.coefficient_sd[i, j]
-            rows.append((name, f"Normal({mean:.4g}, {sd:.4g})", _far_from_zero(prepared, i)))
-    words = STRUCTURES[spec.covariance].prior_in_words(
-        priors.covariance_df, priors.covariance_scale
-    )
-    rows.append(("covariance", words, ""))
-    return pd.DataFrame(rows, columns=["parameter", "prior", "note"])
-
-
-def _class_probability_rows(
-    spec: MixtureSpec, prepared: PreparedPanel
-) -> list[tuple[str, str, str]]:
-    if prepared.concomitants is None:
-        values = ", ".join([f"{spec.priors.concentration:g}"] * spec.n_components)
-        return [("weights", f"Dirichlet({values})", "")]
-    _, spread = membership_scaling(prepared)
-    # K independent normals less their mean, and the difference of two of them.
-    of_deviation = spec.priors.membership_sd * np.sqrt(1 - 1 / spec.n_components)
-    of_difference = spec.priors.membership_sd * np.sqrt(2)
-    return [
-        (
-            f"membership[{name}]",
-            f"Normal(0, {of_deviation / s:.4g})",
-            "of each class's log-odds less their mean over the classes; against the first class, "
-            f"whose own are zero, Normal(0, {of_difference / s:.4g})"
-            + (", where the unit covariates are at their means" if name == "Intercept" else ""),
-        )
-        for name, s in zip(prepared.concomitant_names, spread, strict=True)
-    ]
-
-
-def membership_scaling(prepared: PreparedPanel) -> tuple[FloatArray, FloatArray]:
+def membership_scaling(prepared: Prepared) -> tuple[FloatArray, FloatArray]:
     """Means and standard deviations (c,) by which membership covariates are standardised.
 
     A constant has mean 0 and spread 1; without one nothing is centred, because only a
@@ -191,7 +118,7 @@ def membership_scaling(prepared: PreparedPanel) -> tuple[FloatArray, FloatArray]
     return centre, np.where(constant, np.where(mean != 0, np.abs(mean), 1.0), spread)
 
 
-def _membership_precision(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray | None:
+def _membership_precision(spec: MixtureSpec, prepared: Prepared) -> FloatArray | None:
     """Precision in the covariates' own units of coefficients that are standard in theirs."""
     if prepared.concomitants is None:
         return None
@@ -204,18 +131,7 @@ def _membership_precision(spec: MixtureSpec, prepared: PreparedPanel) -> FloatAr
     return np.asarray(to_standard.T @ to_standard) / spec.priors.membership_sd**2
 
 
-def _far_from_zero(prepared: PreparedPanel, i: int) -> str:
-    """Independent priors on intercept and slope meet at zero, where the data may not be."""
-    mean, sd = prepared.column_mean[i], prepared.column_sd[i]
-    if sd <= 1e-12 * abs(mean) or abs(mean) <= _FAR * sd:
-        return ""
-    return (
-        f"its mean lies {abs(mean) / sd:.0f} sds from zero, so that independent priors on "
-        "intercept and slope are informative about the fit: centre the covariate"
-    )
-
-
-def _default_coefficients(prepared: PreparedPanel) -> tuple[FloatArray, FloatArray]:
+def _default_coefficients(prepared: Prepared) -> tuple[FloatArray, FloatArray]:
     p = prepared.n_covariates
     mean_x, sd_x = prepared.column_mean[:p], prepared.column_sd[:p]
     mean_y, sd_y = prepared.column_mean[p:], prepared.column_sd[p:]
@@ -228,7 +144,7 @@ def _default_coefficients(prepared: PreparedPanel) -> tuple[FloatArray, FloatArr
 def _override(
     default: FloatArray,
     value: ByCovariate | object,
-    prepared: PreparedPanel,
+    prepared: Prepared,
     shape: tuple[int, int],
 ) -> FloatArray:
     if value is None:
@@ -256,7 +172,7 @@ def _position(name: str, names: tuple[str, ...], kind: str) -> int:
     return names.index(name)
 
 
-def _covariance_scale(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray:
+def _covariance_scale(spec: MixtureSpec, prepared: Prepared) -> FloatArray:
     m, value = prepared.n_outcomes, spec.priors.covariance_scale
     if value is None:
         shrink = float(spec.n_components ** (2 / m))
@@ -270,7 +186,7 @@ def _covariance_scale(spec: MixtureSpec, prepared: PreparedPanel) -> FloatArray:
     return np.asarray(value, dtype=np.float64)
 
 
-def _pooled_residual_covariance(prepared: PreparedPanel) -> FloatArray:
+def _pooled_residual_covariance(prepared: Prepared) -> FloatArray:
     p = prepared.n_covariates
     residual = np.linalg.qr(prepared.pooled_rows, mode="r")[p:, p:]
     return np.asarray(residual.T @ residual) / prepared.total_degrees_of_freedom

@@ -150,7 +150,7 @@ def _replicate(
     simulating, searching, splitting = seed.spawn(3)
     truth = null.layout.take(null.tree["estimate"].to_dataset())
     drawn, _ = simulate(null.spec, null.panel, truth, np.random.default_rng(simulating))
-    prepared = Problem.of(null.spec, drawn).prepared
+    prepared = Problem.of(null.spec, drawn).factors
     data = with_kernels(standardise(null.spec, prepared), "auto", larger.n_components, total)
     from_truth = replace(options, starts=0, initial=truth)
     smaller = search(null.spec, data, from_truth, searching)[0].run

@@ -7,12 +7,12 @@ import numpy as np
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import STRUCTURES
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.prepared import Prepared
 from mixcompare.prepared.resolved_priors import ResolvedPriors, resolve_priors
 
 
 def draw_priors(
-    spec: MixtureSpec, prepared: PreparedPanel, draws: int, rng: np.random.Generator
+    spec: MixtureSpec, prepared: Prepared, draws: int, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
     """Draw every parameter from its prior.
 
@@ -39,7 +39,7 @@ def draw_priors(
 
 def _class_probabilities(
     spec: MixtureSpec,
-    prepared: PreparedPanel,
+    prepared: Prepared,
     priors: ResolvedPriors,
     draws: int,
     rng: np.random.Generator,
@@ -72,7 +72,7 @@ def _class_probabilities(
 
 def _coefficients(
     spec: MixtureSpec,
-    prepared: PreparedPanel,
+    prepared: Prepared,
     priors: ResolvedPriors,
     draws: int,
     rng: np.random.Generator,

@@ -93,7 +93,7 @@ def fit(table: pd.DataFrame) -> mc.Fit:
 def exact_fit(spec: MixtureSpec, table: pd.DataFrame) -> mc.Fit:
     em = mc.fit(spec, table, starts=1, seed=0, progress=False)
     tree = stand_in(em, draws=1000, chains=4).tree.copy()
-    posterior = sampled(spec, em.problem.prepared, 5)["posterior"]
+    posterior = sampled(spec, em.problem.factors, 5)["posterior"]
     mean, variance = (posterior[n].to_numpy() for n in ("coefficients", "covariance"))
     by_row = norm(mean[..., 0, 0], np.sqrt(variance[..., 0, 0])).logpdf(em.panel.outcomes[:, 0])
     by_unit = np.add.reduceat(by_row, np.arange(0, by_row.shape[-1], 2), axis=-1)
@@ -112,7 +112,7 @@ def grid_sampler(monkeypatch: pytest.MonkeyPatch) -> list[Problem]:
     def run(problem: Problem, options: Any, seed: Any) -> Outcome:
         assert options.progress is False
         seen.append(problem)
-        return Outcome(sampled(problem.spec, problem.prepared, seed), "converged", "")
+        return Outcome(sampled(problem.spec, problem.factors, seed), "converged", "")
 
     monkeypatch.setattr(pymc_backend, "run", run)
     return seen
@@ -122,7 +122,7 @@ def exact(spec: MixtureSpec, table: pd.DataFrame, label: str, copies: float = 1.
     problem = Problem.of(spec, mc.build_panel(spec, table)).with_fixed_priors()
     rest = problem.without_unit(problem.panel.unit_labels.tolist().index(label))
     y = table.loc[table["unit"] == label, "y"].to_numpy()
-    return Grid(rest.spec, rest.prepared).log_predictive(y, copies)
+    return Grid(rest.spec, rest.factors).log_predictive(y, copies)
 
 
 def test_importance_weights_agree_with_the_grid_where_k_is_low(
@@ -178,12 +178,12 @@ def test_a_weighted_unit_leaves_with_all_its_copies(
 
 def test_a_unit_without_rows_says_nothing(table: pd.DataFrame) -> None:
     problem = Problem.of(SPEC, mc.build_panel(SPEC, table)).with_fixed_priors()
-    rest, prepared = problem.without_unit(3), problem.prepared
-    assert rest.prepared.total_degrees_of_freedom == 22
-    assert not rest.prepared.factor[3].any()
-    assert rest.prepared.factor.shape == prepared.factor.shape
+    rest, prepared = problem.without_unit(3), problem.factors
+    assert rest.factors.total_degrees_of_freedom == 22
+    assert not rest.factors.factor[3].any()
+    assert rest.factors.factor.shape == prepared.factor.shape
     only = problem.only_unit(3)
-    np.testing.assert_array_equal(only.prepared.factor[0], prepared.factor[3])
+    np.testing.assert_array_equal(only.factors.factor[0], prepared.factor[3])
     others = mc.build_panel(SPEC, table[table["unit"] != prepared.unit_labels[3]])
     at = blocks(np.ones(1), np.full((1, 1, 1), 0.3), np.full((1, 1, 1), 1.7))
     scorer = pymc_backend.scorer(rest)

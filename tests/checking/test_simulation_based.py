@@ -60,7 +60,7 @@ def outcome(spec: MixtureSpec, prepared: PreparedPanel, seed: Any, *, shift: flo
 
 def calibrated(monkeypatch: pytest.MonkeyPatch, shift: float, replicates: int) -> Calibration:
     def run(problem: Problem, options: Any, seed: Any) -> Outcome:
-        return outcome(problem.spec, problem.prepared, seed, shift=shift)
+        return outcome(problem.spec, problem.factors, seed, shift=shift)
 
     monkeypatch.setattr(pymc_backend, "run", run)
     monkeypatch.setattr(Grid, "resolution", (121, 101))

@@ -9,8 +9,10 @@ import pytest
 from mixcompare.base.errors import SpecificationError
 from mixcompare.data.panel import build_panel
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel, compress
-from mixcompare.prepared.resolved_priors import describe_priors, prior_table, resolve_priors
+from mixcompare.prepared.prepared import Prepared
+from mixcompare.prepared.prior_table import describe_priors, prior_table
+from mixcompare.prepared.problem import Problem
+from mixcompare.prepared.resolved_priors import resolve_priors
 
 
 def data() -> pd.DataFrame:
@@ -28,9 +30,14 @@ def data() -> pd.DataFrame:
     )
 
 
-def model(formula: str = "y1 + y2 ~ x + w", **options: Any) -> tuple[MixtureSpec, PreparedPanel]:
+def model(formula: str = "y1 + y2 ~ x + w", **options: Any) -> tuple[MixtureSpec, Prepared]:
+    problem = described(formula, **options)
+    return problem.spec, problem.prepared
+
+
+def described(formula: str, **options: Any) -> Problem:
     spec = MixtureSpec(formula, **{"unit": "unit", "n_components": 3, **options})
-    return spec, compress(build_panel(spec, data()))
+    return Problem.of(spec, build_panel(spec, data()))
 
 
 def residual_covariance(x: Any, y: Any, divisor: int) -> Any:
@@ -146,7 +153,7 @@ def test_degrees_of_freedom_of_variances_may_be_small() -> None:
     ],
 )
 def test_the_table_in_words(covariance: Any, words: str) -> None:
-    spec, prepared = model(
+    problem = described(
         "y1 + y2 ~ 0 + x",
         covariance=covariance,
         priors={
@@ -156,7 +163,7 @@ def test_the_table_in_words(covariance: Any, words: str) -> None:
             "covariance_scale": [[2, 1], [1, 4]],
         },
     )
-    assert prior_table(spec, prepared).to_dict("list") == {
+    assert prior_table(problem).to_dict("list") == {
         "parameter": ["weights", "coefficients[x][y1]", "coefficients[x][y2]", "covariance"],
         "prior": ["Dirichlet(2, 2, 2)", "Normal(1, 2)", "Normal(1, 0.25)", words],
         "note": [""] * 4,
@@ -175,12 +182,12 @@ def test_a_covariate_far_from_zero_is_noted() -> None:
 
 
 def test_the_table_with_one_outcome() -> None:
-    spec, prepared = model(
+    problem = described(
         "y1 ~ 0 + x", priors={"coefficient_sd": 3, "covariance_df": 4, "covariance_scale": 10}
     )
-    assert prior_table(spec, prepared)["prior"].tolist() == [
+    assert prior_table(problem)["prior"].tolist() == [
         "Dirichlet(2, 2, 2)",
         "Normal(0, 3)",
         "Inverse-Gamma(2, 5)",
     ]
-    assert prior_table(spec, prepared)["parameter"].tolist()[1] == "coefficients[x]"
+    assert prior_table(problem)["parameter"].tolist()[1] == "coefficients[x]"

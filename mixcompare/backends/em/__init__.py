@@ -37,7 +37,7 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Out
     OptionError
         If the user's own start does not suit the model.
     """
-    spec, prepared = problem.spec, problem.prepared
+    spec, prepared = problem.spec, problem.factors
     del problem
     data = standardise(spec, prepared, with_prior=options.estimator == "map")
     prepared = replace(prepared, factor=np.empty((0, *prepared.factor.shape[1:])))

@@ -118,7 +118,7 @@ class _Source:
 
 def _source(fit: Fit) -> _Source:
     panel = fit.panel
-    prepared = fit.problem.prepared
+    prepared = fit.problem.factors
     blocks = fit.layout.take(fit.tree["estimate"].to_dataset())
     with_prior = fit.options["estimator"] == "map"
     data = standardise(fit.spec, prepared, with_prior=with_prior)
@@ -149,7 +149,7 @@ def _resimulated(source: _Source, rngs: Sequence[np.random.Generator]) -> list[R
 def _refit(source: _Source, rng: np.random.Generator) -> Refit:
     own, spec = source.estimate, source.fit.spec
     drawn, _ = simulate(spec, source.panel, source.blocks, rng)
-    data = standardise(spec, Problem.of(spec, drawn).prepared, with_prior=source.with_prior)
+    data = standardise(spec, Problem.of(spec, drawn).factors, with_prior=source.with_prior)
     start = e_step(data, data.from_raw(own)).responsibilities
     return _end(data, iterate(spec, data, start, Options()))
 

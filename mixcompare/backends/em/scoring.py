@@ -74,14 +74,14 @@ class Scorer:
 
     @cached_property
     def _fitted(self) -> Standardised:
-        return standardise(self.problem.spec, self.problem.prepared)
+        return standardise(self.problem.spec, self.problem.factors)
 
     def _data(self, new: Problem | None) -> Standardised:
         """What is scored: the fitted rows, or new ones in their coordinates."""
         fitted = self._fitted
         if new is None:
             return fitted
-        rows, concomitants = new.prepared, new.prepared.concomitants
+        rows, concomitants = new.factors, new.factors.concomitants
         x, y = rows.covariate_factor, rows.outcome_factor
         if concomitants is not None and fitted.unmix is not None:
             concomitants = concomitants @ fitted.unmix

@@ -48,7 +48,7 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Out
         Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
         ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fits.tree`.
     """
-    spec, prepared = problem.spec, problem.prepared
+    spec, prepared = problem.spec, problem.factors
     _check_memory(problem, options)
     if options.ordered_by is not None:
         ordering(spec, prepared, options.ordered_by)  # a slip should not wait for the sampler

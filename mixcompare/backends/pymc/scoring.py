@@ -35,13 +35,13 @@ class Scorer:
 
     @cached_property
     def _mixture(self) -> Mixture:
-        return build_mixture(self.problem.spec, self.problem.prepared)
+        return build_mixture(self.problem.spec, self.problem.factors)
 
     def log_density(
         self, parameters: Mapping[str, FloatArray], new: Problem | None = None
     ) -> FloatArray:
         """(S, C, K) log-densities of the carriers' rows given each class."""
-        panel, rows = self._mixture.panel, (new or self.problem).prepared
+        panel, rows = self._mixture.panel, (new or self.problem).factors
         coefficients = parameters["coefficients"]
         samples, k, p, m = coefficients.shape
         deviations = panel.deviations(coefficients)

@@ -19,7 +19,7 @@ from mixcompare.base.errors import SpecificationError
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.prepared import Prepared
 from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 from mixcompare.simulate.prior_draws import draw_priors
@@ -57,7 +57,7 @@ def draw_from_prior(spec: MixtureSpec, panel: Panel, rng: np.random.Generator) -
     )
 
 
-def _design(spec: MixtureSpec, panel: Panel) -> PreparedPanel:
+def _design(spec: MixtureSpec, panel: Panel) -> Prepared:
     """The panel with other outcomes, on which the priors must not depend."""
     noise = np.random.default_rng(0).normal(size=panel.outcomes.shape)
     one, other = (

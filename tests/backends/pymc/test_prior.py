@@ -37,7 +37,7 @@ STRUCTURES: list[tuple[int, str, str, dict[str, Any]]] = [
 
 
 def prepare(spec: MixtureSpec) -> PreparedPanel:
-    return problem(spec).prepared
+    return problem(spec).factors
 
 
 def problem(spec: MixtureSpec) -> Problem:
