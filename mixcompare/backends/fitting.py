@@ -17,6 +17,7 @@ from mixcompare.base.errors import DataError, DataWarning, OptionError
 from mixcompare.data.panel import Missing, Panel, build_panel, design_source
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.tree import build_tree
+from mixcompare.model.capabilities import require
 from mixcompare.model.spec import MixtureSpec, check_spec
 from mixcompare.prepared.identification import cautions, check_identified
 from mixcompare.prepared.problem import Problem
@@ -104,6 +105,7 @@ def fit(
         if isinstance(data, Panel)
         else build_panel(spec, data, missing=missing)
     )
+    require(spec, "fit")
     refused = module.supports(spec, chosen)
     if refused:
         raise OptionError(" ".join(refused))

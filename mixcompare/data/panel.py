@@ -229,8 +229,7 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
 def design_source(spec: MixtureSpec) -> str:
     """All of a specification that shapes a panel, as JSON."""
     shaping = ("formula", "unit", "absorb", "common", "membership", "unit_weights", "time")
-    given = {name: getattr(spec, name, None) for name in shaping}
-    return json.dumps({name: value for name, value in given.items() if value})
+    return json.dumps({name: getattr(spec, name) for name in shaping if getattr(spec, name)})
 
 
 def _with_unit_data(panel: Panel, by_unit: UnitData, dropped: Dropped, source: str) -> Panel:

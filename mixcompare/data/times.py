@@ -18,8 +18,7 @@ _DAY: Final = pd.Timedelta(days=1)
 
 def time_columns(spec: MixtureSpec) -> list[str]:
     """The column of the order within units, if there is one."""
-    name = getattr(spec, "time", None)
-    return [] if name is None else [name]
+    return [] if spec.time is None else [spec.time]
 
 
 def times(spec: MixtureSpec, frame: pd.DataFrame) -> FloatArray | None:
@@ -55,11 +54,12 @@ def _numbers(column: pd.Series) -> FloatArray:
         return column.to_numpy(np.float64, na_value=np.nan)
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
-    numbers = pd.to_numeric(column.map(_no_flag), errors="coerce")
-    if numbers.notna().all():
-        return numbers.to_numpy(np.float64)
+    numbers = np.asarray(pd.to_numeric(column.map(_no_flag), errors="coerce"), dtype=np.float64)
+    if np.isfinite(numbers).all():
+        return numbers
     dates = pd.to_datetime(column.map(_no_number), errors="coerce", utc=True, format="ISO8601")
-    return np.asarray((dates - _EPOCH) / _DAY, dtype=np.float64)
+    days = np.asarray((dates - _EPOCH) / _DAY, dtype=np.float64)
+    return numbers if np.isfinite(numbers).sum() >= np.isfinite(days).sum() else days
 
 
 def _no_flag(value: Any) -> Any:

@@ -194,13 +194,16 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
             "Remove the '1 +'",
             DataError,
         ),
+    ),
+    "absorb": (
         Limit(
             _unknown_family_with_cells,
-            "{part} removes the effects of absorbed cells from normal outcomes only, and the "
+            "{part} removes the effects of cells from normal outcomes only, and the "
             "family of a response is {hindrance}",
             "Leave absorb out, and write the cells' categories into the formula",
         ),
     ),
+    "simulation": (_registered("sampler", "mixcompare.simulate.samplers.register_sampler"),),
     "fit": (_ONE_RESPONSE,),
     "backend='em'": (
         _registered("emission", "mixcompare.backends.em.emissions.register_emission"),

@@ -22,7 +22,6 @@ from mixcompare.prediction.classes import Units, class_probabilities
 from mixcompare.prediction.draws import draw_outcomes
 from mixcompare.prediction.fitted import Summary, design, fitted_values, summarise
 from mixcompare.prediction.samples import Samples, parameter_samples
-from mixcompare.prepared.families import family_of
 from mixcompare.simulate.samplers import sampler_of
 
 ClassesFrom = Literal["prior", "outcomes"]
@@ -221,7 +220,7 @@ def predictive_draws(
             probabilities, (samples.n_samples, *probabilities.shape[1:])
         )
     drawn, outcomes = draw_outcomes(
-        sampler_of(family_of(fit.spec)),
+        sampler_of(fit.spec),
         samples,
         probabilities,
         design(rows),

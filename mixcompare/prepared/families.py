@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mixcompare.base.errors import SpecificationError
 from mixcompare.data.panel import Panel
+from mixcompare.model.capabilities import require
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import compress
 from mixcompare.prepared.factorise import Kernels
@@ -31,18 +31,8 @@ def prepare(spec: MixtureSpec, panel: Panel, kernels: Kernels) -> Prepared:
     SpecificationError
         If cells are absorbed, whose effects leave merged rows no likelihood.
     """
-    family = family_of(spec)
+    family = spec.response.family
     if family in _PREPARATIONS:
         return _PREPARATIONS[family](panel, kernels)
-    if panel.cell is not None:
-        raise SpecificationError(
-            f"effects of absorbed cells cannot be removed from outcomes of the family {family!r}. "
-            "Leave absorb out."
-        )
+    require(spec, "absorb", _PREPARATIONS)
     return merge_rows(panel)
-
-
-def family_of(spec: MixtureSpec) -> str:
-    """Name of the family of a model's one response."""
-    responses = getattr(spec, "responses", None)
-    return str(responses[0].family) if responses else "normal"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from mixcompare.data.design import offset_too_large
 from mixcompare.data.outcome_kinds import outcome_caution
 from mixcompare.data.panel import Panel
 from mixcompare.model.covariances import has_covariances
+from mixcompare.model.families import family
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.prepared import Prepared
+from mixcompare.prepared.rows import Rows
 
 # Relative sizes below which a column is rounding error: of its own norm before
 # absorption, and of its norm after the other columns have been removed.
@@ -27,6 +30,14 @@ _ILL_CONDITIONED = 1e6
 # Classes of so few units on average are no classes; that two units differ is a question.
 _UNITS_PER_CLASS = 2
 _ROWS_AT_A_TIME = 8192
+# What outcomes are by a family's support, in words and as a test.
+_SUPPORT: Final[Mapping[str, tuple[str, Callable[[FloatArray], Any]]]] = {
+    "positive": ("above zero", lambda y: y > 0),
+    "interval": ("between 0 and 1", lambda y: (y > 0) & (y < 1)),
+    "counts": ("whole numbers from 0 on", lambda y: (y >= 0) & (y == np.floor(y))),
+    "binary": ("0 or 1", lambda y: (y == 0) | (y == 1)),
+    "categories": ("whole numbers from 0 on", lambda y: (y >= 0) & (y == np.floor(y))),
+}
 
 
 def check_identified(spec: MixtureSpec, prepared: Prepared) -> None:
@@ -45,6 +56,8 @@ def check_identified(spec: MixtureSpec, prepared: Prepared) -> None:
     _check_rows_left(prepared)
     if normal:
         _check_outcomes_vary(prepared)
+    if isinstance(prepared, Rows):
+        _check_support(spec, prepared)
     if prepared.absorbed:
         _check_varies_within_cells(prepared)
     triangle = _pooled_triangle(prepared)
@@ -100,6 +113,20 @@ def _many_classes(spec: MixtureSpec, prepared: Prepared) -> str | None:
         "average: such classes describe single units, and neither their parameters nor their "
         "number can be learned from so few; ask for fewer."
     )
+
+
+def _check_support(spec: MixtureSpec, rows: Rows) -> None:
+    """Refuse outcomes that the family cannot have."""
+    declared = family(spec.response.family)
+    words, allowed = _SUPPORT.get(declared.support, ("", np.isfinite))
+    for name, values in zip(rows.outcome_names, rows.outcomes.T, strict=True):
+        wrong = np.flatnonzero(~allowed(values))
+        if wrong.size:
+            unit = rows.unit_labels[rows.carrier[wrong[0]]]
+            raise DataError(
+                f"outcome {name!r} is {values[wrong[0]]:g} in the unit {unit!s}; outcomes of the "
+                f"family {declared.name!r} are {words}. Mend the data, or choose another family."
+            )
 
 
 def _check_rows_left(prepared: Prepared) -> None:

@@ -57,10 +57,11 @@ def prior_table(problem: Problem) -> pd.DataFrame:
             )
             mean, sd = priors.coefficient_mean[i, j], priors.coefficient_sd[i, j]
             rows.append((name, f"Normal({mean:.4g}, {sd:.4g})", _far_from_zero(prepared, i)))
-    words = STRUCTURES[spec.covariance].prior_in_words(
-        priors.covariance_df, priors.covariance_scale
-    )
-    rows.append(("covariance", words, ""))
+    if priors.covariance_scale.size:
+        words = STRUCTURES[spec.covariance].prior_in_words(
+            priors.covariance_df, priors.covariance_scale
+        )
+        rows.append(("covariance", words, ""))
     return pd.DataFrame(rows, columns=["parameter", "prior", "note"])
 
 

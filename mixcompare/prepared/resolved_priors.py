@@ -10,6 +10,7 @@ import numpy as np
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import SpecificationError
 from mixcompare.model.covariances import STRUCTURES
+from mixcompare.model.families import family
 from mixcompare.model.priors import ByCovariate, Priors
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.prepared import Prepared
@@ -32,7 +33,8 @@ class ResolvedPriors:
     covariance_df, covariance_scale
         nu0 and the (m, m) matrix Psi0. Full: Sigma ~ Inverse-Wishart(nu0, Psi0).
         Diagonal: each variance ~ Inverse-Gamma(nu0 / 2, Psi0[j, j] / 2). Spherical: the
-        variance ~ Inverse-Gamma(nu0 / 2, mean of Psi0's diagonal / 2).
+        variance ~ Inverse-Gamma(nu0 / 2, mean of Psi0's diagonal / 2). NaN and (0, 0) where
+        the family has no covariance.
     """
 
     concentration: float
@@ -50,28 +52,25 @@ def resolve_priors(spec: MixtureSpec, prepared: Prepared) -> ResolvedPriors:
     Normal(mean(y) / c, 2.5 sd(y) / c) for a covariate that is constant at c (c = 1 for
     the intercept); nu0 = m + 2 and Psi0 = the pooled fit's residual covariance over
     K^(2/m) (Fraley & Raftery 2007, section 2.2). Means and standard deviations are those
-    of the rows after absorption.
+    of the rows after absorption. With a link that is not the identity outcomes have mean m and
+    sd 1 instead, m the logarithm of their mean for a logarithm and 0 for others.
 
     Raises
     ------
     SpecificationError
-        If a prior names an unknown covariate or outcome, or has another shape.
+        If a prior names an unknown covariate or outcome, has another shape, or is of a
+        covariance that the family does not have.
     """
     m, p = prepared.n_outcomes, prepared.n_covariates
-    mean, sd = _default_coefficients(prepared)
-    degrees = spec.priors.covariance_df
-    lowest = STRUCTURES[spec.covariance].lowest_degrees(m)
-    if degrees is not None and degrees <= lowest:
-        raise SpecificationError(
-            f"prior covariance_df must be above {lowest} for {m} outcome(s), not {degrees}."
-        )
+    mean, sd = _default_coefficients(prepared, *_linear_predictor(spec, prepared))
+    degrees, scale = _covariance_prior(spec, prepared)
     return ResolvedPriors(
         concentration=spec.priors.concentration,
         membership_precision=_membership_precision(spec, prepared),
         coefficient_mean=_override(mean, spec.priors.coefficient_mean, prepared, (p, m)),
         coefficient_sd=_override(sd, spec.priors.coefficient_sd, prepared, (p, m)),
-        covariance_df=float(m + 2) if degrees is None else degrees,
-        covariance_scale=_covariance_scale(spec, prepared),
+        covariance_df=degrees,
+        covariance_scale=scale,
     )
 
 
@@ -83,6 +82,8 @@ def explicit_priors(spec: MixtureSpec, prepared: Prepared) -> MixtureSpec:
     scaled, to the units' covariates.
     """
     priors = resolve_priors(spec, prepared)
+    joint = bool(priors.covariance_scale.size)
+    scale = tuple(tuple(map(float, row)) for row in priors.covariance_scale)
     return replace(
         spec,
         priors=Priors(
@@ -90,8 +91,8 @@ def explicit_priors(spec: MixtureSpec, prepared: Prepared) -> MixtureSpec:
             coefficient_mean=_named(priors.coefficient_mean, prepared),
             coefficient_sd=_named(priors.coefficient_sd, prepared),
             membership_sd=spec.priors.membership_sd,
-            covariance_df=priors.covariance_df,
-            covariance_scale=tuple(tuple(map(float, row)) for row in priors.covariance_scale),
+            covariance_df=priors.covariance_df if joint else None,
+            covariance_scale=scale if joint else None,
         ),
     )
 
@@ -131,10 +132,24 @@ def _membership_precision(spec: MixtureSpec, prepared: Prepared) -> FloatArray |
     return np.asarray(to_standard.T @ to_standard) / spec.priors.membership_sd**2
 
 
-def _default_coefficients(prepared: Prepared) -> tuple[FloatArray, FloatArray]:
+def _linear_predictor(spec: MixtureSpec, prepared: Prepared) -> tuple[FloatArray, FloatArray]:
+    """(m,) where the linear predictor of each outcome lies about, and how far it spreads."""
+    p, response = prepared.n_covariates, spec.response
+    mean_y, sd_y = prepared.column_mean[p:], prepared.column_sd[p:]
+    link = response.link or family(response.family).links[0]
+    if link == "identity":
+        return mean_y, sd_y
+    if link == "log":
+        # Of outcomes that are all zero the logarithm says nothing.
+        return np.log(np.where(mean_y > 0, mean_y, 1.0)), np.ones_like(sd_y)
+    return np.zeros_like(mean_y), np.ones_like(sd_y)
+
+
+def _default_coefficients(
+    prepared: Prepared, mean_y: FloatArray, sd_y: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     p = prepared.n_covariates
     mean_x, sd_x = prepared.column_mean[:p], prepared.column_sd[:p]
-    mean_y, sd_y = prepared.column_mean[p:], prepared.column_sd[p:]
     constant = (sd_x <= 1e-12 * np.abs(mean_x)) & (mean_x != 0)
     unit = np.where(constant, mean_x, np.where(sd_x > 0, sd_x, 1.0))
     mean = np.where(constant[:, None], mean_y / unit[:, None], 0.0)
@@ -170,6 +185,24 @@ def _position(name: str, names: tuple[str, ...], kind: str) -> int:
             f"{', '.join(names)}."
         )
     return names.index(name)
+
+
+def _covariance_prior(spec: MixtureSpec, prepared: Prepared) -> tuple[float, FloatArray]:
+    """Degrees of freedom and (m, m) scale."""
+    m, degrees = prepared.n_outcomes, spec.priors.covariance_df
+    if not family(spec.response.family).joint:
+        if degrees is not None or spec.priors.covariance_scale is not None:
+            raise SpecificationError(
+                f"outcomes of the family {spec.response.family!r} have no covariance given the "
+                "class: leave covariance_df and covariance_scale out of the priors."
+            )
+        return float("nan"), np.empty((0, 0))
+    lowest = STRUCTURES[spec.covariance].lowest_degrees(m)
+    if degrees is not None and degrees <= lowest:
+        raise SpecificationError(
+            f"prior covariance_df must be above {lowest} for {m} outcome(s), not {degrees}."
+        )
+    return float(m + 2) if degrees is None else degrees, _covariance_scale(spec, prepared)
 
 
 def _covariance_scale(spec: MixtureSpec, prepared: Prepared) -> FloatArray:

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import pandas as pd
 
+from mixcompare import datasets
 from mixcompare.backends import build_options, fit
 from mixcompare.base.errors import DataError, MixCompareError, OptionError
 from mixcompare.comparison import Comparison, Thresholds, compare
-from mixcompare import datasets
 from mixcompare.data.panel import Panel, build_panel
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec

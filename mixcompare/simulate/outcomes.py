@@ -11,7 +11,6 @@ from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import DataError
 from mixcompare.data.panel import Panel
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.families import family_of
 from mixcompare.simulate.samplers import sampler_of
 
 
@@ -76,7 +75,7 @@ def draw_outcomes(
     SpecificationError
         If there is no sampler of the family.
     """
-    draw = sampler_of(family_of(spec))
+    draw = sampler_of(spec)
     outcomes = draw(parameters, classes[panel.unit], panel.covariates, rng)
     if outcomes.shape != panel.outcomes.shape:
         raise DataError(

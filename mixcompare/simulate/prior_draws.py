@@ -33,7 +33,8 @@ def draw_priors(
     priors = resolve_priors(spec, prepared)
     drawn = _class_probabilities(spec, prepared, priors, draws, rng)
     drawn["coefficients"] = _coefficients(spec, prepared, priors, draws, rng)
-    drawn["covariance"] = _covariances(spec, priors, draws, rng)
+    if priors.covariance_scale.size:
+        drawn["covariance"] = _covariances(spec, priors, draws, rng)
     return drawn
 
 

@@ -8,8 +8,10 @@ from typing import Final
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.base.errors import DataError, SpecificationError
+from mixcompare.base.errors import DataError
+from mixcompare.model.capabilities import require
 from mixcompare.model.covariances import root
+from mixcompare.model.spec import MixtureSpec
 
 type Blocks = Mapping[str, FloatArray]
 type Sampler = Callable[[Blocks, IntArray, FloatArray, np.random.Generator], FloatArray]
@@ -28,20 +30,16 @@ def register_sampler(family: str, sampler: Sampler) -> None:
     _SAMPLERS[family] = sampler
 
 
-def sampler_of(family: str) -> Sampler:
-    """The sampler of a family.
+def sampler_of(spec: MixtureSpec) -> Sampler:
+    """The sampler of the family of a model's outcomes.
 
     Raises
     ------
     SpecificationError
         If none is registered.
     """
-    if family not in _SAMPLERS:
-        raise SpecificationError(
-            f"outcomes of the family {family!r} cannot be drawn: there is no sampler. Register one "
-            "with mixcompare.simulate.samplers.register_sampler."
-        )
-    return _SAMPLERS[family]
+    require(spec, "simulation", _SAMPLERS)
+    return _SAMPLERS[spec.response.family]
 
 
 def draw_normal(

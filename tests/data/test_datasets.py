@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixcompare import DataError, OptionError
-from mixcompare import datasets
+from mixcompare import DataError, OptionError, datasets
 from tests.places import ROOT
 
 BUNDLED = ("billboard", "gapminder")

@@ -9,13 +9,21 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
+from mixcompare.model import families as declared
 from mixcompare.prepared import families
 from mixcompare.prepared.compress import PreparedPanel, compress
 from mixcompare.prepared.identification import cautions, check_identified
+from mixcompare.prepared.prior_table import prior_table
 from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.rows import Rows, merge_rows
+from mixcompare.simulate.prior_draws import draw_priors
 
-SPEC = mc.MixtureSpec("y ~ x", unit="unit", n_components=2, unit_weights="w")
+PARTS: dict[str, Any] = {
+    "unit": "unit",
+    "n_components": 2,
+    "unit_weights": "w",
+    "family": "counted",
+}
 
 
 def table() -> pd.DataFrame:
@@ -27,11 +35,21 @@ def table() -> pd.DataFrame:
     return sorted_by_unit.sample(frac=1, random_state=1)
 
 
+@pytest.fixture(autouse=True)
+def _family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family without a form of its own."""
+    monkeypatch.setattr(declared, "FAMILIES", dict(declared.FAMILIES))
+    declared.register_family(declared.Family("counted", "counts", links=("log",)))
+
+
+def prepared(data: pd.DataFrame, **changes: Any) -> Problem:
+    spec = mc.MixtureSpec("y ~ x", **{**PARTS, **changes})
+    return Problem.of(spec, mc.build_panel(spec, data))
+
+
 @pytest.fixture
-def problem(monkeypatch: pytest.MonkeyPatch) -> Problem:
-    """The panel as that of a family without a form of its own."""
-    monkeypatch.setattr(families, "family_of", lambda _: "counts")
-    return Problem.of(SPEC, mc.build_panel(SPEC, table()))
+def problem() -> Problem:
+    return prepared(table())
 
 
 def test_equal_rows_of_a_unit_are_merged_and_nothing_is_lost(problem: Problem) -> None:
@@ -76,37 +94,64 @@ def test_one_unit_alone_or_left_out(problem: Problem) -> None:
 def test_what_only_normal_outcomes_need_is_not_asked_of_others(problem: Problem) -> None:
     check_identified(problem.spec, problem.prepared)
     assert cautions(problem.spec, problem.panel, problem.prepared) == ()
-    exact = table().assign(y=lambda t: t["x"])
-    same = Problem.of(SPEC, mc.build_panel(SPEC, exact))
-    check_identified(same.spec, same.prepared)
-    flat = Problem.of(SPEC, mc.build_panel(SPEC, table().assign(x=1)))
-    with pytest.raises(mc.DataError, match="rank deficient"):
-        check_identified(flat.spec, flat.prepared)
-    alike = table().assign(x=lambda t: t.groupby("unit").cumcount(), y=1)
-    few = Problem.of(SPEC, mc.build_panel(SPEC, alike))
-    with pytest.raises(mc.DataError, match="1 distinct unit"):
-        check_identified(few.spec, few.prepared)
+    exact = prepared(table().assign(y=lambda t: t["x"]))
+    check_identified(exact.spec, exact.prepared)
+    normal = prepared(table().assign(y=lambda t: t["x"]), family="normal")
+    with pytest.raises(mc.DataError, match="exactly"):
+        check_identified(normal.spec, normal.prepared)
 
 
-def test_absorbed_effects_need_a_form_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2, absorb="unit")
-    panel = mc.build_panel(spec, table())
-    assert isinstance(Problem.of(spec, panel).prepared, PreparedPanel)
-    monkeypatch.setattr(families, "family_of", lambda _: "counts")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"x": lambda t: 0 * t["x"] + 1}, "rank deficient"),
+        ({"x": lambda t: t.groupby("unit").cumcount(), "y": lambda _: 1}, "1 distinct unit"),
+        ({"y": lambda t: t["y"] - 0.5}, "whole numbers from 0 on"),
+        ({"y": lambda t: -t["y"]}, "in the unit 0; outcomes of the family 'counted'"),
+    ],
+)
+def test_data_that_do_not_suit_are_refused(change: dict[str, Any], words: str) -> None:
+    wrong = prepared(table().assign(**change))
+    with pytest.raises(mc.DataError, match=words):
+        check_identified(wrong.spec, wrong.prepared)
+
+
+def test_absorbed_effects_need_a_form_without_them() -> None:
+    assert isinstance(prepared(table(), absorb="unit", family="normal").prepared, PreparedPanel)
     with pytest.raises(mc.SpecificationError, match="absorb"):
-        Problem.of(spec, panel)
+        prepared(table(), absorb="unit")
+
+
+def test_priors_of_coefficients_are_on_the_scale_of_the_link(problem: Problem) -> None:
+    priors = problem.priors
+    panel = problem.panel
+    assert panel.unit_weights is not None
+    weights = panel.unit_weights[panel.unit]
+    mean = np.average(panel.outcomes[:, 0], weights=weights)
+    x = panel.covariates[:, 1]
+    spread = np.sqrt(np.average((x - np.average(x, weights=weights)) ** 2, weights=weights))
+    np.testing.assert_allclose(priors.coefficient_mean[:, 0], [np.log(mean), 0.0])
+    np.testing.assert_allclose(priors.coefficient_sd[:, 0], [2.5, 2.5 / spread])
+    assert priors.covariance_scale.size == 0
+    words = prior_table(problem)
+    assert words["parameter"].tolist() == ["weights", "coefficients[Intercept]", "coefficients[x]"]
+    fixed = problem.with_fixed_priors()
+    np.testing.assert_allclose(fixed.priors.coefficient_sd, priors.coefficient_sd)
+    drawn = draw_priors(problem.spec, problem.prepared, 5, np.random.default_rng(0))
+    assert set(drawn) == {"weights", "coefficients"}
+    with pytest.raises(mc.SpecificationError, match="no covariance"):
+        _ = prepared(table(), priors=mc.Priors(covariance_df=5)).priors
 
 
 def test_a_family_may_register_a_form_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(families, "_PREPARATIONS", dict(families._PREPARATIONS))
-    monkeypatch.setattr(families, "family_of", lambda _: "counts")
     seen: list[Any] = []
 
-    def half(panel: mc.Panel, kernels: str) -> Rows:
+    def noted(panel: mc.Panel, kernels: str) -> Rows:
         seen.append(kernels)
         return merge_rows(panel)
 
-    families.register_preparation("counts", half)
-    panel = mc.build_panel(SPEC, table())
-    assert isinstance(Problem.of(SPEC, panel, "numpy").prepared, Rows)
+    families.register_preparation("counted", noted)
+    spec = mc.MixtureSpec("y ~ x", **PARTS)
+    assert isinstance(Problem.of(spec, mc.build_panel(spec, table()), "numpy").prepared, Rows)
     assert seen == ["numpy"]

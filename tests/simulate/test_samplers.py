@@ -7,12 +7,10 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.simulate.samplers import (
-    Blocks,
-    draw_normal,
-    register_sampler,
-    sampler_of,
-)
+from mixcompare.model import families
+from mixcompare.simulate import samplers
+from mixcompare.simulate.outcomes import simulate
+from mixcompare.simulate.samplers import Blocks, draw_normal, register_sampler, sampler_of
 
 
 def test_several_sets_are_drawn_as_one_after_the_other() -> None:
@@ -41,21 +39,24 @@ def test_several_sets_are_drawn_as_one_after_the_other() -> None:
 def test_a_family_is_drawn_by_the_sampler_that_is_registered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mixcompare.simulate.samplers._SAMPLERS", {})
+    monkeypatch.setattr(families, "FAMILIES", dict(families.FAMILIES))
+    monkeypatch.setattr(samplers, "_SAMPLERS", dict(samplers._SAMPLERS))
+    families.register_family(families.Family("coin", "binary", links=("logit",)))
+    spec = mc.MixtureSpec("y ~ x", n_components=2, family="coin")
     with pytest.raises(mc.SpecificationError, match="register_sampler"):
-        sampler_of("coin")
+        sampler_of(spec)
 
     def coin(
         parameters: Blocks, classes: IntArray, covariates: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
-        assert len(covariates) == len(classes)
-        return (rng.random(len(classes)) < parameters["share"][classes]).astype(float)[:, None]
+        odds = (covariates * parameters["coefficients"][classes, :, 0]).sum(axis=-1)
+        return (rng.logistic(size=len(odds)) < odds).astype(float)[:, None]
 
     register_sampler("coin", coin)
-    drawn = sampler_of("coin")(
-        {"share": np.array([0.0, 1.0])},
-        np.array([0, 1, 1]),
-        np.ones((3, 1)),
-        np.random.default_rng(0),
-    )
-    assert drawn[:, 0].tolist() == [0.0, 1.0, 1.0]
+    table = {"y": np.arange(2000) % 2, "x": np.repeat([0.0, 1.0], 1000)}
+    panel = mc.build_panel(spec, table)
+    at = {"weights": np.array([0.25, 0.75]), "coefficients": np.zeros((2, 2, 1))}
+    at["coefficients"][:, 0, 0] = -40, 40
+    drawn, classes = simulate(spec, panel, at, np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn.outcomes[:, 0], classes)
+    assert 0.7 < classes.mean() < 0.8

@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mixcompare import datasets
 from mixcompare.base.arrays import IntArray
 from mixcompare.base.errors import DataError, MixCompareError
-from mixcompare import datasets
 from mixcompare.data.panel import Panel
 from mixcompare.data.tables import read_table
 

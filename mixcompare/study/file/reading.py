@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from mixcompare.base.errors import OptionError
 from mixcompare import datasets
+from mixcompare.base.errors import OptionError
 from mixcompare.data.tables import read_table
 from mixcompare.study.file.custom import call
 from mixcompare.study.file.schema import DataTable

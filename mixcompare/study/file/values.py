@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from mixcompare.base.suggest import did_you_mean
 from mixcompare import datasets
+from mixcompare.base.suggest import did_you_mean
 
 
 def _slug(value: str) -> str:
