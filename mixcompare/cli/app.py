@@ -28,6 +28,7 @@ from mixcompare.cli.arguments import (
     Trust,
     Unit,
     UnitWeights,
+    given_spec,
 )
 from mixcompare.cli.audit import audit_command
 from mixcompare.cli.predict import predict_command
@@ -160,23 +161,11 @@ def compare(
     from mixcompare.base.files.staging import check_folder_name
     from mixcompare.cli.study_output import print_finished
     from mixcompare.data.tables import table_name
-    from mixcompare.model.spec import MixtureSpec
     from mixcompare.reproduction.origin import Origin
     from mixcompare.study.file.methods import Method
     from mixcompare.study.run.pair import fit_and_report
 
-    spec = MixtureSpec(
-        formula,
-        unit=unit,
-        absorb=absorb,
-        common=common,
-        membership=membership,
-        unit_weights=unit_weights,
-        n_components=components,
-        covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
-        covariance_by=covariance_by,  # type: ignore[arg-type]
-        trust=trust,
-    )
+    spec = given_spec(locals(), components)
     methods = {
         "em": Method("em", _given(starts=starts)),
         "pymc": Method("pymc", _given(draws=draws, tune=tune, chains=chains)),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from mixcompare.model.spec import MixtureSpec
 
 Data = Annotated[Path, typer.Argument(metavar="DATA.csv", help="CSV, TSV or Parquet file.")]
 FormulaText = Annotated[
@@ -49,3 +53,30 @@ Force = Annotated[
     ),
 ]
 Missing = Annotated[str, typer.Option(help="error: refuse missing values; drop: drop such rows.")]
+
+# Called the same in the commands and in the specification, which checks them.
+_OF_THE_MODEL: Final = (
+    *("formula", "unit", "absorb", "common", "membership", "unit_weights"),
+    *("covariance", "covariance_by", "trust"),
+)
+
+
+def given_spec(arguments: Mapping[str, Any], n_components: int) -> MixtureSpec:
+    """The specification that a command's arguments describe.
+
+    Parameters
+    ----------
+    arguments
+        All of them by name; those that do not describe the model are left aside.
+    n_components
+        Number of classes.
+
+    Raises
+    ------
+    SpecificationError
+        If one is not valid.
+    """
+    from mixcompare.model.spec import MixtureSpec  # formulaic is slow to import
+
+    named = {name: arguments[name] for name in _OF_THE_MODEL if name in arguments}
+    return MixtureSpec(**named, n_components=n_components)

@@ -18,6 +18,7 @@ from mixcompare.cli.arguments import (
     Missing,
     Trust,
     Unit,
+    given_spec,
 )
 
 # 1 and 2 are bad input and wrong usage.
@@ -62,17 +63,8 @@ def audit_command(
     audit cannot be tried.
     """
     from mixcompare.auditing import audit
-    from mixcompare.model.spec import MixtureSpec
 
-    spec = MixtureSpec(
-        formula,
-        unit=unit,
-        absorb=absorb,
-        n_components=components,
-        covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
-        covariance_by=covariance_by,  # type: ignore[arg-type]
-        trust=trust,
-    )
+    spec = given_spec(locals(), components)
     result = audit(
         spec,
         data,

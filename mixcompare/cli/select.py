@@ -20,6 +20,7 @@ from mixcompare.cli.arguments import (
     Trust,
     Unit,
     UnitWeights,
+    given_spec,
 )
 
 _SHOWN = (
@@ -85,22 +86,10 @@ def select_command(
 ) -> None:
     """Fit a table with several numbers of classes and show what criteria say."""
     from mixcompare.data.panel import build_panel
-    from mixcompare.model.spec import MixtureSpec
     from mixcompare.selection import select
     from mixcompare.selection.selection import check_selection_folder
 
-    spec = MixtureSpec(
-        formula,
-        unit=unit,
-        absorb=absorb,
-        common=common,
-        membership=membership,
-        unit_weights=unit_weights,
-        n_components=most,
-        covariance=covariance,  # type: ignore[arg-type]  # checked by the specification
-        covariance_by=covariance_by,  # type: ignore[arg-type]
-        trust=trust,
-    )
+    spec = given_spec(locals(), most)
     panel = build_panel(spec, data, missing=missing)  # type: ignore[arg-type]  # checked there
     if output is not None:
         check_selection_folder(output, spec, panel.fingerprint, overwrite=force)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_positive
+from mixcompare.base.maxima import SAME_MAXIMUM
 from mixcompare.checking.sensitivity import THRESHOLD
 from mixcompare.comparison.checks import Checks
 from mixcompare.comparison.likelihoods import Likelihoods
@@ -74,7 +75,7 @@ class Thresholds:
     """
 
     identity: float = 1e-9
-    excess: float = 1e-8
+    excess: float = SAME_MAXIMUM
     starts_at_best: int = 3
     r_hat: float = 1.01
     r_hat_modes: float = 1.05

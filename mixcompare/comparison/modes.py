@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from mixcompare import labels
 from mixcompare.backends.em.climbing import Climber, Summit
 from mixcompare.base.arrays import FloatArray
+from mixcompare.base.maxima import same_within
 from mixcompare.fits.fit import Fit
 from mixcompare.labels import IntArray
 from mixcompare.labels.metrics import total_variation
 
-# Ends that agree to these are one mode: objective relative to its size, and mean distance of
-# the class probabilities. EM stops within 1e-12, so that both are generous.
-_SAME_HEIGHT = 1e-7
+# Ends of one height whose class probabilities are nearer than this on average are one mode.
 _SAME_PLACE = 0.01
 
 
@@ -166,7 +165,7 @@ def spurious_starts(em: Fit) -> NDArray[np.bool_]:
 
 def _place(known: list[Mode], summit: Summit) -> int:
     """Number of the summit among the known modes, to which it is added if it is new."""
-    near = _SAME_HEIGHT * (1 + abs(summit.objective))
+    near = same_within(summit.objective)
     for i, mode in enumerate(known):
         if abs(mode.objective - summit.objective) > near:
             continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -13,14 +12,12 @@ import xarray as xr
 from mixcompare import labels
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DataError
+from mixcompare.base.maxima import same_within
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.tree import permute_posterior
 from mixcompare.labels import IntArray
 from mixcompare.labels.metrics import total_variation
 from mixcompare.model.layout import flatten
-
-# Relative to the log-likelihood: what two runs to the same maximum may differ by.
-_ROUNDING: Final = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +139,7 @@ def arrange(fits: Sequence[Fit]) -> Arranged:
 def _highest(maxima: Sequence[Fit]) -> Fit:
     maxima = [fit for fit in maxima if fit.status != "spurious"] or maxima
     top = max(fit.log_likelihood for fit in maxima)
-    floor = top - _ROUNDING * max(1.0, abs(top))
+    floor = top - same_within(top)
     return next(fit for fit in maxima if fit.log_likelihood >= floor)
 
 

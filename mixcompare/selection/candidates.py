@@ -11,12 +11,11 @@ import numpy as np
 from mixcompare.backends import fit
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DegenerateFitError
+from mixcompare.base.maxima import same_within
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec
 
-# A fall beyond this, relative, is no rounding.
-_ROUNDING = 1e-8
 _ROUNDS = 3
 _MORE_STARTS = 3
 
@@ -117,7 +116,7 @@ def climb_higher(
         The highest draw, arrays by name, and its log-likelihood.
     """
     best = candidate.fit
-    if best is None or height <= best.log_likelihood + _ROUNDING * max(1.0, abs(height)):
+    if best is None or height <= best.log_likelihood + same_within(height):
         return candidate
     # The same starts as before, and the draw.
     more = {"initial": draw, "starts": best.tree["starts"].sizes["start"]}
@@ -156,7 +155,7 @@ def _rank(fit: Fit) -> tuple[bool, float]:
 
 
 def _falls(fit: Fit, floor: float) -> bool:
-    return fit.log_likelihood < floor - _ROUNDING * max(1.0, abs(floor))
+    return fit.log_likelihood < floor - same_within(floor)
 
 
 def split(responsibilities: FloatArray, k: int, seed: np.random.SeedSequence) -> FloatArray:

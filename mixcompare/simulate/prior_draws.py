@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import STRUCTURES
@@ -62,8 +63,7 @@ def _class_probabilities(
     root = np.linalg.cholesky(priors.membership_precision)
     odds = np.linalg.solve(root.T, standard.swapaxes(-1, -2)).swapaxes(-1, -2)
     scores = np.einsum("gc,skc->sgk", prepared.concomitants, odds)
-    relative = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    probabilities = relative / relative.sum(axis=-1, keepdims=True)
+    probabilities = softmax(scores, axis=-1)
     share = prepared.replicated / prepared.total_units
     return {
         "weights": np.einsum("g,sgk->sk", share, probabilities),

@@ -12,10 +12,8 @@ from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.spurious import Spurious, find_spurious, rounding_steps
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.maxima import same_within
 from mixcompare.model.spec import MixtureSpec
-
-# Log-likelihoods that agree to this, relative to their size, are one optimum.
-_SAME_OPTIMUM = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +134,7 @@ def group_optima(objective: FloatArray) -> IntArray:
     number = -1
     previous = np.inf
     for i in order[np.isfinite(objective[order])]:
-        if previous - objective[i] > _SAME_OPTIMUM * (1 + abs(objective[i])):
+        if previous - objective[i] > same_within(objective[i]):
             number += 1
         result[i] = number
         previous = objective[i]

@@ -33,6 +33,7 @@ from mixcompare.backends.em.runs import Run, Started, joined
 from mixcompare.backends.em.standard_errors import with_sandwich
 from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray
+from mixcompare.base.maxima import same_within
 from mixcompare.model.spec import MixtureSpec
 
 # Relative to the complete data's: below it, curvature is clearly negative, or next to none.
@@ -44,8 +45,6 @@ _AT_REST = 0.01
 # Classes that agree to this, relative to their standard deviations, are as good as the same: EM
 # moves so little there that it stops before they are.
 _SAME = 0.05
-# Rise of the objective, relative to its size, beyond rounding and EM's stopping rule.
-_RISE = 1e-8
 _BEYOND = ", beyond "
 # How far to step aside, in the classes' standard deviations; along how many directions.
 _ASIDE, _DIRECTIONS = 0.3, 4
@@ -200,7 +199,7 @@ def _moved(spec: MixtureSpec, data: Standardised, at: Parameters, step: FloatArr
 
 
 def _above(run: Run) -> float:
-    return float(run.objective[-1] + _RISE * (1 + abs(run.objective[-1])))
+    return float(run.objective[-1] + same_within(run.objective[-1]))
 
 
 def _is_elsewhere(run: Run, other: Run) -> bool:

@@ -7,12 +7,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from mixcompare.base.maxima import same_within
 from mixcompare.study.file.load import Study
 from mixcompare.study.measures.performance import Replicates, mean, measures, relative_precision
 from mixcompare.study.run.store import FAILURES, Store
 
-# Log-likelihoods that agree to this, relative to their size, are one optimum.
-_SAME_OPTIMUM: Final = 1e-7
 SAMPLES: Final = ("all", "converged")
 
 
@@ -86,7 +85,7 @@ def _best_optimum(study: Study, numbers: pd.DataFrame) -> pd.DataFrame:
         chosen = numbers[(numbers["name"] == "log_likelihood") & numbers["method"].isin(names)]
         if len(names) > 1 and len(chosen):
             best = chosen.groupby(["scenario", "replicate"])["value"].transform("max")
-            reached = best - chosen["value"] <= _SAME_OPTIMUM * best.abs()
+            reached = best - chosen["value"] <= same_within(best)
             found.append(chosen.assign(name="best_optimum_found", value=reached.astype(float)))
     return pd.concat(found) if found else numbers.iloc[:0]
 
