@@ -29,7 +29,7 @@ from mixcompare.base.machine import check_memory
 from mixcompare.checking.rank_uniformity import Uniformity, holm, rank, uniformity
 from mixcompare.data.panel import Panel, build_panel
 from mixcompare.fits.fit import Fit
-from mixcompare.fits.summary import convergence
+from mixcompare.fits.summary import convergence, thinned
 from mixcompare.fits.tree import coordinates, parameter_dataset, permute_posterior
 from mixcompare.model.spec import MixtureSpec, check_spec
 from mixcompare.prepared.problem import Problem
@@ -190,13 +190,13 @@ def _replicate(
     true_values = true_quantities(fit, truth)
     drawn = drawn_quantities(fit)
     names = list(true_values)
-    values = np.stack([drawn[name].ravel() for name in names], axis=-1)
-    if len(values) < ranked:
-        raise OptionError(f"{len(values)} draws are fewer than the {ranked} to be ranked among.")
-    kept = values[np.linspace(0, len(values) - 1, ranked).astype(int)]
+    values = np.stack([drawn[name] for name in names], axis=-1)
+    total = values.shape[0] * values.shape[1]
+    if total < ranked:
+        raise OptionError(f"{total} draws are fewer than the {ranked} to be ranked among.")
+    kept = thinned(values, ranked)
     found = rank(np.array([true_values[name] for name in names]), kept, rng)
-    total = drawn["log-likelihood"][..., None]
-    measures = convergence(total, ("ess_bulk", "r_hat"))
+    measures = convergence(drawn["log-likelihood"][..., None], ("ess_bulk", "r_hat"))
     record = {
         "status": fit.status,
         "ess": float(measures["ess_bulk"][0]),

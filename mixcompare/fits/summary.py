@@ -121,3 +121,21 @@ def convergence(draws: FloatArray, measures: Sequence[str] = MEASURES) -> dict[s
 
 def _index(parameters: Sequence[Parameter]) -> pd.Index:
     return pd.Index([p.name for p in parameters], name="parameter")
+
+
+def thinned(draws: FloatArray, count: int) -> FloatArray:
+    """So many of the draws, spread evenly over all chains.
+
+    Parameters
+    ----------
+    draws
+        (C, S, ...) by chain.
+    count
+        L, not more than C S.
+
+    Returns
+    -------
+    (L, ...), nearly independent where they are far enough apart.
+    """
+    merged = draws.reshape(-1, *draws.shape[2:])
+    return np.asarray(merged[np.linspace(0, len(merged) - 1, count).astype(np.intp)])

@@ -13,11 +13,12 @@ from typing import Final
 
 import numpy as np
 
-from mixcompare.backends.em.scoring import Scorer
+from mixcompare.backends import get_backend
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import SpecificationError
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit
+from mixcompare.fits.summary import thinned
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.prepared import Prepared
 from mixcompare.prepared.problem import Problem
@@ -95,26 +96,20 @@ def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
     """
     posterior = fit.tree["posterior"].to_dataset()
     arrays = {
-        name: _thinned(posterior[name].to_numpy())
+        name: thinned(posterior[name].to_numpy(), DRAWS)
         for name in ("weights", "coefficients", "covariance")
     }
-    drawn = summaries(fit, **arrays)
-    own = summaries(fit, truth.weights[None], truth.coefficients[None], truth.covariance[None])
-    draws = _thinned(fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy())
-    at_truth = Scorer(fit.problem).unit_log_likelihood(truth.blocks).sum()
+    drawn = _summaries(fit, **arrays)
+    own = _summaries(fit, truth.weights[None], truth.coefficients[None], truth.covariance[None])
+    draws = thinned(fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy(), DRAWS)
+    at_truth = get_backend(fit.backend).scorer(fit.problem).unit_log_likelihood(truth.blocks).sum()
     found = {f"rank_{name}": float((drawn[name] < own[name][0]).sum()) for name in drawn}
     if fit.spec.n_components == 1:
         found.pop("rank_largest_weight")
     return {"rank_log_likelihood": float((draws < at_truth).sum()), **found}
 
 
-def _thinned(values: FloatArray) -> FloatArray:
-    """`DRAWS` of the draws (C, S, ...), spread evenly over all chains."""
-    merged = values.reshape(-1, *values.shape[2:])
-    return np.asarray(merged[np.linspace(0, len(merged) - 1, DRAWS).astype(np.intp)])
-
-
-def summaries(
+def _summaries(
     fit: Fit, weights: FloatArray, coefficients: FloatArray, covariance: FloatArray
 ) -> dict[str, FloatArray]:
     """Functions of the parameters that no renumbering changes, (S,) each."""
