@@ -5,6 +5,7 @@ Only what the README documents is called, so that the cases run on the package b
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 import mixcompare as mc
-from mixcompare import datasets, labels
 from tests.benchmarks.number_leaves import leaves
 
 type Cases = dict[str, Callable[[], Any]]
@@ -51,6 +51,28 @@ MODELS: Mapping[str, dict[str, Any]] = {
         )
     },
 }
+
+
+def documented(name: str, *modules: str) -> Any:
+    """A function that lay in one of these modules of the package, before or after a move.
+
+    Raises
+    ------
+    ImportError
+        If none has it.
+    """
+    for module in modules:
+        try:
+            return getattr(importlib.import_module(f"mixcompare.{module}"), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"no {name} in {', '.join(modules)}")
+
+
+@cache
+def bundled(name: str) -> pd.DataFrame:
+    table: pd.DataFrame = documented("load", "datasets", "data.datasets")(name)
+    return table
 
 
 @cache
@@ -138,11 +160,11 @@ def em_models() -> Cases:
             starts=20,
         ),
         "gapminder": em_fit(
-            three("lifeExp ~ t + I(t**2)", unit="country"), datasets.load("gapminder"), starts=20
+            three("lifeExp ~ t + I(t**2)", unit="country"), bundled("gapminder"), starts=20
         ),
         "billboard": em_fit(
             mc.MixtureSpec("rank ~ t + I(t**2)", unit="song", n_components=4),
-            datasets.load("billboard"),
+            bundled("billboard"),
         ),
         "missing_drop": em_fit(
             two("y ~ x1 + x2", unit="unit"), reference("sim_missing"), missing="drop"
@@ -372,13 +394,15 @@ def _relabelled() -> dict[str, Any]:
     tau = nuts.tree["membership"]["responsibilities"].to_numpy()
     flips = np.random.default_rng(0).integers(2, size=tau.shape[:2]).astype(bool)
     tau = np.where(flips[..., None, None], tau[..., ::-1], tau)
-    draws = labels.Draws(
+    relabel, kind = (documented(n, "labels", "labels.algorithms") for n in ("relabel", "Draws"))
+    draws = kind(
         responsibilities=tau,
         pivot=tau[0, 0],
         reference=fit.responsibilities.to_numpy(),
         quantity=nuts.tree["posterior"]["coefficients"].to_numpy()[..., 1, 0],
     )
-    return labels.relabel(draws)
+    found: dict[str, Any] = relabel(draws)
+    return found
 
 
 def compare() -> Cases:
@@ -527,11 +551,11 @@ def reports() -> Cases:
     return {"comparison": _reported, "audit": _reported_audit, "selection": _saved_selection}
 
 
-def _write(result: Any, folder: str, **more: Any) -> Any:
-    """A result's report; results of the earlier version write theirs themselves."""
-    if hasattr(mc, "write_report"):
-        return mc.write_report(result, folder, **more)
-    return result.report(folder, **more)
+def written(result: Any, folder: str, **more: Any) -> Path:
+    """Write a result's report; older versions have a method for it."""
+    method = getattr(result, "report", None) or getattr(result, "save", None)
+    write = method or partial(mc.write_report, result)
+    return Path(write(folder, **more) or folder)
 
 
 def _reported() -> dict[str, Any]:
@@ -540,9 +564,8 @@ def _reported() -> dict[str, Any]:
     other = em_fit(spec(covariance_by="shared"), table)(), posterior("shared")
     selection = mc.select(spec(), table, n_components=range(1, 4), seed=1, starts=6, replicates=5)
     with tempfile.TemporaryDirectory() as folder:
-        page = _write(
-            mc.compare(*fits, climbs=5), folder, selection=selection, models=[*fits, *other]
-        )
+        compared = mc.compare(*fits, climbs=5)
+        page = written(compared, folder, selection=selection, models=[*fits, *other])
         again = mc.reproduce(page, table, progress=False)
         found = {name: getattr(again, name) for name in ("numbers", "verdicts", "same_draws")}
         return {**found, **dict(leaves(Path(folder), "folder"))}
@@ -550,7 +573,7 @@ def _reported() -> dict[str, Any]:
 
 def _reported_audit() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        _write(mc.audit(spec(), panel(), trace("hard")), folder)
+        written(mc.audit(spec(), panel(), trace("hard")), folder)
         return dict(leaves(Path(folder), "folder"))
 
 
@@ -559,7 +582,7 @@ def _saved_selection() -> dict[str, Any]:
         spec(), panel(), n_components=(1, 2), seed=1, posterior=("loo",), sampling=CHAINS, starts=4
     )
     with tempfile.TemporaryDirectory() as folder:
-        found.save(folder)
+        written(found, folder)
         return dict(leaves(Path(folder), "folder"))
 
 
