@@ -16,4 +16,4 @@ def same_within[T](height: T) -> T:
     height
         A log-likelihood or another objective; a number, an array or a column of them.
     """
-    return SAME_MAXIMUM * (1 + abs(height))  # type: ignore[arg-type, operator, return-value]
+    return SAME_MAXIMUM * (1 + abs(height))  # type: ignore[arg-type, no-any-return]

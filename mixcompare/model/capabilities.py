@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from mixcompare.base.errors import DataError, MixCompareError, OptionError, SpecificationError
 from mixcompare.model.classes import ClassModel
+from mixcompare.model.families import family
 from mixcompare.model.formula.formulas import CONSTANT, both_sides, one_sided_terms
 from mixcompare.model.priors import Priors
 from mixcompare.model.responses import Response
@@ -132,6 +133,13 @@ def _common(model: Model, _: Collection[str]) -> str:
     return next((f"common={text!r}" for text in stated), "")
 
 
+def _covariance_prior_of_none(model: Model, _: Collection[str]) -> str:
+    priors, names = model.priors, ("covariance_df", "covariance_scale")
+    stated = any(getattr(priors, name) is not None for name in names)
+    bare = (r.family for r in model.responses if not family(r.family).joint)
+    return next((repr(name) for name in bare if stated), "")
+
+
 def _no_unit(model: Model, _: Collection[str]) -> str:
     return "every row is a unit" if model.unit is None else ""
 
@@ -201,6 +209,14 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
             "{part} removes the effects of cells from normal outcomes only, and the "
             "family of a response is {hindrance}",
             "Leave absorb out, and write the cells' categories into the formula",
+        ),
+    ),
+    "a covariance's prior": (
+        Limit(
+            _covariance_prior_of_none,
+            "{part} was stated, and outcomes of the family {hindrance} have no covariance given "
+            "the class",
+            "Leave covariance_df and covariance_scale out of the priors",
         ),
     ),
     "simulation": (_registered("sampler", "mixcompare.simulate.samplers.register_sampler"),),

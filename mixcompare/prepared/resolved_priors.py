@@ -9,6 +9,7 @@ import numpy as np
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import SpecificationError
+from mixcompare.model.capabilities import require
 from mixcompare.model.covariances import STRUCTURES
 from mixcompare.model.families import family
 from mixcompare.model.priors import ByCovariate, Priors
@@ -190,12 +191,8 @@ def _position(name: str, names: tuple[str, ...], kind: str) -> int:
 def _covariance_prior(spec: MixtureSpec, prepared: Prepared) -> tuple[float, FloatArray]:
     """Degrees of freedom and (m, m) scale."""
     m, degrees = prepared.n_outcomes, spec.priors.covariance_df
+    require(spec, "a covariance's prior")
     if not family(spec.response.family).joint:
-        if degrees is not None or spec.priors.covariance_scale is not None:
-            raise SpecificationError(
-                f"outcomes of the family {spec.response.family!r} have no covariance given the "
-                "class: leave covariance_df and covariance_scale out of the priors."
-            )
         return float("nan"), np.empty((0, 0))
     lowest = STRUCTURES[spec.covariance].lowest_degrees(m)
     if degrees is not None and degrees <= lowest:

@@ -68,6 +68,7 @@ def test_every_row_refuses_a_model(part: str, limit: Limit) -> None:
     toy = [
         MixtureSpec("y ~ x", family="toy", n_components=2),
         MixtureSpec("y ~ x", family="toy", unit="u", absorb="a", n_components=2),
+        MixtureSpec("y ~ x", family="toy", n_components=2, priors={"covariance_df": 5}),
     ]
     refused = [model for model in (*HINDERED, *toy) if limit.rule(model, ("normal",))]
     if part == "MixtureSpec":  # it cannot be made
