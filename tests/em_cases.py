@@ -12,6 +12,7 @@ from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.data.panel import Panel
 from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.problem import Problem
 
 STRUCTURES = [
     (covariance, covariance_by)
@@ -29,6 +30,11 @@ class Case:
     panel: Panel
     prepared: PreparedPanel
     data: Standardised
+
+    @property
+    def problem(self) -> Problem:
+        """All but the EM's form, as backends take it."""
+        return Problem(self.spec, self.panel, self.prepared)
 
 
 def simulate(

@@ -130,7 +130,7 @@ def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
     # The PyMC backend is slow to import.
     from mixcompare.backends.pymc.posterior_density import posterior_density
 
-    density = posterior_density(posterior.spec, posterior.problem.factors)
+    density = posterior_density(posterior.problem)
     aligned = posterior.aligned_posterior()
     shape = aligned.sizes["chain"], aligned.sizes["draw"]
     draws = {

@@ -58,7 +58,7 @@ def test_kernels_are_made_of_kernels_only() -> None:
         for path in kernel_cache.kernel_files()
     }
     assert {"mixcompare.prepared.triangles", "mixcompare.backends.em.kernels"} <= names
-    assert "mixcompare.backends.pymc.density_kernels" in names
+    assert "mixcompare.backends.pymc.density.density_kernels" in names
     for path in kernel_cache.kernel_files():
         tree = ast.walk(ast.parse(path.read_text("utf-8")))
         taken = {node.module or "" for node in tree if isinstance(node, ast.ImportFrom)}
@@ -75,17 +75,17 @@ def test_names_are_distinct_and_functions_work() -> None:
 DENSITY = """
 import numpy as np
 import mixcompare as mc
-from mixcompare.backends.pymc.density import pack
+from mixcompare.backends.pymc.density.packing import pack
 from mixcompare.backends.pymc.mixture import build_mixture
-from mixcompare.backends.pymc.nutpie_program import density
-from mixcompare.compress import compress
-from mixcompare.panel import build_panel
+from mixcompare.backends.pymc.density.nutpie_program import density
+from mixcompare.data.panel import build_panel
+from mixcompare.prepared.problem import Problem
 rng = np.random.default_rng(0)
 table = {"u": np.repeat(np.arange(40), 5), "x": rng.normal(size=200), "y": rng.normal(size=200)}
 spec = mc.MixtureSpec("y ~ x", unit="u", n_components=2)
-mixture = build_mixture(spec, compress(build_panel(spec, table)))
+mixture = build_mixture(Problem.of(spec, build_panel(spec, table)))
 block = pack(mixture)
-for point in rng.normal(size=(50, mixture.structure.n_free)):
+for point in rng.normal(size=(50, mixture.n_free)):
     value, gradient = density(point, block)
     print(value.hex(), *(float(slope).hex() for slope in gradient))
 """

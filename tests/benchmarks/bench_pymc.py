@@ -27,14 +27,14 @@ import pytensor.tensor as pt
 from threadpoolctl import threadpool_limits
 
 import mixcompare as mc
-from mixcompare.backends.pymc import build_model, nutpie_program
-from mixcompare.backends.pymc.density import pack
+from mixcompare.backends.pymc import build_model
+from mixcompare.backends.pymc.density import nutpie_program
+from mixcompare.backends.pymc.density.packing import pack
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.sampling import sample
+from mixcompare.backends.pymc.samplers.sampling import sample
 from mixcompare.fits.summary import convergence
-from mixcompare.prepared.compress import compress
-from mixcompare.prepared.resolved_priors import resolve_priors
+from mixcompare.prepared.problem import Problem
 
 
 class Stopwatch:
@@ -80,7 +80,7 @@ def report(name: str, draws: np.ndarray, compiled: Any, sampled: Any) -> None:
 
 def compressed(table: pd.DataFrame, options: Options) -> None:
     """The backend's own model, compiled and sampled."""
-    mixture = build_mixture(SPEC, compress(mc.build_panel(SPEC, table)))
+    mixture = build_mixture(Problem.of(SPEC, mc.build_panel(SPEC, table)))
     watch = Stopwatch()
     nutpie_program._compiled()
     pack(mixture)
@@ -88,16 +88,15 @@ def compressed(table: pd.DataFrame, options: Options) -> None:
     watch = Stopwatch()
     draws = sample(mixture, options, np.random.SeedSequence(1))
     sampled = watch.read()
-    b = mixture.panel.coefficients(
-        mixture.deviations({n: v.reshape(-1, *v.shape[2:]) for n, v in draws.variables.items()})
-    )
+    merged = {n: v.reshape(-1, *v.shape[2:]) for n, v in draws.variables.items()}
+    b = mixture.parameters(merged, draws.shape[0] * draws.shape[1])["coefficients"]
     report("compressed", b[..., 0].reshape(*draws.shape, 3, 4), compiled, sampled)
 
 
 def naive_model(table: pd.DataFrame) -> pm.Model:
     """Every row in the graph, coefficients and variances as they are."""
     panel = mc.build_panel(SPEC, table)
-    priors = resolve_priors(SPEC, compress(panel))
+    priors = Problem.of(SPEC, panel).priors
     shape = panel.n_units, -1, 3
     with pm.Model() as model:
         weights = pm.Dirichlet("weights", np.full(3, priors.concentration))
@@ -198,7 +197,7 @@ def gradient(name: str, model: pm.Model, seconds: float = 10.0) -> float:
 def own_gradient(mixture: Mixture, seconds: float = 10.0) -> float:
     """The same of the density that nutpie samples here."""
     block, function = pack(mixture), nutpie_program._compiled()[0].ctypes
-    size = mixture.structure.n_free
+    size = mixture.n_free
     arrays = np.random.default_rng(0).uniform(-0.3, 0.3, size=size), np.empty(size), np.empty(1)
     addresses = [a.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for a in arrays]
     spent: list[float] = []
@@ -217,10 +216,10 @@ def gradients() -> None:
     outcomes = " + ".join(table.columns)
     spec = mc.MixtureSpec(f"{outcomes} ~ 1", n_components=4)
     y = table.to_numpy()
-    prepared = compress(mc.build_panel(spec, table))
+    problem = Problem.of(spec, mc.build_panel(spec, table))
     with threadpool_limits(1):
-        own = own_gradient(build_mixture(spec, prepared))
-        gradient("own graph", build_model(spec, prepared))
+        own = own_gradient(build_mixture(problem))
+        gradient("own graph", build_model(problem))
         listed = gradient("pm.Mixture of a list", listed_mixture(y, 4))
         batched = gradient("pm.Mixture of a batch", batched_mixture(y, 4))
     print(f"list / own {listed / own:.1f}, batch / own {batched / own:.1f}")

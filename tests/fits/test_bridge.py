@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 import mixcompare as mc
 from mixcompare.backends.pymc.posterior_density import posterior_density
 from mixcompare.fits.evidence import bridge_sampling, fit_proposal, mean_evidence
-from mixcompare.prepared.compress import compress
+from mixcompare.prepared.problem import Problem
 
 CONSTANT = -1234.5
 EXCHANGES = np.stack([np.eye(3)[list(order)] for order in permutations(range(3))])
@@ -121,8 +121,8 @@ def test_one_class_by_quadrature() -> None:
 
     top = given(1.0)
     exact = top + np.log(quad(lambda v: np.exp(given(v) - top), 0, 30, points=[0.5, 1, 2])[0])
-    prepared = compress(mc.build_panel(spec, pd.DataFrame({"x": x, "y": y})))
-    density = posterior_density(spec, prepared)
+    panel = mc.build_panel(spec, pd.DataFrame({"x": x, "y": y}))
+    density = posterior_density(Problem.of(spec, panel))
     chains = _gibbs(design, y, rng)
     coefficients, variance = chains[..., :2], chains[..., 2]
     points = density.coordinates(
@@ -172,7 +172,7 @@ def test_two_classes_by_quadrature() -> None:
     assert len(kept) == 4000
     ordered = np.sort(means[kept], axis=1)
     first = np.where(means[kept, 0] < means[kept, 1], share[kept], 1 - share[kept])
-    density = posterior_density(spec, compress(mc.build_panel(spec, pd.DataFrame({"y": y}))))
+    density = posterior_density(Problem.of(spec, mc.build_panel(spec, pd.DataFrame({"y": y}))))
     points = density.coordinates(
         {
             "weights": np.stack([first, 1 - first], axis=1),

@@ -9,7 +9,7 @@ from mixcompare.backends.pymc.model import build_model
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.ordering import ordering
 from mixcompare.backends.pymc.result import build_outcome
-from mixcompare.backends.pymc.sampling import sample
+from mixcompare.backends.pymc.samplers.sampling import sample
 from mixcompare.backends.pymc.scoring import Scorer
 from mixcompare.base.machine import check_memory
 from mixcompare.fits.outcome import Outcome
@@ -48,12 +48,12 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Out
         Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
         ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fits.tree`.
     """
-    spec, prepared = problem.spec, problem.factors
+    spec, prepared = problem.spec, problem.prepared
     _check_memory(problem, options)
     if options.ordered_by is not None:
         ordering(spec, prepared, options.ordered_by)  # a slip should not wait for the sampler
-    mixture = build_mixture(spec, prepared)
-    return build_outcome(spec, prepared, mixture, sample(mixture, options, seed), options)
+    mixture = build_mixture(problem)
+    return build_outcome(problem, mixture, sample(mixture, options, seed), options)
 
 
 def _check_memory(problem: Problem, options: Options) -> None:

@@ -1,189 +1,236 @@
-"""A specification on a panel as numbers: what the model's graph is fed with, and the way back."""
+"""A mixture on arrays: its class model and its responses, on one vector of free variables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from mixcompare.backends.pymc.bartlett import BartlettPrior
-from mixcompare.backends.pymc.covariances import bartlett_prior
-from mixcompare.backends.pymc.data import StandardPanel, standardise
-from mixcompare.backends.pymc.membership import MembershipMap, membership_map
-from mixcompare.backends.pymc.structure import Structure, structure_of
-from mixcompare.base.arrays import FloatArray
-from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
-from mixcompare.prepared.resolved_priors import ResolvedPriors, resolve_priors
+from mixcompare.backends.pymc.classes.static import static_classes
+from mixcompare.backends.pymc.coordinates import (
+    Arrays,
+    ClassCoordinates,
+    Coordinates,
+    EmissionCoordinates,
+)
+from mixcompare.backends.pymc.dimensions import Dimensions, dimensions
+from mixcompare.backends.pymc.emissions.registry import term_of
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.prepared.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mixture:
-    """Constants of one mixture.
+    """The terms of one model with their data.
+
+    Free variables are named as in the PyMC model: with several responses those of the second
+    begin with ``2::``, and its parameters end with ``_2``.
 
     Attributes
     ----------
-    structure
-        What the graph depends on.
-    panel, bartlett, membership
-        Data and priors in the sampler's coordinates; membership is None without covariates.
-    priors
-        The priors in original units.
+    n_components
+        K.
+    classes
+        The class model.
+    emissions
+        The responses.
+    dimensions
+        Names of the model's dimensions.
     """
 
-    structure: Structure
-    panel: StandardPanel
-    bartlett: BartlettPrior
-    membership: MembershipMap | None
-    priors: ResolvedPriors
+    n_components: int
+    classes: ClassCoordinates
+    emissions: tuple[EmissionCoordinates, ...]
+    dimensions: Dimensions
+
+    @property
+    def parts(self) -> tuple[tuple[str, Coordinates], ...]:
+        """The class model and the responses, each after what its variables' names begin with."""
+        several = len(self.emissions) > 1
+        prefixes = [f"{i}::" if several else "" for i in range(1, len(self.emissions) + 1)]
+        return (("", self.classes), *zip(prefixes, self.emissions, strict=True))
+
+    @property
+    def terms(self) -> tuple[Any, ...]:
+        """What writes the graph; mixtures with equal terms have one graph."""
+        return tuple(part.term for _, part in self.parts)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The free variables, in order, and their shapes."""
+        return {f"{tag}{name}": s for tag, part in self.parts for name, s in part.shapes.items()}
+
+    @property
+    def free_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of their values without bounds."""
+        return {
+            f"{tag}{name}": s for tag, part in self.parts for name, s in part.free_shapes.items()
+        }
+
+    @property
+    def n_free(self) -> int:
+        """Length of a point, D."""
+        return sum(math.prod(shape) for shape in self.free_shapes.values())
 
     def inputs(self) -> dict[str, FloatArray]:
         """Everything numeric that the graph reads, by the name of its ``pm.Data``."""
-        panel, priors = self.panel, self.priors
-        squares_map, below_map = self.bartlett.maps
-        constant = self.bartlett.log_determinant_constant + 2 * panel.log_volume
-        named = {
-            "observed": panel.outcomes,
-            "covariates": panel.covariates,
-            "degrees_of_freedom": panel.degrees_of_freedom,
-            "unit_weights": panel.unit_weights,
-            "centre": panel.centre,
-            "directions": panel.directions,
-            "scale": panel.scale,
-            "concentration": np.full(self.structure.n_components, priors.concentration),
-            "squares_df": self.bartlett.degrees_of_freedom,
-            "squares_map": squares_map,
-            "below_map": below_map,
-            "log_determinant_constant": np.asarray(constant),
-            **self._coefficient_prior(),
-            **self._membership_prior(),
-        }
-        return {name: named[name] for name in self.structure.input_shapes}
-
-    def _membership_prior(self) -> dict[str, FloatArray]:
-        if self.membership is None:
-            return {"membership_log_volume": np.zeros(())}
-        spread = self.membership.spread
         return {
-            "concomitants": self.membership.concomitants,
-            "unmix": self.membership.unmix,
-            "membership_spread": spread,
-            "membership_log_volume": np.asarray(_log_volume(spread)),
+            f"{tag}{name}": array
+            for tag, part in self.parts
+            for name, array in part.inputs().items()
         }
 
-    def _coefficient_prior(self) -> dict[str, FloatArray]:
-        """Linear maps of the deviations that are standard normal under the prior."""
-        panel, priors = self.panel, self.priors
-        order, m = panel.order, panel.centre.shape[1]
-        sd = priors.coefficient_sd[order].reshape(-1)
-        offset = (panel.centre - priors.coefficient_mean)[order].reshape(-1) / sd
-        spread = np.kron(panel.directions[order], panel.scale) / sd[:, None]
-        own = self.structure.n_varying * m
-        return {
-            "offset": offset[:own],
-            "spread": spread[:own, :own],
-            # The varying coefficients also contain the common directions' deviations.
-            "common_share": spread[:own, own:],
-            "log_volume": np.asarray(_log_volume(spread[:own, :own])),
-            "common_offset": offset[own:],
-            "common_spread": spread[own:, own:],
-            "common_log_volume": np.asarray(_log_volume(spread[own:, own:])),
-        }
+    def unconstrained(self, variables: Arrays) -> dict[str, FloatArray]:
+        """Coordinates in which samplers move, of free variables (..., shape)."""
+        return self._each(variables, lambda part, values: part.unconstrained(values))
 
-    def free_values(
-        self,
-        weights: FloatArray,
-        coefficients: FloatArray,
-        covariance: FloatArray,
-        membership_coefficients: FloatArray | None = None,
+    def constrained(self, points: Arrays) -> dict[str, FloatArray]:
+        """The inverse of `unconstrained`."""
+        return self._each(points, lambda part, values: part.constrained(values))
+
+    def pooled(self) -> dict[str, FloatArray]:
+        """Free variables, the same for every class, about which chains start."""
+        return {f"{tag}{n}": v for tag, part in self.parts for n, v in part.pooled().items()}
+
+    def prior_draws(self, rng: np.random.Generator, n: int) -> dict[str, FloatArray]:
+        """Points (n, ...) from the prior."""
+        noise = {name: rng.standard_normal((n, *shape)) for name, shape in self.shapes.items()}
+        drawn = self._each(noise, lambda part, values: part.prior_draws(values, rng))
+        return self.unconstrained(drawn)
+
+    def log_prior(self, variables: Arrays) -> FloatArray:
+        """(S,) normalised log prior densities in the coordinates without bounds."""
+        total = sum(part.log_prior(self._of(variables, tag, part)) for tag, part in self.parts)
+        return np.asarray(total)
+
+    def log_prior_by_parameter(
+        self, variables: Arrays, parameters: Arrays
     ) -> dict[str, FloatArray]:
-        """The model's free variables at parameters in original units.
+        """(S,) log prior densities by parameter array, in the parameters themselves."""
+        return {
+            f"{name}{suffix(tag)}": value
+            for tag, part in self.parts
+            for name, value in part.log_prior_by_parameter(
+                self._of(variables, tag, part), _plain(parameters, tag)
+            ).items()
+        }
+
+    def log_density(self, variables: Arrays, n_draws: int) -> FloatArray:
+        """(K, S, C) log densities of the carriers' rows given each class, a new array."""
+        responses = self.parts[1:]
+        total, *others = (
+            emission.log_density(self._of(variables, tag, emission), n_draws)
+            for (tag, _), emission in zip(responses, self.emissions, strict=True)
+        )
+        for density in others:
+            total += density
+        return total
+
+    def parameters(self, variables: Arrays, n_draws: int) -> dict[str, FloatArray]:
+        """Parameters in original units, (S, ...) each, but for weights."""
+        return {
+            f"{name}{suffix(tag)}": value
+            for tag, part in self.parts
+            for name, value in part.parameters(self._of(variables, tag, part), n_draws).items()
+        }
+
+    def free_values(self, parameters: Arrays) -> dict[str, FloatArray]:
+        """The free variables (S, ...) at parameters in original units (S, ...).
 
         Raises
         ------
         ValueError
-            If the parameters do not have the structure of the specification.
+            If these do not have the structure of the specification.
         """
-        structure, panel = self.structure, self.panel
-        standard = panel.standard_covariance(covariance[: structure.n_covariances])
-        squares, below = self.bartlett.from_covariance(standard)
-        deviations = panel.deviations(coefficients)
-        common = deviations[0, structure.n_varying :].reshape(-1)
-        values = {
-            "weights": np.asarray(weights, dtype=float),
-            "common_deviations": common,
-            "deviations": deviations[:, : structure.n_varying].reshape(len(deviations), -1),
-            "precision_squares": squares,
-            "precision_below": below,
+        return {
+            f"{tag}{name}": value
+            for tag, part in self.parts
+            for name, value in part.free_values(_plain(parameters, tag)).items()
         }
-        if self.membership is not None:
-            if membership_coefficients is None:
-                raise ValueError("the model needs membership_coefficients.")
-            values["membership"] = self.membership.from_coefficients(membership_coefficients)
-        free = {name: values[name] for name in structure.shapes}
-        self._check(free, coefficients, covariance)
-        return free
 
-    def _check(
-        self, free: Mapping[str, FloatArray], coefficients: FloatArray, covariance: FloatArray
-    ) -> None:
-        sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        implied = self.covariance({name: value[None] for name, value in free.items()})
-        if np.max(np.abs(implied[0] - covariance) / (sd[:, :, None] * sd[:, None, :])) > 1e-6:
-            raise ValueError("covariance does not have the structure of the specification.")
-        shared = coefficients[:, self.panel.order[self.structure.n_varying :]]
-        if np.any(np.ptp(shared, axis=0) > 1e-9 * np.abs(shared).max(axis=0)):
-            raise ValueError("coefficients that are common differ between the classes.")
+    def scores(self, parameters: Arrays, rows: Problem) -> FloatArray:
+        """(S, C, K) log densities of a problem's rows at parameters in original units."""
+        total, *others = (
+            emission.scores(_plain(parameters, tag), rows)
+            for (tag, _), emission in zip(self.parts[1:], self.emissions, strict=True)
+        )
+        for density in others:
+            total = total + density
+        return total
 
-    def deviations(self, variables: Mapping[str, FloatArray]) -> FloatArray:
-        """D (S, K, p, m) of S draws of the free variables."""
-        s, k, m = self.structure, self.structure.n_components, self.structure.n_outcomes
-        parts = []
-        if s.n_varying:
-            parts.append(variables["deviations"].reshape(-1, k, s.n_varying, m))
-        if s.n_common:
-            common = variables["common_deviations"].reshape(-1, 1, s.n_common, m)
-            parts.append(np.repeat(common, k, axis=1))
-        return np.concatenate(parts, axis=2)
+    def split(self, points: FloatArray) -> dict[str, FloatArray]:
+        """Points (..., D) by free variable."""
+        shapes = self.free_shapes
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
+        parts = np.split(points, ends, axis=-1)
+        return {
+            name: part.reshape(*points.shape[:-1], *shape)
+            for (name, shape), part in zip(shapes.items(), parts, strict=True)
+        }
 
-    def covariance(self, variables: Mapping[str, FloatArray]) -> FloatArray:
-        """Covariances (S, K, m, m) in original units of S draws of the free variables."""
-        m = self.structure.n_outcomes
-        squares_map, below_map = self.bartlett.maps
-        flat = np.sqrt(variables["precision_squares"]) @ squares_map
-        if "precision_below" in variables:
-            flat = flat + variables["precision_below"] @ below_map
-        whitener = flat.reshape(*flat.shape[:-1], m, m)
-        half = self.panel.scale @ np.linalg.inv(whitener).swapaxes(-1, -2)
-        repeats = self.structure.n_components // self.structure.n_covariances
-        return np.repeat(half @ half.swapaxes(-1, -2), repeats, axis=1)
+    def join(self, parts: Arrays) -> FloatArray:
+        """Points (S, D) of values by free variable."""
+        return np.concatenate([parts[n].reshape(len(parts[n]), -1) for n in self.shapes], axis=1)
+
+    def free_dataset(self, points: FloatArray) -> xr.Dataset:
+        """The free variables of points (C, S, D), with dims (chain, draw, ...)."""
+        free = self.constrained(self.split(points))
+        return xr.Dataset(
+            {
+                name: (("chain", "draw", *(f"{name}_{i}" for i in range(2, value.ndim))), value)
+                for name, value in free.items()
+            }
+        )
+
+    def renumbered(self, points: FloatArray, permutation: IntArray) -> FloatArray:
+        """Points (S, D) whose class k is the class ``permutation[:, k]`` of those given."""
+        if self.n_components == 1:
+            return points
+        return self.join(
+            self._each(
+                self.split(points), lambda part, values: part.renumbered(values, permutation)
+            )
+        )
+
+    def _each(
+        self, arrays: Arrays, compute: Callable[[Coordinates, Arrays], Mapping[str, FloatArray]]
+    ) -> dict[str, FloatArray]:
+        """What each part makes of its own arrays, under their names."""
+        return {
+            f"{tag}{name}": value
+            for tag, part in self.parts
+            for name, value in compute(part, self._of(arrays, tag, part)).items()
+        }
+
+    def _of(self, arrays: Arrays, tag: str, part: Coordinates) -> dict[str, FloatArray]:
+        """The arrays of one part's free variables, under the names that it knows."""
+        return {name: arrays[f"{tag}{name}"] for name in part.shapes}
 
 
-def build_mixture(spec: MixtureSpec, prepared: PreparedPanel) -> Mixture:
-    """Work out the constants of a specification on a panel.
-
-    Parameters
-    ----------
-    spec
-        The model and its priors.
-    prepared
-        Its data.
-    """
-    priors = resolve_priors(spec, prepared)
-    panel = standardise(prepared, priors, spec.covariance)
-    scale = panel.standard_covariance(priors.covariance_scale)
-    membership = None
-    if priors.membership_precision is not None:
-        membership = membership_map(prepared, priors.membership_precision, spec.n_components)
+def build_mixture(problem: Problem) -> Mixture:
+    """Work out the constants of a specification on a panel."""
+    responses = enumerate(problem.spec.responses)
     return Mixture(
-        structure=structure_of(spec, prepared),
-        panel=panel,
-        bartlett=bartlett_prior(spec.covariance, priors.covariance_df, scale),
-        membership=membership,
-        priors=priors,
+        n_components=problem.spec.n_components,
+        classes=static_classes(problem),
+        emissions=tuple(
+            term_of(response.family, problem, i).coordinates(problem, i)
+            for i, response in responses
+        ),
+        dimensions=dimensions(problem),
     )
 
 
-def _log_volume(matrix: FloatArray) -> float:
-    return float(np.linalg.slogdet(matrix)[1])
+def suffix(tag: str) -> str:
+    """What the names of a response's parameters end with, of what its variables' begin with."""
+    return f"_{tag.removesuffix('::')}" if tag else ""
+
+
+def _plain(parameters: Arrays, tag: str) -> dict[str, FloatArray]:
+    """Parameters of a response, or of the classes, under the names that it knows."""
+    end = suffix(tag)
+    return {n.removesuffix(end): v for n, v in parameters.items() if n.endswith(end)}

@@ -6,33 +6,28 @@ import numpy as np
 import xarray as xr
 
 from mixcompare import labels
-from mixcompare.backends.pymc.agreement import check_density
+from mixcompare.backends.pymc.density.agreement import check_density
 from mixcompare.backends.pymc.diagnosis import approximation, diagnose, remarks
 from mixcompare.backends.pymc.evaluate import Evaluation, evaluate
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import APPROXIMATIONS, Options
 from mixcompare.backends.pymc.ordering import ordered, ordering
-from mixcompare.backends.pymc.prior import log_prior
-from mixcompare.backends.pymc.sampling import Draws
+from mixcompare.backends.pymc.samplers.sampling import Draws
 from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.outcome import Outcome
 from mixcompare.fits.tree import coordinates, parameter_dataset, permute_posterior
 from mixcompare.labels import IntArray
-from mixcompare.model.layout import Layout
-from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.problem import Problem
 
 _SAMPLE = ("chain", "draw")
 
 
-def build_outcome(
-    spec: MixtureSpec, prepared: PreparedPanel, mixture: Mixture, draws: Draws, options: Options
-) -> Outcome:
+def build_outcome(problem: Problem, mixture: Mixture, draws: Draws, options: Options) -> Outcome:
     """Evaluate, align and judge the draws.
 
     Parameters
     ----------
-    spec, prepared
+    problem
         What was fitted.
     mixture
         Its model.
@@ -41,11 +36,11 @@ def build_outcome(
     options
         How it was run.
     """
-    layout, sample_shape = Layout.of(spec, prepared), draws.shape
+    spec, prepared, sample_shape = problem.spec, problem.prepared, draws.shape
     variables = {name: _merged(value) for name, value in draws.variables.items()}
     evaluation = evaluate(mixture, variables, int(np.prod(sample_shape)))
-    prior = log_prior(mixture, variables, evaluation.parameters)
-    groups = _groups(spec, prepared, draws, evaluation, prior)
+    prior = mixture.log_prior_by_parameter(variables, evaluation.parameters)
+    groups = _groups(problem, draws, evaluation, prior)
     if "lp" in draws.stats:
         sampled = draws.stats["lp"].to_numpy().ravel()
         check_density(mixture, variables, sampled, evaluation.log_likelihood.sum(axis=1))
@@ -55,22 +50,23 @@ def build_outcome(
     else:
         quantity = ordering(spec, prepared, options.ordered_by)
         permutation = ordered(groups["posterior"], quantity)
-    aligned = permute_posterior(layout, groups["posterior"], permutation)
+    aligned = permute_posterior(problem.layout, groups["posterior"], permutation)
     coords = coordinates(spec, prepared)
     groups["alignment"] = xr.Dataset(
         {"permutation": ((*_SAMPLE, "component"), permutation)},
         coords={**_sample_coords(sample_shape), "component": coords["component"]},
     )
     groups["estimate"] = aligned.mean(_SAMPLE).merge(
-        parameter_dataset(layout, coords, responsibilities=labels.permuted_mean(tau, permutation))
+        parameter_dataset(
+            problem.layout, coords, responsibilities=labels.permuted_mean(tau, permutation)
+        )
     )
-    status, message = _judge(spec, prepared, groups, aligned, draws, options)
+    status, message = _judge(problem, groups, aligned, draws, options)
     return Outcome(groups, status, message + remarks(options, draws.stats))
 
 
 def _judge(
-    spec: MixtureSpec,
-    prepared: PreparedPanel,
+    problem: Problem,
     groups: dict[str, xr.Dataset],
     aligned: xr.Dataset,
     draws: Draws,
@@ -78,18 +74,16 @@ def _judge(
 ) -> tuple[str, str]:
     if options.sampler in APPROXIMATIONS:
         return "approximate", approximation(options.sampler, draws.shape[1])
-    layout = Layout.of(spec, prepared)
     return diagnose(
-        [*layout.names()],
-        layout.flatten(aligned),
+        [*problem.layout.names()],
+        problem.layout.flatten(aligned),
         groups["log_likelihood"]["outcomes"].sum("unit").to_numpy(),
         draws.stats["diverging"].to_numpy(),
     )
 
 
 def _groups(
-    spec: MixtureSpec,
-    prepared: PreparedPanel,
+    problem: Problem,
     draws: Draws,
     evaluation: Evaluation,
     prior: dict[str, FloatArray],
@@ -97,8 +91,7 @@ def _groups(
     """Everything that is known before alignment."""
     shape = draws.shape
     sample = _sample_coords(shape)
-    coords = {**coordinates(spec, prepared), **sample}
-    layout = Layout.of(spec, prepared)
+    coords = {**coordinates(problem.spec, problem.prepared), **sample}
 
     def by_draw(array: FloatArray) -> FloatArray:
         return array.reshape(*shape, *array.shape[1:])
@@ -108,7 +101,7 @@ def _groups(
     parameters = {name: by_draw(array) for name, array in evaluation.parameters.items()}
     log_posterior = log_likelihood.sum(axis=-1) + sum(log_prior.values())
     return {
-        "posterior": parameter_dataset(layout, coords, _SAMPLE, **parameters),
+        "posterior": parameter_dataset(problem.layout, coords, _SAMPLE, **parameters),
         "sample_stats": draws.stats.assign_coords(sample).assign(
             log_posterior=(_SAMPLE, log_posterior)
         ),
@@ -120,7 +113,7 @@ def _groups(
             {name: (_SAMPLE, value) for name, value in log_prior.items()}, coords=sample
         ),
         "membership": parameter_dataset(
-            layout, coords, _SAMPLE, responsibilities=by_draw(evaluation.responsibilities)
+            problem.layout, coords, _SAMPLE, responsibilities=by_draw(evaluation.responsibilities)
         ),
     }
 

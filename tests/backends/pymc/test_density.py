@@ -12,14 +12,13 @@ import pytest
 from pytensor.compile.mode import Mode
 
 import mixcompare as mc
-from mixcompare.backends.pymc.agreement import check_density
-from mixcompare.backends.pymc.density import pack
+from mixcompare.backends.pymc.density.agreement import check_density
+from mixcompare.backends.pymc.density.likelihood_kernels import exponential, logarithm
+from mixcompare.backends.pymc.density.nutpie_program import density
+from mixcompare.backends.pymc.density.packing import pack
 from mixcompare.backends.pymc.evaluate import evaluate
-from mixcompare.backends.pymc.likelihood_kernels import exponential, logarithm
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.model import model_of
-from mixcompare.backends.pymc.nutpie_program import density
-from mixcompare.backends.pymc.transforms import constrained, split_point
 from tests.em_cases import build
 
 PYTHON = Mode(linker="py", optimizer="fast_compile").including("stabilize")
@@ -46,11 +45,11 @@ CASES: list[Any] = [
 
 def mixture_of(covariance: str, by: str, m: int, k: int, parts: dict[str, Any]) -> Mixture:
     case = build(covariance, by, m=m, k=k, with_prior=True, **parts)
-    return build_mixture(case.spec, case.prepared)
+    return build_mixture(case.problem)
 
 
 def point_of(mixture: Mixture, seed: int, width: float = 0.5) -> np.ndarray[Any, Any]:
-    return width * np.random.default_rng(seed).normal(size=mixture.structure.n_free)
+    return width * np.random.default_rng(seed).normal(size=mixture.n_free)
 
 
 @pytest.mark.parametrize(("covariance", "by", "m", "k", "parts"), CASES)
@@ -58,15 +57,15 @@ def test_equals_the_models_density_and_gradient(
     covariance: str, by: str, m: int, k: int, parts: dict[str, Any]
 ) -> None:
     mixture = mixture_of(covariance, by, m, k, parts)
-    model = model_of(mixture.structure, mixture.inputs())
-    values = [model.rvs_to_values[model[name]] for name in mixture.structure.free_shapes]
+    model = model_of(mixture)
+    values = [model.rvs_to_values[model[name]] for name in mixture.free_shapes]
     log_density = model.logp()
     outputs = [log_density, *pt.grad(log_density, values)]
     function = model.compile_fn(outputs, inputs=values, mode=PYTHON, point_fn=False)
     block = pack(mixture)
     for seed, width in ((0, 0.3), (1, 0.5), (2, 2.0)):
         point = point_of(mixture, seed, width)
-        expected, *slopes = function(*split_point(point, mixture.structure.free_shapes).values())
+        expected, *slopes = function(*mixture.split(point).values())
         found, gradient = density(point, block)
         # PyMC's chi-squared has a constant that is rounded to single precision.
         assert found == pytest.approx(float(expected), rel=1e-10, abs=1e-7)
@@ -93,7 +92,7 @@ def test_a_sampled_density_that_is_not_the_models_is_an_error(
 ) -> None:
     mixture = mixture_of(covariance, by, m, k, parts)
     block, points = pack(mixture), np.stack([point_of(mixture, seed) for seed in range(6)])
-    free = constrained(split_point(points, mixture.structure.free_shapes))
+    free = mixture.constrained(mixture.split(points))
     log_likelihood = evaluate(mixture, free, 6).log_likelihood.sum(axis=1)
     sampled = np.array([density(point, block)[0] for point in points])
     check_density(mixture, free, sampled, log_likelihood)
@@ -104,34 +103,35 @@ def test_a_sampled_density_that_is_not_the_models_is_an_error(
 def test_a_unit_counts_as_often_as_its_weight_says() -> None:
     """And neither the order of the units nor the length of the last tile matters."""
     case = build("full", "component", m=2, k=2, units=70, with_prior=True)
-    once, point = build_mixture(case.spec, case.prepared), None
-    panel = once.panel
+    once = build_mixture(case.problem)
+    classes: Any = once.classes
+    response: Any = once.emissions[0]
+    weights = classes.unit_weights
     take = np.random.default_rng(0).permutation(np.repeat(np.arange(70), 2))
+    rows = ("covariates", "outcomes", "degrees_of_freedom")
+    panel = replace(response.panel, **{name: getattr(response.panel, name)[take] for name in rows})
     again = replace(
-        panel,
-        **{
-            name: getattr(panel, name)[take]
-            for name in ("covariates", "outcomes", "degrees_of_freedom", "unit_weights")
-        },
+        once,
+        emissions=(replace(response, panel=panel),),
+        classes=replace(classes, unit_weights=weights[take]),
     )
-    twice = replace(panel, unit_weights=2 * panel.unit_weights)
+    twice = replace(once, classes=replace(classes, unit_weights=2 * weights))
     point = point_of(once, 1)
-    one, other = (density(point, pack(replace(once, panel=p))) for p in (again, twice))
+    one, other = (density(point, pack(mixture)) for mixture in (again, twice))
     assert one[0] == pytest.approx(other[0], rel=1e-12)
     np.testing.assert_allclose(one[1], other[1], rtol=1e-9, atol=1e-9)
 
 
 def test_a_class_without_weight_does_not_matter_to_the_others() -> None:
     mixture = mixture_of("full", "component", 1, 2, {})
-    block, shapes = pack(mixture), mixture.structure.free_shapes
-    slopes = []
+    block, slopes = pack(mixture), []
     for moved in (0.0, 1e3):
-        parts = split_point(point_of(mixture, 0), shapes)
+        parts = mixture.split(point_of(mixture, 0))
         parts["weights"][:] = 800.0
         parts["deviations"][1] += moved
         value, gradient = density(np.concatenate([v.ravel() for v in parts.values()]), block)
         assert np.isfinite(value)
-        slopes.append(split_point(gradient, shapes))
+        slopes.append(mixture.split(gradient))
     for name in ("deviations", "precision_squares"):
         np.testing.assert_array_equal(slopes[0][name][0], slopes[1][name][0])
 

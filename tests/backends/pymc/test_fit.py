@@ -16,14 +16,12 @@ from scipy.stats import invwishart
 import mixcompare as mc
 from mixcompare.backends.pymc import build_model
 from mixcompare.backends.pymc.evaluate import evaluate
-from mixcompare.backends.pymc.mixture import build_mixture
+from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.posterior_density import log_prior
-from mixcompare.backends.pymc.sampling import sample
-from mixcompare.backends.pymc.transforms import unconstrained
+from mixcompare.backends.pymc.samplers.sampling import sample
 from mixcompare.fits.summary import convergence
 from mixcompare.model.layout import flatten
-from mixcompare.prepared.compress import compress
+from mixcompare.prepared.problem import Problem
 from tests.scored import unit_log_likelihood
 
 PYTHON = Mode(linker="py", optimizer="fast_compile")
@@ -146,17 +144,18 @@ def test_nothing_is_compiled_for_other_data_and_priors(
 
     shorter = table.iloc[:-70].assign(y=lambda rows: 100 * rows["y"])
     spec = replace(SPEC, priors=mc.Priors(concentration=4.0, coefficient_sd=500.0, covariance_df=7))
-    prepared = compress(mc.build_panel(spec, shorter))
+    problem = Problem.of(spec, mc.build_panel(spec, shorter))
+    mixture = build_mixture(problem)
     options = Options(draws=20, tune=100, chains=2, progress=False)
     with monkeypatch.context() as patched:
         patched.setattr("numba.cfunc", refuse)
         patched.setattr("pytensor.function", refuse)
-        draws = sample(build_mixture(spec, prepared), options, np.random.SeedSequence(4))
-    model = build_model(spec, prepared)
+        draws = sample(mixture, options, np.random.SeedSequence(4))
+    model = build_model(problem)
     log_density = model.compile_logp(mode=PYTHON)
     names = {name: model.rvs_to_values[model[name]].name for name in draws.variables}
     for draw in ((0, 3), (1, 19)):
-        at = unconstrained({name: value[draw] for name, value in draws.variables.items()})
+        at = mixture.unconstrained({name: value[draw] for name, value in draws.variables.items()})
         expected = log_density({names[name]: value for name, value in at.items()})
         assert draws.stats["lp"].to_numpy()[draw] == pytest.approx(float(expected), rel=1e-9)
 
@@ -164,9 +163,8 @@ def test_nothing_is_compiled_for_other_data_and_priors(
 def test_every_fit_checks_what_was_sampled(
     table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mixcompare.backends.pymc import agreement
-
-    monkeypatch.setattr(agreement, "log_prior", lambda *args: 1.001 * log_prior(*args))
+    log_prior = Mixture.log_prior
+    monkeypatch.setattr(Mixture, "log_prior", lambda *args: 1.001 * log_prior(*args))
     with pytest.raises(mc.DensityError, match="where the model's differs by"):
         mc.fit(SPEC, table, backend="pymc", seed=1, draws=20, tune=50, chains=1)
 
@@ -223,8 +221,8 @@ def test_original_units_agree_with_the_models_deterministics(table: pd.DataFrame
         common="~ x",
         membership="~ age",
     )
-    prepared = compress(mc.build_panel(spec, wide))
-    model = build_model(spec, prepared)
+    problem = Problem.of(spec, mc.build_panel(spec, wide))
+    model = build_model(problem)
     rng = np.random.default_rng(0)
     free = {
         "membership": rng.normal(size=(3, 2, 2)),
@@ -233,7 +231,7 @@ def test_original_units_agree_with_the_models_deterministics(table: pd.DataFrame
         "precision_squares": rng.chisquare(4, size=(3, 1, 3)),
         "precision_below": rng.normal(size=(3, 1, 3)),
     }
-    found = evaluate(build_mixture(spec, prepared), free, 3).parameters
+    found = evaluate(build_mixture(problem), free, 3).parameters
     for i in range(3):
         values = {model[name]: value[i] for name, value in free.items()}
         for name, draws in found.items():

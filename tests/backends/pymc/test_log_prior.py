@@ -11,12 +11,12 @@ from pytensor.compile.mode import Mode
 from scipy.optimize import minimize
 
 import mixcompare as mc
+from mixcompare.backends.pymc.emissions.structure import Structure
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.model import model_of
-from mixcompare.backends.pymc.prior import log_prior
-from mixcompare.backends.pymc.transforms import constrained, unconstrained
 from tests.em_cases import STRUCTURES, Case, build, random_parameters
+from tests.scored import blocks
 
 PYTHON = Mode(linker="py", optimizer="fast_compile").including("stabilize")
 PARTS: list[dict[str, Any]] = [
@@ -28,10 +28,9 @@ PARTS: list[dict[str, Any]] = [
 
 def batch_of_one(case: Case, seed: int) -> tuple[Mixture, Any, dict[str, Any]]:
     at = random_parameters(case, seed=seed)
-    mixture = build_mixture(case.spec, case.prepared)
+    mixture = build_mixture(case.problem)
     arrays = at.weights, at.coefficients, at.covariance, at.membership_coefficients
-    free = mixture.free_values(*arrays)
-    return mixture, at, {name: value[None] for name, value in free.items()}
+    return mixture, at, mixture.free_values(blocks(*arrays))
 
 
 @pytest.mark.parametrize("parts", PARTS, ids=lambda parts: "-".join(parts) or "plain")
@@ -44,7 +43,7 @@ def test_equals_ems_log_prior(
     for seed in (1, 2):
         mixture, at, free = batch_of_one(case, seed)
         evaluation = evaluate(mixture, free, 1)
-        found = sum(log_prior(mixture, free, evaluation.parameters).values())
+        found = sum(mixture.log_prior_by_parameter(free, evaluation.parameters).values())
         expected = case.data.log_prior(case.spec, case.data.from_raw(at))
         np.testing.assert_allclose(found, [expected], rtol=1e-9)
         for name, value in evaluation.parameters.items():
@@ -53,7 +52,8 @@ def test_equals_ems_log_prior(
 
 def bends(mixture: Mixture) -> np.ndarray[Any, Any]:
     """Powers of the squares by which densities of covariance and Bartlett factor differ."""
-    structure = mixture.structure
+    response: Any = mixture.emissions[0]
+    structure: Structure = response.structure
     if structure.covariance != "full":
         return np.full(structure.n_squares, 2.0)
     m = structure.n_outcomes
@@ -77,8 +77,9 @@ def test_mode_of_the_posterior_is_ems(
     em = mc.fit(case.spec, case.panel, estimator="map", seed=1, starts=10, **strict)
     tree = em.tree["estimate"].to_dataset()
     estimate = em.layout.take(tree)
-    mixture = build_mixture(case.spec, case.prepared)
-    found = mode(mixture, unconstrained(mixture.free_values(**estimate)))
+    mixture = build_mixture(case.problem)
+    free = {n: v[0] for n, v in mixture.free_values(blocks(**estimate)).items()}
+    found = mode(mixture, mixture.unconstrained(free))
     for name, value in evaluate(mixture, found, 1).parameters.items():
         size = np.abs(estimate[name]).max(axis=0)
         assert (np.abs(value[0] - estimate[name]) <= 1e-6 * size).all(), name
@@ -86,7 +87,7 @@ def test_mode_of_the_posterior_is_ems(
 
 def mode(mixture: Mixture, near: dict[str, Any]) -> dict[str, Any]:
     """Free variables at the highest density of the parameters themselves, (1, ...) each."""
-    model = model_of(mixture.structure, mixture.inputs())
+    model = model_of(mixture)
     values = [model.rvs_to_values[model[name]] for name in near]
     squares = model.rvs_to_values[model["precision_squares"]]
     # The density of the covariance itself rather than of its Bartlett factor.
@@ -107,5 +108,5 @@ def mode(mixture: Mixture, near: dict[str, Any]) -> dict[str, Any]:
     moved = start + np.random.default_rng(0).uniform(-0.1, 0.1, size=start.size)
     result = minimize(descent, moved, jac=True, method="BFGS", options={"gtol": 1e-8})
     assert np.abs(descent(result.x)[1]).max() < 1e-4
-    free = constrained(dict(zip(near, split(result.x), strict=True)))
+    free = mixture.constrained(dict(zip(near, split(result.x), strict=True)))
     return {name: value[None] for name, value in free.items()}

@@ -10,9 +10,8 @@ import mixcompare as mc
 from mixcompare.backends.pymc import Options, result
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.ordering import ordering
-from mixcompare.backends.pymc.sampling import Draws
-from mixcompare.backends.pymc.starts import prior_draw
-from mixcompare.backends.pymc.transforms import constrained
+from mixcompare.backends.pymc.samplers.sampling import Draws
+from mixcompare.backends.pymc.samplers.starts import prior_draw
 from tests.em_cases import build
 
 
@@ -42,16 +41,16 @@ def test_what_classes_share_cannot_order_them() -> None:
 def test_every_draw_is_sorted_and_nothing_else_changes() -> None:
     """Draws of the prior serve as well as the posterior's."""
     case = build("full", "component", m=1, k=3)
-    mixture = build_mixture(case.spec, case.prepared)
+    mixture = build_mixture(case.problem)
     start = prior_draw(mixture)
-    drawn = [constrained(start(np.random.default_rng(seed))) for seed in range(40)]
+    drawn = [mixture.constrained(start(np.random.default_rng(seed))) for seed in range(40)]
     variables = {
         name: np.stack([one[name] for one in drawn]).reshape(2, 20, *drawn[0][name].shape)
-        for name in mixture.structure.shapes
+        for name in mixture.shapes
     }
     draws = Draws(variables, _stats())
     plain, by_size = (
-        result.build_outcome(case.spec, case.prepared, mixture, draws, Options(ordered_by=by))
+        result.build_outcome(case.problem, mixture, draws, Options(ordered_by=by))
         for by in (None, "coefficients[x1]")
     )
     kept = by_size.groups["posterior"]

@@ -33,17 +33,17 @@ def draws(case: Case, n: int) -> dict[str, np.ndarray]:
 def by_pymc(density: PosteriorDensity, points: np.ndarray) -> list[float]:
     """PyMC's log-density of its own value variables, transforms and constants included."""
     mixture = density.mixture
-    model = model_of(mixture.structure, mixture.inputs())
-    values = [model.rvs_to_values[model[name]] for name in density.shapes]
+    model = model_of(mixture)
+    values = [model.rvs_to_values[model[name]] for name in density.mixture.free_shapes]
     function = pytensor.function(values, model.logp(), mode=PYTHON, on_unused_input="ignore")
-    sizes = np.cumsum([int(np.prod(shape)) for shape in density.shapes.values()])[:-1]
+    sizes = np.cumsum([int(np.prod(shape)) for shape in density.mixture.free_shapes.values()])[:-1]
     return [
         float(
             function(
                 *(
                     part.reshape(shape)
                     for part, shape in zip(
-                        np.split(point, sizes), density.shapes.values(), strict=True
+                        np.split(point, sizes), density.mixture.free_shapes.values(), strict=True
                     )
                 )
             )
@@ -56,7 +56,7 @@ def by_pymc(density: PosteriorDensity, points: np.ndarray) -> list[float]:
 def test_is_pymcs_and_the_same_at_every_copy(number: int) -> None:
     (covariance, by), parts = STRUCTURES[number], PARTS[(number + number // 3) % 3]
     case = build(covariance, by, m=2, k=3, **parts)
-    density = posterior_density(case.spec, case.prepared)
+    density = posterior_density(case.problem)
     at = draws(case, 2)
     points = density.coordinates(at)
     found = density(points)
@@ -72,7 +72,7 @@ def test_is_pymcs_and_the_same_at_every_copy(number: int) -> None:
 
 def test_one_class_has_one_copy() -> None:
     case = build("full", "component", m=1, k=1)
-    density = posterior_density(case.spec, case.prepared)
+    density = posterior_density(case.problem)
     points = density.coordinates(draws(case, 3))
     np.testing.assert_array_equal(density.copies(), np.eye(points.shape[1])[None])
     np.testing.assert_allclose(density(points), by_pymc(density, points), rtol=1e-10)

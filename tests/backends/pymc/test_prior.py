@@ -156,7 +156,7 @@ def test_log_density_is_prior_times_likelihood_in_original_units(
 ) -> None:
     spec = specification(m, covariance, by, **parts)
     prepared = prepare(spec)
-    unconstrained = Unconstrained(build_model(spec, prepared))
+    unconstrained = Unconstrained(build_model(problem(spec)))
     flat = np.random.default_rng(m).normal(0, 0.7, size=unconstrained.size)
 
     def coordinates(at: Any) -> Any:
@@ -176,7 +176,7 @@ def test_log_density_is_prior_times_likelihood_in_original_units(
 
 def test_one_class_has_a_constant_weight() -> None:
     spec = MixtureSpec("y0 ~ x", unit="unit", n_components=1)
-    model = build_model(spec, prepare(spec))
+    model = build_model(problem(spec))
     assert [rv.name for rv in model.free_RVs] == ["deviations", "precision_squares"]
     assert model["weights"].eval() == 1
 
@@ -185,7 +185,7 @@ def test_draws_from_the_prior_have_its_moments() -> None:
     spec = specification(2, "full", "component", common="~ x", membership="~ age")
     prepared = prepare(spec)
     priors = resolve_priors(spec, prepared)
-    model = build_model(spec, prepared)
+    model = build_model(problem(spec))
     n = 4000
     b, sigma, odds = pm.draw(
         [model[name] for name in ("coefficients", "covariance", "membership_coefficients")],
@@ -210,14 +210,14 @@ def test_draws_from_the_prior_have_its_moments() -> None:
 
 def test_the_weights_are_drawn_from_their_prior() -> None:
     spec = specification(1, "full", "component")
-    model = build_model(spec, prepare(spec))
+    model = build_model(problem(spec))
     weights = pm.draw(model["weights"], draws=4000, random_seed=4, mode=PYTHON)
     assert np.abs(weights.mean(0) - 0.5).max() < 5 / np.sqrt(4000)
 
 
 def test_nothing_tells_one_class_from_another() -> None:
     spec = specification(2, "full", "component")
-    model = build_model(spec, prepare(spec))
+    model = build_model(problem(spec))
     unconstrained = Unconstrained(model)
     point = unconstrained.point(np.random.default_rng(0).normal(size=unconstrained.size))
     # Two weights have one log ratio, whose sign is the order of the classes.

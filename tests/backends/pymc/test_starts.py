@@ -11,8 +11,7 @@ import mixcompare as mc
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.starts import overdispersed, prior_draw, starts
-from mixcompare.backends.pymc.transforms import constrained, unconstrained
+from mixcompare.backends.pymc.samplers.starts import overdispersed, prior_draw, starts
 from mixcompare.base.errors import OptionError
 from tests.em_cases import build, random_parameters
 
@@ -22,8 +21,8 @@ PARTS: dict[str, Any] = {"common": "~ x2", "membership": "~ income"}
 @pytest.mark.parametrize("parts", [{}, PARTS], ids=["plain", "parts"])
 def test_starts_have_the_models_variables(parts: dict[str, Any]) -> None:
     case = build("full", m=2, k=3, **parts)
-    mixture = build_mixture(case.spec, case.prepared)
-    shapes = dict(mixture.structure.shapes)
+    mixture = build_mixture(case.problem)
+    shapes = dict(mixture.shapes)
     if "weights" in shapes:
         shapes["weights"] = (2,)
     for make in (overdispersed, prior_draw):
@@ -37,24 +36,27 @@ def test_starts_have_the_models_variables(parts: dict[str, Any]) -> None:
 
 def test_overdispersed_starts_surround_the_pooled_fit() -> None:
     case = build("full", m=2, k=2)
-    mixture = build_mixture(case.spec, case.prepared)
+    mixture = build_mixture(case.problem)
     draws = [overdispersed(mixture)(np.random.default_rng(i)) for i in range(400)]
     mean = {name: np.mean([d[name] for d in draws], axis=0)[None] for name in draws[0]}
-    found = evaluate(mixture, constrained(mean), 1).parameters
-    size = mixture.panel.directions @ np.ones((3, 2)) @ mixture.panel.scale.T
-    gap = (found["coefficients"][0] - mixture.panel.centre) / np.abs(size)
+    found = evaluate(mixture, mixture.constrained(mean), 1).parameters
+    response: Any = mixture.emissions[0]
+    panel = response.panel
+    size = panel.directions @ np.ones((3, 2)) @ panel.scale.T
+    gap = (found["coefficients"][0] - panel.centre) / np.abs(size)
     assert np.abs(gap).max() < 0.5
     np.testing.assert_allclose(found["weights"][0], 0.5, atol=0.05)
 
 
 def test_prior_starts_have_the_priors_moments() -> None:
     case = build("full", m=1, k=2, **PARTS)
-    mixture = build_mixture(case.spec, case.prepared)
+    mixture = build_mixture(case.problem)
     start, n = prior_draw(mixture), 4000
-    draws = [constrained(start(np.random.default_rng(i))) for i in range(n)]
+    draws = [mixture.constrained(start(np.random.default_rng(i))) for i in range(n)]
     stacked = {name: np.stack([d[name] for d in draws]) for name in draws[0]}
     found = evaluate(mixture, stacked, n).parameters
-    priors, error = mixture.priors, 5 / np.sqrt(n)
+    response: Any = mixture.emissions[0]
+    priors, error = response.priors, 5 / np.sqrt(n)
     standard = (found["coefficients"] - priors.coefficient_mean) / priors.coefficient_sd
     assert np.abs(standard.mean(0)).max() < error
     assert np.abs(standard.std(0) - 1).max() < error
@@ -67,13 +69,13 @@ def test_prior_starts_have_the_priors_moments() -> None:
 
 def test_starts_near_an_estimate() -> None:
     case = build("full", m=1, k=2, **PARTS)
-    mixture = build_mixture(case.spec, case.prepared)
+    mixture = build_mixture(case.problem)
     em = mc.fit(case.spec, case.panel, starts=3, seed=1)
     for initial in (em, {n: em.tree["estimate"][n] for n in mc_names(em)}):
         start = starts(mixture, Options(init="em", initial=initial))
         values = [start(np.random.default_rng(i)) for i in range(200)]
         mean = {name: np.mean([v[name] for v in values], axis=0)[None] for name in values[0]}
-        found = evaluate(mixture, constrained(mean), 1)
+        found = evaluate(mixture, mixture.constrained(mean), 1)
         assert found.log_likelihood.sum() == pytest.approx(em.log_likelihood, abs=0.5)
 
 
@@ -95,19 +97,19 @@ def test_an_initial_that_does_not_suit_is_refused(change: Any, match: str) -> No
     case = build("full", m=1, k=2)
     at = random_parameters(case)
     good = {n: getattr(at, n) for n in ("weights", "coefficients", "covariance")}
-    mixture = build_mixture(case.spec, case.prepared)
+    mixture = build_mixture(case.problem)
     with pytest.raises(OptionError, match=match):
         starts(mixture, Options(init="em", initial=change(good)))
 
 
 def test_transforms_are_inverse() -> None:
-    rng = np.random.default_rng(0)
+    mixture, rng = build_mixture(build("full", m=1, k=3).problem), np.random.default_rng(0)
     values = {
         "weights": rng.dirichlet([1, 1, 1], size=4),
-        "precision_squares": rng.chisquare(4, size=(4, 2, 1)),
-        "deviations": rng.normal(size=(4, 3, 2)),
+        "deviations": rng.normal(size=(4, 3, 3)),
+        "precision_squares": rng.chisquare(4, size=(4, 3, 1)),
     }
-    there = unconstrained(values)
+    there = mixture.unconstrained(values)
     assert there["weights"].shape == (4, 2)
-    for name, value in constrained(there).items():
+    for name, value in mixture.constrained(there).items():
         np.testing.assert_allclose(value, values[name], rtol=1e-12)

@@ -9,27 +9,25 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
+from mixcompare.backends.pymc.density.densities import density_of
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
-from mixcompare.backends.pymc.posterior_density import log_prior
-from mixcompare.backends.pymc.renumbering import renumber, shuffle
-from mixcompare.backends.pymc.starts import prior_draws
-from mixcompare.backends.pymc.tempering import temper, tempered_density
-from mixcompare.backends.pymc.transforms import constrained, split_point
+from mixcompare.backends.pymc.samplers.tempering import shuffle, temper
 from mixcompare.fits.evidence import mean_evidence
-from mixcompare.prepared.compress import compress
+from mixcompare.prepared.problem import Problem
 from tests.em_cases import build
 from tests.small_evidence import log_evidence, pair_probabilities, small_data
 
 
 def mixture_of(spec: mc.MixtureSpec, table: pd.DataFrame) -> Mixture:
-    return build_mixture(spec, compress(mc.build_panel(spec, table)))
+    return build_mixture(Problem.of(spec, mc.build_panel(spec, table)))
 
 
 @pytest.mark.parametrize("k", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_evidence_is_that_of_all_allocations(k: int) -> None:
     spec, table = mc.MixtureSpec("y ~ x", n_components=k), small_data()
     mixture, known = mixture_of(spec, table), log_evidence(spec, table)
-    runs = [temper(mixture, 150, np.random.default_rng(seed)) for seed in range(4)]
+    density = density_of(mixture)
+    runs = [temper(mixture, density, 150, np.random.default_rng(seed)) for seed in range(4)]
     found = mean_evidence([run.log_evidence for run in runs], np.array([run.error for run in runs]))
     assert found.error < 0.2
     assert abs(found.value - known) < 3 * found.error
@@ -38,35 +36,33 @@ def test_the_evidence_is_that_of_all_allocations(k: int) -> None:
 def test_prior_points_and_densities_are_those_of_the_model() -> None:
     """At power zero nothing is left of the units, and the likelihood's power is linear."""
     mixture = with_everything()
-    structure = mixture.structure
-    drawn = prior_draws(mixture)(np.random.default_rng(1), 5)
-    points = np.concatenate([drawn[n].reshape(5, -1) for n in structure.free_shapes], axis=1)
-    values = {power: tempered_density(mixture, power)(points)[0] for power in (0.0, 0.3, 1.0)}
-    variables = constrained(split_point(points, structure.free_shapes))
-    np.testing.assert_allclose(values[0.0], log_prior(mixture, variables), rtol=1e-10)
+    points = mixture.join(mixture.prior_draws(np.random.default_rng(1), 5))
+    density = density_of(mixture)
+    values = {power: density.tempered(power)(points)[0] for power in (0.0, 0.3, 1.0)}
+    variables = mixture.constrained(mixture.split(points))
+    np.testing.assert_allclose(values[0.0], mixture.log_prior(variables), rtol=1e-10)
     expected = 0.7 * values[0.0] + 0.3 * values[1.0]
     np.testing.assert_allclose(values[0.3], expected, rtol=1e-10)
 
 
 def test_renumbered_points_have_the_same_density() -> None:
     mixture = with_everything()
-    structure = mixture.structure
     rng = np.random.default_rng(2)
-    centre = rng.normal(size=structure.n_free)
-    points = centre + 0.01 * rng.normal(size=(40, structure.n_free))
-    shuffled = shuffle(points, structure, rng)
+    centre = rng.normal(size=mixture.n_free)
+    points = centre + 0.01 * rng.normal(size=(40, mixture.n_free))
+    shuffled = shuffle(points, mixture, rng)
     assert np.abs(shuffled - points).max() > 0.1
-    density = tempered_density(mixture, 1.0)
+    density = density_of(mixture)
     np.testing.assert_allclose(density(shuffled)[0], density(points)[0], rtol=1e-10)
     order = np.tile([2, 0, 1], (40, 1))
-    back = renumber(renumber(points, order, structure), np.argsort(order, axis=1), structure)
+    back = mixture.renumbered(mixture.renumbered(points, order), np.argsort(order, axis=1))
     np.testing.assert_allclose(back, points, atol=1e-12)
 
 
 def with_everything() -> Mixture:
     parts: dict[str, Any] = {"common": "~ x1", "membership": "~ income", "unit_weights": "count"}
     case = build("full", "component", m=2, k=3, with_prior=True, **parts)
-    return build_mixture(case.spec, case.prepared)
+    return build_mixture(case.problem)
 
 
 def test_draws_are_the_posteriors_and_do_not_depend_on_cores() -> None:

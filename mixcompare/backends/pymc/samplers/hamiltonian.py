@@ -7,16 +7,13 @@ they are stuck. Here all have the covariance of all, and a step that is right fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
+from mixcompare.backends.pymc.density.densities import LogDensity
 from mixcompare.base.arrays import FloatArray
-
-# Log densities (n,) and gradients (n, D) at points (n, D).
-type Density = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 _ACCEPTED: Final = 0.75
 _GAIN: Final = 0.5
@@ -62,7 +59,7 @@ class Mover:
         self.root = np.linalg.cholesky(mixed * covariance + (1 - mixed) * variances)
 
     def run(
-        self, density: Density, start: FloatArray, moves: int, rng: np.random.Generator
+        self, density: LogDensity, start: FloatArray, moves: int, rng: np.random.Generator
     ) -> list[Points]:
         """The points (n, D) after each of several moves that leave a density unchanged."""
         here, way = Points(start, *density(start)), []
@@ -73,7 +70,7 @@ class Mover:
         return way
 
     def _move(
-        self, density: Density, start: Points, rng: np.random.Generator
+        self, density: LogDensity, start: Points, rng: np.random.Generator
     ) -> tuple[Points, float]:
         n, d = start.at.shape
         steps = int(np.clip(np.ceil(_LENGTH / np.exp(self.log_step)), 1, _MOST_STEPS))

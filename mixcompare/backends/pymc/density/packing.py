@@ -7,13 +7,31 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
-from mixcompare.backends.pymc.density_block import Constants, Sizes
-from mixcompare.backends.pymc.likelihood import LOG_2PI
-from mixcompare.backends.pymc.likelihood_kernels import LANES
-from mixcompare.backends.pymc.membership import helmert_contrasts
+from mixcompare.backends.pymc.affine_normal import LOG_2PI
+from mixcompare.backends.pymc.classes.membership import helmert_contrasts
+from mixcompare.backends.pymc.classes.static import StaticCoordinates
+from mixcompare.backends.pymc.density.block import Constants, Sizes
+from mixcompare.backends.pymc.density.likelihood_kernels import LANES
+from mixcompare.backends.pymc.emissions.normal_coordinates import NormalCoordinates
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import has_covariances
+
+
+def serves(mixture: Mixture) -> bool:
+    """Whether the compiled density is that of the model: one normal response, static classes."""
+    return (
+        isinstance(mixture.classes, StaticCoordinates)
+        and len(mixture.emissions) == 1
+        and isinstance(mixture.emissions[0], NormalCoordinates)
+    )
+
+
+def _parts(mixture: Mixture) -> tuple[StaticCoordinates, NormalCoordinates]:
+    classes, (response,) = mixture.classes, mixture.emissions
+    assert isinstance(classes, StaticCoordinates)
+    assert isinstance(response, NormalCoordinates)
+    return classes, response
 
 
 def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
@@ -25,8 +43,9 @@ def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
         To which the likelihood is taken: the weight of every unit. At 0, the prior's density,
         units are left out.
     """
-    s, inputs = mixture.structure, mixture.inputs()
-    first, tiles = _tiles(mixture)
+    classes, response = _parts(mixture)
+    s = response.structure
+    first, tiles = _tiles(classes, response)
     tiles[:, -LANES:] *= power
     tiles = tiles if power else tiles[:0]
     sizes = Sizes(
@@ -34,7 +53,7 @@ def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
         n_varying=s.n_varying,
         n_common=s.n_common,
         n_outcomes=s.n_outcomes,
-        n_concomitants=s.n_concomitants,
+        n_concomitants=classes.term.n_concomitants,
         n_covariances=s.n_covariances,
         n_squares=s.n_squares,
         n_below=s.n_below,
@@ -43,13 +62,13 @@ def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
         tile=tiles.shape[1],
         full=has_covariances(s.covariance),
     )
-    own: dict[str, Any] = {
+    numbers: dict[str, Any] = {
+        **mixture.inputs(),
         "log_constant": _constant(mixture),
         "contrasts": helmert_contrasts(s.n_components),
         "first": first,
         "tiles": tiles,
     }
-    numbers = {**inputs, **own}
     pieces = [numbers.get(name, np.zeros(0)) for name in Constants._fields]
     body = np.concatenate([np.ravel(piece).astype(np.float64) for piece in (sizes, *pieces)])
     return np.concatenate([[body.size + 1.0], body])
@@ -57,17 +76,18 @@ def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
 
 def _constant(mixture: Mixture) -> float:
     """What the log density has that no free variable changes, likelihood apart."""
-    s, inputs = mixture.structure, mixture.inputs()
+    classes, response = _parts(mixture)
+    s, c, inputs = response.structure, classes.term.n_concomitants, mixture.inputs()
     k = s.n_components
     total = 0.0
-    if k > 1 and not s.n_concomitants:
+    if k > 1 and not c:
         a = inputs["concentration"]
         # The transform's Jacobian has the number of classes.
         total += gammaln(a.sum()) - gammaln(a).sum() + np.log(k)
     normals = {
-        "membership": ((k - 1) * s.n_concomitants, k - 1, "membership_log_volume"),
+        "membership": ((k - 1) * c, k - 1, "membership_log_volume"),
         "common": (s.n_common * s.n_outcomes, 1, "common_log_volume"),
-        "own": (k * s.n_varying * s.n_outcomes, k, "log_volume"),
+        "varying": (k * s.n_varying * s.n_outcomes, k, "log_volume"),
     }
     for size, copies, volume in normals.values():
         if size:
@@ -77,18 +97,20 @@ def _constant(mixture: Mixture) -> float:
     return float(total - 0.5 * s.n_covariances * s.n_below * LOG_2PI)
 
 
-def _tiles(mixture: Mixture) -> tuple[FloatArray, FloatArray]:
+def _tiles(
+    classes: StaticCoordinates, response: NormalCoordinates
+) -> tuple[FloatArray, FloatArray]:
     """First column of each row and tiles, see `likelihood_kernels.log_likelihood`."""
-    panel = mixture.panel
+    panel = response.panel
     rows = np.concatenate([panel.covariates, panel.outcomes[..., ::-1]], axis=-1)
     n_units, n_rows, q = rows.shape
     if n_rows > 1:
         rows = np.linalg.qr(rows, mode="r")
     first = np.minimum(np.arange(rows.shape[1]), q)
     columns = [rows[:, j, first[j] :] for j in range(rows.shape[1])]
-    if mixture.membership is not None:
-        columns.append(mixture.membership.concomitants)
-    columns += [panel.degrees_of_freedom[:, None], panel.unit_weights[:, None]]
+    if classes.membership is not None:
+        columns.append(classes.membership.concomitants)
+    columns += [panel.degrees_of_freedom[:, None], classes.unit_weights[:, None]]
     flat = np.concatenate(columns, axis=1)
     n_tiles = -(-n_units // LANES)
     padded = np.zeros((n_tiles * LANES, flat.shape[1]))

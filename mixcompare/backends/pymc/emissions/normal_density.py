@@ -1,4 +1,4 @@
-"""The likelihood of the mixture as PyTensor expressions, on compressed rows.
+"""Normal densities given the class as PyTensor expressions, on compressed rows.
 
 For unit g and class k, with the unit's rows ``R = [Z W]`` in standard coordinates,
 
@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytensor.tensor as pt
 
-LOG_2PI = float(np.log(2 * np.pi))
+from mixcompare.backends.pymc.affine_normal import LOG_2PI
 
 
 def class_log_density(
@@ -54,31 +53,3 @@ def class_log_density(
     squares = pt.sqr(residuals).reshape((n_units, n_rows, n_classes, n_outcomes))
     constant = n_outcomes * LOG_2PI + log_determinant
     return -0.5 * (degrees_of_freedom[:, None] * constant + squares.sum(axis=(1, 3)))
-
-
-def unit_log_density(
-    outcomes: Any,
-    covariates: Any,
-    degrees_of_freedom: Any,
-    unit_weights: Any,
-    log_probabilities: Any,
-    deviations: Any,
-    whitener: Any,
-    log_determinant: Any,
-) -> Any:
-    """Log density of every unit's rows, marginal over its class, times its weight (G,).
-
-    PyTensor's "stabilize" rewrites, which every mode that samples applies, subtract the
-    largest term before it is exponentiated; evaluate with them.
-
-    Parameters
-    ----------
-    unit_weights
-        (G,) how often the unit counts.
-    log_probabilities
-        (K,) or (G, K) of the classes. For the others see `class_log_density`.
-    """
-    given_class = class_log_density(
-        outcomes, covariates, degrees_of_freedom, deviations, whitener, log_determinant
-    )
-    return unit_weights * pt.logsumexp(log_probabilities + given_class, axis=-1)

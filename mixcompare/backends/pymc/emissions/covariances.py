@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import gammaln
 
-from mixcompare.backends.pymc.bartlett import BartlettPrior, inverse_factor
+from mixcompare.backends.pymc.emissions.bartlett import BartlettPrior, inverse_factor
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import Covariance
 
@@ -61,7 +61,7 @@ def log_covariance_prior(
 ) -> FloatArray:
     """(S,) inverse-Wishart or inverse-gammas of S draws of the model's variables.
 
-    ``tr(Psi Sigma^-1)`` is the squared length of A, see `mixcompare.backends.pymc.bartlett`.
+    ``tr(Psi Sigma^-1)`` is the squared length of A, see `bartlett`.
     """
     squares = variables["precision_squares"]
     m = len(psi)

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from mixcompare.backends.pymc.mixture import Mixture
-from mixcompare.backends.pymc.posterior_density import log_prior
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DensityError
 
@@ -40,7 +39,7 @@ def check_density(
     DensityError
         If they differ by more than rounding.
     """
-    difference = np.abs(sampled - log_likelihood - log_prior(mixture, variables))
+    difference = np.abs(sampled - log_likelihood - mixture.log_prior(variables))
     limit = _TOLERANCE * np.abs(log_likelihood) + _CONSTANT
     if not (difference <= limit).all():
         worst = int(np.nanargmax(difference - limit))

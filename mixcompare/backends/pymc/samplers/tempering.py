@@ -1,4 +1,4 @@
-"""Sequential Monte Carlo from the prior to the posterior, on the hand-written density.
+"""Sequential Monte Carlo from the prior to the posterior, on any density with its gradient.
 
 Particles go through the densities ``prior x likelihood^b``, b from 0 to 1 (Del Moral, Doucet &
 Jasra 2006). From one b to the next their weights are the likelihood's increase; b goes so far
@@ -26,14 +26,11 @@ import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from mixcompare.backends.pymc.density import pack
-from mixcompare.backends.pymc.density_kernels import log_densities
-from mixcompare.backends.pymc.hamiltonian import Density, Mover
+from mixcompare.backends.pymc.density.densities import Density, density_of
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.renumbering import shuffle
-from mixcompare.backends.pymc.starts import Start, prior_draws
-from mixcompare.backends.pymc.transforms import free_dataset
+from mixcompare.backends.pymc.samplers.hamiltonian import Mover
+from mixcompare.backends.pymc.samplers.starts import Start
 from mixcompare.base.arrays import FloatArray, IntArray
 
 _MOVES: Final = 10
@@ -67,16 +64,17 @@ def sequential_monte_carlo(
     progress: bool,  # noqa: ARG001 (nothing is known of how many stages are left)
 ) -> xr.DataTree:
     """Independent runs, which are threads, with one draw for each of their particles."""
-    roots = seed.spawn(options.chains)
+    roots, density = seed.spawn(options.chains), density_of(mixture)
     # BLAS that starts threads of its own may round in another order.
     with threadpool_limits(1), ThreadPoolExecutor(options.cores or os.process_cpu_count()) as pool:
         runs = list(
             pool.map(
-                lambda root: temper(mixture, options.draws, np.random.default_rng(root)), roots
+                lambda root: temper(mixture, density, options.draws, np.random.default_rng(root)),
+                roots,
             )
         )
     points = np.stack([run.points for run in runs])
-    posterior = free_dataset(points, mixture.structure.free_shapes)
+    posterior = mixture.free_dataset(points)
     stats: dict[str, Any] = {
         "lp": (("chain", "draw"), np.stack([run.log_density for run in runs])),
         "log_marginal_likelihood": ("chain", np.array([run.log_evidence for run in runs])),
@@ -85,14 +83,11 @@ def sequential_monte_carlo(
     return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": xr.Dataset(stats)})
 
 
-def temper(mixture: Mixture, n: int, rng: np.random.Generator) -> Tempered:
-    """Take n particles from the prior to the posterior."""
-    structure, prior = mixture.structure, tempered_density(mixture, 0.0)
-    drawn = prior_draws(mixture)(rng, n * _MOVES)
-    points = np.concatenate(
-        [drawn[name].reshape(n * _MOVES, -1) for name in structure.free_shapes], axis=1
-    )
-    likelihood = _increase(tempered_density(mixture, 1.0)(points)[0] - prior(points)[0])
+def temper(mixture: Mixture, density: Density, n: int, rng: np.random.Generator) -> Tempered:
+    """Take n particles from the prior to the posterior, whose density is given."""
+    prior = density.tempered(0.0)
+    points = mixture.join(mixture.prior_draws(rng, n * _MOVES))
+    likelihood = _increase(density(points)[0] - prior(points)[0])
     mover, power, log_evidence, variance = Mover(), 0.0, 0.0, 0.0
     while True:
         step = _step(likelihood, 1 - power)
@@ -101,30 +96,23 @@ def temper(mixture: Mixture, n: int, rng: np.random.Generator) -> Tempered:
         weights = np.exp(step * likelihood - top)
         log_evidence += float(top + np.log(weights.mean()))
         variance += _relative_variance(weights.reshape(_MOVES, n).mean(axis=0))
-        points = shuffle(points, structure, rng)
+        points = shuffle(points, mixture, rng)
         mover.scale_to(points, weights)
-        way = mover.run(
-            tempered_density(mixture, power), points[_resampled(weights, n, rng)], _MOVES, rng
-        )
+        start = points[_resampled(weights, n, rng)]
+        way = mover.run(density.tempered(power), start, _MOVES, rng)
         if power == 1:
             break
         points = np.concatenate([place.at for place in way])
         tempered = np.concatenate([place.log_density for place in way])
         likelihood = _increase((tempered - prior(points)[0]) / power)
-    last = shuffle(way[-1].at, structure, rng)
+    last = shuffle(way[-1].at, mixture, rng)
     return Tempered(last, way[-1].log_density, log_evidence, float(np.sqrt(variance)))
 
 
-def tempered_density(mixture: Mixture, power: float) -> Density:
-    """Log densities, and gradients, of the prior times the likelihood to a power."""
-    block = pack(mixture, power=power)
-
-    def density(points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        values, gradients = np.empty(len(points)), np.empty(points.shape)
-        log_densities(np.ascontiguousarray(points), block, values, gradients)
-        return values, gradients
-
-    return density
+def shuffle(points: FloatArray, mixture: Mixture, rng: np.random.Generator) -> FloatArray:
+    """Points (n, D) with the classes of each numbered at random."""
+    order = rng.uniform(size=(len(points), mixture.n_components)).argsort(axis=1)
+    return mixture.renumbered(points, order)
 
 
 def _increase(log_likelihood: FloatArray) -> FloatArray:

@@ -1,7 +1,7 @@
 """The log-likelihood and its gradient in one compiled pass over tiles of units.
 
-With the whitened residuals ``e = W M_k - Z D_k M_k`` of unit g and class k (see
-`mixcompare.backends.pymc.likelihood`), responsibilities ``tau_gk`` and unit weights w_g, the
+With the whitened residuals ``e = W M_k - Z D_k M_k`` of unit g and class k (see `mixcompare.
+backends.pymc.emissions.normal_density`), responsibilities ``tau_gk`` and unit weights w_g, the
 gradient with respect to the stacked map ``[-D_k M_k; M_k]`` is
 ``-sum_g w_g tau_gk [Z W]_g' e``: residuals are made once, kept while their tile is in the
 cache, and used for both. The unit is the fastest axis, so that every inner loop runs over

@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from mixcompare.backends.pymc.likelihood_kernels import INNER
+from mixcompare.backends.pymc.density.likelihood_kernels import INNER
 from mixcompare.base.kernel_cache import njit
 
 # A block of numbers begins with its length and these.

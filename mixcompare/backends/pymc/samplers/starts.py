@@ -16,7 +16,6 @@ import numpy as np
 
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.transforms import unconstrained
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import OptionError
 from mixcompare.fits.fit import Fit
@@ -43,52 +42,12 @@ def starts(mixture: Mixture, options: Options) -> Start:
 
 def overdispersed(mixture: Mixture) -> Start:
     """Starts around the pooled fit, each with noise of its own."""
-    structure = mixture.structure
-    values = {name: np.zeros(shape) for name, shape in structure.shapes.items()}
-    squares, below = mixture.bartlett.from_covariance(np.eye(structure.n_outcomes)[None])
-    if "weights" in values:
-        values["weights"] += 1 / structure.n_components
-    values["precision_squares"] += squares
-    if "precision_below" in values:
-        values["precision_below"] += below
-    return _around(values, 1.0)
+    return _around(mixture, mixture.pooled(), 1.0)
 
 
 def prior_draw(mixture: Mixture) -> Start:
     """Starts from the prior."""
-    draws = prior_draws(mixture)
-    return lambda rng: {name: value[0] for name, value in draws(rng, 1).items()}
-
-
-def prior_draws(mixture: Mixture) -> Callable[[np.random.Generator, int], dict[str, FloatArray]]:
-    """Draws of the unconstrained free variables from the prior, as many at a time as asked for."""
-    inputs, shapes = mixture.inputs(), mixture.structure.shapes
-
-    def draw(rng: np.random.Generator, n: int) -> dict[str, FloatArray]:
-        noise = {name: rng.standard_normal((n, *shape)) for name, shape in shapes.items()}
-        values = dict(noise)
-        if "weights" in values:
-            values["weights"] = rng.dirichlet(inputs["concentration"], n)
-        if "membership" in values:
-            values["membership"] = _solved(inputs["membership_spread"], noise["membership"])
-        offset = inputs.get("offset", np.zeros(0))
-        if "common_deviations" in values:
-            standard = noise["common_deviations"] - inputs["common_offset"]
-            values["common_deviations"] = _solved(inputs["common_spread"], standard)
-            if offset.size:
-                share = values["common_deviations"] @ inputs["common_share"].T
-                offset = offset + share[:, None, :]
-        if "deviations" in values:
-            values["deviations"] = _solved(inputs["spread"], noise["deviations"] - offset)
-        degrees = np.broadcast_to(inputs["squares_df"], (n, *shapes["precision_squares"]))
-        values["precision_squares"] = rng.chisquare(degrees)
-        return unconstrained(values)
-
-    return draw
-
-
-def _solved(spread: FloatArray, standard: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.solve(spread, standard[..., None])[..., 0])
+    return lambda rng: {name: value[0] for name, value in mixture.prior_draws(rng, 1).items()}
 
 
 def near(mixture: Mixture, initial: Any) -> Start:
@@ -113,20 +72,21 @@ def near(mixture: Mixture, initial: Any) -> Start:
     arrays["weights"] = np.maximum(arrays["weights"], _LEAST_WEIGHT)
     arrays["weights"] /= arrays["weights"].sum()
     try:
-        return _around(mixture.free_values(**arrays), _NEAR)
+        free = mixture.free_values({name: array[None] for name, array in arrays.items()})
+        return _around(mixture, {name: value[0] for name, value in free.items()}, _NEAR)
     except (ValueError, np.linalg.LinAlgError) as error:
         raise OptionError(f"initial does not suit the model: {error}") from error
 
 
 def _parameter_shapes(mixture: Mixture) -> dict[str, tuple[int, ...]]:
-    s = mixture.structure
-    k, p, m, c = s.n_components, s.n_covariates, s.n_outcomes, s.n_concomitants
-    membership = {"membership_coefficients": (k, c)} if c else {}
-    return {"weights": (k,), **membership, "coefficients": (k, p, m), "covariance": (k, m, m)}
+    """Shapes of the parameters, as those of the pooled fit have them."""
+    pooled = {name: value[None] for name, value in mixture.pooled().items()}
+    arrays = {"weights": np.zeros((1, mixture.n_components)), **mixture.parameters(pooled, 1)}
+    return {name: array.shape[1:] for name, array in arrays.items()}
 
 
-def _around(values: Mapping[str, FloatArray], width: float) -> Start:
-    centre = unconstrained(values)
+def _around(mixture: Mixture, values: Mapping[str, FloatArray], width: float) -> Start:
+    centre = mixture.unconstrained(values)
 
     def start(rng: np.random.Generator) -> dict[str, FloatArray]:
         return {

@@ -3,7 +3,7 @@
 ``P(class k | w) = exp(w' a_k) / sum_l exp(w' a_l)`` with coefficients that sum to zero over the
 classes, which treats all classes alike. K such vectors have K - 1 free ones: ``a = H' V T'``
 with H the Helmert matrix, whose K - 1 orthonormal rows sum to zero, and T a change of
-covariates that whitens units and prior together (see `mixcompare.backends.pymc.data`). The
+covariates that whitens units and prior together (see `mixcompare.backends.pymc.whitening`). The
 prior of ``a``, ``exp(-sum_k a_k' P a_k / 2)``, makes the rows of V independent normals.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cholesky, helmert
 
-from mixcompare.backends.pymc.data import whiten
+from mixcompare.backends.pymc.whitening import whiten
 from mixcompare.base.arrays import FloatArray
 from mixcompare.prepared.compress import PreparedPanel
 

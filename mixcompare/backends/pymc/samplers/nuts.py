@@ -11,29 +11,22 @@ from threadpoolctl import threadpool_limits
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.starts import Start
-from mixcompare.backends.pymc.transforms import free_dataset
+from mixcompare.backends.pymc.samplers.starts import Start
 from mixcompare.base.arrays import FloatArray
 
 
 def nutpie_nuts(
     mixture: Mixture, options: Options, start: Start, seed: np.random.SeedSequence, progress: bool
 ) -> Any:
-    """Sample the hand-written density with nutpie."""
+    """Sample with nutpie: the compiled density where it serves, else PyMC's graph."""
     import nutpie
 
-    from mixcompare.backends.pymc.density import pack
-    from mixcompare.backends.pymc.nutpie_program import POINT, program
+    from mixcompare.backends.pymc.density import nutpie_program
 
-    compiled = program(
-        pack(mixture),
-        mixture.structure.n_free,
-        lambda chain_seed: _flat(start, np.random.default_rng(chain_seed)),
-    )
     # Chains are threads, so BLAS must not start its own.
     with threadpool_limits(1):
         sampler = nutpie.sample(
-            compiled,
+            nutpie_program.program(mixture, start),
             draws=options.draws,
             tune=options.tune,
             chains=options.chains,
@@ -50,15 +43,12 @@ def nutpie_nuts(
             # nutpie itself would return the draws so far as if they were all.
             sampler.cancel()
             raise
-    points = tree["posterior"][POINT].to_numpy()
-    posterior = free_dataset(points, mixture.structure.free_shapes)
+    posterior = tree["posterior"].to_dataset()
+    if nutpie_program.POINT in posterior:
+        posterior = mixture.free_dataset(posterior[nutpie_program.POINT].to_numpy())
     return xr.DataTree.from_dict(
         {"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}
     )
-
-
-def _flat(start: Start, rng: np.random.Generator) -> FloatArray:
-    return np.concatenate([value.ravel() for value in start(rng).values()])
 
 
 def pymc_nuts(
@@ -67,7 +57,7 @@ def pymc_nuts(
     """PyMC's own sampler, or NumPyro's or BlackJAX's through PyMC."""
     import pymc as pm
 
-    model = model_of(mixture.structure, mixture.inputs())
+    model = model_of(mixture)
     own: dict[str, Any] = {"target_accept": options.target_accept, "init": "adapt_diag"}
     if options.sampler != "pymc":
         kernel = {"target_accept": options.target_accept, "jitter": False}
@@ -84,7 +74,7 @@ def pymc_nuts(
             for child in seed.spawn(options.chains)
         ],
         nuts_sampler=options.sampler,
-        var_names=list(mixture.structure.shapes),
+        var_names=list(mixture.shapes),
         progressbar=progress,
         quiet=not progress,
         compute_convergence_checks=False,

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from mixcompare.backends.pymc.covariances import outcome_scale
+from mixcompare.backends.pymc.emissions.covariances import outcome_scale
+from mixcompare.backends.pymc.whitening import whiten
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.covariances import Covariance
 from mixcompare.prepared.compress import PreparedPanel
@@ -41,8 +42,6 @@ class StandardPanel:
         (G, r, m) W.
     degrees_of_freedom
         (G,) rows that the unit's density counts.
-    unit_weights
-        (G,) how often the unit counts.
     centre
         (p, m) pooled coefficients B0 in original units.
     directions
@@ -57,7 +56,6 @@ class StandardPanel:
     covariates: FloatArray
     outcomes: FloatArray
     degrees_of_freedom: FloatArray
-    unit_weights: FloatArray
     centre: FloatArray
     directions: FloatArray
     order: IntArray
@@ -86,6 +84,12 @@ class StandardPanel:
         """C^-1 Sigma C^-T for covariances (..., m, m) or a scale matrix of their prior."""
         inverse = np.linalg.inv(self.scale)
         return np.asarray(inverse @ covariance @ inverse.T)
+
+    def standard_rows(self, rows: PreparedPanel) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Outcomes, covariates and degrees of freedom of other units in these coordinates."""
+        x, y = rows.covariate_factor, rows.outcome_factor
+        outcomes = (y - x @ self.centre) @ np.linalg.inv(self.scale).T
+        return outcomes, x @ self.directions, rows.degrees_of_freedom.astype(float)
 
 
 def standardise(
@@ -121,27 +125,11 @@ def standardise(
         covariates=z.reshape(n_units, n_rows, -1) / root,
         outcomes=w.reshape(n_units, n_rows, -1) / root,
         degrees_of_freedom=prepared.degrees_of_freedom.astype(float),
-        unit_weights=prepared.replicated,
         centre=centre,
         directions=directions,
         order=order,
         scale=scale,
     )
-
-
-def whiten(x: FloatArray, prior_rows: FloatArray, total: float) -> tuple[FloatArray, FloatArray]:
-    """Z and an upper triangular T such that ``Z = x @ T``, columns of [x; prior_rows] T orthogonal.
-
-    Parameters
-    ----------
-    total
-        Squared length that these columns are to have.
-    """
-    rows = np.concatenate([x, prior_rows])
-    norm = np.linalg.norm(rows, axis=0)
-    q, triangle = np.linalg.qr(rows / norm)
-    inverse = solve_triangular(triangle, np.eye(len(norm)))
-    return q[: len(x)] * np.sqrt(total), inverse * np.sqrt(total) / norm[:, None]
 
 
 def _pooled_fit(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

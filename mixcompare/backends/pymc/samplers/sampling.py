@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from mixcompare.backends.pymc import approximations, nuts, tempering
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.starts import starts
+from mixcompare.backends.pymc.samplers import approximations, nuts, tempering
+from mixcompare.backends.pymc.samplers.starts import starts
 from mixcompare.base.arrays import FloatArray
 
 _SAMPLERS: Final = {
@@ -88,7 +88,7 @@ def sample(mixture: Mixture, options: Options, seed: np.random.SeedSequence) -> 
     run = _SAMPLERS[options.sampler]
     tree = run(mixture, options, starts(mixture, options), seed, progress)
     posterior = tree["posterior"].to_dataset()
-    free = {name: posterior[name].to_numpy() for name in mixture.structure.shapes}
+    free = {name: posterior[name].to_numpy() for name in mixture.shapes}
     return Draws(free, _stats(options.sampler, tree, posterior))
 
 

@@ -1,22 +1,28 @@
-"""The compiled density as a program that nutpie samples.
+"""Programs that nutpie samples.
 
 nutpie's own way, from a PyMC model through its graph, compiles for some twenty seconds in
-every process and a minute and a half the first time on a machine; this program serves every
-model and is read from numba's cache in a third of a second.
+every process and a minute and a half the first time on a machine; the program of the compiled
+density serves every model that has it and is read from numba's cache in a third of a second.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
+import nutpie
 from numba import types
 from nutpie.compile_pymc import CompiledPyMCModel
 
-from mixcompare.backends.pymc.density_kernels import copy_point, log_density
+from mixcompare.backends.pymc.coordinates import Arrays
+from mixcompare.backends.pymc.density.density_kernels import copy_point, log_density
+from mixcompare.backends.pymc.density.packing import pack, serves
+from mixcompare.backends.pymc.mixture import Mixture
+from mixcompare.backends.pymc.model import model_of
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.kernel_cache import cfunc
 
@@ -28,27 +34,38 @@ _DENSITY = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, types.voidptr
 _EXPAND = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, types.voidptr)
 
 
-def program(block: FloatArray, n_free: int, start: Callable[[Any], FloatArray]) -> Any:
-    """What nutpie samples.
-
-    nutpie calls compiled functions by their address, with that of their data; this is its
-    own class for PyMC models, with functions written by hand in place of compiled graphs.
+def program(mixture: Mixture, start: Callable[[np.random.Generator], Arrays]) -> Any:
+    """What nutpie samples: the compiled density where it serves, else the PyMC model.
 
     Parameters
     ----------
-    block
-        See `mixcompare.backends.pymc.density.pack`.
-    n_free
-        Length of the unconstrained point.
+    mixture
+        The model.
     start
-        Gives a point (n_free,) for a seed.
+        Gives a point by free variable.
+    """
+
+    def first(chain_seed: Any) -> FloatArray:
+        point = start(np.random.default_rng(chain_seed))
+        return np.concatenate([value.ravel() for value in point.values()])
+
+    if serves(mixture):
+        return _by_hand(pack(mixture), mixture.n_free, first)
+    compiled = nutpie.compile_pymc_model(model_of(mixture), var_names=list(mixture.shapes))
+    return replace(compiled, initial_point_func=first)
+
+
+def _by_hand(block: FloatArray, n_free: int, first: Callable[[Any], FloatArray]) -> Any:
+    """The class that nutpie makes of PyMC models, with functions written by hand.
+
+    nutpie calls compiled functions by their address, with that of their data.
     """
     density, expand = _compiled()
     return CompiledPyMCModel(
         dims={},
         compiled_logp_func=density,
         compiled_expand_func=expand,
-        initial_point_func=start,
+        initial_point_func=first,
         shared_data={},
         shared_var_keys={},
         user_data=block,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from mixcompare.backends.pymc.density_block import free_variables, read_constants, read_sizes
-from mixcompare.backends.pymc.likelihood_kernels import INNER, log_likelihood
+from mixcompare.backends.pymc.density.block import free_variables, read_constants, read_sizes
+from mixcompare.backends.pymc.density.likelihood_kernels import INNER, log_likelihood
 from mixcompare.base.kernel_cache import njit
 
 
@@ -245,7 +245,7 @@ def log_densities(points, block, values, gradients):
     points
         (n, D) unconstrained values of the model's free variables.
     block
-        See `mixcompare.backends.pymc.density.pack`.
+        See `mixcompare.backends.pymc.density.packing.pack`.
     values, gradients
         (n,) and (n, D), to be filled.
     """
@@ -265,7 +265,7 @@ def log_density(n, point, gradient, value, numbers):
     gradient, value
         Addresses to which n numbers and one number are written.
     numbers
-        Address of a block, see `mixcompare.backends.pymc.density.pack`.
+        Address of a block, see `mixcompare.backends.pymc.density.packing.pack`.
 
     Returns
     -------

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixcompare.backends.pymc.mean_field import mean_field
+from mixcompare.backends.pymc.density.densities import density_of
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.starts import Start
-from mixcompare.backends.pymc.tempering import tempered_density
-from mixcompare.backends.pymc.transforms import constrained, free_dataset
+from mixcompare.backends.pymc.samplers.mean_field import mean_field
+from mixcompare.backends.pymc.samplers.starts import Start
 
 
 def pathfinder(
@@ -25,7 +24,7 @@ def pathfinder(
     """Normal approximations along paths to a mode, resampled (Zhang et al. 2022)."""
     from pymc_extras import fit_pathfinder
 
-    model = model_of(mixture.structure, mixture.inputs())
+    model = model_of(mixture)
     own, child = seed.spawn(2)
     with _quiet(progress):
         return fit_pathfinder(
@@ -33,7 +32,7 @@ def pathfinder(
             num_paths=options.chains,
             num_draws=options.draws,
             jitter=1.0,
-            initvals=constrained(start(np.random.default_rng(child))),
+            initvals=mixture.constrained(start(np.random.default_rng(child))),
             random_seed=int(own.generate_state(1)[0]),
             progressbar=progress,
             parallel=False,
@@ -51,11 +50,11 @@ def advi(
     own, child = seed.spawn(2)
     first = np.concatenate([v.ravel() for v in start(np.random.default_rng(child)).values()])
     rng = np.random.default_rng(own)
-    density = tempered_density(mixture, 1.0)
+    density = density_of(mixture)
     mean, log_sd = mean_field(density, first, rng)
     points = mean + np.exp(log_sd) * rng.standard_normal((options.draws, mean.size))
     stats = xr.Dataset({"lp": (("chain", "draw"), density(points)[0][None])})
-    posterior = free_dataset(points[None], mixture.structure.free_shapes)
+    posterior = mixture.free_dataset(points[None])
     return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
 
 

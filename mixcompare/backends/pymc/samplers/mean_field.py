@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from mixcompare.backends.pymc.hamiltonian import Density
+from mixcompare.backends.pymc.density.densities import LogDensity
 from mixcompare.base.arrays import FloatArray
 
 # Draws for a gradient, moves in a round and in all, steps in
@@ -21,7 +21,7 @@ _MEMORY: Final = (0.9, 0.99)
 
 
 def mean_field(
-    density: Density, start: FloatArray, rng: np.random.Generator
+    density: LogDensity, start: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """Means and log standard deviations (D,) of the independent normals nearest to a density.
 
@@ -51,7 +51,7 @@ def mean_field(
 
 
 def _bound(
-    density: Density, place: FloatArray, rng: np.random.Generator
+    density: LogDensity, place: FloatArray, rng: np.random.Generator
 ) -> tuple[float, FloatArray]:
     """An estimate of the bound, less a constant, and one of its gradient (2 D,)."""
     mean, log_sd = np.split(place, 2)
