@@ -1,4 +1,4 @@
-"""Names of the dimensions of a problem's parameters and data."""
+"""Dimensions of a problem's parameters and data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pymc as pm
+
+from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.tree import coordinates
 from mixcompare.prepared.problem import Problem
 
@@ -41,3 +44,12 @@ def dimensions(problem: Problem) -> Dimensions:
         coords=coordinates(problem.spec, problem.prepared),
         by_array={**blocks, "outcomes": ("unit",)},
     )
+
+
+def exchangeable(term: Any, inputs: Mapping[str, FloatArray]) -> dict[str, Any]:
+    """A term's inputs as data of the model, with lengths left open in which they may differ."""
+    shapes = term.input_shapes
+    return {
+        name: pm.Data(name, array, shape=shapes.get(name, (None,) * array.ndim))
+        for name, array in inputs.items()
+    }

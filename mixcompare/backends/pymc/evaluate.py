@@ -95,5 +95,6 @@ def _compile(mixture: Mixture) -> Callable[..., FloatArray]:
         clone_replace(log_density, inputs),
         mode=_MODE,
         on_unused_input="ignore",
+        allow_input_downcast=True,  # the model's data have smaller whole numbers
     )
     return function

@@ -1,13 +1,12 @@
 """Coordinates of any response, derived from the graph that its term writes.
 
 PyMC itself knows the transforms of its variables, their priors' densities and draws, and a point
-of their support; what the graph computes of one draw, PyTensor vectorises to many.
+of their support; the rest is what the graph computes, draw after draw.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -17,11 +16,10 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
-from pytensor.graph.replace import vectorize_graph
 
 from mixcompare import labels
 from mixcompare.backends.pymc.coordinates import Arrays
-from mixcompare.backends.pymc.dimensions import dimensions
+from mixcompare.backends.pymc.dimensions import dimensions, exchangeable
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.families import family
 from mixcompare.prepared.problem import Problem
@@ -62,7 +60,7 @@ class GraphCoordinates:
     def _graph(self) -> _Graph:
         """The term alone as a model."""
         with pm.Model(coords=dict(self.coords), check_bounds=False) as model:
-            data = {name: pm.Data(name, value) for name, value in self._inputs.items()}
+            data = exchangeable(self.term, self._inputs)
             variables = self.term.variables(data, self.dims)
             return _Graph(model, self.term.log_density(variables, data))
 
@@ -70,7 +68,7 @@ class GraphCoordinates:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """See `Coordinates`."""
         variables = self._graph.model.free_RVs
-        sizes = _compiled([], [v.shape for v in variables])()
+        sizes = _compiled([], [variable.shape for variable in variables])()
         return {v.name: tuple(map(int, n)) for v, n in zip(variables, sizes, strict=True)}
 
     @cached_property
@@ -81,8 +79,8 @@ class GraphCoordinates:
     @cached_property
     def n_values(self) -> int:
         """See `EmissionCoordinates`."""
-        each = [math.prod(np.shape(array)) for array in self._inputs.values()]
-        return max(each) * self.coords["component"].size
+        sizes = [int(array.size) for array in self._inputs.values()]
+        return max(sizes) * len(self.coords["component"])
 
     def inputs(self) -> dict[str, FloatArray]:
         """See `Coordinates`."""
@@ -90,39 +88,35 @@ class GraphCoordinates:
 
     def unconstrained(self, variables: Arrays) -> dict[str, FloatArray]:
         """See `Coordinates`."""
-        return {
-            name: self._moved(name, value, "forward", self.shapes[name])
-            for name, value in variables.items()
-        }
+        return self._moved(variables, "forward", self.shapes)
 
     def constrained(self, points: Arrays) -> dict[str, FloatArray]:
         """See `Coordinates`."""
-        return {
-            name: self._moved(name, value, "backward", self.free_shapes[name])
-            for name, value in points.items()
-        }
+        return self._moved(points, "backward", self.free_shapes)
 
-    def _moved(self, name: str, value: FloatArray, way: str, shape: tuple[int, ...]) -> FloatArray:
-        if self._graph.model.rvs_to_transforms[self._graph.model[name]] is None:
-            return value
-        flat = value.reshape(-1, *shape)
-        moved = self._transforms[name, way](flat)
-        return np.asarray(moved.reshape(*value.shape[: value.ndim - len(shape)], *moved.shape[1:]))
+    def _moved(
+        self, values: Arrays, way: str, shapes: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, FloatArray]:
+        result = dict(values)
+        for name, value in values.items():
+            if (name, way) in self._transforms:
+                lead = value.shape[: value.ndim - len(shapes[name])]
+                (moved,) = _each(self._transforms[name, way], [value.reshape(-1, *shapes[name])])
+                result[name] = moved.reshape(*lead, *moved.shape[1:])
+        return result
 
     @cached_property
-    def _transforms(self) -> dict[tuple[str, str], Callable[..., FloatArray]]:
-        """Each transform and its inverse, of values with one dimension more."""
+    def _transforms(self) -> dict[tuple[str, str], Callable[..., list[FloatArray]]]:
+        """Each transform and its inverse, by variable; those without bounds have none."""
         model = self._graph.model
         functions = {}
         for variable, transform in model.rvs_to_transforms.items():
             if transform is None:
                 continue
             for way in ("forward", "backward"):
-                inside = pt.tensor(dtype="float64", shape=(None,) * variable.ndim)
-                many = pt.tensor(dtype="float64", shape=(None,) * (variable.ndim + 1))
-                one = getattr(transform, way)(inside, *variable.owner.inputs)
-                outside = vectorize_graph(one, {inside: many})
-                functions[variable.name, way] = _compiled([many], outside)
+                value = pt.tensor(dtype="float64", shape=(None,) * variable.ndim)
+                moved = getattr(transform, way)(value, *variable.owner.inputs)
+                functions[variable.name, way] = _compiled([value], [moved])
         return functions
 
     def pooled(self) -> dict[str, FloatArray]:
@@ -131,11 +125,9 @@ class GraphCoordinates:
         point = model.initial_point(random_seed=0)
         values = {}
         for variable in model.free_RVs:
-            free = point[model.rvs_to_values[variable].name]
-            key = variable.name, "backward"
-            values[variable.name] = (
-                self._transforms[key](free[None])[0] if key in self._transforms else free
-            )
+            value = point[model.rvs_to_values[variable].name]
+            backward = self._transforms.get((variable.name, "backward"))
+            values[variable.name] = value if backward is None else backward(value)[0]
         return values
 
     def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> dict[str, FloatArray]:
@@ -150,13 +142,17 @@ class GraphCoordinates:
     def log_prior(self, variables: Arrays) -> FloatArray:
         """See `Coordinates`."""
         points = self.unconstrained({name: variables[name] for name in self.shapes})
-        return np.asarray(self._log_prior(*points.values()))
+        return _each(self._log_prior, points.values())[0]
 
     @cached_property
-    def _log_prior(self) -> Callable[..., FloatArray]:
+    def _log_prior(self) -> Callable[..., list[FloatArray]]:
         model = self._graph.model
-        values = [model.rvs_to_values[variable] for variable in model.free_RVs]
-        return _vectorised(values, model.varlogp)
+        return _compiled(self._values, [model.varlogp])
+
+    @property
+    def _values(self) -> list[Any]:
+        model = self._graph.model
+        return [model.rvs_to_values[variable] for variable in model.free_RVs]
 
     def log_prior_by_parameter(
         self,
@@ -165,29 +161,28 @@ class GraphCoordinates:
     ) -> dict[str, FloatArray]:
         """See `Coordinates`: of the graph's variables, by their names."""
         points = self.unconstrained({name: variables[name] for name in self.shapes})
-        values = self._log_prior_by_variable(*points.values())
-        return dict(zip(self.shapes, map(np.asarray, values), strict=True))
+        values = _each(self._log_prior_by_variable, points.values())
+        return dict(zip(self.shapes, values, strict=True))
 
     @cached_property
-    def _log_prior_by_variable(self) -> Callable[..., Sequence[FloatArray]]:
+    def _log_prior_by_variable(self) -> Callable[..., list[FloatArray]]:
         model = self._graph.model
-        values = [model.rvs_to_values[variable] for variable in model.free_RVs]
         each = model.logp(model.free_RVs, jacobian=False, sum=False)
-        return _vectorised(values, [part.sum() for part in each])
+        return _compiled(self._values, [density.sum() for density in each])
 
     def parameters(
         self,
         variables: Arrays,
-        n_draws: int,  # noqa: ARG002 (the class model may have none)
+        n_draws: int,  # noqa: ARG002 (the class model may have no variable)
     ) -> dict[str, FloatArray]:
         """See `Coordinates`."""
-        values = self._parameters(*(variables[name] for name in self.shapes))
-        return dict(zip(self.reported, map(np.asarray, values), strict=True))
+        values = _each(self._parameters, [variables[name] for name in self.shapes])
+        return dict(zip(self.reported, values, strict=True))
 
     @cached_property
-    def _parameters(self) -> Callable[..., Sequence[FloatArray]]:
+    def _parameters(self) -> Callable[..., list[FloatArray]]:
         model = self._graph.model
-        return _vectorised(model.free_RVs, [model[name] for name in self.reported])
+        return _compiled(model.free_RVs, [model[name] for name in self.reported])
 
     def free_values(self, parameters: Arrays) -> dict[str, FloatArray]:
         """See `Coordinates`: of a graph whose variables are the parameters."""
@@ -211,7 +206,7 @@ class GraphCoordinates:
 
     def log_density(self, variables: Arrays, n_draws: int) -> FloatArray:  # noqa: ARG002
         """See `EmissionCoordinates`."""
-        values = self._log_density(*(variables[name] for name in self.shapes))
+        (values,) = _each(self._log_density, [variables[name] for name in self.shapes])
         return np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
     def scores(self, parameters: Arrays, rows: Problem) -> FloatArray:
@@ -221,8 +216,8 @@ class GraphCoordinates:
         return np.moveaxis(density, 0, -1)
 
     @cached_property
-    def _log_density(self) -> Callable[..., FloatArray]:
-        return _vectorised(self._graph.model.free_RVs, self._graph.log_density)
+    def _log_density(self) -> Callable[..., list[FloatArray]]:
+        return _compiled(self._graph.model.free_RVs, [self._graph.log_density])
 
 
 def graph_coordinates(term: Any, problem: Problem, response: int) -> GraphCoordinates:
@@ -247,11 +242,20 @@ class _Graph:
     log_density: Any
 
 
-def _vectorised(inputs: Sequence[Any], outputs: Any) -> Any:
-    """Compile outputs of many values, on a leading axis, of each input."""
-    many = {one: pt.tensor(dtype="float64", shape=(None, *one.type.shape)) for one in inputs}
-    return _compiled(list(many.values()), vectorize_graph(outputs, many))
+def _compiled(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., list[FloatArray]]:
+    function: Callable[..., list[FloatArray]] = pytensor.function(
+        inputs, outputs, mode=_MODE, on_unused_input="ignore"
+    )
+    return function
 
 
-def _compiled(inputs: Sequence[Any], outputs: Any) -> Any:
-    return pytensor.function(inputs, outputs, mode=_MODE, on_unused_input="ignore")
+def _each(
+    function: Callable[..., list[FloatArray]], values: Iterable[FloatArray]
+) -> list[FloatArray]:
+    """Outputs at each of many values, on a leading axis, of every input.
+
+    One after the other: PyTensor's vectorisation fails where a graph broadcasts what it has
+    reshaped, and what is read of a fit's draws is small beside the time of sampling them.
+    """
+    results = [function(*each) for each in zip(*values, strict=True)]
+    return [np.stack(parts) for parts in zip(*results, strict=True)]

@@ -213,13 +213,11 @@ class Mixture:
 
 def build_mixture(problem: Problem) -> Mixture:
     """Work out the constants of a specification on a panel."""
-    responses = enumerate(problem.spec.responses)
     return Mixture(
         n_components=problem.spec.n_components,
         classes=static_classes(problem),
         emissions=tuple(
-            term_of(response.family, problem, i).coordinates(problem, i)
-            for i, response in responses
+            term_of(problem, i).coordinates(problem, i) for i in range(len(problem.spec.responses))
         ),
         dimensions=dimensions(problem),
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
 
 import pymc as pm
 
-from mixcompare.backends.pymc.coordinates import Coordinates
+from mixcompare.backends.pymc.dimensions import exchangeable
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture, suffix
 from mixcompare.prepared.problem import Problem
 
@@ -41,22 +40,16 @@ def model_of(mixture: Mixture) -> pm.Model:
     named = mixture.dimensions
     # Transforms keep every variable in range; checks of it would only be compiled.
     with pm.Model(coords=dict(named.coords), check_bounds=False) as model:
-        term, data = mixture.classes.term, _data(mixture.classes)
+        term, data = (
+            mixture.classes.term,
+            exchangeable(mixture.classes.term, mixture.classes.inputs()),
+        )
         classes = term.variables(data, named.by_array)
         densities = []
         for (tag, _), emission in zip(mixture.parts[1:], mixture.emissions, strict=True):
             with pm.Model(name=tag.removesuffix("::")) if tag else nullcontext():
-                rows = _data(emission)
+                rows = exchangeable(emission.term, emission.inputs())
                 variables = emission.term.variables(rows, named.of_response(suffix(tag)))
                 densities.append(emission.term.log_density(variables, rows))
         term.likelihood(classes, sum(densities[1:], densities[0]), data, named.by_array)
     return model
-
-
-def _data(part: Coordinates) -> dict[str, Any]:
-    """A term's data, with sizes left open in which data of one graph differ."""
-    shapes = part.term.input_shapes
-    return {
-        name: pm.Data(name, array, shape=shapes.get(name, (None,) * array.ndim))
-        for name, array in part.inputs().items()
-    }

@@ -7,21 +7,22 @@ from typing import Any
 
 import numba
 import numpy as np
-import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import Mode
 
 import mixcompare as mc
 from mixcompare.backends.pymc.density.agreement import check_density
+from mixcompare.backends.pymc.density.densities import density_of, graph_density
 from mixcompare.backends.pymc.density.likelihood_kernels import exponential, logarithm
 from mixcompare.backends.pymc.density.nutpie_program import density
-from mixcompare.backends.pymc.density.packing import pack
+from mixcompare.backends.pymc.density.packing import pack, serves
 from mixcompare.backends.pymc.evaluate import evaluate
+from mixcompare.backends.pymc.graph_coordinates import graph_coordinates
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
-from mixcompare.backends.pymc.model import model_of
 from tests.em_cases import build
 
 PYTHON = Mode(linker="py", optimizer="fast_compile").including("stabilize")
+WIDTHS = (0.3, 0.5, 2.0)
 EVERYTHING = {
     "absorb": True,
     "common": "~ x1",
@@ -57,20 +58,47 @@ def test_equals_the_models_density_and_gradient(
     covariance: str, by: str, m: int, k: int, parts: dict[str, Any]
 ) -> None:
     mixture = mixture_of(covariance, by, m, k, parts)
-    model = model_of(mixture)
-    values = [model.rvs_to_values[model[name]] for name in mixture.free_shapes]
-    log_density = model.logp()
-    outputs = [log_density, *pt.grad(log_density, values)]
-    function = model.compile_fn(outputs, inputs=values, mode=PYTHON, point_fn=False)
-    block = pack(mixture)
-    for seed, width in ((0, 0.3), (1, 0.5), (2, 2.0)):
-        point = point_of(mixture, seed, width)
-        expected, *slopes = function(*mixture.split(point).values())
-        found, gradient = density(point, block)
+    assert serves(mixture)
+    special, general = density_of(mixture), graph_density(mixture, PYTHON)
+    points = np.stack([point_of(mixture, seed, width) for seed, width in enumerate(WIDTHS)])
+    for power in (1.0, 0.3):
+        found, gradients = special.tempered(power)(points)
+        expected, slopes = general.tempered(power)(points)
         # PyMC's chi-squared has a constant that is rounded to single precision.
-        assert found == pytest.approx(float(expected), rel=1e-10, abs=1e-7)
-        slope = np.concatenate([part.ravel() for part in slopes])
-        np.testing.assert_allclose(gradient, slope, rtol=1e-10, atol=1e-10 * np.abs(slope).max())
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-7)
+        for gradient, slope in zip(gradients, slopes, strict=True):
+            largest = np.abs(slope).max()
+            np.testing.assert_allclose(gradient, slope, rtol=1e-10, atol=1e-10 * largest)
+
+
+@pytest.mark.parametrize(("covariance", "by", "m", "k", "parts"), CASES)
+def test_arithmetic_on_arrays_is_the_graphs(
+    covariance: str, by: str, m: int, k: int, parts: dict[str, Any]
+) -> None:
+    """What is written by hand of normal responses is what any response's graph gives."""
+    case = build(covariance, by, m=m, k=k, with_prior=True, **parts)
+    mixture = build_mixture(case.problem)
+    (by_hand,) = mixture.emissions
+    by_graph = graph_coordinates(by_hand.term, case.problem, 0)
+    assert by_graph.shapes == by_hand.shapes
+    assert by_graph.free_shapes == by_hand.free_shapes
+    points = mixture.split(np.stack([point_of(mixture, seed) for seed in range(3)]))
+    points = {name: points[name] for name in by_hand.shapes}
+    variables = by_hand.constrained(points)
+    for name, value in by_graph.constrained(points).items():
+        np.testing.assert_allclose(variables[name], value, rtol=1e-12)
+    for name, value in by_graph.unconstrained(variables).items():
+        np.testing.assert_allclose(points[name], value, rtol=1e-12, atol=1e-14)
+    parameters = by_hand.parameters(variables, 3)
+    for name, value in by_graph.parameters(variables, 3).items():
+        np.testing.assert_allclose(parameters[name], value, rtol=1e-9, atol=1e-12)
+    found = by_hand.log_density(variables, 3)
+    np.testing.assert_allclose(by_graph.log_density(variables, 3), found, rtol=1e-10)
+    np.testing.assert_allclose(
+        np.moveaxis(by_hand.scores(parameters, case.problem), -1, 0), found, rtol=1e-9
+    )
+    prior = by_hand.log_prior(variables)
+    np.testing.assert_allclose(by_graph.log_prior(variables), prior, rtol=1e-10, atol=1e-7)
 
 
 @pytest.mark.parametrize(("covariance", "by", "m", "k", "parts"), CASES)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.graph.replace import clone_replace
 
 from mixcompare.backends.pymc.density.density_kernels import log_densities
 from mixcompare.backends.pymc.density.packing import pack, serves
@@ -82,16 +83,17 @@ class GraphDensity:
         Of the likelihood.
     """
 
-    function: Callable[[FloatArray, float], tuple[FloatArray, FloatArray]]
+    function: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
     lock: threading.Lock
     power: float = 1.0
 
     def __call__(self, points: FloatArray, /) -> tuple[FloatArray, FloatArray]:
         """See `Density`."""
         values, gradients = np.empty(len(points)), np.empty(points.shape)
+        power = np.asarray(self.power)
         with self.lock:
             for i, point in enumerate(points):
-                values[i], gradients[i] = self.function(point, self.power)
+                values[i], gradients[i] = self.function(point, power)
         return values, gradients
 
     def tempered(self, power: float, /) -> Self:
@@ -114,8 +116,8 @@ def graph_density(mixture: Mixture, mode: Any = None) -> GraphDensity:
         model.rvs_to_values[model[name]]: point[start:end].reshape(shape)
         for (name, shape), start, end in zip(shapes.items(), ends[:-1], ends[1:], strict=True)
     }
-    log_density = pytensor.clone_replace(model.varlogp + power * model.datalogp, values)
+    log_density = clone_replace(model.varlogp + power * model.datalogp, values)
     outputs = [log_density, pt.grad(log_density, point)]
     function = pytensor.function([point, power], outputs, mode=mode, on_unused_input="ignore")
-    function.trust_input = True
+    function.trust_input = True  # arrays only: checks would take longer than small models
     return GraphDensity(function, threading.Lock())

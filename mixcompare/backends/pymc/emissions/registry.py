@@ -7,6 +7,7 @@ from typing import Final
 from mixcompare.backends.pymc.emissions.normal import NormalTerm
 from mixcompare.backends.pymc.emissions.terms import EmissionTerm
 from mixcompare.base.errors import SpecificationError
+from mixcompare.model.capabilities import require
 from mixcompare.prepared.problem import Problem
 
 TERMS: Final[dict[str, type[EmissionTerm]]] = {"normal": NormalTerm}
@@ -25,7 +26,7 @@ def register_term(family: str, term: type[EmissionTerm]) -> None:
         raise SpecificationError(f"the family {family!r} has another term of PyMC's.")
 
 
-def term_of(family: str, problem: Problem, response: int) -> EmissionTerm:
+def term_of(problem: Problem, response: int) -> EmissionTerm:
     """The term of a problem's response, counted from 0.
 
     Raises
@@ -33,9 +34,6 @@ def term_of(family: str, problem: Problem, response: int) -> EmissionTerm:
     SpecificationError
         If its family has none.
     """
-    if family not in TERMS:
-        raise SpecificationError(
-            f"the PyMC backend has no term for the family {family!r}; it has: {', '.join(TERMS)}. "
-            "mixcompare.backends.pymc.emissions.registry.register_term adds one."
-        )
+    require(problem.spec, "backend='pymc'", TERMS)
+    family = problem.spec.responses[response].family
     return TERMS[family].of(problem, response)
