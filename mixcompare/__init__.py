@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mixcompare.reproduction import Origin, Reproduced, reproduce
     from mixcompare.selection import Selection, select
     from mixcompare.study.file.load import build_study, load_study
-    from mixcompare.study.run.running import run_study
+    from mixcompare.study.run.run_study import run_study
 
 __all__ = [
     "Audit",
@@ -125,7 +125,7 @@ _LAZY = {
     "select": "mixcompare.selection",
     "write_report": "mixcompare.report",
     "reproduce": "mixcompare.reproduction",
-    "run_study": "mixcompare.study.run.running",
+    "run_study": "mixcompare.study.run.run_study",
 }
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from mixcompare.backends import get_backend
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 
 
 def finished(store: Path) -> int:

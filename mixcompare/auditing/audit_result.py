@@ -18,7 +18,7 @@ class Audit:
     Attributes
     ----------
     iterations
-        One row per iterate; columns as `mixcompare.auditing.scoring.score` documents.
+        One row per iterate; columns as `mixcompare.auditing.iterates.score` documents.
     findings
         One row per finding, no row if nothing is wrong. ``cause``; ``part`` of the step;
         ``kind``: ``"fault"``, or ``"note"`` for a consistent choice that is not this model's

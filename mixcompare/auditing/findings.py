@@ -9,12 +9,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from mixcompare.auditing.candidates.penalties import RIDGE
+from mixcompare.auditing.candidates.scatters import ADDED
+from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT
+from mixcompare.auditing.iterates import log_likelihood
 from mixcompare.auditing.matching import Case, Explanation
-from mixcompare.auditing.penalties import RIDGE
 from mixcompare.auditing.registry import PART, Candidate, Part, Stage, exact
 from mixcompare.auditing.responsibilities import any_explain
-from mixcompare.auditing.scatters import ADDED
-from mixcompare.auditing.scoring import log_likelihood
 from mixcompare.auditing.traced_problem import (
     Problem,
     assign,
@@ -23,7 +24,6 @@ from mixcompare.auditing.traced_problem import (
     perform,
     variance_log_ratio,
 )
-from mixcompare.auditing.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 

@@ -12,13 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from mixcompare.auditing.audit_result import Audit, paragraph
 from mixcompare.auditing.findings import Finding, as_table
+from mixcompare.auditing.iterates import Iterate, rounding, score
 from mixcompare.auditing.own_likelihood import Size, own_likelihood_finding
-from mixcompare.auditing.reading import read_trace
 from mixcompare.auditing.recording import State, own_start, record
 from mixcompare.auditing.rounding import last_digit, likelihood_spread, units_of
-from mixcompare.auditing.scoring import Iterate, rounding, score
 from mixcompare.auditing.steps import Inquiry
 from mixcompare.auditing.trace import Trace
+from mixcompare.auditing.trace_reading import read_trace
 from mixcompare.auditing.traced_problem import CountsWhat, Problem, build_problem
 from mixcompare.backends.em.expectation import e_step
 from mixcompare.base.arrays import FloatArray
@@ -52,7 +52,7 @@ def audit(
         Either its parameters by iteration, the start included: a mapping of arrays or an xarray
         Dataset with weights, coefficients, covariance and optionally responsibilities and
         log_likelihood (`mixcompare.auditing.trace.check_trace` has the shapes), or a long table or
-        its CSV or Parquet file (`mixcompare.auditing.long` has the columns). Or a function
+        its CSV or Parquet file (`mixcompare.auditing.trace_table` has the columns). Or a function
         that does one iteration, from a `State` to a `State` or such a mapping.
     counts
         The likelihood that it means to maximise beside absorbed effects: ``"contrasts"``, a

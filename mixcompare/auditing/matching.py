@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 
 from mixcompare.auditing.assigned import Assigned, Counts, count
+from mixcompare.auditing.candidates.scatters import Divided
 from mixcompare.auditing.densities import Past
+from mixcompare.auditing.iterates import Iterate
 from mixcompare.auditing.registry import PART, REGISTRY, Candidate, Part, Stage
 from mixcompare.auditing.regression import Regression, regress
-from mixcompare.auditing.scatters import Divided
-from mixcompare.auditing.scoring import Iterate
 from mixcompare.auditing.traced_problem import (
     Problem,
     assign,

@@ -12,11 +12,11 @@ import numpy as np
 
 from mixcompare.auditing.explain import explain
 from mixcompare.auditing.findings import Finding, findings_of
+from mixcompare.auditing.iterates import Iterate, prepare_iterate, step_difference
 from mixcompare.auditing.matching import Case, Explanation
-from mixcompare.auditing.readings import Reading, by_every, readings, thinned
 from mixcompare.auditing.registry import Part
 from mixcompare.auditing.rounding import Units, slack, units_of
-from mixcompare.auditing.scoring import Iterate, prepare_iterate, step_difference
+from mixcompare.auditing.stored_forms import Reading, by_every, readings, thinned
 from mixcompare.auditing.trace import Trace, precision
 from mixcompare.auditing.trace_format import TraceError
 from mixcompare.auditing.traced_problem import (

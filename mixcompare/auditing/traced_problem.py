@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 import mixcompare.auditing.candidates  # noqa: F401 (fills the registry)
 from mixcompare.auditing.assigned import Assigned, count
+from mixcompare.auditing.candidates.scatters import Divided
 from mixcompare.auditing.densities import Past, densities
 from mixcompare.auditing.registry import REGISTRY, Candidate, Stage
 from mixcompare.auditing.regression import regress
 from mixcompare.auditing.rows import Rows, build_rows
-from mixcompare.auditing.scatters import Divided
 from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.standardise import Standardised, standardise

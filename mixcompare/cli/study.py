@@ -75,7 +75,7 @@ def run_command(
     """
     from mixcompare.cli.study_output import print_finished
     from mixcompare.study.run.pools import DaskPool
-    from mixcompare.study.run.running import run_study
+    from mixcompare.study.run.run_study import run_study
 
     if keep and discard:
         raise OptionError("--keep and --discard exclude each other.")
@@ -113,7 +113,7 @@ def plan_command(
     from mixcompare.study.run.plan import check_mechanisms, make_plan
     from mixcompare.study.run.plan import pilot as time_fits
     from mixcompare.study.run.pools import Here
-    from mixcompare.study.run.running import QUICK, make_job
+    from mixcompare.study.run.run_study import QUICK, make_job
 
     loaded = load_study(study, yes=yes, trust=trust)
     plan = make_plan(loaded, _names(methods), quick=quick)
@@ -191,7 +191,7 @@ def _names(methods: str | None) -> list[str] | None:
 
 def _store(study: Path, output: Path | None, quick: bool, trust: bool) -> tuple[Study, Path]:
     from mixcompare.study.file.load import load_study
-    from mixcompare.study.run.running import store_name
+    from mixcompare.study.run.run_study import store_name
 
     # Whoever asks for what a run has left has said yes to it, if it needed that.
     loaded = load_study(study, yes=True, trust=trust)

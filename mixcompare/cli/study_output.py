@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mixcompare.study.file.load import Study
     from mixcompare.study.run.demand import Demand
     from mixcompare.study.run.rerun import Again, Earlier
-    from mixcompare.study.run.running import Finished
+    from mixcompare.study.run.run_study import Finished
 
 _LISTED_FAILURES: Final = 10
 _LISTED_NUMBERS: Final = 5

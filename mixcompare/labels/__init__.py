@@ -11,11 +11,11 @@ component ``permutation[k]`` before it. It may import `base` alone.
 
 from mixcompare.base.arrays import FloatArray, IntArray, permute
 from mixcompare.labels.algorithms import ALGORITHMS, Algorithm, Draws, relabel
-from mixcompare.labels.climbing import Climb, climbing
+from mixcompare.labels.by_mode import Climb, climbing
 from mixcompare.labels.data_based import data_based
 from mixcompare.labels.equivalence import ecr, ecr_iterative_1, ecr_iterative_2
 from mixcompare.labels.invariants import co_clustering, expected_pairs, pair_probabilities
-from mixcompare.labels.measures import (
+from mixcompare.labels.movement import (
     Switching,
     agreement,
     agreement_matrix,

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import OptionError
-from mixcompare.labels.climbing import Climb, climbing
+from mixcompare.labels.by_mode import Climb, climbing
 from mixcompare.labels.data_based import data_based
 from mixcompare.labels.equivalence import ecr, ecr_iterative_1, ecr_iterative_2
 from mixcompare.labels.ordering import by_order

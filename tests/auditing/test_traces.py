@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 import mixcompare as mc
 from mixcompare.auditing import State, TraceError, audit
-from mixcompare.auditing.reading import read_trace
 from mixcompare.auditing.trace import precision
+from mixcompare.auditing.trace_reading import read_trace
 from mixcompare.base.errors import OptionError
 from mixcompare.cli.audit import audit_command
 from mixcompare.data.panel import build_panel

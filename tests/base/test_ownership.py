@@ -21,7 +21,7 @@ from mixcompare.report.write_comparison import write_comparison
 from mixcompare.selection.selection import load_selection
 from mixcompare.study.file.methods import Method
 from mixcompare.study.run import pair
-from mixcompare.study.run import running as run
+from mixcompare.study.run import run_study as run
 from tests.report_page import growth
 
 SPEC = mc.MixtureSpec("y ~ t", unit="unit", n_components=2)

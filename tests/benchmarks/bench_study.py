@@ -27,8 +27,8 @@ import mixcompare as mc
 from mixcompare.study.file.load import build_study
 from mixcompare.study.run.plan import Plan, make_plan
 from mixcompare.study.run.pools import Here, LocalPool
+from mixcompare.study.run.run_study import make_job
 from mixcompare.study.run.runner import run_tasks
-from mixcompare.study.run.running import make_job
 from mixcompare.study.run.store import Store, open_store
 from mixcompare.study.task.task import Result, Task, data_of, run_batch, task_seed
 

@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from mixcompare.study.file.load import build_study
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from tests.browser import check_accessible, check_keyboard, needs_browser, opened, press, scheme
 from tests.study_cases import content
 

@@ -15,7 +15,7 @@ from mixcompare.study.file.load import build_study, load_study
 from mixcompare.study.run.lock import only_runner
 from mixcompare.study.run.pace import pace
 from mixcompare.study.run.plan import replicates_for_coverage
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import open_store
 from tests.study_cases import content, invoke, toml
 

@@ -14,8 +14,8 @@ from mixcompare import DataError, OptionError
 from mixcompare.study.file.custom import source_of
 from mixcompare.study.file.load import Study, build_study
 from mixcompare.study.mechanism.generate import DataSet, generate
-from mixcompare.study.report import words
-from mixcompare.study.run.running import run_study
+from mixcompare.study.report import wording
+from mixcompare.study.run.run_study import run_study
 
 HERE = "tests.study.test_custom"
 
@@ -96,7 +96,7 @@ def test_a_mechanism_makes_data_whose_truth_is_stated() -> None:
     assert (made(own).frame == data.frame).all(axis=None)
     assert not made(own, seed=2).frame.equals(data.frame)
     said = "with units = 200, rows = 50, shape = 1.0."
-    assert f"Data: made by the function '{HERE}:skewed' {said}" in words.mechanism(own)
+    assert f"Data: made by the function '{HERE}:skewed' {said}" in wording.mechanism(own)
 
 
 def test_it_runs_like_any_other(tmp_path: Any) -> None:

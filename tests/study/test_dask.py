@@ -17,7 +17,7 @@ import pytest
 from mixcompare.base.errors import MachineError
 from mixcompare.study.file.load import build_study
 from mixcompare.study.run.pools import DaskPool
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from tests import faulty_fits
 from tests.faulty_fits import faulty_tables, outcomes
 from tests.study_cases import content, results

@@ -13,10 +13,10 @@ from mixcompare import DataError, OptionError
 from mixcompare.base.machine import check_memory, lasting, memory, size
 from mixcompare.study.file.custom import call
 from mixcompare.study.file.load import build_study
-from mixcompare.study.run import running as study_run
+from mixcompare.study.run import run_study as study_run
 from mixcompare.study.run.demand import demand
 from mixcompare.study.run.plan import make_plan
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from tests.study_cases import content, invoke, toml
 
 TABLE = {

@@ -14,7 +14,7 @@ import mixcompare as mc
 from mixcompare.study.file.load import build_study
 from mixcompare.study.measures.from_store import measure_tables
 from mixcompare.study.mechanism.generate import DataSet, generate
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import open_store
 from mixcompare.study.task.extract import Kept, keep
 from mixcompare.study.task.seeds import data_stream

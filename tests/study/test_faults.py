@@ -21,11 +21,11 @@ from mixcompare.cli import app as cli
 from mixcompare.pages import exports
 from mixcompare.study.file import methods as study_methods
 from mixcompare.study.file.load import build_study
+from mixcompare.study.run import run_study as study_run
 from mixcompare.study.run import runner as study_runner
-from mixcompare.study.run import running as study_run
 from mixcompare.study.run import store as study_store
 from mixcompare.study.run.kept import fit_file
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import Store, open_store
 from mixcompare.study.task import task
 from tests import faulty_fits

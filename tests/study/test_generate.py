@@ -17,7 +17,7 @@ from mixcompare.study.file.methods import Method, fit_method, within
 from mixcompare.study.mechanism.covariates import resample_units
 from mixcompare.study.mechanism.generate import DataSet, generate
 from mixcompare.study.mechanism.truth import renamed
-from mixcompare.study.report.words import mechanism
+from mixcompare.study.report.wording import mechanism
 from mixcompare.study.task.extract import keep
 from mixcompare.study.task.seeds import data_stream
 from tests.stand_in_posterior import stand_in

@@ -12,10 +12,10 @@ import pytest
 import mixcompare as mc
 from mixcompare.study.file import methods as study_methods
 from mixcompare.study.file.load import build_study
-from mixcompare.study.run import running as study_run
+from mixcompare.study.run import run_study as study_run
 from mixcompare.study.run.kept import fit_file
 from mixcompare.study.run.lock import only_runner
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import open_store
 from tests.stand_in_posterior import stand_in
 from tests.study_cases import content
@@ -42,7 +42,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             seen.append({f.backend: f.options for f in fits})
 
     monkeypatch.setattr(study_methods, "fit", fit)
-    monkeypatch.setattr(study_run, "_compare", lambda *fits: Fake(fits))
+    monkeypatch.setattr(study_run, "compare", lambda *fits: Fake(fits))
     written = lambda _, folder, **__: folder / "report.html"  # noqa: E731
     monkeypatch.setattr(study_run, "write_comparison", written)
     return seen

@@ -26,7 +26,7 @@ from mixcompare.study.report import (
 )
 from mixcompare.study.report.contents import Findings, findings
 from mixcompare.study.report.figures import drawings
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import open_store
 from tests.study_cases import content
 

@@ -13,7 +13,7 @@ import mixcompare as mc
 from mixcompare.base.errors import OptionError
 from mixcompare.cli.app import app
 from mixcompare.study.file.load import build_study
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import open_store
 from mixcompare.study.task.seeds import fit_seed
 from tests import faulty_fits

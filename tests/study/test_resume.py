@@ -16,7 +16,7 @@ from mixcompare import OptionError
 from mixcompare.study.file.load import build_study
 from mixcompare.study.run import signature
 from mixcompare.study.run.lock import only_runner
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import open_store
 from mixcompare.study.task.limits import THREAD_VARIABLES
 from tests.killed_runs import finished

@@ -11,8 +11,8 @@ import mixcompare as mc
 from mixcompare import DataError, OptionError
 from mixcompare.reproduction.origin import Origin
 from mixcompare.study.file import methods as study_methods
-from mixcompare.study.run import running as study_run
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run import run_study as study_run
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.task.seeds import fit_seed
 from tests.stand_in_posterior import stand_in
 
@@ -23,7 +23,7 @@ VERDICTS = pd.DataFrame({"section": ["all"], "verdict": ["agree"], "statement": 
 
 
 class FakeComparison:
-    """A comparison whose report tells what it was made with."""
+    """A comparison in which nothing is compared."""
 
     verdicts = VERDICTS
 
@@ -46,7 +46,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         return em if backend == "em" else stand_in(em, draws=50)
 
     monkeypatch.setattr(study_methods, "fit", fit)
-    monkeypatch.setattr(study_run, "_compare", lambda *fits: FakeComparison())
+    monkeypatch.setattr(study_run, "compare", lambda *fits: FakeComparison())
     monkeypatch.setattr(study_run, "write_comparison", write_fake)
     return seen
 
@@ -146,7 +146,7 @@ def test_failure_leaves_the_earlier_report_and_the_finished_fits(
     out.mkdir()
     (out / "report.html").write_text("an earlier report")
     with monkeypatch.context() as patch:
-        patch.setattr(study_run, "_compare", fail)
+        patch.setattr(study_run, "compare", fail)
         with pytest.raises(DataError, match="too bad"):
             run_study(path, out)
     assert (out / "report.html").read_text() == "an earlier report"

@@ -11,7 +11,7 @@ import pytest
 
 from mixcompare.study.file.load import build_study
 from mixcompare.study.run.pools import ExecutorPool, Here, LocalPool
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import open_store
 from mixcompare.study.task import limits
 from mixcompare.study.task.limits import FitTimeoutError, time_limit
@@ -153,7 +153,7 @@ def _threads() -> list[int]:
 def test_study_without_workers_stays_in_this_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mixcompare.study.run.running.LocalPool", _refuse)
+    monkeypatch.setattr("mixcompare.study.run.run_study.LocalPool", _refuse)
     run_study(build_study(content()), tmp_path, workers=0, report=False)
     run_study(build_study(content(run__seed=5)), tmp_path / "pool", pool=Here(), report=False)
 

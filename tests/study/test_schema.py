@@ -11,7 +11,7 @@ from mixcompare import DataError, MixtureSpec, OptionError
 from mixcompare.study.file.load import build_study, load_study
 from mixcompare.study.run.plan import check_mechanisms, make_plan
 from mixcompare.study.run.pools import Here
-from mixcompare.study.run.running import make_job
+from mixcompare.study.run.run_study import make_job
 from tests.places import ROOT
 from tests.study_cases import content, toml
 

@@ -18,7 +18,7 @@ from mixcompare.selection import posterior as selection_posterior
 from mixcompare.study.file import methods as study_methods
 from mixcompare.study.file.load import build_study, load_study
 from mixcompare.study.run import select_k as module
-from mixcompare.study.run.running import run_study
+from mixcompare.study.run.run_study import run_study
 from tests.stand_in_posterior import stand_in
 from tests.study_cases import content
 

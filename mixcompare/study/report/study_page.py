@@ -20,7 +20,7 @@ from mixcompare.pages.shell import QUICK_NOTICE, Section, Verdict, render_page
 from mixcompare.study.file.load import Study
 from mixcompare.study.measures.from_store import count_table
 from mixcompare.study.report import study_tables as tables
-from mixcompare.study.report import words
+from mixcompare.study.report import wording
 from mixcompare.study.report.contents import Findings, findings
 from mixcompare.study.report.figures import drawings
 from mixcompare.study.run.store import FAILURES, Store
@@ -121,7 +121,7 @@ def _sections(found: Findings, figures: Mapping[str, Drawing]) -> list[Section]:
         Section(
             "mechanisms",
             "Data-generating mechanisms",
-            tuple(words.mechanism(study)),
+            tuple(wording.mechanism(study)),
             (),
             tables.scenarios(study),
         ),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mixcompare.pages.formatting import MISSING, Column, Table, count, significant, table
 from mixcompare.study.file.load import Study
-from mixcompare.study.report import words
+from mixcompare.study.report import wording
 from mixcompare.study.report.contents import Findings
 from mixcompare.study.report.performance_figures import LABELS
 from mixcompare.study.run.store import FAILURES
@@ -68,7 +68,7 @@ def methods(study: Study) -> Table:
             (Column("method", numeric=False), [name for name, _ in items], str),
             (Column("backend", numeric=False), [m.backend for _, m in items], str),
             (Column("replicates"), counts, count),
-            (Column("options", numeric=False), [words.method(m) for _, m in items], str),
+            (Column("options", numeric=False), [wording.method(m) for _, m in items], str),
         ],
     )
 

@@ -17,7 +17,7 @@ from mixcompare.report.folder import check_report_folder, owner_of
 from mixcompare.report.write_comparison import write_comparison
 from mixcompare.reproduction.origin import Origin
 from mixcompare.study.file.methods import Method
-from mixcompare.study.run.running import QUICK, Finished
+from mixcompare.study.run.run_study import QUICK, Finished
 
 
 def fit_and_report(

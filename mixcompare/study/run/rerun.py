@@ -12,7 +12,7 @@ import numpy as np
 from mixcompare.fits.fit import Fit
 from mixcompare.study.file.load import Study
 from mixcompare.study.run.pools import Here
-from mixcompare.study.run.running import QUICK, make_job
+from mixcompare.study.run.run_study import QUICK, make_job
 from mixcompare.study.run.signature import changes, signature
 from mixcompare.study.run.store import TABLES, Store
 from mixcompare.study.task.extract import Estimate, Kept, keep

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from mixcompare.auditing.assigned import Assigned
+from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT, damped_fraction
 from mixcompare.auditing.registry import candidate, slope
 from mixcompare.auditing.regression import Regression
-from mixcompare.auditing.weights import DAMPING, DAMPING_STATEMENT, damped_fraction
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 

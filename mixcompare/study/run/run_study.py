@@ -17,8 +17,8 @@ from mixcompare.base.files.ownership import check_folder, page_owner, study_owne
 from mixcompare.base.files.staging import staged
 from mixcompare.base.machine import paragraphs
 from mixcompare.base.workers import end_if_imported_by_worker
-from mixcompare.comparison import Comparison, compare
-from mixcompare.fits.fit import Fit, load
+from mixcompare.comparison import compare
+from mixcompare.fits.fit import load
 from mixcompare.report.write_comparison import write_comparison
 from mixcompare.study.file.load import Study, load_study
 from mixcompare.study.file.methods import allowed_options
@@ -331,7 +331,7 @@ def _report(
         ]
         for group in (names, others)
     )
-    comparison = _compare(*fits)
+    comparison = compare(*fits)
     report = write_comparison(
         comparison,
         folder,
@@ -364,7 +364,3 @@ def _comparable(study: Study, plan: Plan) -> tuple[list[str], list[str]]:
     if not (single and alike and fits):
         return [], []
     return list(own), [name for name in methods if name not in own]
-
-
-def _compare(*fits: Fit) -> Comparison:
-    return compare(*fits)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.auditing.assigned import Assigned
-from mixcompare.auditing.maximisation import MEAN_OF_ROWS
+from mixcompare.auditing.candidates.maximisation import MEAN_OF_ROWS
+from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.auditing.registry import candidate, slopes
 from mixcompare.auditing.regression import Regression, cross_products, weighted_gram
-from mixcompare.auditing.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 

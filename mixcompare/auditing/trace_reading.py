@@ -8,9 +8,9 @@ from typing import Any
 
 import xarray as xr
 
-from mixcompare.auditing.long import read_long
 from mixcompare.auditing.trace import Trace, check_trace
 from mixcompare.auditing.trace_format import TraceError
+from mixcompare.auditing.trace_table import read_long
 from mixcompare.base.errors import DataError
 from mixcompare.data.panel import Panel
 from mixcompare.model.spec import MixtureSpec
