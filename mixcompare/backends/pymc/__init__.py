@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixcompare.backends.pymc.emissions.registry import TERMS
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.model import build_model
 from mixcompare.backends.pymc.options import Options
@@ -22,7 +23,7 @@ __all__ = ["Options", "build_model", "run", "scorer", "supports"]
 
 def supports(spec: MixtureSpec, _options: Options) -> tuple[str, ...]:
     """Why the model cannot be sampled with these options, a sentence each; empty if it can."""
-    return reasons(spec, "backend='pymc'")
+    return reasons(spec, "backend='pymc'", TERMS)
 
 
 def scorer(problem: Problem) -> Scorer:
@@ -48,10 +49,9 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Out
         Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
         ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fits.tree`.
     """
-    spec, prepared = problem.spec, problem.prepared
     _check_memory(problem, options)
     if options.ordered_by is not None:
-        ordering(spec, prepared, options.ordered_by)  # a slip should not wait for the sampler
+        ordering(problem, options.ordered_by)  # a slip should not wait for the sampler
     mixture = build_mixture(problem)
     return build_outcome(problem, mixture, sample(mixture, options, seed), options)
 

@@ -14,12 +14,11 @@ from mixcompare import labels
 from mixcompare.base.errors import OptionError
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.labels import IntArray
-from mixcompare.model.layout import Layout, Parameter, flatten
-from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.model.layout import Parameter, flatten
+from mixcompare.prepared.problem import Problem
 
 
-def ordering(spec: MixtureSpec, prepared: PreparedPanel, quantity: str) -> tuple[Parameter, ...]:
+def ordering(problem: Problem, quantity: str) -> tuple[Parameter, ...]:
     """The quantity's parameters, one of each class.
 
     Parameters
@@ -34,10 +33,10 @@ def ordering(spec: MixtureSpec, prepared: PreparedPanel, quantity: str) -> tuple
         If the classes have no such parameter of their own.
     """
     by_class: dict[str, list[Parameter]] = {}
-    for parameter in Layout.of(spec, prepared).parameters:
+    for parameter in problem.layout.parameters:
         if parameter.component is not None:
             by_class.setdefault(_without_class(parameter), []).append(parameter)
-    whole = {name: own for name, own in by_class.items() if len(own) == spec.n_components}
+    whole = {name: own for name, own in by_class.items() if len(own) == problem.spec.n_components}
     if quantity not in whole:
         raise OptionError(
             f"ordered_by = {quantity!r}{did_you_mean(quantity, whole)}: the classes can be ordered "

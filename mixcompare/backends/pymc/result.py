@@ -36,7 +36,7 @@ def build_outcome(problem: Problem, mixture: Mixture, draws: Draws, options: Opt
     options
         How it was run.
     """
-    spec, prepared, sample_shape = problem.spec, problem.prepared, draws.shape
+    sample_shape = draws.shape
     variables = {name: _merged(value) for name, value in draws.variables.items()}
     evaluation = evaluate(mixture, variables, int(np.prod(sample_shape)))
     prior = mixture.log_prior_by_parameter(variables, evaluation.parameters)
@@ -48,10 +48,10 @@ def build_outcome(problem: Problem, mixture: Mixture, draws: Draws, options: Opt
     if options.ordered_by is None:
         permutation = _align(groups, tau)
     else:
-        quantity = ordering(spec, prepared, options.ordered_by)
+        quantity = ordering(problem, options.ordered_by)
         permutation = ordered(groups["posterior"], quantity)
     aligned = permute_posterior(problem.layout, groups["posterior"], permutation)
-    coords = coordinates(spec, prepared)
+    coords = coordinates(problem.spec, problem.prepared)
     groups["alignment"] = xr.Dataset(
         {"permutation": ((*_SAMPLE, "component"), permutation)},
         coords={**_sample_coords(sample_shape), "component": coords["component"]},

@@ -25,7 +25,7 @@ from tests.em_cases import build
 )
 def test_quantities_are_named_without_their_class(quantity: str, names: list[str]) -> None:
     case = build("full", "component", m=2, k=3)
-    found = ordering(case.spec, case.prepared, quantity)
+    found = ordering(case.problem, quantity)
     assert [parameter.name for parameter in found] == names
 
 
@@ -33,7 +33,7 @@ def test_what_classes_share_cannot_order_them() -> None:
     case = build("full", "shared", m=1, k=2, common="~ x2")
     for quantity in ("covariance", "coefficients[x2]", "coeficients[x1]"):
         with pytest.raises(mc.OptionError, match=r"ordered by weights, .*coefficients\[x1\]"):
-            ordering(case.spec, case.prepared, quantity)
+            ordering(case.problem, quantity)
     with pytest.raises(mc.OptionError, match="ordered_by must name a quantity"):
         Options(ordered_by=3)  # type: ignore[arg-type]
 

@@ -102,9 +102,9 @@ def brute_force(table: pd.DataFrame, coefficients: np.ndarray[Any, Any]) -> np.n
     """(G, K) log densities of the units' rows, one after the other."""
     result = np.zeros((table["unit"].nunique(), len(coefficients)))
     for k, (intercept, slope) in enumerate(coefficients[..., 0]):
-        for row in table.itertuples():
-            success = 1 / (1 + np.exp(intercept + slope * row.x))
-            result[row.unit, k] += geom(success, loc=-1).logpmf(row.y)
+        for unit, x, y in table[["unit", "x", "y"]].to_numpy():
+            success = 1 / (1 + np.exp(intercept + slope * x))
+            result[int(unit), k] += geom(success, loc=-1).logpmf(y)
     return result
 
 

@@ -16,7 +16,7 @@ from scipy.linalg import cholesky, helmert
 
 from mixcompare.backends.pymc.whitening import whiten
 from mixcompare.base.arrays import FloatArray
-from mixcompare.prepared.compress import PreparedPanel
+from mixcompare.prepared.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ class MembershipMap:
 
 
 def membership_map(
-    prepared: PreparedPanel, precision: FloatArray, n_components: int
+    prepared: Prepared, precision: FloatArray, n_components: int
 ) -> MembershipMap:
     """Constants for a panel with membership covariates.
 
