@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import mixcompare as mc
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import Standardised, standardise
+from mixcompare.backends.em.build import mixture_of
+from mixcompare.backends.em.emissions.normal.emission import NormalEmission
+from mixcompare.backends.em.emissions.normal.standardise import Standardised
+from mixcompare.backends.em.mixture import Mixture
+from mixcompare.backends.em.theta import Theta
+from mixcompare.base.arrays import FloatArray
 from mixcompare.data.panel import Panel
 from mixcompare.prepared.compress import PreparedPanel, compress
 from mixcompare.prepared.problem import Problem
@@ -29,7 +34,12 @@ class Case:
     table: pd.DataFrame
     panel: Panel
     prepared: PreparedPanel
-    data: Standardised
+    model: Mixture
+
+    @property
+    def data(self) -> Standardised:
+        """The rows in standardised coordinates."""
+        return normal_data(self.model)
 
     @property
     def problem(self) -> Problem:
@@ -97,10 +107,50 @@ def build(
     )
     panel = mc.build_panel(spec, table)
     prepared = compress(panel)
-    return Case(spec, table, panel, prepared, standardise(spec, prepared, with_prior=with_prior))
+    model = mixture_of(spec, prepared, with_prior=with_prior)
+    return Case(spec, table, panel, prepared, model)
 
 
-def random_parameters(case: Case, seed: int = 0) -> Parameters:
+def normal_data(model: Mixture) -> Standardised:
+    """The rows of a model with one normal response."""
+    [emission] = model.emissions
+    assert isinstance(emission, NormalEmission)
+    return emission.data
+
+
+def with_data(model: Mixture, **changes: Any) -> Mixture:
+    """The same model, not compiled, with other rows of its normal response."""
+    return Mixture(model.classes, (NormalEmission(replace(normal_data(model), **changes)),))
+
+
+def normal_theta(
+    weights: FloatArray,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+    membership_coefficients: FloatArray | None = None,
+) -> Theta:
+    """Parameters of one normal response and static classes."""
+    classes = {"weights": weights}
+    if membership_coefficients is not None:
+        classes["membership_coefficients"] = membership_coefficients
+    return Theta(classes, ({"coefficients": coefficients, "covariance": covariance},))
+
+
+def normal_arrays(
+    theta: Theta,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray | None]:
+    """Weights, coefficients, covariances, and log-odds if there are any."""
+    blocks = theta.blocks
+    odds = blocks.get("membership_coefficients")
+    return blocks["weights"], blocks["coefficients"], blocks["covariance"], odds
+
+
+def changed(theta: Theta, **blocks: FloatArray) -> Theta:
+    """The same parameters with other blocks."""
+    return normal_theta(**{**theta.blocks, **blocks})
+
+
+def random_parameters(case: Case, seed: int = 0) -> Theta:
     """Parameters in raw units, of the case's structure, near nothing in particular."""
     rng = np.random.default_rng(seed)
     _, _, p, m = case.data.shape
@@ -117,8 +167,10 @@ def random_parameters(case: Case, seed: int = 0) -> Parameters:
     if case.data.n_common:
         coefficients[:, -case.data.n_common :] = coefficients[0, -case.data.n_common :]
     odds = None
-    if case.data.concomitants is not None:
-        odds = rng.normal(size=(k, case.data.concomitants.shape[1]))
+    if case.spec.membership is not None:
+        odds = rng.normal(size=(k, case.model.classes.design.shape[1]))
         odds -= odds[0]
-        weights = case.data.average_weights(odds)
-    return case.data.to_raw(Parameters(weights, coefficients, covariance, odds))
+        each = np.exp(case.model.classes.log_probabilities({"membership_coefficients": odds}))
+        units = case.model.units
+        weights = units.weigh(each).sum(axis=-2) / units.total
+    return case.model.to_raw(normal_theta(weights, coefficients, covariance, odds))

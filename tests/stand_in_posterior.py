@@ -14,9 +14,7 @@ from threadpoolctl import threadpool_limits
 
 import mixcompare as mc
 from mixcompare import labels
-from mixcompare.backends.em.expectation import e_step
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import standardise
+from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.pymc.options import Options
 from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.outcome import Outcome
@@ -56,7 +54,7 @@ def stand_in(
     fits = [centres] if isinstance(centres, mc.Fit) else list(centres)
     spec, panel = fits[0].spec, fits[0].panel
     prepared = compress(panel)
-    data = standardise(spec, prepared)
+    model = mixture_of(spec, prepared)
     rng = np.random.default_rng(seed)
     shape = (chains, draws)
     layout = fits[0].layout
@@ -71,12 +69,12 @@ def stand_in(
                 path = _normal_path(fit, draws, offset, spread, autocorrelation, rng)
             if d == 0 or (switch_every and d % switch_every == 0):
                 order = rng.permutation(spec.n_components)
-            at = path[d].permuted(order)
-            scored = e_step(data, data.from_raw(at))
-            responsibilities[c, d] = scored.responsibilities
+            at = model.permute(model.theta(path[d]), order)
+            scored = model.expect(model.from_raw(at))
+            responsibilities[c, d] = scored.occupancy
             log_likelihood[c, d] = scored.weighted_log_likelihood
             for name in arrays:
-                arrays[name][c, d] = getattr(at, name)
+                arrays[name][c, d] = at.blocks[name]
     groups = _groups(layout, coordinates(spec, prepared), arrays, responsibilities, log_likelihood)
     sample = {"chain": np.arange(chains), "draw": np.arange(draws)}
     densities = log_prior_by_array(spec, prepared, arrays)
@@ -95,7 +93,7 @@ def _normal_path(
     spread: float,
     autocorrelation: float,
     rng: np.random.Generator,
-) -> list[Parameters]:
+) -> list[dict[str, FloatArray]]:
     centre = fit.layout.flatten(fit.tree["estimate"].to_dataset())
     covariance = fit.tree["standard_errors"]["parameter_covariance"].to_numpy() * spread**2
     values, vectors = np.linalg.eigh(covariance)
@@ -107,13 +105,12 @@ def _normal_path(
     return [_valid(fit.layout.unflatten(v), fit) for v in vector]
 
 
-def _valid(arrays: dict[str, FloatArray], fit: mc.Fit) -> Parameters:
+def _valid(arrays: dict[str, FloatArray], fit: mc.Fit) -> dict[str, FloatArray]:
     """The normal draw, or its nearest honest neighbour where it left the parameter space."""
     weights = np.clip(arrays["weights"], 1e-6, None)
     usable = np.linalg.eigvalsh(arrays["covariance"]).min() > 0
     covariance = arrays["covariance"] if usable else fit.covariance.to_numpy()
-    odds = arrays.get("membership_coefficients")
-    return Parameters(weights / weights.sum(), arrays["coefficients"], covariance, odds)
+    return {**arrays, "weights": weights / weights.sum(), "covariance": covariance}
 
 
 def _groups(

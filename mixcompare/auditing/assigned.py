@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.rows import Rows
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 

@@ -11,7 +11,7 @@ from mixcompare.base.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from mixcompare.auditing.assigned import Assigned
-    from mixcompare.backends.em.parameters import Parameters
+    from mixcompare.auditing.parameters import Parameters
 
 LAST_BATCH: Final = "last batch only"
 LAST_BATCH_STATEMENT: Final = (

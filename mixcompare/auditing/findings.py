@@ -14,6 +14,7 @@ from mixcompare.auditing.candidates.scatters import ADDED
 from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.auditing.iterates import log_likelihood
 from mixcompare.auditing.matching import Case, Explanation
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import PART, Candidate, Part, Stage, exact
 from mixcompare.auditing.responsibilities import any_explain
 from mixcompare.auditing.traced_problem import (
@@ -24,7 +25,6 @@ from mixcompare.auditing.traced_problem import (
     perform,
     variance_log_ratio,
 )
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 COLUMNS: Final = (
@@ -141,7 +141,7 @@ def _cause(
 def _kind(problem: Problem, main: Candidate, size: float) -> str:
     """A constant that keeps matrices regular is a note, one that moves the estimates a fault."""
     if main.cause == ADDED:
-        smallest = float(np.square(problem.data.scale).min())
+        smallest = float(np.square(problem.exact.data.scale).min())
         usual = main.constant <= _USUAL_ADDED or main.constant <= _SMALL * smallest
         return "note" if usual else "fault"
     if main.cause == RIDGE:
@@ -201,7 +201,7 @@ def _effect(
     cost = log_likelihood(problem, case.before.exact) - log_likelihood(
         problem, _filled(step, case.before.parameters)
     )
-    tau = case.before.expected.responsibilities
+    tau = case.before.expected.occupancy
     if part == "responsibilities":
         theirs = _by_unit(problem, assign(problem, alone, case.past))
         return float(np.abs(theirs - tau).max()) if theirs is not None else np.nan, cost
@@ -235,7 +235,7 @@ def _reassigned(problem: Problem, alone: dict[Stage, Candidate], case: Case) -> 
     theirs = _by_unit(problem, assign(problem, alone, case.past))
     if theirs is None:
         return 0.0
-    exact_class = case.before.expected.responsibilities.argmax(axis=1)
+    exact_class = case.before.expected.occupancy.argmax(axis=1)
     return float(np.mean(theirs.argmax(axis=1) != exact_class))
 
 
@@ -285,7 +285,7 @@ def _loosen(left: float) -> str:
 
 def _raw_size(problem: Problem, part: Part, case: Case) -> float:
     """Difference of the foreign step itself from the exact one."""
-    tau = case.before.expected.responsibilities
+    tau = case.before.expected.occupancy
     if part == "responsibilities":
         return np.nan if case.told is None else float(np.abs(case.told - tau).max())
     if part == "variance":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -20,7 +19,6 @@ from mixcompare.auditing.steps import Inquiry
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.trace_reading import read_trace
 from mixcompare.auditing.traced_problem import CountsWhat, Problem, build_problem
-from mixcompare.backends.em.expectation import e_step
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_choice, check_positive
 from mixcompare.data.panel import Missing, Panel, build_panel
@@ -94,7 +92,7 @@ def audit(
         problem = build_problem(spec, panel, counts)
         stopped = None
         if callable(trace):
-            begin = own_start(spec, problem.data, seed) if start is None else start
+            begin = own_start(problem.exact, seed) if start is None else start
             taken, stopped = record(spec, panel, trace, begin, iterations)
         else:
             taken = read_trace(spec, panel, trace)
@@ -173,8 +171,8 @@ def _other_ascent(problem: Problem, iterates: Sequence[Iterate], findings: pd.Da
     """Whether a program that counts all rows climbs its own objective."""
     if set(findings["cause"]) != {"counts rows that absorption has used"}:
         return ""
-    data = replace(problem.data, degrees_of_freedom=problem.rows.n_rows)
-    values = np.array([e_step(data, one.parameters).log_likelihood for one in iterates])
+    exact = problem.exact.counting(problem.rows.n_rows)
+    values = np.array([exact.expect(one.parameters).log_likelihood for one in iterates])
     falls = int((np.diff(values) < -rounding(problem, values[1:])).sum())
     return (
         f"Its own objective, which counts all rows, falls in {falls} of {len(values) - 1} steps "

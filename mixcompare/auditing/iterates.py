@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.traced_problem import (
     Difference,
@@ -15,8 +16,7 @@ from mixcompare.auditing.traced_problem import (
     difference,
     exact_m_step,
 )
-from mixcompare.backends.em.expectation import EStep, e_step
-from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.expected import Expected
 from mixcompare.base.arrays import FloatArray
 
 # Foreign programs sum over raw rows, with more rounding than sums over units.
@@ -35,7 +35,7 @@ class Iterate:
 
     parameters: Parameters
     stated_weights: FloatArray
-    expected: EStep
+    expected: Expected
     exact: Parameters
 
     @property
@@ -47,11 +47,11 @@ class Iterate:
 
 def prepare_iterate(problem: Problem, trace: Trace, t: int, every: int = 1) -> Iterate:
     """Exact E- and M-step, or several of both, from the iterate at position t."""
-    parameters = problem.data.from_raw(trace.parameters(t))
-    expected = e_step(problem.data, parameters)
-    exact = exact_m_step(problem, expected.responsibilities, parameters)
+    parameters = problem.exact.from_raw(trace.parameters(t))
+    expected = problem.exact.expect(parameters)
+    exact = exact_m_step(problem, expected.occupancy, parameters)
     for _ in range(every - 1):
-        tau = e_step(problem.data, exact).responsibilities
+        tau = problem.exact.expect(exact).occupancy
         exact = exact_m_step(problem, tau, exact)
     return Iterate(parameters, trace.weights[t], expected, exact)
 
@@ -97,13 +97,13 @@ def score(
 
 def rounding(problem: Problem, log_likelihood: FloatArray) -> FloatArray:
     """Falls that are no more than rounding."""
-    size = problem.data.degrees_of_freedom.sum() * problem.data.shape[-1]
+    size = problem.exact.model.n_values
     return np.asarray(_ROUNDING * (size + np.abs(log_likelihood)))
 
 
 def step_difference(problem: Problem, before: Iterate, after: Iterate) -> Difference:
     """The foreign step against the exact one."""
-    own = determined(problem, before.expected.responsibilities)
+    own = determined(problem, before.expected.occupancy)
     return difference(problem, after.stated, before.exact, own)
 
 
@@ -115,7 +115,7 @@ def _step(
     if tau is not None:
         wanted = exact_m_step(problem, tau, before.parameters)
         theirs = difference(problem, after.stated, wanted, determined(problem, tau))
-        moved = float(np.abs(tau - before.expected.responsibilities).max())
+        moved = float(np.abs(tau - before.expected.occupancy).max())
     mine, exact = after.parameters, before.exact
     swapped = {
         "weights": Parameters(exact.weights, mine.coefficients, mine.covariance),
@@ -151,4 +151,4 @@ def log_likelihood(problem: Problem, parameters: Parameters) -> float:
     if np.linalg.eigvalsh(parameters.covariance)[:, 0].min() <= 0:
         return np.nan
     normalised = Parameters(parameters.weights / total, *arrays[1:])
-    return float(e_step(problem.data, normalised).log_likelihood)
+    return float(problem.exact.expect(normalised).log_likelihood)

@@ -18,6 +18,7 @@ from mixcompare.auditing.assigned import Assigned, Counts, count
 from mixcompare.auditing.candidates.scatters import Divided
 from mixcompare.auditing.densities import Past
 from mixcompare.auditing.iterates import Iterate
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import PART, REGISTRY, Candidate, Part, Stage
 from mixcompare.auditing.regression import Regression, regress
 from mixcompare.auditing.traced_problem import (
@@ -28,7 +29,6 @@ from mixcompare.auditing.traced_problem import (
     structured,
     variance_log_ratio,
 )
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 # What an estimated constant costs, in causes: of two explanations the one without is simpler.

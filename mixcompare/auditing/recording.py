@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mixcompare.auditing.exact_steps import ExactSteps
 from mixcompare.auditing.trace import Trace, check_trace
 from mixcompare.auditing.trace_format import NEEDED, TraceError
-from mixcompare.backends.em.maximisation import m_step
-from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_whole
 from mixcompare.data.panel import Panel
@@ -43,11 +42,11 @@ class State:
 type Step = Callable[[State], State | Mapping[str, Any]]
 
 
-def own_start(spec: MixtureSpec, data: Standardised, seed: int) -> State:
+def own_start(exact: ExactSteps, seed: int) -> State:
     """Parameters that the exact M-step gives from random responsibilities."""
-    rng = np.random.default_rng(seed)
-    tau = rng.dirichlet(np.ones(spec.n_components), size=data.shape[0])
-    start = data.to_raw(m_step(spec, data, tau))
+    rng, model = np.random.default_rng(seed), exact.model
+    tau = rng.dirichlet(np.ones(model.n_components), size=model.n_carriers)
+    start = exact.to_raw(exact.maximise(tau))
     return State(start.weights, start.coefficients, start.covariance)
 
 

@@ -16,9 +16,9 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, csr_array, hstack, vstack
 
 from mixcompare.auditing.matching import Case
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.regression import cross_products
 from mixcompare.auditing.traced_problem import Problem, determined, difference, exact_m_step
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.covariances import elements
 
@@ -34,7 +34,7 @@ def any_explain(problem: Problem, cases: Sequence[Case], tolerance: float) -> bo
 
 def _explains(problem: Problem, case: Case, tolerance: float) -> bool:
     after = case.after.stated
-    exact = case.before.expected.responsibilities
+    exact = case.before.expected.occupancy
     if abs(after.weights.sum() - 1) > tolerance * case.allowed("weights"):
         return False
     tau = solve(problem, after, exact)

@@ -8,12 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import Part
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.trace_format import NEEDED
 from mixcompare.auditing.traced_problem import Problem, determined, difference, exact_m_step
-from mixcompare.backends.em.expectation import e_step
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 _DRAWS: Final = 8
@@ -110,7 +109,7 @@ def perturbed(problem: Problem, trace: Trace, units: Units, t: int) -> Iterator[
         if not problem.by_component:
             covariance = np.broadcast_to(covariance[:1], covariance.shape)
         raw = Parameters(weights / weights.sum(), coefficients, covariance)
-        yield problem.data.from_raw(raw)
+        yield problem.exact.from_raw(raw)
 
 
 def _within(unit: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -124,8 +123,8 @@ def slack(
 
     Infinite where the digits are too few to judge the step.
     """
-    before = problem.data.from_raw(trace.parameters(t))
-    tau = e_step(problem.data, before).responsibilities
+    before = problem.exact.from_raw(trace.parameters(t))
+    tau = problem.exact.expect(before).occupancy
     exact, kept = exact_m_step(problem, tau, before), determined(problem, tau)
     squares: dict[Part, list[float]] = {
         "responsibilities": [],
@@ -134,12 +133,12 @@ def slack(
         "variance": [],
     }
     for other in perturbed(problem, trace, units, t):
-        moved = e_step(problem.data, other).responsibilities
+        moved = problem.exact.expect(other).occupancy
         found = difference(problem, exact_m_step(problem, moved, other), exact, kept)
         squares["responsibilities"].append(float(np.abs(moved - tau).max()))
         for part in ("weights", "coefficients", "variance"):
             squares[part].append(getattr(found, part))
-    after = problem.data.from_raw(trace.parameters(t + 1))
+    after = problem.exact.from_raw(trace.parameters(t + 1))
     last = [
         difference(problem, other, after, kept) for other in perturbed(problem, trace, units, t + 1)
     ]
@@ -163,9 +162,9 @@ def likelihood_spread(problem: Problem, trace: Trace, units: Units) -> FloatArra
     """(T,) how far rounding moves the log-likelihood of every iterate."""
     spread = np.zeros(len(trace))
     for t in range(len(trace)):
-        exact = e_step(problem.data, problem.data.from_raw(trace.parameters(t))).log_likelihood
+        exact = problem.exact.expect(problem.exact.from_raw(trace.parameters(t))).log_likelihood
         moved = [
-            float(e_step(problem.data, other).log_likelihood - exact)
+            float(problem.exact.expect(other).log_likelihood - exact)
             for other in perturbed(problem, trace, units, t)
         ]
         spread[t] = _DEVIATIONS * np.sqrt(_mean_square(moved))

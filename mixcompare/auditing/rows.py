@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.data.panel import Panel
 

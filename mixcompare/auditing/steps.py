@@ -14,6 +14,7 @@ from mixcompare.auditing.explain import explain
 from mixcompare.auditing.findings import Finding, findings_of
 from mixcompare.auditing.iterates import Iterate, prepare_iterate, step_difference
 from mixcompare.auditing.matching import Case, Explanation
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import Part
 from mixcompare.auditing.rounding import Units, slack, units_of
 from mixcompare.auditing.stored_forms import Reading, by_every, readings, thinned
@@ -26,7 +27,6 @@ from mixcompare.auditing.traced_problem import (
     difference,
     variance_log_ratio,
 )
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 # Steps that an explanation must reproduce, and that decide how a trace is to be read.
@@ -232,7 +232,7 @@ class _Steps:
     def reaches(self, found: Parameters, t: int) -> bool:
         """Whether these parameters are those at position t."""
         before, after = self.iterate(t - 1), self.iterate(t)
-        kept = determined(self.problem, before.expected.responsibilities)
+        kept = determined(self.problem, before.expected.occupancy)
         return not self._exceeds(t - 1, difference(self.problem, after.stated, found, kept))
 
     def examined(self, told: Sequence[FloatArray | None] | None = None) -> list[Case]:
@@ -269,7 +269,7 @@ class _Steps:
             return True
         if case.told is None:
             return False
-        error = np.abs(case.told - case.before.expected.responsibilities).max()
+        error = np.abs(case.told - case.before.expected.occupancy).max()
         return bool(error > self.tolerance * case.allowed("responsibilities"))
 
     def verdict(self) -> Verdict:

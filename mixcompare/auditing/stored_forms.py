@@ -13,11 +13,10 @@ from typing import Final
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.trace_format import NEEDED
 from mixcompare.auditing.traced_problem import Problem, exact_m_step
-from mixcompare.backends.em.expectation import e_step
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray, IntArray
 
 # Exact steps that may lie between two stored iterates.
@@ -135,10 +134,10 @@ def _renumbered(problem: Problem, trace: Trace) -> Reading | None:
     """Components put in the order in which the exact steps lead from one iterate to the next."""
     orders = [np.arange(problem.spec.n_components)]
     for t in range(len(trace) - 1):
-        before = problem.data.from_raw(trace.parameters(t)).permuted(orders[-1])
-        tau = e_step(problem.data, before).responsibilities
+        before = problem.exact.from_raw(trace.parameters(t)).permuted(orders[-1])
+        tau = problem.exact.expect(before).occupancy
         exact = exact_m_step(problem, tau, before)
-        after = problem.data.from_raw(trace.parameters(t + 1))
+        after = problem.exact.from_raw(trace.parameters(t + 1))
         orders.append(_order(exact, after))
     if all(np.array_equal(order, orders[0]) for order in orders):
         return None
@@ -197,10 +196,10 @@ def thinned(problem: Problem, trace: Trace, steps: list[int], matches: _Matches)
     """
     found = None
     for t in steps:
-        current = problem.data.from_raw(trace.parameters(t))
+        current = problem.exact.from_raw(trace.parameters(t))
         most = _MOST_STEPS if found is None else found
         for number in range(1, most + 1):
-            tau = e_step(problem.data, current).responsibilities
+            tau = problem.exact.expect(current).occupancy
             current = exact_m_step(problem, tau, current)
             if not np.isfinite(current.coefficients).all():
                 return None

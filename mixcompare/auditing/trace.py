@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.trace_format import NEEDED, OPTIONAL, TraceError
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 from mixcompare.data.panel import Panel
 from mixcompare.model.covariances import narrowest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,12 +13,12 @@ import mixcompare.auditing.candidates  # noqa: F401 (fills the registry)
 from mixcompare.auditing.assigned import Assigned, count
 from mixcompare.auditing.candidates.scatters import Divided
 from mixcompare.auditing.densities import Past, densities
+from mixcompare.auditing.exact_steps import ExactSteps
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import REGISTRY, Candidate, Stage
 from mixcompare.auditing.regression import regress
 from mixcompare.auditing.rows import Rows, build_rows
-from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import Standardised, standardise
+from mixcompare.backends.em.mixture import DegenerateComponentError
 from mixcompare.base.arrays import FloatArray
 from mixcompare.data.panel import Panel
 from mixcompare.model.capabilities import require
@@ -41,7 +41,7 @@ class Problem:
     """
 
     spec: MixtureSpec
-    data: Standardised
+    exact: ExactSteps
     rows: Rows
     size: FloatArray
 
@@ -94,19 +94,20 @@ def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> Proble
     require(spec, "the audit")
     prepared = compress(panel)
     check_identified(spec, prepared)
-    data = standardise(spec, prepared)
+    exact = ExactSteps.of(spec, prepared)
     if counts == "rows":
-        data = replace(data, degrees_of_freedom=prepared.n_rows.astype(float))
+        exact = exact.counting(prepared.n_rows.astype(float))
+    data = exact.data
     p = prepared.n_covariates
     column = np.hypot(prepared.column_sd, prepared.column_mean)[:p]
     spread = np.where(prepared.column_sd[:p] > 0, prepared.column_sd[:p], column)
-    return Problem(spec, data, build_rows(panel, data), spread[:, None] * data.unwhiten)
+    return Problem(spec, exact, build_rows(panel, data), spread[:, None] * data.unwhiten)
 
 
 def exact_m_step(problem: Problem, tau: FloatArray, before: Parameters) -> Parameters:
     """The M-step; an emptied class, which has none, keeps what rounding gives it."""
     try:
-        return m_step(problem.spec, problem.data, tau)
+        return problem.exact.maximise(tau)
     except DegenerateComponentError:
         chosen = {stage: known[0] for stage, known in REGISTRY.items()}
         made = perform(problem, chosen, problem.past((before,)), tau)

@@ -43,7 +43,8 @@ class Mode:
     optimum
         Number of EM's optimum, 0 the best; None if none of EM's starts has reached it.
     spurious
-        Whether a few rows that are close by chance make it, see `mixcompare.backends.em.spurious`.
+        Whether a few rows that are close by chance make it, see
+        `mixcompare.backends.em.emissions.normal.spurious`.
     """
 
     log_likelihood: float
@@ -174,8 +175,7 @@ def _place(known: list[Mode], summit: Summit) -> int:
         if apart.mean() <= _SAME_PLACE:
             return i
     order = labels.align_to_reference(summit.responsibilities, known[0].responsibilities)
-    own, tau = summit.parameters.permuted(order), summit.responsibilities[:, order]
-    arrays = {name: getattr(own, name) for name in known[0].parameters}
+    arrays, tau = summit.blocks(order), summit.responsibilities[:, order]
     spurious = summit.spurious is not None
     known.append(Mode(summit.log_likelihood, summit.objective, tau, arrays, None, spurious))
     return len(known) - 1

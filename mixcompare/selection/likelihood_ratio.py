@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from mixcompare.backends.em.build import build_mixture
 from mixcompare.backends.em.choice import Chooser
-from mixcompare.backends.em.compiled import with_kernels
+from mixcompare.backends.em.kernels.compiled_mixture import with_kernels
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.search import search
-from mixcompare.backends.em.standardise import standardise
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import MachineError
 from mixcompare.base.workers import check_start, ready, start_processes
@@ -150,16 +150,16 @@ def _replicate(
     simulating, searching, splitting = seed.spawn(3)
     truth = null.layout.take(null.tree["estimate"].to_dataset())
     drawn, _ = simulate(null.spec, null.panel, truth, np.random.default_rng(simulating))
-    prepared = Problem.of(null.spec, drawn).factors
-    data = with_kernels(standardise(null.spec, prepared), "auto", larger.n_components, total)
+    model = with_kernels(build_mixture(Problem.of(larger, drawn)), "auto", total)
+    smaller_model = model.with_components(null.spec.n_components)
     from_truth = replace(options, starts=0, initial=truth)
-    smaller = search(null.spec, data, from_truth, searching)[0].run
+    smaller = search(smaller_model, from_truth, searching)[0].run
     if not smaller.usable or smaller.e_step is None:
         return np.nan
-    parted = split(smaller.e_step.responsibilities, larger.n_components, splitting)
+    parted = split(smaller.e_step.occupancy, larger.n_components, splitting)
     options = replace(options, initial=parted)
-    started = search(larger, data, options, searching)
-    choice = Chooser(larger, data, options).choose(started)
+    started = search(model, options, searching)
+    choice = Chooser(model, options).choose(started)
     if choice is None:
         return np.nan
     height = started[choice.best].run.log_likelihood[-1]

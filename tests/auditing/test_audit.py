@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mixcompare.auditing import State, audit
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import REGISTRY
 from mixcompare.auditing.traced_problem import (
     build_problem,
@@ -14,8 +15,7 @@ from mixcompare.auditing.traced_problem import (
     exact_m_step,
     perform,
 )
-from mixcompare.backends.em.expectation import e_step
-from mixcompare.backends.em.maximisation import m_step
+from mixcompare.backends.em.mixture import maximise
 from tests.audit_cases import SPEC, flat, hard, load_program, textbook
 from tests.em_cases import STRUCTURES, Case, build, random_parameters
 from tests.raw_referee import raw_unit_log_likelihood
@@ -156,8 +156,7 @@ TEXTBOOK: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("fault", "cause"), TEXTBOOK)
 def test_other_causes(fault: dict[str, Any], cause: str) -> None:
     case = build(units=40)
-    start = case.data.to_raw(m_step(case.spec, case.data, _vague(case)))
-    begin = State(start.weights, start.coefficients, start.covariance)
+    begin = State(**case.model.to_raw(maximise(case.model, _vague(case))).blocks)
     found = audit(case.spec, case.table, textbook(case, **fault), start=begin, iterations=6)
     assert found.causes == (cause,)
 
@@ -196,8 +195,7 @@ PAIRS: list[tuple[dict[str, Any], set[str]]] = [
 @pytest.mark.parametrize("seed", [0, 2])
 def test_other_causes_in_pairs(faults: dict[str, Any], causes: set[str], seed: int) -> None:
     case = build(units=40, seed=seed)
-    start = case.data.to_raw(m_step(case.spec, case.data, _vague(case)))
-    begin = State(start.weights, start.coefficients, start.covariance)
+    begin = State(**case.model.to_raw(maximise(case.model, _vague(case))).blocks)
     found = audit(case.spec, case.table, textbook(case, **faults), start=begin, iterations=8)
     assert set(found.causes) == causes
 
@@ -224,17 +222,17 @@ def _vague(case: Case) -> Any:
 
 def _own_trace(case: Case, iterations: int = 8) -> dict[str, Any]:
     """Our own EM's iterates."""
-    parameters = m_step(case.spec, case.data, _vague(case))
+    parameters = maximise(case.model, _vague(case))
     states = []
     for _ in range(iterations):
-        states.append((parameters, e_step(case.data, parameters)))
-        parameters = m_step(case.spec, case.data, states[-1][1].responsibilities)
-    raw = [case.data.to_raw(state) for state, _ in states]
+        states.append((parameters, case.model.expect(parameters)))
+        parameters = maximise(case.model, states[-1][1].occupancy)
+    raw = [case.model.to_raw(state) for state, _ in states]
     return {
         "weights": np.stack([p.weights for p in raw]),
-        "coefficients": np.stack([p.coefficients for p in raw]),
-        "covariance": np.stack([p.covariance for p in raw]),
-        "responsibilities": np.stack([e.responsibilities for _, e in states]),
+        "coefficients": np.stack([p.blocks["coefficients"] for p in raw]),
+        "covariance": np.stack([p.blocks["covariance"] for p in raw]),
+        "responsibilities": np.stack([e.occupancy for _, e in states]),
         "log_likelihood": np.array([e.log_likelihood for _, e in states]),
     }
 
@@ -259,8 +257,8 @@ def test_the_exact_candidates_on_raw_rows_are_the_backends_step(
 ) -> None:
     case = build(covariance, covariance_by, m=2, k=3, absorb=absorb, units=60)
     problem = build_problem(case.spec, case.panel, "contrasts")
-    before = case.data.from_raw(random_parameters(case))
-    tau = e_step(case.data, before).responsibilities
+    before = problem.exact.from_raw(Parameters(**random_parameters(case).blocks))
+    tau = problem.exact.expect(before).occupancy
     wanted = exact_m_step(problem, tau, before)
     exact = {stage: known[0] for stage, known in REGISTRY.items()}
     found = perform(problem, exact, problem.past((before,)))

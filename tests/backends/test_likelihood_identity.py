@@ -8,7 +8,7 @@ import pytest
 import mixcompare as mc
 from mixcompare.backends import get_backend
 from mixcompare.prepared.problem import Problem
-from tests.em_cases import STRUCTURES, Case, build, random_parameters, simulate
+from tests.em_cases import STRUCTURES, Case, build, normal_arrays, random_parameters, simulate
 from tests.raw_referee import raw_unit_log_likelihood
 from tests.scored import blocks, unit_log_likelihood
 
@@ -36,7 +36,7 @@ def test_one_log_likelihood_at_random_parameters(
     case = build(covariance, by, m=m, k=k, seed=10 * m + k, **parts)
     for seed in (1, 2):
         at = random_parameters(case, seed=seed)
-        arrays = at.weights, at.coefficients, at.covariance, at.membership_coefficients
+        arrays = normal_arrays(at)
         em, pymc = (
             unit_log_likelihood(name, case.spec, case.panel, *arrays) for name in ("em", "pymc")
         )
@@ -75,8 +75,5 @@ def test_scorers_agree_on_fitted_and_on_new_rows(
 def several(case: Case, n: int) -> dict[str, Any]:
     """Random parameters (S, ...) by block."""
     each = [random_parameters(case, seed=seed) for seed in range(n)]
-    sets = [
-        blocks(at.weights, at.coefficients, at.covariance, at.membership_coefficients)
-        for at in each
-    ]
+    sets = [blocks(*normal_arrays(at)) for at in each]
     return {name: np.concatenate([one[name] for one in sets]) for name in sets[0]}

@@ -19,12 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from mixcompare.backends.em import Options, run
-from mixcompare.backends.em.compiled import compiled_passes
-from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.build import mixture_of
+from mixcompare.backends.em.kernels.compiled_mixture import compiled
 from mixcompare.backends.em.loop import iterate
-from mixcompare.backends.em.maximisation import m_step
+from mixcompare.backends.em.mixture import Mixture, maximise
 from mixcompare.backends.em.runs import Run
-from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.prepared.compress import compress
 from mixcompare.prepared.problem import Problem
 from tests.benchmarks.cases import Case, best, make_case, side_by_side
@@ -56,17 +55,17 @@ cat(sprintf("%.17g %d %.17g", seconds, fit@iter, fit@logLik))
 """
 
 
-def prepared(case: Case) -> Standardised:
+def prepared(case: Case) -> Mixture:
     """From the rows to packed units."""
-    data = standardise(case.spec, compress(case.panel, "numba"))
-    return data.using(compiled_passes(data))
+    data = mixture_of(case.spec, compress(case.panel, "numba"))
+    return compiled(data)
 
 
-def iteration(case: Case, data: Standardised) -> Callable[[], object]:
+def iteration(case: Case, data: Mixture) -> Callable[[], object]:
     """An M-step and the E-step that follows it, from an E-step."""
-    reached = e_step(data, m_step(case.spec, data, case.start))
-    reached = e_step(data, m_step(case.spec, data, reached))
-    return lambda: e_step(data, m_step(case.spec, data, reached))
+    reached = data.expect(maximise(data, case.start))
+    reached = data.expect(maximise(data, reached))
+    return lambda: data.expect(maximise(data, reached))
 
 
 def panel(sizes: tuple[int, int, int, int], *, peers: bool) -> None:
@@ -83,7 +82,7 @@ def panel(sizes: tuple[int, int, int, int], *, peers: bool) -> None:
     )
 
     def optimum() -> Run:
-        return iterate(case.spec, prepared(case), case.start, options)
+        return iterate(prepared(case), case.start, options)
 
     def results() -> object:
         return run(Problem.of(case.spec, case.panel, "numba"), options, np.random.SeedSequence(0))
@@ -95,7 +94,7 @@ def panel(sizes: tuple[int, int, int, int], *, peers: bool) -> None:
     compression = best(lambda: compress(case.panel, "numba"))
     data = prepared(case)
     kernels, plain = side_by_side(
-        iteration(case, data), iteration(case, standardise(case.spec, compress(case.panel)))
+        iteration(case, data), iteration(case, mixture_of(case.spec, compress(case.panel)))
     )
     print(
         f"{case.title}: whole fit {1e3 * whole:.2f} ms (compression {1e3 * compression:.2f}), "
@@ -146,7 +145,7 @@ def mixture(sizes: tuple[int, int, int], *, peers: bool) -> None:
     units, d, k = sizes
     case = make_case(units, 1, 1, k, d)
     data = prepared(case)
-    plain = best(iteration(case, standardise(case.spec, compress(case.panel))))
+    plain = best(iteration(case, mixture_of(case.spec, compress(case.panel))))
     theirs = sklearn_iteration(case) if peers else None
     if theirs is None:
         kernels = best(iteration(case, data))

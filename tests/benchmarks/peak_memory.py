@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mixcompare.backends.em import Options
-from mixcompare.backends.em.compiled import compiled_passes
+from mixcompare.backends.em.build import mixture_of
+from mixcompare.backends.em.kernels.compiled_mixture import compiled
 from mixcompare.backends.em.loop import iterate
-from mixcompare.backends.em.standardise import Standardised, standardise
+from mixcompare.backends.em.mixture import Mixture
 from mixcompare.prepared.compress import compress
 from tests.benchmarks.cases import Case, make_case
 
@@ -59,21 +60,21 @@ def _read(name: str) -> int:
     return 1024 * int(found[1])
 
 
-def our_data(case: Case) -> Standardised:
+def our_data(case: Case) -> Mixture:
     """Compressed, standardised and packed."""
-    data = standardise(case.spec, compress(case.panel))
-    return data.using(compiled_passes(data))
+    data = mixture_of(case.spec, compress(case.panel))
+    return compiled(data)
 
 
 def our_iterations(case: Case) -> Callable[[], object]:
     """A few iterations on prepared data."""
     data = our_data(case)
-    return lambda: iterate(case.spec, data, case.start, _OPTIONS)
+    return lambda: iterate(data, case.start, _OPTIONS)
 
 
 def our_fit(case: Case) -> Callable[[], object]:
     """The same, with the preparation."""
-    return lambda: iterate(case.spec, our_data(case), case.start, _OPTIONS)
+    return lambda: iterate(our_data(case), case.start, _OPTIONS)
 
 
 def their_iterations(case: Case) -> Callable[[], object]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mixcompare as mc
-from mixcompare.backends.em.covariances import log_covariance_prior
+from mixcompare.backends.em.emissions.normal.covariances import log_covariance_prior
 from mixcompare.model.covariances import (
     STRUCTURES,
     Covariance,

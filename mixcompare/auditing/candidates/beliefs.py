@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from mixcompare.auditing.densities import Past
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import candidate
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 

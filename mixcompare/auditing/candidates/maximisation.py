@@ -20,9 +20,9 @@ from mixcompare.auditing.batches import (
     masked,
     rows_in,
 )
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import candidate
 from mixcompare.auditing.rows import Rows
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray, IntArray
 
 MEAN_OF_ROWS: Final = "mean in place of sum"

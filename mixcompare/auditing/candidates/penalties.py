@@ -12,9 +12,9 @@ import numpy as np
 
 from mixcompare.auditing.assigned import Assigned
 from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT, damped_fraction
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import candidate, slope
 from mixcompare.auditing.regression import Regression
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 type Fitted = tuple[Assigned, Regression]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from mixcompare.auditing.assigned import Assigned
 from mixcompare.auditing.candidates.maximisation import MEAN_OF_ROWS
 from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import candidate, slopes
 from mixcompare.auditing.regression import Regression, cross_products, weighted_gram
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 ADDED: Final = "constant added to the variances"

@@ -15,8 +15,8 @@ from mixcompare.auditing.batches import (
     last_units_over_all,
 )
 from mixcompare.auditing.candidates.expectation import NOT_NORMALISED, WRONG_AXIS
+from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import candidate, slope
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.base.arrays import FloatArray
 
 DAMPING = "damping"

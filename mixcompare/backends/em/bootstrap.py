@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import Literal, get_args
@@ -12,21 +12,19 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixcompare import labels
-from mixcompare.backends.em.compiled import with_kernels
-from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.build import build_mixture
+from mixcompare.backends.em.kernels.compiled_mixture import with_kernels
 from mixcompare.backends.em.loop import iterate, iterate_together, starts_together
+from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run
-from mixcompare.backends.em.standardise import Standardised, standardise
+from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_choice, check_seed, check_whole
 from mixcompare.base.errors import DataError
 from mixcompare.base.machine import check_memory
-from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit, check_fit
 from mixcompare.fits.tree import coordinates, parameter_dataset
-from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
 
@@ -34,7 +32,7 @@ Kind = Literal["units", "parametric"]
 # What a replicate keeps at the least.
 _BYTES = 500
 # The replicate's parameters in raw units, or the run that failed.
-type Refit = Parameters | Run
+type Refit = Theta | Run
 
 
 def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: int = 0) -> Fit:
@@ -102,42 +100,31 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """What replicates are made from; the estimate, and its blocks by name, are in raw units."""
+    """What replicates are made from; the estimate is in raw units."""
 
     fit: Fit
-    panel: Panel
-    prepared: PreparedPanel
-    data: Standardised
-    estimate: Parameters
-    blocks: Mapping[str, FloatArray]
-
-    @property
-    def with_prior(self) -> bool:
-        return self.data.prior is not None
+    model: Mixture
+    estimate: Theta
 
 
 def _source(fit: Fit) -> _Source:
-    panel = fit.panel
-    prepared = fit.problem.factors
-    blocks = fit.layout.take(fit.tree["estimate"].to_dataset())
-    with_prior = fit.options["estimator"] == "map"
-    data = standardise(fit.spec, prepared, with_prior=with_prior)
-    return _Source(fit, panel, prepared, data, Parameters(**blocks), blocks)
+    model = build_mixture(fit.problem, with_prior=fit.options["estimator"] == "map")
+    estimate = model.theta(fit.layout.take(fit.tree["estimate"].to_dataset()))
+    return _Source(fit, model, estimate)
 
 
 def _reweighted(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:
     """Refits to the same units, counted as often as they are drawn, in groups."""
-    spec = source.fit.spec
-    data = with_kernels(source.data, "auto", spec.n_components, len(rngs))
-    start = e_step(data, data.from_raw(source.estimate)).responsibilities
-    counted = source.prepared.replicated
+    model = with_kernels(source.model, "auto", len(rngs))
+    start = model.expect(model.from_raw(source.estimate)).occupancy
+    counted = source.fit.problem.prepared.replicated
     total = counted.sum()
     refits: list[Refit] = []
-    for group in batched(rngs, starts_together(spec, data)):
+    for group in batched(rngs, starts_together(model)):
         drawn = [rng.multinomial(max(round(total), 1), counted / total) for rng in group]
-        own = data.weighing(np.array(drawn, dtype=float))
+        weighing = model.weighing(np.array(drawn, dtype=float))
         same = np.broadcast_to(start, (len(group), *start.shape))
-        refits += [_end(data, run) for run in iterate_together(spec, own, same, Options())]
+        refits += [_end(model, run) for run in iterate_together(weighing, same, Options())]
     return refits
 
 
@@ -147,19 +134,19 @@ def _resimulated(source: _Source, rngs: Sequence[np.random.Generator]) -> list[R
 
 
 def _refit(source: _Source, rng: np.random.Generator) -> Refit:
-    own, spec = source.estimate, source.fit.spec
-    drawn, _ = simulate(spec, source.panel, source.blocks, rng)
-    data = standardise(spec, Problem.of(spec, drawn).factors, with_prior=source.with_prior)
-    start = e_step(data, data.from_raw(own)).responsibilities
-    return _end(data, iterate(spec, data, start, Options()))
+    spec = source.fit.spec
+    drawn, _ = simulate(spec, source.fit.panel, source.estimate.blocks, rng)
+    model = build_mixture(Problem.of(spec, drawn), with_prior=source.model.has_prior)
+    start = model.expect(model.from_raw(source.estimate)).occupancy
+    return _end(model, iterate(model, start, Options()))
 
 
-def _end(data: Standardised, run: Run) -> Refit:
-    return data.to_raw(run.parameters[-1]) if run.status == "converged" else run
+def _end(model: Mixture, run: Run) -> Refit:
+    return model.to_raw(run.path[-1]) if run.status == "converged" else run
 
 
 def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Dataset:
-    kept = [run for run in runs if isinstance(run, Parameters)]
+    kept = [run for run in runs if isinstance(run, Theta)]
     failed = [run.message for run in runs if isinstance(run, Run)]
     if not kept:
         raise DataError(
@@ -167,13 +154,10 @@ def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Data
             "bootstrap. Ask for fewer components or a simpler covariance."
         )
     reference = source.fit.responsibilities.to_numpy()
-    aligned = [_aligned(source.data, run, reference) for run in kept]
-    layout = source.fit.layout
-    arrays: dict[str, FloatArray] = {
-        name: np.stack([getattr(run, name) for run in aligned])[None] for name in layout.arrays
-    }
-    coords = coordinates(source.fit.spec, source.prepared)
-    group = parameter_dataset(layout, coords, ("chain", "draw"), **arrays)
+    aligned = [_aligned(source.model, theta, reference).blocks for theta in kept]
+    arrays = {name: np.stack([blocks[name] for blocks in aligned])[None] for name in aligned[0]}
+    coords = coordinates(source.fit.spec, source.fit.problem.prepared)
+    group = parameter_dataset(source.fit.layout, coords, ("chain", "draw"), **arrays)
     group.attrs = {
         "kind": kind,
         "seed": seed,
@@ -184,9 +168,9 @@ def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Data
     return group.assign_coords(chain=[0], draw=np.arange(len(kept)))
 
 
-def _aligned(data: Standardised, run: Parameters, reference: FloatArray) -> Parameters:
-    scored = e_step(data, data.from_raw(run))
-    return run.permuted(labels.align_to_reference(scored.responsibilities, reference))
+def _aligned(model: Mixture, theta: Theta, reference: FloatArray) -> Theta:
+    occupancy = model.occupancy(model.from_raw(theta))
+    return model.permute(theta, labels.align_to_reference(occupancy, reference))
 
 
 def _with_group(fit: Fit, group: xr.Dataset) -> xr.DataTree:

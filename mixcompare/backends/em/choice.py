@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mixcompare.backends.em.emissions.emission import Spurious
+from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Run, Started
-from mixcompare.backends.em.spurious import Spurious, find_spurious, rounding_steps
-from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.maxima import same_within
-from mixcompare.model.spec import MixtureSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,13 +60,12 @@ class Chooser:
 
     Parameters
     ----------
-    spec, data, options
+    model, options
         What the starts were run on.
     """
 
-    def __init__(self, spec: MixtureSpec, data: Standardised, options: Options) -> None:
-        self._spec, self._data, self._options = spec, data, options
-        self._steps = rounding_steps(data)
+    def __init__(self, model: Mixture, options: Options) -> None:
+        self._model, self._options = model, options
         self._judged: dict[int, tuple[Run, Spurious | None]] = {}
 
     def best(self, started: Sequence[Started]) -> int:
@@ -107,7 +105,7 @@ class Chooser:
         if known is None or known[0] is not run:
             assert run.e_step is not None
             # A copy: what it makes when asked goes with it.
-            found = find_spurious(self._spec, self._data, replace(run.e_step), self._steps)
+            found = self._model.spurious(replace(run.e_step))
             known = self._judged[start] = (run, found)
         return known[1]
 

@@ -89,7 +89,7 @@ def _passed_over(choice: Choice, started: Sequence[Started]) -> str:
 def _rare(choice: Choice, started: Sequence[Started], options: Options) -> str:
     """That the best optimum has not been found again, where several starts could have."""
     random = len(started) - sum(s.line < 0 for s in started)
-    one_class = started[choice.best].run.parameters.weights.shape[-1] == 1
+    one_class = started[choice.best].run.path.weights.shape[-1] == 1
     if one_class or not random:
         return ""
     at_best, total = choice.at_best, len(started)

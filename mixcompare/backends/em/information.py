@@ -1,4 +1,4 @@
-"""Observed information of the mixture in closed form, and standard errors from it.
+"""Observed information of the mixture, and score, whatever the families.
 
 Louis (1982): the observed information is the expected complete-data information less
 the covariance of the complete-data score, unit by unit,
@@ -7,35 +7,39 @@ the covariance of the complete-data score, unit by unit,
 
 with s_gk and H_gk the score and Hessian of ``log pi_k f_k(unit g)``, each unit counted by its
 weight. The parameters are the log-odds of the classes against the first (their coefficients,
-with membership covariates), the coefficients, and the free elements of each covariance, in
-which every structure is linear. At a mode of the posterior the curvature of the log-prior is
-added; weights are a function of their log-odds there, without a Jacobian.
+with membership covariates) and the free parameters of the emissions. At a mode of the posterior
+the curvature of the log-prior is added; weights are a function of their log-odds there, without a
+Jacobian.
+
+A score of all parameters would be a row of thousands of numbers for each unit, nearly all of
+them of classes that the unit cannot be in. So units are taken in chunks, which have for each class
+the scores of those that may be in it, by that class's own parameters alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor
 
-from mixcompare.backends.em import membership
-from mixcompare.backends.em.covariances import basis_of
-from mixcompare.backends.em.expectation import responsibilities_at
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.regression import positions
-from mixcompare.backends.em.scores import Chunk, ClassRows, Sums, chunks
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.classes import membership
+from mixcompare.backends.em.emissions.emission import ClassRows, Derivatives
+from mixcompare.backends.em.mixture import Mixture
+from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.model.covariances import elements
-from mixcompare.model.spec import MixtureSpec
+
+_CHUNK_VALUES = 2**21
+# A unit's part in a class of less changes no digit, even with a score of 1e5.
+_NOT_IN_CLASS = 1e-30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
-    """Where each block of parameters stands in the vector.
+class FreeLayout:
+    """Where each block of free parameters stands in the vector.
 
     Attributes
     ----------
@@ -43,65 +47,50 @@ class Layout:
         Number of classes.
     n_odds
         Coefficients of one class's log-odds.
-    coefficient_places
-        (K, p m) places of the coefficients among themselves.
-    n_covariance
-        Free elements of one covariance.
-    shared
-        Whether the classes share it.
+    responses
+        Places of each emission's classes (K, d) among its own free parameters.
     """
 
     n_components: int
     n_odds: int
-    coefficient_places: IntArray
-    n_covariance: int
-    shared: bool
+    responses: tuple[IntArray, ...]
 
     @property
     def size(self) -> int:
         """Number of free parameters."""
-        blocks = 1 if self.shared else self.n_components
-        return self._covariances_from + blocks * self.n_covariance
+        return int(self.spans[-1].stop)
 
     @property
     def odds(self) -> IntArray:
         """Log-odds of all classes but the first, class by class."""
         return np.arange((self.n_components - 1) * self.n_odds)
 
-    def coefficients(self, k: int) -> IntArray:
-        """Coefficients of component k, row by row of B_k."""
-        return np.asarray(len(self.odds) + self.coefficient_places[k])
+    @property
+    def spans(self) -> list[slice]:
+        """Where each emission's free parameters stand."""
+        sizes = [int(places.max(initial=-1)) + 1 for places in self.responses]
+        ends = len(self.odds) + np.cumsum([0, *sizes])
+        return [slice(int(a), int(b)) for a, b in pairwise(ends)]
 
-    def covariance(self, k: int) -> IntArray:
-        """Covariance elements of component k."""
-        block = 0 if self.shared else k
-        return self._covariances_from + block * self.n_covariance + np.arange(self.n_covariance)
-
-    def own(self, k: int) -> IntArray:
-        """Coefficients and covariance elements of component k."""
-        return np.concatenate([self.coefficients(k), self.covariance(k)])
+    def by_class(self, k: int) -> IntArray:
+        """Free parameters of class k's densities."""
+        pairs = zip(self.responses, self.spans, strict=True)
+        return np.concatenate([places[k] + span.start for places, span in pairs])
 
     @property
     def shared_columns(self) -> IntArray:
         """The log-odds, and what several classes have in common, in order."""
-        every = np.concatenate([self.own(k) for k in range(self.n_components)])
+        every = np.concatenate([self.by_class(k) for k in range(self.n_components)])
         places, times = np.unique(every, return_counts=True)
         return np.concatenate([self.odds, places[times > 1]])
 
-    @property
-    def _covariances_from(self) -> int:
-        return len(self.odds) + int(self.coefficient_places.max()) + 1
 
-
-def layout(spec: MixtureSpec, data: Standardised) -> Layout:
-    """Layout of the model's parameter vector."""
-    _, _, p, m = data.shape
-    return Layout(
-        spec.n_components,
-        1 if data.concomitants is None else data.concomitants.shape[1],
-        positions(spec.n_components, p, m, data.n_common),
-        len(elements(spec.covariance, m)),
-        spec.covariance_by == "shared",
+def free_layout(model: Mixture) -> FreeLayout:
+    """Layout of the model's free parameters."""
+    return FreeLayout(
+        model.n_components,
+        model.classes.design.shape[1],
+        tuple(emission.places for emission in model.emissions),
     )
 
 
@@ -124,47 +113,38 @@ class Curvature(NamedTuple):
     information: FloatArray
 
 
-def score_and_information(
-    spec: MixtureSpec, data: Standardised, parameters: Parameters, *, keep_outer: bool = True
-) -> Curvature:
+def score_and_information(model: Mixture, theta: Theta, *, keep_outer: bool = True) -> Curvature:
     """Derivatives of the objective at a point, summed over chunks of units.
 
     With thousands of parameters each (n, n) array is large: the outer products are kept only
     where they are asked for.
     """
-    tau = responsibilities_at(data, parameters)
-    place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
-    precisions = np.linalg.inv(parameters.covariance)
-    score, information = _prior_curvature(data, parameters, place, basis)
+    place, derivatives = free_layout(model), _derivatives(model, theta)
+    score, information = _prior_curvature(model, theta, place, derivatives)
     outer = np.zeros_like(information)
-    sums = [Sums.nothing(data.shape) for _ in precisions]
-    for chunk in chunks(data, parameters, tau, len(place.own(0))):
+    sums = Totals(place.n_components, len(derivatives))
+    for chunk in chunks(model, theta, place, derivatives):
         parts = [chunk.of_class(k) for k in range(place.n_components)]
-        scores = [
-            part.scores(precision, basis) for part, precision in zip(parts, precisions, strict=True)
-        ]
-        sums = [total + part.sums() for total, part in zip(sums, parts, strict=True)]
+        scores = [part.scores() for part in parts]
+        sums.add(parts)
         _add_odds(information, chunk, place)
         _subtract_squares(information, chunk, parts, scores, place)
         score += _add_outer(outer, chunk, parts, scores, place)
-    _add_complete(information, sums, precisions, basis, place)
+        del parts, scores
+    sums.add_information(derivatives, place, information)
     information += outer
     return Curvature(outer if keep_outer else None, score, information)
 
 
-def complete_information(
-    spec: MixtureSpec, data: Standardised, parameters: Parameters
-) -> FloatArray:
+def complete_information(model: Mixture, theta: Theta) -> FloatArray:
     """(n, n) expected complete-data information: what it would be if the classes were known."""
-    tau = responsibilities_at(data, parameters)
-    place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
-    _, information = _prior_curvature(data, parameters, place, basis)
-    sums = [Sums.nothing(data.shape) for _ in range(place.n_components)]
-    for chunk in chunks(data, parameters, tau, len(place.own(0))):
-        sums = [total + chunk.of_class(k).sums() for k, total in enumerate(sums)]
+    place, derivatives = free_layout(model), _derivatives(model, theta)
+    _, information = _prior_curvature(model, theta, place, derivatives)
+    sums = Totals(place.n_components, len(derivatives))
+    for chunk in chunks(model, theta, place, derivatives):
+        sums.add([chunk.of_class(k) for k in range(place.n_components)])
         _add_odds(information, chunk, place)
-    precisions = np.linalg.inv(parameters.covariance)
-    _add_complete(information, sums, precisions, basis, place)
+    sums.add_information(derivatives, place, information)
     return information
 
 
@@ -187,52 +167,144 @@ def factor(
     return (triangle, bool(lower)), size
 
 
-def _add_odds(information: FloatArray, chunk: Chunk, place: Layout) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassPart:
+    """The units of a chunk that may be in one class.
+
+    Attributes
+    ----------
+    held
+        (U,) their places in the chunk.
+    tau, counts
+        (U,) class probabilities, and these times the units' weights.
+    responses
+        What each emission has of them.
+    """
+
+    held: IntArray
+    tau: FloatArray
+    counts: FloatArray
+    responses: Sequence[ClassRows]
+
+    def scores(self) -> FloatArray:
+        """(U, d) derivatives of the log-density by the class's free parameters."""
+        parts = [rows.scores() for rows in self.responses]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+class Totals:
+    """Each emission's sums by class, which its information is made of.
+
+    Parameters
+    ----------
+    n_components, n_responses
+        Of the model.
+    """
+
+    def __init__(self, n_components: int, n_responses: int) -> None:
+        self._sums: list[list[Any]] = [[None] * n_components for _ in range(n_responses)]
+
+    def add(self, parts: Sequence[ClassPart]) -> None:
+        """Add a chunk's units, class by class."""
+        for i, by_class in enumerate(self._sums):
+            for k, (total, part) in enumerate(zip(by_class, parts, strict=True)):
+                sums = part.responses[i].sums()
+                by_class[k] = sums if total is None else total + sums
+
+    def add_information(
+        self, derivatives: Sequence[Derivatives], place: FreeLayout, information: FloatArray
+    ) -> None:
+        """Add the complete-data information of all emissions."""
+        for sums, each, span in zip(self._sums, derivatives, place.spans, strict=True):
+            each.add_information(sums, information[span, span])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Some units of a model.
+
+    Attributes
+    ----------
+    derivatives
+        Of each emission.
+    units
+        Which units.
+    tau, prior
+        (U, K) class probabilities after and before the outcomes.
+    design
+        (U, c) unit covariates of the log-odds.
+    weights
+        (U,) how often each unit counts.
+    """
+
+    derivatives: Sequence[Derivatives]
+    units: slice
+    tau: FloatArray
+    prior: FloatArray
+    design: FloatArray
+    weights: FloatArray
+
+    def of_class(self, k: int) -> ClassPart:
+        """The units that may be in class k."""
+        held = np.flatnonzero(self.tau[:, k] > _NOT_IN_CLASS)
+        places, tau = held + self.units.start, self.tau[held, k]
+        counts = tau * self.weights[held]
+        responses = [each.of_class(k, places, counts) for each in self.derivatives]
+        return ClassPart(held, tau, counts, responses)
+
+    def by_odds(self, from_class: FloatArray, held: IntArray | slice) -> FloatArray:
+        """(U, (K - 1) c) scores of the log-odds from those (U, K) of the log-probabilities."""
+        product = from_class[:, 1:, None] * self.design[held, None]
+        return product.reshape(len(product), product.shape[1] * product.shape[2])
+
+
+def chunks(
+    model: Mixture, theta: Theta, place: FreeLayout, derivatives: Sequence[Derivatives]
+) -> Iterator[Chunk]:
+    """The model's units in chunks."""
+    tau = model.occupancy(theta)
+    n_units, k = tau.shape
+    beside = sum(emission.chunk_values for emission in model.emissions)
+    length = max(1, _CHUNK_VALUES // (k * len(place.by_class(0)) + beside))
+    prior = np.broadcast_to(np.exp(model.classes.log_probabilities(theta.classes)), tau.shape)
+    weights, design = model.units.counts, model.classes.design
+    for first in range(0, n_units, length):
+        units = slice(first, first + length)
+        yield Chunk(derivatives, units, tau[units], prior[units], design[units], weights[units])
+
+
+def _derivatives(model: Mixture, theta: Theta) -> list[Derivatives]:
+    pairs = zip(model.emissions, theta.responses, strict=True)
+    return [emission.derivatives(at) for emission, at in pairs]
+
+
+def _add_odds(information: FloatArray, chunk: Chunk, place: FreeLayout) -> None:
     """Add what a chunk's classes tell of their probabilities."""
     at_odds = np.ix_(place.odds, place.odds)
     information[at_odds] += membership.information(chunk.design, chunk.weights, chunk.prior)
 
 
-def _add_complete(
-    information: FloatArray,
-    sums: Sequence[Sums],
-    precisions: FloatArray,
-    basis: FloatArray,
-    place: Layout,
-) -> None:
-    """Add the complete-data information of coefficients and covariances."""
-    for k, (total, precision) in enumerate(zip(sums, precisions, strict=True)):
-        b, s = place.coefficients(k), place.covariance(k)
-        by_basis = precision @ basis @ precision
-        mixed = np.einsum("ij,ajk->ika", total.cross, by_basis).reshape(len(b), len(s))
-        information[np.ix_(b, b)] += np.kron(total.gram, precision)
-        information[np.ix_(b, s)] += mixed
-        information[np.ix_(s, b)] += mixed.T
-        own = _covariance_curvature(precision, basis, total.scatter, total.mass)[1]
-        information[np.ix_(s, s)] += own
-
-
 def _subtract_squares(
     information: FloatArray,
     chunk: Chunk,
-    parts: Sequence[ClassRows],
+    parts: Sequence[ClassPart],
     scores: Sequence[FloatArray],
-    place: Layout,
+    place: FreeLayout,
 ) -> None:
     """Subtract the expected squares of complete-data scores."""
-    for k, (part, own) in enumerate(zip(parts, scores, strict=True)):
+    for k, (part, by_class) in enumerate(zip(parts, scores, strict=True)):
         from_class = (np.arange(place.n_components) == k) - chunk.prior[part.held]
-        whole = np.concatenate([chunk.by_odds(from_class, part.held), own], axis=1)
-        columns = np.concatenate([place.odds, place.own(k)])
+        whole = np.concatenate([chunk.by_odds(from_class, part.held), by_class], axis=1)
+        columns = np.concatenate([place.odds, place.by_class(k)])
         information[np.ix_(columns, columns)] -= (whole * part.counts[:, None]).T @ whole
 
 
 def _add_outer(
     total: FloatArray,
     chunk: Chunk,
-    parts: Sequence[ClassRows],
+    parts: Sequence[ClassPart],
     scores: Sequence[FloatArray],
-    place: Layout,
+    place: FreeLayout,
 ) -> FloatArray:
     """Outer products of the units' scores; returns the scores' weighted sum (n,)."""
     shared = place.shared_columns
@@ -240,8 +312,8 @@ def _add_outer(
     common = np.zeros((len(root), len(shared)))
     common[:, : len(place.odds)] = chunk.by_odds(chunk.tau - chunk.prior, slice(None))
     blocks = [(np.arange(len(root)), shared, common)]
-    for k, (part, own) in enumerate(zip(parts, scores, strict=True)):
-        inside, columns = own * part.tau[:, None], place.own(k)
+    for k, (part, by_class) in enumerate(zip(parts, scores, strict=True)):
+        inside, columns = by_class * part.tau[:, None], place.by_class(k)
         alone = ~np.isin(columns, shared)
         if not alone.all():
             common[np.ix_(part.held, np.searchsorted(shared, columns[~alone]))] += inside[:, ~alone]
@@ -262,52 +334,14 @@ def _add_outer(
 
 
 def _prior_curvature(
-    data: Standardised,
-    parameters: Parameters,
-    place: Layout,
-    basis: FloatArray,
+    model: Mixture, theta: Theta, place: FreeLayout, derivatives: Sequence[Derivatives]
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient of the log-prior and minus its Hessian."""
     gradient, curvature = np.zeros(place.size), np.zeros((place.size, place.size))
-    prior = data.prior
-    if prior is None:
-        return gradient, curvature
-    odds = parameters.membership_coefficients
-    if odds is not None and prior.membership_precision is not None:
-        k, c = odds.shape
-        penalty = np.kron(np.eye(k) - 1 / k, prior.membership_precision)
-        gradient[place.odds] = -(penalty @ odds.ravel())[c:]
-        curvature[np.ix_(place.odds, place.odds)] = penalty[c:, c:]
-    else:
-        # sum_k (a - 1) log pi_k, with pi a function of the log-odds
-        pi, total = parameters.weights, prior.units * place.n_components
-        gradient[place.odds] = (prior.units - total * pi)[1:]
-        spread = (np.diag(pi) - np.outer(pi, pi))[1:, 1:]
-        curvature[np.ix_(place.odds, place.odds)] = total * spread
-    for k in range(place.n_components):
-        b = place.coefficients(k)
-        gradient[b] += prior.shift - prior.precision @ parameters.coefficients[k].ravel()
-        curvature[np.ix_(b, b)] += prior.precision
-    b = place.coefficients(0)
-    gradient[b] += prior.common_shift - prior.common_precision @ parameters.coefficients[0].ravel()
-    curvature[np.ix_(b, b)] += prior.common_precision
-    for k in range(1 if place.shared else place.n_components):
-        s = place.covariance(k)
-        precision = np.linalg.inv(parameters.covariance[k])
-        slope, bend = _covariance_curvature(precision, basis, prior.scatter, prior.rows)
-        gradient[s] += slope
-        curvature[np.ix_(s, s)] += bend
+    if model.has_prior:
+        slope, bend = model.classes.prior_curvature(theta.classes)
+        gradient[place.odds] = slope
+        curvature[np.ix_(place.odds, place.odds)] = bend
+        for each, span in zip(derivatives, place.spans, strict=True):
+            each.add_prior(gradient[span], curvature[span, span])
     return gradient, curvature
-
-
-def _covariance_curvature(
-    precision: FloatArray, basis: FloatArray, scatter: FloatArray, rows: float
-) -> tuple[FloatArray, FloatArray]:
-    """Gradient and minus Hessian of ``-1/2 [rows log|Sigma| + tr(Sigma^-1 scatter)]``."""
-    by_basis = precision @ basis  # (q, m, m)
-    trace = np.einsum("aii->a", by_basis)
-    slope = np.einsum("aij,ij->a", by_basis @ precision, scatter)
-    flat = by_basis.reshape(len(basis), -1)
-    traces = flat @ by_basis.mT.reshape(len(basis), -1).T
-    bent = np.einsum("aij,bjk,kl,li->ab", by_basis, by_basis, precision, scatter, optimize=True)
-    return 0.5 * (slope - rows * trace), 0.5 * (bent + bent.T) - 0.5 * rows * traces

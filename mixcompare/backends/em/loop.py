@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.acceleration import extrapolate
-from mixcompare.backends.em.degeneracy import rounding
-from mixcompare.backends.em.expectation import EStep, e_step
-from mixcompare.backends.em.maximisation import m_steps
+from mixcompare.backends.em.expected import Expected, Given
+from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import End, Log, Run, Status
-from mixcompare.backends.em.standardise import Standardised
 from mixcompare.backends.em.stopping import Iterate, criterion_value
+from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.spec import MixtureSpec
 
 # Responsibilities of starts that run together: few enough to stay in a core's cache, beyond
 # which starts are faster one after another.
@@ -33,24 +31,20 @@ _LONGEST = 4.0
 _SHORTEST = 2.0
 
 
-def starts_together(spec: MixtureSpec, data: Standardised) -> int:
+def starts_together(model: Mixture) -> int:
     """How many starts to run together."""
-    return max(1, _VALUES_TOGETHER // (data.shape[0] * spec.n_components))
+    return max(1, _VALUES_TOGETHER // (model.n_carriers * model.n_components))
 
 
-def iterate(
-    spec: MixtureSpec, data: Standardised, responsibilities: FloatArray, options: Options
-) -> Run:
-    """Run EM from one start's responsibilities (G, K), see `iterate_together`."""
-    return iterate_together(spec, data, responsibilities[None], options)[0]
+def iterate(model: Mixture, occupancy: FloatArray, options: Options) -> Run:
+    """Run EM from one start's class probabilities (C, K), see `iterate_together`."""
+    return iterate_together(model, occupancy[None], options)[0]
 
 
-def iterate_together(
-    spec: MixtureSpec, data: Standardised, responsibilities: FloatArray, options: Options
-) -> list[Run]:
+def iterate_together(model: Mixture, occupancy: FloatArray, options: Options) -> list[Run]:
     """Alternate M-steps and E-steps until no objective has more to gain.
 
-    The objective is the log-likelihood, and the log-prior if the data bring one. The stopping
+    The objective is the log-likelihood, and the log-prior if the model has one. The stopping
     rule sees plain EM steps only. A fall beyond rounding is never accepted: it ends a run as
     ``"ascent violated"``. With acceleration, every second plain step after the first few
     is followed by a SQUAREM proposal, which counts as an iteration if it is taken.
@@ -60,22 +54,21 @@ def iterate_together(
 
     Parameters
     ----------
-    responsibilities
-        (S, G, K) to start from. Unit weights may differ between starts.
+    occupancy
+        (S, C, K) class probabilities to start from. Unit weights may differ between starts.
     """
-    running = _Running(data, responsibilities)
-    scale = data.degrees_of_freedom.sum() * data.outcomes.shape[-1]
+    running = _Running(model, occupancy)
     while len(running.starts):
-        parameters, reasons = m_steps(spec, running.data, running.expected, running.end_point)
+        theta, reasons, at_hand = running.model.m_step(running.expected, running.end_point)
         if any(reasons):
             lost = np.array([bool(reason) for reason in reasons])
             numbered = zip(running.iterations + 1, reasons, strict=True)
             running.end(lost, "degenerate", [f"iteration {n}: {reason}" for n, reason in numbered])
-            parameters = parameters[~lost]
+            theta, at_hand = theta[~lost], None
         if not len(running.starts):
             break
-        step = _step(spec, running.data, parameters)
-        size = scale + np.abs(step.objective)
+        step = _step(running.model, theta, at_hand)
+        size = model.n_values + np.abs(step.objective)
         if (lost := _end_lost(running, step, size)).any():
             step, size = step[~lost], size[~lost]
         if not len(running.starts):
@@ -89,15 +82,15 @@ def iterate_together(
             rule = f"iterations; {options.criterion} criterion"
             running.end(converged, "converged", [f"{n} {rule} {value:.2g}" for n, value in at_end])
         if options.acceleration == "squarem":
-            _leap(spec, running)
+            _leap(running)
         if (full := running.iterations >= options.max_iterations).any():
             message = f"{options.max_iterations} iterations and not converged"
             running.end(full, "iteration limit", [message] * len(full))
     return running.log.runs(running.ends)
 
 
-def _step(spec: MixtureSpec, data: Standardised, parameters: Parameters) -> Iterate:
-    return Iterate(e_step(data, parameters), data.log_prior(spec, parameters))
+def _step(model: Mixture, theta: Theta, at_hand: Any = None) -> Iterate:
+    return Iterate(model.expect(theta, at_hand), model.log_prior(theta))
 
 
 def _end_lost(running: _Running, step: Iterate, size: FloatArray) -> NDArray[np.bool_]:
@@ -105,12 +98,11 @@ def _end_lost(running: _Running, step: Iterate, size: FloatArray) -> NDArray[np.
     unknown = ~np.isfinite(step.objective)
     fall = running.last - step.objective
     if (fell := fall > _ROUNDING * size).any():
-        at = step.parameters[fell]
-        noise = rounding(running.data, at.coefficients, at.covariance)
+        noise = running.model.rounding(step.theta[fell])
         fell[fell] = fall[fell] > noise * size[fell]
     lost = unknown | fell
     if fell.any():
-        what = "log-likelihood" if running.data.prior is None else "log-posterior"
+        what = "log-posterior" if running.model.has_prior else "log-likelihood"
         falls = zip(running.iterations + 1, fall, strict=True)
         messages = [f"iteration {n} lowered the {what} by {by:.3g}" for n, by in falls]
         running.end(fell, "ascent violated", messages)
@@ -122,18 +114,18 @@ def _end_lost(running: _Running, step: Iterate, size: FloatArray) -> NDArray[np.
     return lost
 
 
-def _leap(spec: MixtureSpec, running: _Running) -> None:
+def _leap(running: _Running) -> None:
     """Extrapolate where plain EM has settled; take what is no worse than its last step."""
     if not running.settled.any():
         return
     settled = np.flatnonzero(running.settled)
-    iterates = [iterate.parameters[settled] for iterate in running.plain]
-    data = running.data.of(settled)
-    proposals, proposed = extrapolate(data, iterates, running.longest[settled])
+    iterates = [iterate.theta[settled] for iterate in running.plain]
+    model = running.model.of(settled)
+    proposals, proposed = extrapolate(model, iterates, running.longest[settled])
     rows = settled[proposed]
     if not len(rows):
         return
-    beyond = _step(spec, running.data.of(rows), proposals)
+    beyond = _step(running.model.of(rows), proposals)
     good = beyond.objective >= running.last[rows]
     # Without the shrinking, slow problems spend themselves on rejected proposals.
     longest = running.longest[rows]
@@ -147,8 +139,8 @@ class _Running:
 
     Attributes
     ----------
-    data
-        What they run on.
+    model
+        What they climb.
     starts
         Their numbers.
     plain
@@ -163,9 +155,9 @@ class _Running:
         Longest extrapolation that is allowed.
     """
 
-    def __init__(self, data: Standardised, responsibilities: FloatArray) -> None:
-        n = len(responsibilities)
-        self.data = data
+    def __init__(self, model: Mixture, occupancy: FloatArray) -> None:
+        n = len(occupancy)
+        self.model = model
         self.ends: list[End] = [End("degenerate", "", np.inf, None)] * n
         self.log = Log()
         self.starts = np.arange(n)
@@ -173,17 +165,17 @@ class _Running:
         self.connected, self.iterations = np.zeros((2, n), dtype=np.intp)
         self.criterion, self.longest = np.full(n, np.inf), np.full(n, _LONGEST)
         # One layout, for the order of a sum, and with it its rounding, follows that.
-        self._responsibilities = np.ascontiguousarray(responsibilities)
+        self._given = model.given(np.ascontiguousarray(occupancy))
 
     @property
-    def expected(self) -> FloatArray | EStep:
+    def expected(self) -> Given | Expected:
         """What the next M-step starts from."""
-        return self.plain[-1].reached if self.plain else self._responsibilities
+        return self.plain[-1].reached if self.plain else self._given
 
     @property
-    def end_point(self) -> Parameters | None:
+    def end_point(self) -> Theta | None:
         """The last iterates."""
-        return self.plain[-1].parameters if self.plain else None
+        return self.plain[-1].theta if self.plain else None
 
     @property
     def last(self) -> FloatArray:
@@ -222,10 +214,10 @@ class _Running:
         rows = np.flatnonzero(~which)
         if not len(rows):
             self.plain = []
-        self.data = self.data.of(rows)
+        self.model = self.model.of(rows)
         self.starts, self.connected = self.starts[rows], self.connected[rows]
         self.iterations, self.longest = self.iterations[rows], self.longest[rows]
         self.criterion = self.criterion[rows]
         if not self.plain:
-            self._responsibilities = self._responsibilities[rows]
+            self._given = self._given[rows]
         self.plain = [iterate[rows] for iterate in self.plain]

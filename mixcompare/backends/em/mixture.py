@@ -1,187 +1,290 @@
-"""Compiled passes over a Gaussian mixture: units of one row and an intercept.
+"""A mixture as EM sees it: a model of the classes, and an emission for each response.
 
-Importing this module does not import numba; making a `CompiledMixture` does.
+This is the general road: E-steps and M-steps for any emissions and class model, in NumPy.
+`mixcompare.backends.em.kernels` has a compiled one for some models.
 """
 
 from __future__ import annotations
 
-from math import prod
-from types import ModuleType
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.linalg.lapack import dtrtri
+from numpy.typing import NDArray
 
-from mixcompare.backends.em.moments import Moments
-from mixcompare.backends.em.passes import split_log_weights
-from mixcompare.backends.em.regression import separate
-from mixcompare.backends.em.standardise import Standardised
-from mixcompare.backends.em.tiled_rows import TiledRows
-from mixcompare.base.arrays import FloatArray
-
-
-def is_mixture(data: Standardised) -> bool:
-    """Whether each unit is one row, all with the same value of a single covariate."""
-    _, rows, p, _ = data.shape
-    if (rows, p) != (1, 1):
-        return False
-    x = np.asarray(data.covariates)
-    return bool(np.all(x == x[0]) and x[0] != 0 and np.all(data.degrees_of_freedom == 1))
+from mixcompare.backends.em.classes.class_model import ClassModel, Posterior
+from mixcompare.backends.em.classes.units import Units
+from mixcompare.backends.em.emissions.emission import Emission, Spurious
+from mixcompare.backends.em.expected import Expected, Given
+from mixcompare.backends.em.theta import Blocks, Index, Theta, block_tag
+from mixcompare.base.arrays import FloatArray, IntArray
 
 
-class CompiledMixture:
-    """The compiled passes over one mixture's rows.
+class DegenerateComponentError(Exception):
+    """A component has emptied or its covariance has collapsed."""
 
-    Parameters
+
+class Maximised(NamedTuple):
+    """What an M-step finds for S starts.
+
+    Attributes
     ----------
-    data
-        What is packed into tiles, once; see `is_mixture`.
+    theta
+        Parameters of all S, meaningless for those that are degenerate.
+    reasons
+        Why a start is degenerate; empty if it is not.
+    at_hand
+        What was found on the way and the E-step of these parameters may use.
     """
 
-    def __init__(self, data: Standardised) -> None:
-        from mixcompare.backends.em import mixture_kernels  # numba takes long to import
+    theta: Theta
+    reasons: list[str]
+    at_hand: Any = None
 
-        self._kernels: ModuleType = mixture_kernels
-        self._intercept = data.covariates[:1].item()
-        self._units, _, _, self._m = data.shape
-        self._tiles: FloatArray = mixture_kernels.pack(np.asarray(data.outcomes)[:, 0])
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Classes and what is observed of them.
+
+    Given the class, responses are independent of one another.
+
+    Attributes
+    ----------
+    classes
+        The classes' own model.
+    emissions
+        Densities of each response given the class.
+    """
+
+    classes: ClassModel
+    emissions: tuple[Emission, ...]
 
     @property
-    def rows(self) -> tuple[FloatArray, TiledRows]:
-        """The constant covariate, and the outcomes read out of the tiles."""
-        units, size = self._units, 4 * self._tiles.shape[1]
-        tiles = self._tiles.reshape(len(self._tiles), size, -1)
-        covariates = np.broadcast_to(self._intercept, (units, 1, 1))
-        return covariates, TiledRows(tiles, units, np.arange(self._m)[None])
+    def n_components(self) -> int:
+        """Number of classes, K."""
+        return self.classes.n_components
 
-    def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products (..., K, 1, 1) and (..., K, 1, m), for (..., G, K) weights."""
-        origin = np.zeros((*tau.shape[:-2], tau.shape[-1], 1, self._m))
-        return self._moments_about(origin, tau).normal_equations()
+    @property
+    def units(self) -> Units:
+        """How often units count."""
+        return self.classes.units
 
-    def regressions(self, tau: FloatArray) -> FloatArray:
-        """Weighted means as coefficients (..., K, 1, m), NaN where not identified."""
-        return separate(*self.normal_equations(tau))
+    @cached_property
+    def rows(self) -> FloatArray:
+        """(C,) rows of each carrier in all responses."""
+        first, *others = (emission.rows for emission in self.emissions)
+        return np.asarray(sum(others, first))
 
-    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
-        """(..., K, m, m) weighted cross-products of the residuals."""
-        return self._moments_about(coefficients, tau).squares
+    @cached_property
+    def n_carriers(self) -> int:
+        """Number of carriers of a class, C."""
+        return len(self.rows)
 
-    def moments(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-        unit_weights: FloatArray | None,
-    ) -> tuple[Moments, FloatArray] | None:
-        """Moments of the next M-step, and the weighted `EStep.sums`, in one pass.
+    @cached_property
+    def n_values(self) -> float:
+        """Number of values that are observed, which a log-likelihood is proportional to."""
+        return float(sum(e.rows.sum() * e.n_outcomes for e in self.emissions))
 
-        Nothing of the size of units times classes is made. None where log-weights differ
-        between units: their own M-step needs the responsibilities.
+    @property
+    def size(self) -> int:
+        """How many values a pass over the data goes through."""
+        return sum(emission.size for emission in self.emissions)
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the priors enter, for a mode of the posterior."""
+        return self.classes.has_prior
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all blocks by name."""
+        return {
+            name: (self.classes if i is None else self.emissions[i]).shapes[inside]
+            for name, (i, inside) in self.owners.items()
+        }
+
+    @property
+    def owners(self) -> dict[str, tuple[int | None, str]]:
+        """By name of a block in `Theta.blocks`: number of its response, and its name there.
+
+        The class model's have no number.
         """
-        if log_weights.shape[-2] > 1:
+        owners: dict[str, tuple[int | None, str]] = {
+            name: (None, name) for name in self.classes.shapes
+        }
+        for i, emission in enumerate(self.emissions):
+            tag = block_tag(i, len(self.emissions))
+            owners |= {f"{name}{tag}": (i, name) for name in emission.shapes}
+        return owners
+
+    def with_components(self, number: int) -> Self:
+        """The same with another number of classes, for maximum likelihood."""
+        return replace(
+            self,
+            classes=self.classes.with_components(number),
+            emissions=tuple(emission.with_components(number) for emission in self.emissions),
+        )
+
+    def of(self, starts: Index) -> Self:
+        """The model of some of the starts that run together."""
+        classes = self.classes.of(starts)
+        return self if classes is self.classes else replace(self, classes=classes)
+
+    def weighing(self, weights: FloatArray) -> Self:
+        """The same with other unit weights, (G,) or (S, G)."""
+        return replace(self, classes=self.classes.weighing(weights))
+
+    def theta(self, blocks: Blocks) -> Theta:
+        """Parameters from blocks by name, see `Theta.blocks`."""
+        classes: dict[str, FloatArray] = {}
+        responses: list[dict[str, FloatArray]] = [{} for _ in self.emissions]
+        for name, (i, inside) in self.owners.items():
+            if name in blocks:
+                (classes if i is None else responses[i])[inside] = blocks[name]
+        return Theta(classes, tuple(responses))
+
+    def log_density(self, theta: Theta) -> FloatArray:
+        """(..., C, K) log-densities of the carriers given each class, in raw units."""
+        first, *others = (e.log_density(at) for e, at in self._pairs(theta))
+        return sum(others, first)
+
+    def posterior(self, theta: Theta) -> Posterior:
+        """What an E-step finds for each carrier."""
+        return self.classes.expect(self.log_density(theta), theta.classes)
+
+    def expect(self, theta: Theta, at_hand: Any = None) -> Expected:  # noqa: ARG002
+        """E-step.
+
+        Parameters
+        ----------
+        at_hand
+            From the M-step that found these parameters.
+        """
+        return Expected(self, theta, self.posterior(theta))
+
+    def occupancy(self, theta: Theta) -> FloatArray:
+        """(..., C, K) posterior class probabilities alone, as the E-step finds them."""
+        return self.posterior(theta).occupancy
+
+    def given(self, occupancy: FloatArray) -> Given:
+        """Class probabilities (S, C, K) that starts begin from."""
+        return Given(self.units, occupancy)
+
+    def m_step(self, expected: Given | Expected, previous: Theta | None = None) -> Maximised:
+        """M-step of S starts together; all arrays have an axis in front.
+
+        Parameters
+        ----------
+        previous
+            The iterates that they come from, if there are any.
+        """
+        before = (None,) * len(self.emissions) if previous is None else previous.responses
+        pairs = zip(self.emissions, before, strict=True)
+        responses, reasons = zip(*(e.m_step(expected, at) for e, at in pairs), strict=True)
+        first = [next(filter(None, each), "") for each in zip(*reasons, strict=True)]
+        return Maximised(self._with_classes(expected, responses, previous), first)
+
+    def _with_classes(
+        self, expected: Given | Expected, responses: tuple[Blocks, ...], previous: Theta | None
+    ) -> Theta:
+        before = None if previous is None else previous.classes
+        return Theta(self.classes.m_step(expected, before), responses)
+
+    def log_prior(self, theta: Theta) -> FloatArray:
+        """(...,) log-density of the prior in raw units; zero for maximum likelihood."""
+        if not self.has_prior:
+            return np.zeros(theta.weights.shape[:-1])
+        first, *others = (e.log_prior(at) for e, at in self._pairs(theta))
+        total = sum(others, first)
+        for term in self.classes.log_prior(theta.classes):
+            total = total + term
+        return np.asarray(total)
+
+    def unbounded(self, theta: Theta) -> FloatArray:
+        """(S, n) vectors in which a step of any length leads to valid parameters."""
+        parts = [e.unbounded(at) for e, at in self._pairs(theta)]
+        return np.concatenate([self.classes.unbounded(theta.classes), *parts], axis=1)
+
+    def bounded(self, vectors: FloatArray, like: Theta) -> Theta:
+        """The inverse of `unbounded`, for parameters of the shape of `like`."""
+        one = like[:1]
+        lengths = [self.classes.unbounded(one.classes).shape[1]]
+        lengths += [e.unbounded(at).shape[1] for e, at in self._pairs(one)]
+        classes, *parts = np.split(vectors, np.cumsum(lengths)[:-1], axis=1)
+        responses = [
+            e.bounded(part, at) for (e, at), part in zip(self._pairs(like), parts, strict=True)
+        ]
+        return Theta(self.classes.bounded(classes, like.classes), tuple(responses))
+
+    def is_regular(self, theta: Theta) -> NDArray[np.bool_]:
+        """(S,) whether rounding can tell the densities from degenerate ones."""
+        return np.asarray(np.all([e.is_regular(at) for e, at in self._pairs(theta)], axis=0))
+
+    def why_irregular(self, theta: Theta) -> str:
+        """Why one set of parameters cannot be used; empty if it can."""
+        return next(filter(None, (e.why_irregular(at) for e, at in self._pairs(theta))), "")
+
+    def rounding(self, theta: Theta) -> FloatArray:
+        """(S,) error of a log-likelihood by rounding, relative to the number of values."""
+        return np.asarray(np.max([e.rounding(at) for e, at in self._pairs(theta)], axis=0))
+
+    def permute(self, theta: Theta, permutation: IntArray) -> Theta:
+        """The same mixtures with their classes renumbered."""
+        responses = tuple(e.permute(at, permutation) for e, at in self._pairs(theta))
+        return Theta(self.classes.permute(theta.classes, permutation), responses)
+
+    def to_raw(self, theta: Theta) -> Theta:
+        """Parameters in the data's own units."""
+        responses = tuple(e.to_raw(at) for e, at in self._pairs(theta))
+        return Theta(self.classes.to_raw(theta.classes), responses)
+
+    def from_raw(self, theta: Theta) -> Theta:
+        """Parameters in standardised units."""
+        responses = tuple(e.from_raw(at) for e, at in self._pairs(theta))
+        return Theta(self.classes.from_raw(theta.classes), responses)
+
+    def features(self) -> FloatArray:
+        """(C, f) numbers by which carriers of different classes differ."""
+        parts = [emission.features() for emission in self.emissions]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def spurious(self, expected: Expected) -> Spurious | None:
+        """The narrowest class of a fit that makes it spurious; None if there is none.
+
+        A posterior's mode is never spurious, for its priors keep classes from collapsing.
+        """
+        if self.n_components == 1 or self.has_prior:
             return None
-        starts = prod(log_norms.shape[:-1])
-        nothing = np.empty((starts, 0, 0))
-        arguments = (coefficients, roots, log_weights, log_norms)
-        return self._pass(arguments, unit_weights, nothing, nothing, np.empty((starts, 0)))
+        each = (e.spurious(at, expected) for e, at in self._pairs(expected.at))
+        return min(filter(None, each), key=lambda one: one.ratio, default=None)
 
-    def e_step(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Responsibilities (..., G, K), unit log-likelihood (..., G), joint (..., G, K), sums."""
-        *starts, k = log_norms.shape
-        shape = (prod(starts), k, self._units)
-        joint, tau, unit = np.empty(shape), np.empty(shape), np.empty((shape[0], self._units))
-        arguments = (coefficients, roots, log_weights, log_norms)
-        _, sums = self._pass(arguments, None, joint, tau, unit)
-        shape = (*starts, k, self._units)
-        return (
-            tau.reshape(shape).mT,
-            unit.reshape(*starts, self._units),
-            joint.reshape(shape).mT,
-            sums,
+    def coincide(self, theta: Theta) -> bool:
+        """Whether two classes are the same but for their weights."""
+        pairs = [(k, other) for k in range(self.n_components) for other in range(k)]
+        return any(
+            all(e.coincide(at, k, other) for e, at in self._pairs(theta)) for k, other in pairs
         )
 
-    def responsibilities(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-    ) -> FloatArray:
-        """Responsibilities (..., G, K) as `e_step` gives them."""
-        *starts, k = log_norms.shape
-        tau = np.empty((prod(starts), k, self._units))
-        arguments = (coefficients, roots, log_weights, log_norms)
-        # A tile's joint density is written first, so that its responsibilities may take its place.
-        self._pass(arguments, None, tau, tau, np.empty((len(tau), self._units)))
-        return tau.reshape(*starts, k, self._units).mT
+    def _pairs(self, theta: Theta) -> Iterator[tuple[Emission, Blocks]]:
+        return zip(self.emissions, theta.responses, strict=True)
 
-    def _pass(
-        self,
-        arguments: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
-        unit_weights: FloatArray | None,
-        joint: FloatArray,
-        tau: FloatArray,
-        unit: FloatArray,
-    ) -> tuple[Moments, FloatArray]:
-        coefficients, roots, log_weights, log_norms = arguments
-        *starts, k = log_norms.shape
-        s = prod(starts)
-        constant, by_unit = split_log_weights(log_weights.reshape(s, -1, k))
-        size = 4 * self._tiles.shape[1]
-        inverse_roots = np.zeros((s * k, size, size))
-        roots = roots.reshape(-1, self._m, self._m)
-        for own, root in zip(inverse_roots, roots, strict=True):
-            own[: self._m, : self._m] = np.tril(dtrtri(root, lower=1)[0])
-        room, sums = self._room(s, k), np.empty((s, 3))
-        self._kernels.e_steps(
-            self._tiles,
-            self._units,
-            np.empty((1, 0)) if unit_weights is None else np.atleast_2d(unit_weights),
-            self._means(coefficients),
-            inverse_roots.reshape(s, k, size, size),
-            constant - 0.5 * log_norms.reshape(s, k),
-            by_unit,
-            joint,
-            tau,
-            unit,
-            *room,
-            sums,
-        )
-        return self._moments(coefficients, *room), sums.reshape(*starts, 3)
 
-    def _moments_about(self, coefficients: FloatArray, tau: FloatArray) -> Moments:
-        units, k = tau.shape[-2:]
-        weights = np.ascontiguousarray(tau, dtype=float).reshape(-1, units, k)
-        room = self._room(len(weights), k)
-        self._kernels.moments(self._tiles, weights, self._means(coefficients), *room)
-        return self._moments(coefficients, *room)
+def maximise(
+    model: Mixture, expected: FloatArray | Expected, previous: Theta | None = None
+) -> Theta:
+    """The M-step of one start, from its class probabilities (C, K) or an E-step.
 
-    def _means(self, coefficients: FloatArray) -> FloatArray:
-        """(S, K, 4 strips) means, filled up with zeros."""
-        k = coefficients.shape[-3]
-        flat = coefficients.reshape(-1, k, self._m)
-        means = np.zeros((len(flat), k, 4 * self._tiles.shape[1]))
-        means[..., : self._m] = self._intercept * flat
-        return means
-
-    def _room(self, starts: int, n_classes: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        size = 4 * self._tiles.shape[1]
-        shape = (starts, n_classes, size, size)
-        return np.zeros(shape[:2]), np.zeros(shape[:3]), np.zeros(shape)
-
-    def _moments(
-        self, around: FloatArray, total: FloatArray, first: FloatArray, second: FloatArray
-    ) -> Moments:
-        m, x = self._m, self._intercept
-        shape = around.shape[:-2]
-        total = total.reshape(shape)
-        cross = x * first[..., None, :m].reshape(*shape, 1, m)
-        squares = second[..., :m, :m].reshape(*shape, m, m)
-        return Moments(total, total, around, x * x * total[..., None, None], cross, squares)
+    Raises
+    ------
+    DegenerateComponentError
+        If a component has too little data for its parameters or its covariance is
+        singular up to rounding: the likelihood is unbounded in that direction.
+    """
+    before = None if previous is None else previous[None]
+    start = expected[None] if isinstance(expected, Expected) else model.given(expected[None])
+    theta, [reason], _ = model.m_step(start, before)
+    if reason:
+        raise DegenerateComponentError(reason)
+    return theta[0]

@@ -47,9 +47,9 @@ class Options:
         pooled fit ``"perturbed"`` by a single unit's standard errors.
     spurious
         What to do where the highest maximum is spurious, a class of a few rows that are close
-        together by chance (see `mixcompare.backends.em.spurious` for the rule): ``"avoid"``
-        takes the highest maximum that is not, ``"keep"`` takes it nevertheless. Either way it
-        is marked, and a caution says so.
+        together by chance (see `mixcompare.backends.em.emissions.normal.spurious` for the
+        rule): ``"avoid"`` takes the highest maximum that is not, ``"keep"`` takes it
+        nevertheless. Either way it is marked, and a caution says so.
     initial
         A start of your own, run before the others: a `Fit`, a mapping with ``weights``,
         ``coefficients`` and ``covariance``, classes (G,) counted from 0, or

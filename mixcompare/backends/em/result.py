@@ -12,33 +12,28 @@ import xarray as xr
 
 from mixcompare import labels
 from mixcompare.backends.em.choice import Choice, Chooser
+from mixcompare.backends.em.classes.class_model import Separation
+from mixcompare.backends.em.classes.separation import NO_MAXIMUM
 from mixcompare.backends.em.diagnosis import diagnose
-from mixcompare.backends.em.expectation import EStep, responsibilities_at
+from mixcompare.backends.em.expected import Expected
+from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.saddle import off_saddles
 from mixcompare.backends.em.search import found_again
-from mixcompare.backends.em.separation import NO_MAXIMUM, separation
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.theta import Blocks, Theta
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import DegenerateFitError
 from mixcompare.fits.outcome import Outcome
-from mixcompare.fits.tree import coordinates, parameter_dataset
-from mixcompare.model.covariances import has_covariances
+from mixcompare.fits.tree import parameter_dataset
 from mixcompare.model.layout import Layout
-from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
-
-# So many equal units are worth counting when a fit fails.
-_MANY_EQUAL = 10
 
 
 def outcome(
-    spec: MixtureSpec,
-    prepared: PreparedPanel,
-    data: Standardised,
+    layout: Layout,
+    coords: dict[str, Any],
+    model: Mixture,
     started: Sequence[Started],
     options: Options,
 ) -> Outcome:
@@ -49,29 +44,26 @@ def outcome(
     DegenerateFitError
         If no start gave a usable fit.
     """
-    chooser = Chooser(spec, data, options)
+    chooser = Chooser(model, options)
     if chooser.choose(started) is None:
-        raise _all_degenerate(spec, data, started)
-    started, curvature = off_saddles(spec, data, started, options, chooser.best)
+        raise _all_degenerate(model, started)
+    started, curvature = off_saddles(model, started, options, chooser.best)
     choice = chooser.choose(started)
     assert choice is not None
     best = started[choice.best].run
-    order = labels.by_weight(best.parameters[-1].weights)
-    path = best.parameters.permuted(order)
+    order = labels.by_weight(best.path[-1].weights)
+    path = model.permute(best.path, order)
     responsibilities, log_likelihood = _by_unit(best, order)
-    coords = coordinates(spec, prepared)
-    layout = Layout.of(spec, prepared)
-    apart = separation(data, path[-1])
+    apart = _separation(model, path[-1], responsibilities)
     known = uncertainty(
-        spec,
-        data,
+        model,
         path[-1],
         layout.parameters,
         options.standard_errors,
         unbounded=None if apart is None else apart.directions,
         curvature=curvature,
     )
-    arrays = {"responsibilities": responsibilities, **_arrays(data.to_raw(path[-1]), layout)}
+    arrays = {"responsibilities": responsibilities, **model.to_raw(path[-1]).blocks}
     estimate = parameter_dataset(layout, coords, (), **arrays).assign(
         log_likelihood=(("unit",), log_likelihood)
     )
@@ -80,19 +72,19 @@ def outcome(
         "log_prior": float(best.log_prior[-1]),
         "score_distance": known.score_distance,
     }
-    history = _history(layout, coords, data.to_raw(path), best)
+    history = _history(layout, coords, model.to_raw(path), best)
     if options.history == "full":
-        history = history.assign(_full_history(spec, data, path, layout, options, coords))
+        history = history.assign(_full_history(model, path, layout, options, coords))
     groups = {
         "estimate": estimate,
         "standard_errors": _standard_errors(layout, coords, known, options),
-        "starts": _starts(layout, coords, data, started, choice, responsibilities),
+        "starts": _starts(layout, coords, model, started, choice, responsibilities),
         "history": history,
     }
     without_maximum = (
         ""
         if apart is None
-        else apart.sentence(prepared.concomitant_names, arrays["membership_coefficients"])
+        else apart.sentence(coords["concomitant"], arrays["membership_coefficients"])
     )
     diagnosis = diagnose(choice, started, options, order, without_maximum)
     groups["starts"].attrs = {
@@ -109,20 +101,24 @@ def _by_unit(run: Run, order: IntArray) -> tuple[FloatArray, FloatArray]:
     """Responsibilities (G, K), classes in another order, and weighted log-likelihoods (G,)."""
     assert run.e_step is not None
     reached = replace(run.e_step)  # a copy, with which goes what it makes and is not asked for
-    responsibilities, log_likelihood = reached.responsibilities, reached.weighted_log_likelihood
+    responsibilities, log_likelihood = reached.occupancy, reached.weighted_log_likelihood
     del reached
     return responsibilities[:, order], log_likelihood
 
 
-def _arrays(parameters: Parameters, layout: Layout) -> dict[str, FloatArray]:
-    """The parameter arrays by name."""
-    return {name: getattr(parameters, name) for name in layout.arrays}
+def _separation(model: Mixture, theta: Theta, occupancy: FloatArray) -> Separation | None:
+    """Whether free parameters of the classes run off to infinity."""
+
+    def climb(classes: Blocks) -> float:
+        return float(model.expect(replace(theta, classes=classes)).log_likelihood)
+
+    return model.classes.separation(theta.classes, occupancy, climb)
 
 
-def _history(layout: Layout, coords: dict[str, Any], path: Parameters, run: Run) -> xr.Dataset:
+def _history(layout: Layout, coords: dict[str, Any], path: Theta, run: Run) -> xr.Dataset:
     """The best start, iterate by iterate: parameters, log-likelihood = Q + entropy."""
     return (
-        parameter_dataset(layout, coords, ("iteration",), **_arrays(path, layout))
+        parameter_dataset(layout, coords, ("iteration",), **path.blocks)
         .assign(
             log_likelihood=(("iteration",), run.log_likelihood),
             expected_log_likelihood=(("iteration",), run.expected_log_likelihood),
@@ -134,19 +130,18 @@ def _history(layout: Layout, coords: dict[str, Any], path: Parameters, run: Run)
 
 
 def _full_history(
-    spec: MixtureSpec,
-    data: Standardised,
-    path: Parameters,
+    model: Mixture,
+    path: Theta,
     layout: Layout,
     options: Options,
     coords: dict[str, Any],
 ) -> xr.Dataset:
     """Responsibilities, and standard errors where the information allows them."""
-    tau = responsibilities_at(data, path)
+    tau = model.occupancy(path)
     errors = []
     for i in range(len(tau)):
         known = uncertainty(
-            spec, data, path[i], layout.parameters, options.standard_errors, anywhere=True
+            model, path[i], layout.parameters, options.standard_errors, anywhere=True
         )
         errors.append(np.sqrt(np.diag(known.covariance)))
     full = parameter_dataset(layout, coords, ("iteration",), responsibilities=tau)
@@ -156,30 +151,9 @@ def _full_history(
     ).assign_coords(parameter=names)
 
 
-def _all_degenerate(
-    spec: MixtureSpec, data: Standardised, started: Sequence[Started]
-) -> DegenerateFitError:
+def _all_degenerate(model: Mixture, started: Sequence[Started]) -> DegenerateFitError:
     examples = "; ".join(dict.fromkeys(s.run.message for s in started[:3]))
-    n_units, _, _, m = data.shape
-    units = np.concatenate(
-        [np.asarray(data.covariates), np.asarray(data.outcomes)], axis=2
-    ).reshape(n_units, -1)
-    equal = int(np.unique(units, axis=0, return_counts=True)[1].max())
-    onto = "a few rows, one value of an outcome or an exact relation of several"
-    if equal >= _MANY_EQUAL:
-        onto = f"the {equal:,} of {n_units:,} units that are equal"
-    full = has_covariances(spec.covariance) and m > 1
-    simpler = "covariance='diagonal' or 'spherical'" if full else "a simpler covariance"
-    advice = (
-        f"The likelihood of a mixture is unbounded where a component shrinks onto {onto}: ask "
-        f"for fewer components, covariance_by='shared', {simpler}, or the mode of the posterior "
-        "(estimator='map'), whose priors keep components from collapsing."
-    )
-    if spec.n_components == 1 and "collapsed" in examples:
-        advice = (
-            "Given the covariates the outcomes are collinear but for rounding: leave one of them "
-            "out, take their difference in its place, or ask for covariance='diagonal'."
-        )
+    advice = model.emissions[0].advice(examples)
     return DegenerateFitError(
         f"none of the {len(started)} starts gave a usable fit ({examples}). {advice}"
     )
@@ -216,7 +190,7 @@ def _standard_errors(
 def _starts(
     layout: Layout,
     coords: dict[str, Any],
-    data: Standardised,
+    model: Mixture,
     started: Sequence[Started],
     choice: Choice,
     reference: FloatArray,
@@ -232,12 +206,11 @@ def _starts(
         kept = slice(0 if s.run.dropped else len(s.run.log_likelihood))
         history[i, kept] = s.run.log_likelihood[kept]
         if s.run.e_step is not None:
-            permutation = _alignment(s.run.e_step, reference)
-            path = s.run.parameters.permuted(permutation)
+            path = model.permute(s.run.path, _alignment(model, s.run.e_step, reference))
             weights[i, kept] = path.weights[kept]
-            raw = data.to_raw(path[-1])
+            raw = model.to_raw(path[-1]).blocks
             for name, values in arrays.items():
-                values[i] = getattr(raw, name)
+                values[i] = raw[name]
     dataset = parameter_dataset(layout, coords, ("start",), **arrays)
     return dataset.assign(
         log_likelihood=(("start",), np.array([_last(s.run.log_likelihood) for s in started])),
@@ -256,9 +229,9 @@ def _starts(
     ).assign_coords(start=np.arange(len(started)), iteration=np.arange(1, longest + 1))
 
 
-def _alignment(reached: EStep, reference: FloatArray) -> IntArray:
+def _alignment(model: Mixture, reached: Expected, reference: FloatArray) -> IntArray:
     """(K,) renumbering of a start's classes that brings them nearest to the best one's."""
-    tau = reached.arrays[0] if reached.arrays else responsibilities_at(reached.data, reached.at)
+    tau = reached.found.occupancy if reached.found else model.occupancy(reached.at)
     return labels.align_to_reference(tau, reference)
 
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mixcompare.backends.em.expectation import EStep
-from mixcompare.backends.em.parameters import Parameters, concatenate
+from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.stopping import Iterate
+from mixcompare.backends.em.theta import NOTHING, Theta, concatenate
 from mixcompare.base.arrays import FloatArray, IntArray
 
 Status = Literal[
@@ -23,7 +23,7 @@ class Run:
 
     Attributes
     ----------
-    parameters
+    path
         Accepted iterates along an axis in front, first to last; none if the first M-step
         was degenerate.
     e_step
@@ -40,8 +40,8 @@ class Run:
         How many iterates before the first of these were not kept.
     """
 
-    parameters: Parameters
-    e_step: EStep | None
+    path: Theta
+    e_step: Expected | None
     log_likelihood: FloatArray
     expected_log_likelihood: FloatArray
     entropy: FloatArray
@@ -63,8 +63,8 @@ class Run:
             return self
         return replace(
             self,
-            parameters=self.parameters[-1:],
-            e_step=None if self.e_step is None else replace(self.e_step, arrays=None, moments=None),
+            path=self.path[-1:],
+            e_step=None if self.e_step is None else self.e_step.lighter,
             log_likelihood=self.log_likelihood[-1:],
             expected_log_likelihood=self.expected_log_likelihood[-1:],
             entropy=self.entropy[-1:],
@@ -92,7 +92,7 @@ def joined(first: Run, then: Run, message: str) -> Run:
     }
     return replace(
         first,
-        parameters=concatenate([first.parameters, then.parameters[kept]]),
+        path=concatenate([first.path, then.path[kept]]),
         e_step=then.e_step,
         criterion=then.criterion,
         status=then.status,
@@ -126,7 +126,7 @@ class End:
     status: Status
     message: str
     criterion: float
-    e_step: EStep | None
+    e_step: Expected | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +134,7 @@ class Record:
     """Accepted iterates of several starts, whose numbers are given."""
 
     starts: IntArray
-    parameters: Parameters
+    theta: Theta
     values: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
     """(S,) log-likelihoods, Q, entropies and log-priors."""
 
@@ -149,31 +149,30 @@ class Log:
         """Accept an iterate of these starts."""
         at, log_prior = iterate.reached, iterate.log_prior
         values = (at.log_likelihood, at.expected_log_likelihood, at.entropy, log_prior)
-        self.records.append(Record(starts, iterate.parameters, values))
+        self.records.append(Record(starts, iterate.theta, values))
 
     def runs(self, ends: list[End]) -> list[Run]:
         """The runs one by one, in the order of the starts' numbers."""
         if not self.records:
             return [_run(None, np.empty((0, 4)), end) for end in ends]
-        parameters = concatenate([record.parameters for record in self.records])
+        path = concatenate([record.theta for record in self.records])
         values = np.concatenate([record.values for record in self.records], axis=1).T
         if len(ends) == 1:
-            return [_run(parameters, values, ends[0])]
+            return [_run(path, values, ends[0])]
         starts = np.concatenate([record.starts for record in self.records])
         order = np.argsort(starts, kind="stable")
-        parameters, values = parameters[order], values[order]
+        path, values = path[order], values[order]
         bounds = np.searchsorted(starts[order], np.arange(len(ends) + 1))
         return [
-            _run(parameters[i:j], values[i:j], end)
+            _run(path[i:j], values[i:j], end)
             for i, j, end in zip(bounds[:-1], bounds[1:], ends, strict=True)
         ]
 
 
-def _run(parameters: Parameters | None, values: FloatArray, end: End) -> Run:
-    nothing = np.empty((0, 0))
+def _run(path: Theta | None, values: FloatArray, end: End) -> Run:
     log_likelihood, expected, entropy, log_prior = values.T
     return Run(
-        parameters=parameters or Parameters(nothing, nothing, nothing),
+        path=path or NOTHING,
         e_step=end.e_step,
         log_likelihood=log_likelihood,
         expected_log_likelihood=expected,

@@ -17,24 +17,21 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 
 from mixcompare import labels
-from mixcompare.backends.em.covariances import basis_of
-from mixcompare.backends.em.expectation import responsibilities_at
 from mixcompare.backends.em.information import (
     Curvature,
     complete_information,
     factor,
-    layout,
+    free_layout,
     score_and_information,
 )
 from mixcompare.backends.em.loop import iterate
+from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.runs import Run, Started, joined
 from mixcompare.backends.em.standard_errors import with_sandwich
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.maxima import same_within
-from mixcompare.model.spec import MixtureSpec
 
 # Relative to the complete data's: below it, curvature is clearly negative, or next to none.
 _NEGATIVE, _FLAT = -1e-4, 1e-6
@@ -42,17 +39,13 @@ _NEGATIVE, _FLAT = -1e-4, 1e-6
 _ROUNDING = 1e3 * float(np.finfo(float).eps)
 # A score farther from zero, in the complete data's standard errors, is not at rest.
 _AT_REST = 0.01
-# Classes that agree to this, relative to their standard deviations, are as good as the same: EM
-# moves so little there that it stops before they are.
-_SAME = 0.05
 _BEYOND = ", beyond "
 # How far to step aside, in the classes' standard deviations; along how many directions.
 _ASIDE, _DIRECTIONS = 0.3, 4
 
 
 def off_saddles(
-    spec: MixtureSpec,
-    data: Standardised,
+    model: Mixture,
     started: Sequence[Started],
     options: Options,
     choose: Callable[[Sequence[Started]], int],
@@ -79,11 +72,11 @@ def off_saddles(
     while True:
         best = choose(started)
         run = started[best].run
-        at = run.parameters[-1]
-        at = at.permuted(labels.by_weight(at.weights))
-        keep_outer = with_sandwich(data, options.standard_errors)
-        curvature = score_and_information(spec, data, at, keep_outer=keep_outer)
-        other = _beyond(spec, data, run, at, curvature, options)
+        at = run.path[-1]
+        at = model.permute(at, labels.by_weight(at.weights))
+        keep_outer = with_sandwich(model, options.standard_errors)
+        curvature = score_and_information(model, at, keep_outer=keep_outer)
+        other = _beyond(model, run, at, curvature, options)
         if other is None:
             return started, curvature
         for i, s in enumerate(started):
@@ -93,23 +86,22 @@ def off_saddles(
 
 
 def _beyond(
-    spec: MixtureSpec,
-    data: Standardised,
+    model: Mixture,
     run: Run,
-    at: Parameters,
+    at: Theta,
     curvature: Curvature,
     options: Options,
 ) -> Run | None:
     """The run continued off the saddle point at its end; None if it is at none."""
-    if spec.n_components == 1 or run.status != "converged":
+    if model.n_components == 1 or run.status != "converged":
         return None
     # Of classes that are the same the information is singular but for rounding.
-    if factor(curvature[2]) is not None and not _coincide(at):
+    if factor(curvature[2]) is not None and not model.coincide(at):
         return None
-    directions, clear = _directions(spec, data, at, curvature)
+    directions, clear = _directions(model, at, curvature)
     highest, end = run, ""
-    for tau in _aside(spec, data, at, directions):
-        tried = iterate(spec, data, tau, options)
+    for tau in _aside(model, at, directions):
+        tried = iterate(model, tau, options)
         if not end and (tried.objective > _above(run)).any():
             end = f"EM from beside it rises: {tried.message}"
         if tried.usable and tried.objective[-1] > max(_above(run), highest.objective[-1]):
@@ -123,9 +115,7 @@ def _beyond(
     return None
 
 
-def _directions(
-    spec: MixtureSpec, data: Standardised, at: Parameters, curvature: Curvature
-) -> tuple[FloatArray, bool]:
+def _directions(model: Mixture, at: Theta, curvature: Curvature) -> tuple[FloatArray, bool]:
     """(r, n) directions that may lead up, one complete-data standard error long.
 
     None where the score is not zero. And whether the curvature along them is clearly negative,
@@ -133,7 +123,7 @@ def _directions(
     """
     _, total, information = curvature
     nothing = np.empty((0, len(total))), False
-    complete = complete_information(spec, data, at)
+    complete = complete_information(model, at)
     size = np.sqrt(np.maximum(np.diag(complete), 0.0))
     if not (np.isfinite(complete).all() and np.isfinite(information).all() and size.all()):
         return nothing
@@ -147,55 +137,25 @@ def _directions(
         return nothing
     noise = _ROUNDING * np.abs(vectors).sum(axis=0) ** 2
     falling = values < -np.maximum(-_NEGATIVE, noise)
-    leading = falling | (values < np.maximum(_FLAT, noise)) if _coincide(at) else falling
+    leading = falling | (values < np.maximum(_FLAT, noise)) if model.coincide(at) else falling
     return (vectors[:, leading] / size[:, None]).T[:_DIRECTIONS], bool(falling.any())
 
 
-def _coincide(at: Parameters) -> bool:
-    """Whether two classes are the same but for their weights."""
-    b, sigma = at.coefficients, at.covariance
-    sd = np.sqrt(np.diagonal(sigma, axis1=-2, axis2=-1))
-    for k in range(len(b)):
-        by_mean = np.abs(b[k + 1 :] - b[k]) <= _SAME * sd[k]
-        by_spread = np.abs(sigma[k + 1 :] - sigma[k]) <= _SAME * np.outer(sd[k], sd[k])
-        if (by_mean.all(axis=(1, 2)) & by_spread.all(axis=(1, 2))).any():
-            return True
-    return False
-
-
-def _aside(
-    spec: MixtureSpec, data: Standardised, at: Parameters, directions: FloatArray
-) -> Iterator[FloatArray]:
-    """Responsibilities (G, K) on both sides of a point, near and farther along each direction."""
-    rows = float(data.weigh(data.degrees_of_freedom[:, None]).sum())
+def _aside(model: Mixture, at: Theta, directions: FloatArray) -> Iterator[FloatArray]:
+    """Class probabilities (C, K) on both sides of a point, near and far along each direction."""
+    rows = float(model.units.weigh(model.rows[:, None]).sum())
     for direction in directions:
         for n in (rows * at.weights.min(), rows):
             for sign in (1, -1):
-                there = _moved(spec, data, at, sign * _ASIDE * np.sqrt(n) * direction)
-                yield responsibilities_at(data, there)
+                yield model.occupancy(_moved(model, at, sign * _ASIDE * np.sqrt(n) * direction))
 
 
-def _moved(spec: MixtureSpec, data: Standardised, at: Parameters, step: FloatArray) -> Parameters:
-    """Parameters a step of the free ones away; covariances by way of their logarithm."""
-    place, basis = layout(spec, data), basis_of(spec, data.shape[-1])
-    k = place.n_components
-    odds = np.concatenate([np.zeros(place.n_odds), step[place.odds]]).reshape(k, place.n_odds)
-    membership = at.membership_coefficients
-    if membership is not None:
-        membership = membership + odds
-        weights = data.average_weights(membership)
-    else:
-        weights = at.weights * np.exp(odds[:, 0] - odds.max())
-        weights = weights / weights.sum()
-    coefficients, covariance = at.coefficients.copy(), np.empty_like(at.covariance)
-    for c in range(k):
-        coefficients[c] += step[place.coefficients(c)].reshape(coefficients[c].shape)
-        root = np.linalg.cholesky(at.covariance[c])
-        change = np.tensordot(step[place.covariance(c)], basis, 1)
-        values, vectors = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, change).T))
-        turned = root @ vectors * np.exp(np.clip(values, -1.0, 1.0) / 2)
-        covariance[c] = turned @ turned.T
-    return Parameters(weights, coefficients, covariance, membership)
+def _moved(model: Mixture, at: Theta, step: FloatArray) -> Theta:
+    """Parameters a step of the free ones away."""
+    place = free_layout(model)
+    each = zip(model.emissions, at.responses, place.spans, strict=True)
+    responses = tuple(emission.moved(response, step[span]) for emission, response, span in each)
+    return Theta(model.classes.moved(at.classes, step[place.odds]), responses)
 
 
 def _above(run: Run) -> float:

@@ -25,12 +25,11 @@ from rich.progress import track
 
 from mixcompare.backends.em.choice import Choice, Chooser
 from mixcompare.backends.em.loop import iterate_together, starts_together
+from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Run, Started
-from mixcompare.backends.em.standardise import Standardised
-from mixcompare.backends.em.starts import moved, random_starts, starting_responsibilities
+from mixcompare.backends.em.starts import moved, random_starts, starting_occupancies
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.spec import MixtureSpec
 
 # The budget: starts, and values of the data times classes in all their passes, which take NumPy
 # about ten seconds. The first starts are run whatever they take.
@@ -43,31 +42,29 @@ _FURTHER: Final = 10
 _MOVED: Final = 40
 # Child of the search's seed for the moves, far from those of the starts.
 _MOVES: Final = 2**32 - 1
-# Responsibilities, in numbers, beyond which a run does not keep its own.
+# Class probabilities, in numbers, beyond which a run does not keep its own.
 _VALUES_KEPT: Final = 200_000
 
 
-def n_starts(spec: MixtureSpec, options: Options) -> int:
+def n_starts(n_components: int, options: Options) -> int:
     """Number of random starts that are run in any case."""
     # One component has one maximum, whatever the start.
-    return options.first_starts if spec.n_components > 1 else min(options.first_starts, 1)
+    return options.first_starts if n_components > 1 else min(options.first_starts, 1)
 
 
-def search(
-    spec: MixtureSpec, data: Standardised, options: Options, seed: np.random.SeedSequence
-) -> list[Started]:
+def search(model: Mixture, options: Options, seed: np.random.SeedSequence) -> list[Started]:
     """Run EM from the user's own start, if there is one, and from random ones.
 
     With short runs, every random start is first run for some iterations and only the best
     are run to their end; the others keep their short run, with the status ``"short run"``
     unless it ended by itself.
     """
-    random = n_starts(spec, options)
-    starts = starting_responsibilities(spec, data, replace(options, starts=random), seed)
+    random = n_starts(model.n_components, options)
+    starts = starting_occupancies(model, replace(options, starts=random), seed)
     total = random + (options.initial is not None)
-    started = _ended(spec, data, options, _shown(_in_lines(starts, options, 0), options, total))
-    if options.starts is None and spec.n_components > 1:
-        _search_further(spec, data, options, seed, started)
+    started = _ended(model, options, _shown(_in_lines(starts, options, 0), options, total))
+    if options.starts is None and model.n_components > 1:
+        _search_further(model, options, seed, started)
     return started
 
 
@@ -82,17 +79,16 @@ def n_lines(options: Options) -> int:
 
 
 def _search_further(
-    spec: MixtureSpec,
-    data: Standardised,
+    model: Mixture,
     options: Options,
     seed: np.random.SeedSequence,
     started: list[Started],
 ) -> None:
     """Add rounds of starts until the best optimum has been found again."""
-    chooser = Chooser(spec, data, options)
+    chooser = Chooser(model, options)
     moves = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _MOVES))
-    values = (data.covariates.size + data.outcomes.size) * spec.n_components
-    per_pass = values + _PASS / starts_together(spec, data)
+    values = model.size * model.n_components
+    per_pass = values + _PASS / starts_together(model)
     random = options.first_starts
     while not found_again(choice := chooser.choose(started)):
         if choice is None:  # further starts would end degenerate as well
@@ -100,11 +96,11 @@ def _search_further(
         passes = sum(s.run.n_iterations for s in started)
         if len(started) + _FURTHER + _MOVED > MOST_STARTS or passes * per_pass > _MOST_WORK:
             return
-        fresh = random_starts(spec, data, options, seed.spawn(_FURTHER), random)
+        fresh = random_starts(model, options, seed.spawn(_FURTHER), random)
         starts = list(_in_lines(fresh, options, random))
         random += _FURTHER
         starts += _moves(options, started, choice, moves)
-        ended = _ended(spec, data, options, _shown(iter(starts), options, len(starts)))
+        ended = _ended(model, options, _shown(iter(starts), options, len(starts)))
         height = started[choice.best].run.objective[-1]
         # Thousands of paths would fill the memory.
         started += [
@@ -127,7 +123,7 @@ def _moves(
         reached = None if best is None else started[best].run.e_step
         if reached is not None:
             rng = np.random.default_rng(child)
-            yield "moved", moved(reached.responsibilities, rng), i % count
+            yield "moved", moved(reached.occupancy, rng), i % count
 
 
 type _Start = tuple[str, FloatArray, int]
@@ -138,51 +134,47 @@ def _in_lines(
 ) -> Iterator[_Start]:
     """Starts with the numbers of their lines, of which the user's own has none."""
     i = first
-    for kind, responsibilities in starts:
-        yield kind, responsibilities, -1 if kind == "user" else i % n_lines(options)
-        del responsibilities  # before the next are made
+    for kind, occupancy in starts:
+        yield kind, occupancy, -1 if kind == "user" else i % n_lines(options)
+        del occupancy  # before the next are made
         i += kind != "user"
 
 
-def _ended(
-    spec: MixtureSpec, data: Standardised, options: Options, starts: Iterator[_Start]
-) -> list[Started]:
+def _ended(model: Mixture, options: Options, starts: Iterator[_Start]) -> list[Started]:
     """Run starts to their end, or, with short runs, the best of them."""
-    together = starts_together(spec, data)
+    together = starts_together(model)
     ended: list[Started] = []
     if options.short_runs is None:
         for batch in batched(starts, together):
-            ended += _run(spec, data, batch, options)
+            ended += _run(model, batch, options)
             del batch  # before the next is made
         return ended
     brief = replace(options, max_iterations=min(options.short_runs, options.max_iterations))
     held: list[_Start] = []
     for batch in batched(starts, together):
         held += batch
-        ended += _run(spec, data, batch, brief)
+        ended += _run(model, batch, brief)
     best = _to_continue(ended, options.continued)
     result = [_cut(started) for started in ended]
     for chosen in batched(sorted(best), together):
-        whole = _run(spec, data, [held[i] for i in chosen], options)
+        whole = _run(model, [held[i] for i in chosen], options)
         for i, started in zip(chosen, whole, strict=True):
             result[i] = started
     return result
 
 
-def _run(
-    spec: MixtureSpec, data: Standardised, starts: Sequence[_Start], options: Options
-) -> list[Started]:
+def _run(model: Mixture, starts: Sequence[_Start], options: Options) -> list[Started]:
     first = starts[0][1][None]
     together = first if len(starts) == 1 else np.stack([tau for _, tau, _ in starts])
-    runs = iterate_together(spec, data, together, options)
-    if data.shape[0] * spec.n_components > _VALUES_KEPT:
+    runs = iterate_together(model, together, options)
+    if model.n_carriers * model.n_components > _VALUES_KEPT:
         runs = [_lighter(run) for run in runs]
     return [Started(kind, run, line) for (kind, _, line), run in zip(starts, runs, strict=True)]
 
 
 def _lighter(run: Run) -> Run:
     """The same run, whose last E-step makes its arrays by unit anew when asked for them."""
-    return run if run.e_step is None else replace(run, e_step=replace(run.e_step, arrays=None))
+    return run if run.e_step is None else replace(run, e_step=replace(run.e_step, found=None))
 
 
 def _to_continue(started: Sequence[Started], number: int) -> set[int]:

@@ -13,21 +13,17 @@ from scipy.linalg import block_diag, null_space
 from scipy.linalg.lapack import dpotri
 from scipy.sparse import csr_array, vstack
 
-from mixcompare.backends.em.covariances import basis_of
-from mixcompare.backends.em.expectation import log_class_weights
+from mixcompare.backends.em.emissions.emission import Derivatives
 from mixcompare.backends.em.information import (
     Curvature,
-    Layout,
     factor,
-    layout,
+    free_layout,
     score_and_information,
 )
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.scores import odds_design
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.mixture import Mixture
+from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.layout import Parameter
-from mixcompare.model.spec import MixtureSpec
 
 Method = Literal["observed", "sandwich", "none"]
 METHODS: Mapping[str, str] = {
@@ -71,9 +67,8 @@ class Uncertainty:
 
 
 def uncertainty(
-    spec: MixtureSpec,
-    data: Standardised,
-    parameters: Parameters,
+    model: Mixture,
+    theta: Theta,
     reported: Sequence[Parameter],
     method: Method = "observed",
     *,
@@ -85,7 +80,7 @@ def uncertainty(
 
     Parameters
     ----------
-    parameters
+    theta
         The maximum, in standardised units.
     method
         ``"observed"``: the inverse observed information I. ``"sandwich"``: ``I^-1 J I^-1``
@@ -97,7 +92,7 @@ def uncertainty(
         Also where the score is not zero, as along EM's path.
     unbounded
         (n_odds, r) orthonormal directions of the log-odds that run off to infinity, see
-        `mixcompare.backends.em.separation`: parameters that change along them have no
+        `mixcompare.backends.em.classes.separation`: parameters that change along them have no
         standard error, and the others have theirs in the limit.
     curvature
         `score_and_information` there, if it is known; the information is overwritten.
@@ -105,9 +100,9 @@ def uncertainty(
     withheld = np.broadcast_to(np.nan, (len(reported), len(reported)))
     if method == "none":
         return Uncertainty(withheld, withheld, None, _NOT_ASKED, np.nan)
-    robust = with_sandwich(data, method) and not (anywhere and method == "observed")
+    robust = with_sandwich(model, method) and not (anywhere and method == "observed")
     if curvature is None:
-        curvature = score_and_information(spec, data, parameters, keep_outer=robust)
+        curvature = score_and_information(model, theta, keep_outer=robust)
     outer, total, information = curvature
     bounded = None if unbounded is None else _bounded(len(total), unbounded)
     if bounded is not None:
@@ -128,7 +123,7 @@ def uncertainty(
             "maximum; lower the tolerance or raise max_iterations"
         )
         return Uncertainty(withheld, withheld, None, reason, distance)
-    jacobian = _jacobian(spec, data, parameters, reported, layout(spec, data))
+    jacobian = _jacobian(model, theta, reported)
     if unbounded is not None and bounded is not None:
         dense = jacobian.toarray()
         without = _without_error(reported, dense, unbounded)
@@ -147,9 +142,9 @@ def uncertainty(
     )
 
 
-def with_sandwich(data: Standardised, method: Method) -> bool:
+def with_sandwich(model: Mixture, method: Method) -> bool:
     """Whether a method's standard errors come with the sandwich's, at a maximum."""
-    several = bool(data.degrees_of_freedom.max() > 1)
+    several = bool(model.rows.max() > 1)
     return method == "sandwich" or (method == "observed" and several)
 
 
@@ -199,58 +194,32 @@ def _without_error(
     return np.asarray(are_odds & (moves > _MOVES * np.linalg.norm(jacobian, axis=1)))
 
 
-def _jacobian(
-    spec: MixtureSpec,
-    data: Standardised,
-    parameters: Parameters,
-    reported: Sequence[Parameter],
-    place: Layout,
-) -> csr_array:
+def _jacobian(model: Mixture, theta: Theta, reported: Sequence[Parameter]) -> csr_array:
     """(P, n) derivatives of the reported parameters by the free ones; nearly all are zero."""
-    by_odds = _weights_by_odds(data, parameters)
+    pairs = zip(model.emissions, theta.responses, strict=True)
+    derivatives = [emission.derivatives(at) for emission, at in pairs]
     parts = batched(reported, _COLUMNS_AT_A_TIME)
-    return vstack([csr_array(_rows(spec, data, part, place, by_odds)) for part in parts], "csr")
+    return vstack([csr_array(_rows(model, theta, derivatives, part)) for part in parts], "csr")
 
 
 def _rows(
-    spec: MixtureSpec,
-    data: Standardised,
+    model: Mixture,
+    theta: Theta,
+    derivatives: Sequence[Derivatives],
     reported: Sequence[Parameter],
-    place: Layout,
-    by_odds: FloatArray,
 ) -> FloatArray:
     """Some rows of the jacobian."""
-    _, _, p, m = data.shape
-    basis = basis_of(spec, m)
+    place, owners = free_layout(model), model.owners
     rows = np.zeros((len(reported), place.size))
-    for row, parameter in zip(rows, reported, strict=True):
-        k, *inside = parameter.position
-        if parameter.variable == "weights":
-            row[place.odds] = by_odds[k]
-        elif parameter.variable == "membership_coefficients":
-            assert data.unmix is not None
-            row[place.odds.reshape(-1, place.n_odds)[k - 1]] = data.unmix[inside[0]]
-        elif parameter.variable == "coefficients":
-            i, j = inside
-            block = np.zeros((p, m))
-            block[:, j] = data.unwhiten[i] * data.scale[j]
-            row[place.coefficients(k)] = block.ravel()
+    by_response: dict[int, list[int]] = {}
+    for i, parameter in enumerate(reported):
+        response, name = owners[parameter.variable]
+        if response is None:
+            derivative = model.classes.derivative(theta.classes, name, parameter.position)
+            rows[i, place.odds] = derivative
         else:
-            i, j = inside
-            row[place.covariance(k)] = basis[:, i, j] * data.scale[i] * data.scale[j]
+            by_response.setdefault(response, []).append(i)
+    for response, members in by_response.items():
+        places = [(owners[reported[i].variable][1], reported[i].position) for i in members]
+        rows[members, place.spans[response]] = derivatives[response].jacobian(places)
     return rows
-
-
-def _weights_by_odds(data: Standardised, parameters: Parameters) -> FloatArray:
-    """(K, (K-1) c) derivatives of the average class probabilities."""
-    k = len(parameters.weights)
-    each = np.exp(log_class_weights(data, parameters)).reshape(-1, k)
-    design = odds_design(data)[: len(each)]
-    counts = np.ones(len(each))
-    if data.unit_weights is not None and len(each) > 1:
-        counts = data.unit_weights
-    design = design * (counts / counts.sum())[:, None]
-    own = np.einsum("gk,kl,gc->klc", each, np.eye(k)[:, 1:], design)
-    return np.asarray(own - np.einsum("gk,gl,gc->klc", each, each[:, 1:], design)).reshape(
-        k, (k - 1) * design.shape[1]
-    )

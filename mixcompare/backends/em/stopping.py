@@ -9,9 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from mixcompare.backends.em.acceleration import unbounded
-from mixcompare.backends.em.expectation import EStep
-from mixcompare.backends.em.parameters import Index, Parameters
+from mixcompare.backends.em.expected import Expected
+from mixcompare.backends.em.theta import Index, Theta
 from mixcompare.base.arrays import FloatArray, IntArray
 
 Criterion = Literal["aitken", "log_likelihood", "parameters", "q"]
@@ -24,7 +23,7 @@ class Iterate:
     An index selects starts.
     """
 
-    reached: EStep
+    reached: Expected
     log_prior: FloatArray
 
     def __getitem__(self, index: Index) -> Iterate:
@@ -38,7 +37,7 @@ class Iterate:
         return Iterate(reached, log_prior)
 
     @property
-    def parameters(self) -> Parameters:
+    def theta(self) -> Theta:
         """What the E-steps are of."""
         return self.reached.at
 
@@ -102,20 +101,18 @@ def _log_likelihood(plain: Sequence[Iterate], size: FloatArray) -> FloatArray:
 
 
 def _parameters(plain: Sequence[Iterate], _size: FloatArray) -> FloatArray:
-    """Largest move of a log-ratio of weights, whitened coefficient or covariance root."""
-    before, after = (unbounded(i.parameters) for i in plain[-2:])
+    """Largest move of a parameter in coordinates without bounds, such as a log-ratio of weights."""
+    before, after = (i.reached.model.unbounded(i.theta) for i in plain[-2:])
     return np.asarray(np.abs(after - before).max(axis=-1))
 
 
 def _q(plain: Sequence[Iterate], size: FloatArray) -> FloatArray:
-    """``|Q(new | old) - Q(old | old)|``, both with the old responsibilities, log-prior in."""
+    """``|Q(new | old) - Q(old | old)|``, both with the old class probabilities, log-prior in."""
     old, new = plain[-2:]
     before, after = old.reached, new.reached
-    held = before.responsibilities > 0  # 0 times log 0
-    change = before.responsibilities * np.where(held, after.joint - before.joint, 0.0)
-    weights = before.data.unit_weights
-    by_unit = change.sum(axis=-1)
-    expected = (by_unit if weights is None else by_unit * weights).sum(axis=-1)
+    held = before.occupancy > 0  # 0 times log 0
+    change = before.occupancy * np.where(held, after.joint - before.joint, 0.0)
+    expected = before.units.sum(change.sum(axis=-1))
     return np.asarray(np.abs(expected + new.log_prior - old.log_prior) / size)
 
 

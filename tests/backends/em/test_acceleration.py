@@ -6,12 +6,12 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends.em import loop
-from mixcompare.backends.em.acceleration import bounded, extrapolate, unbounded
+from mixcompare.backends.em.acceleration import extrapolate
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.theta import Theta
 from tests.backends.em.test_reference import CASES, PEERS, specification
-from tests.em_cases import STRUCTURES, build, random_parameters
+from tests.em_cases import STRUCTURES, build, normal_theta, random_parameters
 from tests.places import REFERENCE
 
 SLOW = ["faithful_K3_EEE", "iris_K3_EEI", "iris_K3_EII", "iris_K3_VVI"]
@@ -43,13 +43,14 @@ def test_slow_problems_take_less_than_half_the_iterations(name: str) -> None:
 @pytest.mark.parametrize(("covariance", "by"), STRUCTURES)
 def test_unbounded_coordinates_keep_the_structure(covariance: str, by: str) -> None:
     case = build(covariance, by, m=3, k=3)
-    one, other = (case.data.from_raw(random_parameters(case, seed=s))[None] for s in (1, 2))
-    back = bounded(case.data, unbounded(one), one)
+    one, other = (case.model.from_raw(random_parameters(case, seed=s))[None] for s in (1, 2))
+    back = case.model.bounded(case.model.unbounded(one), one)
     for name in ("weights", "coefficients", "covariance"):
-        np.testing.assert_allclose(getattr(back, name), getattr(one, name), rtol=1e-12, atol=1e-14)
-    between = bounded(case.data, 0.5 * (unbounded(one) + unbounded(other)), one)
-    first, second, _ = between.covariance[0]
-    assert np.linalg.eigvalsh(between.covariance).min() > 0
+        np.testing.assert_allclose(back.blocks[name], one.blocks[name], rtol=1e-12, atol=1e-14)
+    middle = 0.5 * (case.model.unbounded(one) + case.model.unbounded(other))
+    between = case.model.bounded(middle, one).blocks["covariance"]
+    first, second, _ = between[0]
+    assert np.linalg.eigvalsh(between).min() > 0
     if by == "shared":
         np.testing.assert_array_equal(first, second)
     if covariance != "full":
@@ -58,40 +59,40 @@ def test_unbounded_coordinates_keep_the_structure(covariance: str, by: str) -> N
         np.testing.assert_allclose(np.diff(np.diagonal(first)), 0, atol=1e-15)
 
 
-DATA = build().data
+MODEL = build().model
 
 
-def sequences(*values: list[float]) -> list[Parameters]:
+def sequences(*values: list[float]) -> list[Theta]:
     """Three iterates of several starts, of one coefficient each."""
     ones = np.ones((len(values), 1, 1, 1))
     each = np.array(values).T[:, :, None, None, None]
-    return [Parameters(ones[..., 0, 0], b, ones) for b in each]
+    return [normal_theta(ones[..., 0, 0], b, ones) for b in each]
 
 
 def test_a_geometric_sequence_is_extrapolated_to_its_limit() -> None:
     iterates = sequences([1 - 0.9**i for i in range(3)], [2 - 2 * 0.5**i for i in range(3)])
-    proposals, proposed = extrapolate(DATA, iterates, np.full(2, 100.0))
+    proposals, proposed = extrapolate(MODEL, iterates, np.full(2, 100.0))
     assert proposed.all()
-    np.testing.assert_allclose(proposals.coefficients.ravel(), [1.0, 2.0], rtol=1e-12)
+    np.testing.assert_allclose(proposals.blocks["coefficients"].ravel(), [1.0, 2.0], rtol=1e-12)
 
 
 def test_steps_are_no_shorter_than_plain_and_no_longer_than_allowed() -> None:
     still, fast = [0.0, 0.0, 0.0], [0.0, 1.0, 0.9]
     slow = [1 - 0.99**i for i in range(3)]
     iterates = sequences(still, slow, fast, slow)
-    proposals, proposed = extrapolate(DATA, iterates, np.array([4.0, 4.0, 4.0, 8.0]))
+    proposals, proposed = extrapolate(MODEL, iterates, np.array([4.0, 4.0, 4.0, 8.0]))
     np.testing.assert_array_equal(proposed, [False, True, False, True])
-    capped, further = proposals.coefficients.ravel()
+    capped, further = proposals.blocks["coefficients"].ravel()
     assert slow[-1] < capped < further < 0.2
 
 
 def test_a_proposal_that_lowers_the_likelihood_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     case = build(m=1, k=2, seed=5)
     tau = np.random.default_rng(0).dirichlet([1.0, 1.0], size=case.data.shape[0])
-    plain = iterate(case.spec, case.data, tau, Options(acceleration="none"))
-    worse = case.data.from_raw(random_parameters(case, seed=9))[None]
+    plain = iterate(case.model, tau, Options(acceleration="none"))
+    worse = case.model.from_raw(random_parameters(case, seed=9))[None]
     monkeypatch.setattr(loop, "extrapolate", lambda *_: (worse, np.array([True])))
-    guarded = iterate(case.spec, case.data, tau, Options())
+    guarded = iterate(case.model, tau, Options())
     np.testing.assert_array_equal(guarded.log_likelihood, plain.log_likelihood)
     assert guarded.status == "converged"
 

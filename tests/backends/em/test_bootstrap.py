@@ -1,6 +1,7 @@
 """Simulation from known parameters and the bootstrap built on it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ def fit() -> mc.Fit:
 
 def test_simulated_rows_have_the_moments_of_their_class() -> None:
     case = build(m=2, k=3, units=4000, seed=1)
-    own = random_parameters(case, seed=2)
-    at = {"weights": own.weights, "coefficients": own.coefficients, "covariance": own.covariance}
+    own = SimpleNamespace(**random_parameters(case, seed=2).blocks)
+    at = random_parameters(case, seed=2).blocks
     drawn, classes = simulate(case.spec, case.panel, at, np.random.default_rng(3))
     share = np.bincount(classes, minlength=3) / 4000
     np.testing.assert_allclose(share, own.weights, atol=4 * np.sqrt(0.25 / 4000))

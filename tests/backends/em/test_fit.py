@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 
 import mixcompare as mc
 from mixcompare import labels
-from mixcompare.backends.em import loop, run
+from mixcompare.backends.em import run
 from mixcompare.backends.em.choice import group_optima
 from mixcompare.backends.em.loop import iterate_together
-from mixcompare.backends.em.maximisation import m_steps
+from mixcompare.backends.em.mixture import Maximised, Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.parameters import Parameters
 from mixcompare.backends.em.stopping import remaining_gain
 from mixcompare.prepared.problem import Problem
-from tests.em_cases import STRUCTURES, build, simulate
+from tests.em_cases import STRUCTURES, build, changed, simulate
 
 SPEC = mc.MixtureSpec("y1 ~ x1 + x2", unit="unit", n_components=2)
 
@@ -106,21 +105,21 @@ def test_log_likelihood_never_falls(
 def test_a_fall_is_an_error_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """A faulty M-step is caught at its first fall and the fit before it is kept."""
     case = build(seed=3)
-    exact = m_steps
+    exact = Mixture.m_step
     calls = []
 
-    def faulty(*arguments: Any) -> tuple[Parameters, list[str]]:
+    def faulty(*arguments: Any) -> Maximised:
         calls.append(1)
-        good, reasons = exact(*arguments)
-        covariance = good.covariance.copy()
+        good = exact(*arguments)
+        covariance = good.theta.blocks["covariance"].copy()
         if len(calls) == 5:
             covariance[1] *= 4
-        return replace(good, covariance=covariance), reasons
+        return good._replace(theta=changed(good.theta, covariance=covariance))
 
     tau = np.random.default_rng(0).dirichlet([0.2, 0.2], size=(3, case.data.shape[0]))
-    first, _, last = iterate_together(case.spec, case.data, tau, Options())
-    monkeypatch.setattr(loop, "m_steps", faulty)
-    one, ended, other = iterate_together(case.spec, case.data, tau, Options())
+    first, _, last = iterate_together(case.model, tau, Options())
+    monkeypatch.setattr(Mixture, "m_step", faulty)
+    one, ended, other = iterate_together(case.model, tau, Options())
     assert ended.status == "ascent violated"
     assert ended.message.startswith("iteration 5 lowered the log-likelihood by ")
     assert len(ended.log_likelihood) == 4

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,42 +11,47 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mixcompare as mc
-from mixcompare.backends.em.compiled import _WORTH_SECONDS, Compiled, numpy_seconds, with_kernels
-from mixcompare.backends.em.expectation import EStep, e_step
-from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import Standardised, standardise
+from mixcompare.backends.em.build import mixture_of
+from mixcompare.backends.em.expected import Expected
+from mixcompare.backends.em.kernels.compiled_mixture import (
+    _WORTH_SECONDS,
+    FusedMixture,
+    numpy_seconds,
+    with_kernels,
+)
+from mixcompare.backends.em.kernels.panel import Compiled
+from mixcompare.backends.em.mixture import DegenerateComponentError, Mixture, maximise
+from mixcompare.backends.em.theta import Theta
 from mixcompare.prepared.compress import compress
 from tests.backends.em.test_reference import CASES, specification
-from tests.em_cases import STRUCTURES, build, random_parameters
+from tests.em_cases import STRUCTURES, build, changed, normal_data, random_parameters, with_data
 from tests.places import REFERENCE
 
 EXTREMES = [1.0, 30.0, 1e6]
 
 
-def compiled(data: Standardised) -> Standardised:
-    return data.using(Compiled(data))
+def compiled(model: Mixture) -> FusedMixture:
+    """By the passes of panels, also where the data are a Gaussian mixture's."""
+    return FusedMixture(model.classes, model.emissions, Compiled(normal_data(model)))
 
 
-def attempt(
-    spec: mc.MixtureSpec, data: Standardised, tau: np.ndarray
-) -> tuple[Parameters | None, str]:
+def attempt(model: Mixture, tau: np.ndarray) -> tuple[Theta | None, str]:
     """The M-step's parameters, or its error up to the figures."""
     try:
-        return m_step(spec, data, tau), ""
+        return maximise(model, tau), ""
     except DegenerateComponentError as error:
         return None, str(error).split(" to ")[0]
 
 
-def assert_same_e_step(ours: EStep, reference: EStep) -> None:
+def assert_same_e_step(ours: Expected, reference: Expected) -> None:
     size = np.abs(reference.joint[np.isfinite(reference.joint)]).max()
     near = {"rtol": 1e-12, "atol": 1e-12 * size}
     np.testing.assert_allclose(ours.joint, reference.joint, **near)
     np.testing.assert_allclose(ours.unit_log_likelihood, reference.unit_log_likelihood, **near)
     np.testing.assert_allclose(
-        ours.responsibilities, reference.responsibilities, rtol=1e-10, atol=1e-12 * max(size, 1)
+        ours.occupancy, reference.occupancy, rtol=1e-10, atol=1e-12 * max(size, 1)
     )
-    np.testing.assert_allclose(ours.responsibilities.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(ours.occupancy.sum(axis=1), 1, rtol=1e-12)
     total = 1e-12 * size * len(reference.unit_log_likelihood)
     for name in ("log_likelihood", "expected_log_likelihood", "entropy"):
         assert getattr(ours, name) == pytest.approx(getattr(reference, name), rel=1e-12, abs=total)
@@ -56,13 +60,13 @@ def assert_same_e_step(ours: EStep, reference: EStep) -> None:
     )
 
 
-def assert_same_parameters(ours: Parameters, reference: Parameters) -> None:
+def assert_same_parameters(ours: Theta, reference: Theta) -> None:
     np.testing.assert_allclose(ours.weights, reference.weights, rtol=1e-12)
     for name in ("coefficients", "covariance"):
-        expected = getattr(reference, name)
+        expected = reference.blocks[name]
         # Of unit scale in these coordinates; a class may condition them worse than all do.
         size = max(np.abs(expected).max(), 1.0)
-        np.testing.assert_allclose(getattr(ours, name), expected, rtol=0, atol=1e-11 * size)
+        np.testing.assert_allclose(ours.blocks[name], expected, rtol=0, atol=1e-11 * size)
 
 
 @settings(max_examples=80, deadline=None)
@@ -86,20 +90,19 @@ def test_steps_equal_the_reference(
 ) -> None:
     """Units of one row, with absorbed cells some of none, up to separations beyond exp."""
     case = build(*structure, m=m, k=k, absorb=absorb, seed=seed, units=units)
-    ours = compiled(case.data)
-    at = case.data.from_raw(random_parameters(case, seed))
-    at = replace(at, coefficients=at.coefficients * spread)
-    assert_same_e_step(e_step(ours, at), e_step(case.data, at))
+    ours = compiled(case.model)
+    at = case.model.from_raw(random_parameters(case, seed))
+    at = changed(at, coefficients=at.blocks["coefficients"] * spread)
+    assert_same_e_step(ours.expect(at), case.model.expect(at))
     tau = np.random.default_rng(seed).dirichlet(np.full(k, 0.5), size=units)
     (reference, message), (found, own_message) = (
-        attempt(case.spec, data, tau) for data in (case.data, ours)
+        attempt(model, tau) for model in (case.model, ours)
     )
     assert own_message == message
     if reference is None or found is None:
         return
     assert_same_parameters(found, reference)
-    # The E-step right after the M-step of one outcome reuses its residuals.
-    assert_same_e_step(e_step(ours, found), e_step(case.data, found))
+    assert_same_e_step(ours.expect(found), case.model.expect(found))
 
 
 @pytest.mark.parametrize(("m", "p"), [(1, 1), (1, 5), (5, 1), (9, 3)])
@@ -112,24 +115,24 @@ def test_any_shape(m: int, p: int, triangular: bool) -> None:
     factor = rng.normal(size=(300, rows, p + m))
     if triangular:
         factor = np.linalg.qr(factor, mode="r")
-    data = replace(
-        case.data,
+    data = with_data(
+        case.model,
         covariates=factor[..., :p],
         outcomes=factor[..., p:],
         degrees_of_freedom=np.full(300, float(rows)),
     )
     tau = rng.dirichlet([1.0, 1.0], size=300)
-    reference = m_step(case.spec, data, tau)
-    assert_same_parameters(m_step(case.spec, compiled(data), tau), reference)
-    assert_same_e_step(e_step(compiled(data), reference), e_step(data, reference))
+    reference = maximise(data, tau)
+    assert_same_parameters(maximise(compiled(data), tau), reference)
+    assert_same_e_step(compiled(data).expect(reference), data.expect(reference))
 
 
 @pytest.mark.parametrize("m", [1, 2])
 def test_a_weight_of_zero(m: int) -> None:
     case = build(m=m, k=2, seed=3)
-    at = replace(case.data.from_raw(random_parameters(case)), weights=np.array([1.0, 0.0]))
-    found, reference = e_step(compiled(case.data), at), e_step(case.data, at)
-    np.testing.assert_array_equal(found.responsibilities[:, 1], 0)
+    at = changed(case.model.from_raw(random_parameters(case)), weights=np.array([1.0, 0.0]))
+    found, reference = compiled(case.model).expect(at), case.model.expect(at)
+    np.testing.assert_array_equal(found.occupancy[:, 1], 0)
     np.testing.assert_allclose(found.unit_log_likelihood, reference.unit_log_likelihood, rtol=1e-12)
     assert found.entropy == 0.0
     assert found.expected_log_likelihood == pytest.approx(reference.log_likelihood, rel=1e-12)
@@ -140,39 +143,35 @@ def test_degenerate_components_raise_the_same_error(m: int) -> None:
     case = build(m=m, k=2, seed=3)
     empty = np.zeros((30, 2))
     empty[:, 0] = 1
-    flat = replace(case.data, covariates=np.asarray(case.data.covariates) * [1.0, 1.0, 0.0])
-    exact = replace(case.data, outcomes=np.asarray(case.data.covariates)[..., :1] + np.zeros(m))
+    flat = with_data(case.model, covariates=np.asarray(case.data.covariates) * [1.0, 1.0, 0.0])
+    exact = with_data(case.model, outcomes=np.asarray(case.data.covariates)[..., :1] + np.zeros(m))
     even = np.full((30, 2), 0.5)
-    for data, tau in ((case.data, empty), (flat, even), (exact, even)):
-        _, message = attempt(case.spec, data, tau)
+    for data, tau in ((case.model, empty), (flat, even), (exact, even)):
+        _, message = attempt(data, tau)
         assert message
-        assert attempt(case.spec, compiled(data), tau) == (None, message)
+        assert attempt(compiled(data), tau) == (None, message)
 
 
-def test_an_e_step_does_not_take_residuals_of_other_coefficients() -> None:
-    case = build(m=1, k=2, seed=3)
-    data = compiled(case.data)
-    tau = np.random.default_rng(0).dirichlet([1.0, 1.0], size=30)
-    first = m_step(case.spec, data, tau)
-    other = replace(first, coefficients=first.coefficients + 0.1)
-    wider = replace(first, covariance=first.covariance * 2)
-    for at in (other, first, wider):
-        assert_same_e_step(e_step(data, at), e_step(case.data, at))
-    with pytest.raises(ValueError, match="read-only"):
-        first.coefficients[0] = 0
-
-
-def test_changed_data_do_not_keep_the_kernels_of_the_old() -> None:
-    data = compiled(build(seed=3).data)
-    assert replace(data, outcomes=2 * np.asarray(data.outcomes)).compiled is None
+@pytest.mark.parametrize("m", [1, 2])
+def test_the_m_step_hands_the_squared_residuals_of_one_outcome_to_the_e_step(m: int) -> None:
+    model = compiled(build(m=m, k=2, seed=3).model)
+    tau = np.random.default_rng(0).dirichlet([1.0, 1.0], size=(3, 30))
+    theta, reasons, squares = model.m_step(model.given(tau))
+    assert not any(reasons)
+    assert (squares is not None) == (m == 1)
+    handed, own = model.expect(theta, squares), model.expect(theta)
+    for name in ("joint", "occupancy", "log_likelihood"):
+        np.testing.assert_array_equal(getattr(handed, name), getattr(own, name))
+    if squares is not None:  # it is these that are used
+        assert (model.expect(theta, 2 * squares).log_likelihood < own.log_likelihood).all()
 
 
 def test_coefficients_that_are_not_numbers_do_not_pass_unseen() -> None:
     case = build(m=1, k=2, seed=3)
-    at = case.data.from_raw(random_parameters(case))
-    coefficients = at.coefficients.copy()
+    at = case.model.from_raw(random_parameters(case))
+    coefficients = at.blocks["coefficients"].copy()
     coefficients[1] = np.nan
-    found = e_step(compiled(case.data), replace(at, coefficients=coefficients))
+    found = compiled(case.model).expect(changed(at, coefficients=coefficients))
     assert np.isnan(found.log_likelihood)
 
 
@@ -201,19 +200,19 @@ def test_few_rows_with_covariates_that_do_not_vary_within_units() -> None:
     table["y"] = level * (1 + unit % 2) + table["x"] + rng.normal(size=120)
     spec = mc.MixtureSpec("y ~ a + b + t + x", unit="unit", n_components=2)
     prepared = compress(mc.build_panel(spec, table))
-    data = standardise(spec, prepared)
+    data = mixture_of(spec, prepared)
     tau = rng.dirichlet([1.0, 1.0], size=40)
-    at = m_step(spec, data, tau)
-    assert_same_parameters(m_step(spec, compiled(data), tau), at)
-    assert_same_e_step(e_step(compiled(data), at), e_step(data, at))
+    at = maximise(data, tau)
+    assert_same_parameters(maximise(compiled(data), tau), at)
+    assert_same_e_step(compiled(data).expect(at), data.expect(at))
 
 
 def test_small_fits_are_left_to_numpy() -> None:
     case = build(seed=1)
-    assert with_kernels(case.data, "auto", 2, 4).compiled is None
-    assert with_kernels(case.data, "auto", 2, 10_000).compiled is not None
-    assert with_kernels(case.data, "numpy", 2, 10_000).compiled is None
-    assert with_kernels(case.data, "numba", 2, 4).compiled is not None
+    assert not isinstance(with_kernels(case.model, "auto", 4), FusedMixture)
+    assert isinstance(with_kernels(case.model, "auto", 10_000), FusedMixture)
+    assert not isinstance(with_kernels(case.model, "numpy", 10_000), FusedMixture)
+    assert isinstance(with_kernels(case.model, "numba", 4), FusedMixture)
     with pytest.raises(mc.OptionError, match="kernels must be one of auto, numba, numpy"):
         mc.fit(case.spec, case.table, kernels="jit")
 
@@ -226,7 +225,7 @@ def test_numba_is_not_imported_before_it_is_needed() -> None:
         "table = {'y': [0.0, 1.0, 2.0, 3.5, 9.0, 10.0, 11.0, 12.5]}\n"
         "spec = mc.MixtureSpec('y ~ 1', n_components=2, covariance_by='shared')\n"
         "mc.fit(spec, table, starts=2)\n"
-        "print(json.dumps([before, 'mixcompare.backends.em.kernels' in sys.modules]))"
+        "print(json.dumps([before, 'mixcompare.backends.em.kernels.panel_kernels' in sys.modules]))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(shown.stdout) == [False, False]
@@ -241,5 +240,5 @@ def test_kernels_are_used_from_a_size_on(rows: int, k: int, starts: int, pays: b
     spec = mc.MixtureSpec("y ~ x", n_components=k)
     rng = np.random.default_rng(0)
     panel = mc.build_panel(spec, {"x": rng.normal(size=rows), "y": rng.normal(size=rows)})
-    data = standardise(spec, compress(panel))
-    assert (numpy_seconds(data, k, starts) > _WORTH_SECONDS) == pays
+    data = mixture_of(spec, compress(panel))
+    assert (numpy_seconds(data, starts) > _WORTH_SECONDS) == pays

@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 
 import mixcompare as mc
-from mixcompare.backends.em.covariances import basis_of
-from mixcompare.backends.em.expectation import e_step
-from mixcompare.backends.em.information import (
-    layout,
-    score_and_information,
-)
-from mixcompare.backends.em.maximisation import m_step
-from mixcompare.backends.em.parameters import Parameters
-from tests.em_cases import STRUCTURES, Case, build, random_parameters
+from mixcompare.backends.em.emissions.normal.covariances import basis_of
+from mixcompare.backends.em.emissions.normal.derivatives import free_places
+from mixcompare.backends.em.information import free_layout, score_and_information
+from mixcompare.backends.em.mixture import maximise
+from mixcompare.backends.em.theta import Theta
+from tests.em_cases import STRUCTURES, Case, build, normal_theta, random_parameters
 from tests.raw_referee import raw_unit_log_likelihood
 from tests.scored import unit_log_likelihood
 
@@ -29,7 +26,7 @@ def test_likelihood_is_that_of_the_raw_rows(
 ) -> None:
     case = build(covariance, by, m=m, k=k, absorb=absorb, seed=m + k)
     own = random_parameters(case, seed=k)
-    arrays = own.weights, own.coefficients, own.covariance
+    arrays = own.weights, own.blocks["coefficients"], own.blocks["covariance"]
     ours = unit_log_likelihood("em", case.spec, case.panel, *arrays)
     raw = raw_unit_log_likelihood(case.panel, *arrays)
     np.testing.assert_allclose(ours, raw, rtol=1e-9, atol=1e-9)
@@ -63,12 +60,12 @@ def test_so_they_do_with_a_prior_common_coefficients_membership_and_weights(
 
 
 def check_derivatives(case: Case, seed: int) -> None:
-    at = case.data.from_raw(random_parameters(case, seed=seed))
+    at = case.model.from_raw(random_parameters(case, seed=seed))
     vector = pack(case, at)
-    found = score_and_information(case.spec, case.data, at)
+    found = score_and_information(case.model, at)
     total, information = found.score, found.information
     units = case.data.shape[0]
-    counts = np.ones(units) if case.data.unit_weights is None else case.data.unit_weights
+    counts = case.model.units.counts
     scores = np.zeros((units, len(vector)))
     gradient = np.zeros_like(vector)
     hessian = np.zeros_like(information)
@@ -77,13 +74,12 @@ def check_derivatives(case: Case, seed: int) -> None:
         shift = step * np.eye(len(vector))[i]
         ahead, behind = unpack(case, vector + shift), unpack(case, vector - shift)
         values = [
-            e_step(case.data, p).log_likelihood + case.data.log_prior(case.spec, p)
-            for p in (ahead, behind)
+            case.model.expect(p).log_likelihood + case.model.log_prior(p) for p in (ahead, behind)
         ]
-        by_unit = [e_step(case.data, p).unit_log_likelihood for p in (ahead, behind)]
+        by_unit = [case.model.expect(p).unit_log_likelihood for p in (ahead, behind)]
         scores[:, i] = (by_unit[0] - by_unit[1]) / (2 * step)
         gradient[i] = (values[0] - values[1]) / (2 * step)
-        totals = [score_and_information(case.spec, case.data, p).score for p in (ahead, behind)]
+        totals = [score_and_information(case.model, p).score for p in (ahead, behind)]
         hessian[:, i] = (totals[0] - totals[1]) / (2 * step)
     size = np.abs(information).max()
     np.testing.assert_allclose(total, gradient, atol=1e-6 * size)
@@ -103,7 +99,7 @@ def test_m_step_maximises_the_expected_complete_log_likelihood(covariance: str, 
     case = build(covariance, by, m=2, k=2, seed=4)
     rng = np.random.default_rng(5)
     tau = rng.dirichlet([1.0, 1.0], size=case.data.shape[0])
-    best = m_step(case.spec, case.data, tau)
+    best = maximise(case.model, tau)
     np.testing.assert_allclose(best.weights, tau.mean(axis=0))
     top = expected_complete(case, best, tau)
     vector = pack(case, best)
@@ -114,9 +110,9 @@ def test_m_step_maximises_the_expected_complete_log_likelihood(covariance: str, 
 
 def test_lower_bound_touches_the_log_likelihood_after_an_e_step() -> None:
     case = build(m=2, k=3, seed=6)
-    at = case.data.from_raw(random_parameters(case, seed=1))
-    expected = e_step(case.data, at)
-    tau = expected.responsibilities
+    at = case.model.from_raw(random_parameters(case, seed=1))
+    expected = case.model.expect(at)
+    tau = expected.occupancy
     entropy = -(tau * np.log(np.where(tau > 0, tau, 1.0))).sum()
     bound = expected_complete(case, at, tau) + entropy
     assert bound == pytest.approx(expected.log_likelihood, rel=1e-12)
@@ -130,40 +126,42 @@ def test_responsibilities_survive_log_densities_that_exp_cannot_hold() -> None:
     assert np.isfinite(fit.log_likelihood)
 
 
-def expected_complete(case: Case, parameters: Parameters, tau: np.ndarray) -> float:
-    from mixcompare.backends.em.expectation import class_log_density
-
-    joint = np.log(parameters.weights) + class_log_density(case.data, parameters)
+def expected_complete(case: Case, parameters: Theta, tau: np.ndarray) -> float:
+    joint = np.log(parameters.weights) + case.model.log_density(parameters)
     return float((tau * joint).sum())
 
 
-def pack(case: Case, at: Parameters) -> np.ndarray:
-    place, m = layout(case.spec, case.data), case.data.shape[-1]
-    basis = basis_of(case.spec, m)
-    vector = np.zeros(place.size)
-    odds = at.membership_coefficients
+def pack(case: Case, at: Theta) -> np.ndarray:
+    free, place = free_layout(case.model), free_places(case.data)
+    [first] = free.spans
+    basis, blocks = basis_of(case.spec, case.data.shape[-1]), at.blocks
+    vector = np.zeros(free.size)
+    odds = blocks.get("membership_coefficients")
     if odds is None:
         odds = np.log(at.weights / at.weights[0])[:, None]
-    vector[place.odds] = odds[1:].ravel()
-    for k in range(place.n_components):
-        vector[place.coefficients(k)] = at.coefficients[k].ravel()
-        vector[place.covariance(k)] = [at.covariance[k][b > 0][0] for b in basis]
+    vector[free.odds] = odds[1:].ravel()
+    for k in range(free.n_components):
+        covariance = blocks["covariance"][k]
+        vector[first][place.coefficients(k)] = blocks["coefficients"][k].ravel()
+        vector[first][place.covariance(k)] = [covariance[b > 0][0] for b in basis]
     return vector
 
 
-def unpack(case: Case, vector: np.ndarray) -> Parameters:
-    place = layout(case.spec, case.data)
+def unpack(case: Case, vector: np.ndarray) -> Theta:
+    free, place = free_layout(case.model), free_places(case.data)
     _, _, p, m = case.data.shape
-    basis = basis_of(case.spec, m)
-    odds = np.concatenate([np.zeros(place.n_odds), vector[place.odds]]).reshape(-1, place.n_odds)
-    if case.data.concomitants is None:
+    [first] = free.spans
+    basis, response = basis_of(case.spec, m), vector[first]
+    odds = np.concatenate([np.zeros(free.n_odds), vector[free.odds]]).reshape(-1, free.n_odds)
+    if case.spec.membership is None:
         weights, membership = np.exp(odds[:, 0]) / np.exp(odds).sum(), None
     else:
-        weights, membership = case.data.average_weights(odds), odds
-    every = range(place.n_components)
-    return Parameters(
+        each = np.exp(case.model.classes.log_probabilities({"membership_coefficients": odds}))
+        weights, membership = np.average(each, axis=0, weights=case.model.units.counts), odds
+    every = range(free.n_components)
+    return normal_theta(
         weights,
-        np.stack([vector[place.coefficients(k)].reshape(p, m) for k in every]),
-        np.stack([np.tensordot(vector[place.covariance(k)], basis, 1) for k in every]),
+        np.stack([response[place.coefficients(k)].reshape(p, m) for k in every]),
+        np.stack([np.tensordot(response[place.covariance(k)], basis, 1) for k in every]),
         membership,
     )

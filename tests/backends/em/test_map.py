@@ -9,7 +9,7 @@ from scipy import stats
 import mixcompare as mc
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.parameters import Parameters
+from mixcompare.backends.em.theta import Theta
 from mixcompare.prepared.compress import compress
 from mixcompare.prepared.resolved_priors import resolve_priors
 from tests.em_cases import STRUCTURES, Case, build, random_parameters
@@ -22,13 +22,13 @@ def test_log_prior_is_the_sum_of_scipys_densities(covariance: str, by: str) -> N
     priors = resolve_priors(case.spec, case.prepared)
     names = case.panel.covariate_names
     total = float(stats.dirichlet.logpdf(at.weights, np.full(3, priors.concentration)))
-    standard = (at.coefficients - priors.coefficient_mean) / priors.coefficient_sd
+    standard = (at.blocks["coefficients"] - priors.coefficient_mean) / priors.coefficient_sd
     density = np.asarray(stats.norm.logpdf(standard)) - np.log(priors.coefficient_sd)
     total += density[:, [names.index("Intercept"), names.index("x1")]].sum()
     total += density[0, names.index("x2")].sum()
-    for sigma in at.covariance[: 1 if by == "shared" else 3]:
+    for sigma in at.blocks["covariance"][: 1 if by == "shared" else 3]:
         total += log_covariance_density(covariance, priors.covariance_df, priors, sigma)
-    ours = case.data.log_prior(case.spec, case.data.from_raw(at))
+    ours = case.model.log_prior(case.model.from_raw(at))
     assert ours == pytest.approx(total, rel=1e-12)
 
 
@@ -45,8 +45,7 @@ def log_covariance_density(covariance: str, nu: float, priors, sigma: np.ndarray
 def test_log_prior_of_membership_is_that_of_an_orthonormal_basis() -> None:
     case = build(m=1, k=3, membership="~ income", with_prior=True)
     at = random_parameters(case, seed=1)
-    odds = at.membership_coefficients
-    assert odds is not None
+    odds = at.blocks["membership_coefficients"]
     income = case.table.groupby("unit")["income"].first().to_numpy()
     centred = odds - odds.mean(axis=0)
     standard = np.stack([centred @ [1.0, income.mean()], centred[:, 1] * income.std()], axis=1)
@@ -56,22 +55,22 @@ def test_log_prior_of_membership_is_that_of_an_orthonormal_basis() -> None:
     # In the covariates' own units the density changes by the volume of the map.
     expected = expected + 2 * float(np.log(income.std()))
     without = build(m=1, k=3, with_prior=True)
-    rest = Parameters(at.weights, at.coefficients, at.covariance)
+    rest = Theta({"weights": at.weights}, at.responses)
     priors = resolve_priors(without.spec, without.prepared)
-    others = without.data.log_prior(without.spec, without.data.from_raw(rest))
+    others = without.model.log_prior(without.model.from_raw(rest))
     others -= float(stats.dirichlet.logpdf(at.weights, np.full(3, priors.concentration)))
-    ours = case.data.log_prior(case.spec, case.data.from_raw(at))
+    ours = case.model.log_prior(case.model.from_raw(at))
     assert ours - others == pytest.approx(expected, rel=1e-9)
 
 
-def climb(case: Case, seed: int) -> Parameters:
+def climb(case: Case, seed: int) -> Theta:
     tau = np.random.default_rng(seed).dirichlet(
         np.ones(case.spec.n_components), size=case.data.shape[0]
     )
-    run = iterate(case.spec, case.data, tau, Options())
+    run = iterate(case.model, tau, Options())
     assert run.status == "converged"
     assert np.all(np.diff(run.objective) > -1e-9)
-    return run.parameters[-1]
+    return run.path[-1]
 
 
 @pytest.mark.parametrize("extended", [False, True])
@@ -82,7 +81,7 @@ def test_no_direction_leads_higher(covariance: str, by: str, extended: bool) -> 
     mode = climb(case, seed=2)
     from mixcompare.backends.em.information import score_and_information
 
-    found = score_and_information(case.spec, case.data, mode)
+    found = score_and_information(case.model, mode)
     gradient, information = found.score, found.information
     assert np.linalg.eigvalsh(information).min() > 0
     assert np.sqrt(gradient @ np.linalg.solve(information, gradient)) < 1e-5

@@ -13,19 +13,19 @@ from scipy.cluster.vq import ClusterError, kmeans2
 from scipy.sparse import csr_array
 
 import mixcompare as mc
-from mixcompare.backends.em import scores, standard_errors, starts
+from mixcompare.backends.em import information, standard_errors, starts
+from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.em.clusters import clusters
-from mixcompare.backends.em.compiled import compiled_passes
-from mixcompare.backends.em.expectation import e_step, responsibilities_at
-from mixcompare.backends.em.information import Layout, layout, score_and_information
+from mixcompare.backends.em.emissions.normal import starts as normal_starts
+from mixcompare.backends.em.emissions.normal.tiled_rows import TiledRows, column
+from mixcompare.backends.em.information import free_layout, score_and_information
+from mixcompare.backends.em.kernels.compiled_mixture import compiled
 from mixcompare.backends.em.standard_errors import uncertainty, with_sandwich
-from mixcompare.backends.em.standardise import standardise
-from mixcompare.backends.em.tiled_rows import TiledRows, column
 from mixcompare.data import panel
 from mixcompare.model import layout as of_parameters
 from mixcompare.prepared import identification
 from mixcompare.prepared.compress import compress
-from tests.em_cases import build, random_parameters
+from tests.em_cases import build, normal_data, random_parameters
 
 
 def table_of(units: int, outcomes: int, classes: int) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def test_many_rows_are_held_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less than four times: sorted, in tiles, and what a start by k-means needs."""
     data = 120_000 * 11 * 8
     # The information's chunks have a size that does not depend on that of the data.
-    monkeypatch.setattr(scores, "_CHUNK_VALUES", 2**17)
+    monkeypatch.setattr(information, "_CHUNK_VALUES", 2**17)
     assert peak_of_fit(120_000, 10, 4) < 4.0 * data
 
 
@@ -64,8 +64,8 @@ def test_many_parameters_have_two_large_matrices_at_a_time() -> None:
 
 @pytest.mark.parametrize("formula", ["y0 + y1 ~ 1", "y0 ~ y1 + y2", "y0 ~ 1"])
 def test_rows_in_tiles_are_those_that_were_packed(formula: str) -> None:
-    data = starts_data(mc.MixtureSpec(formula, n_components=2), 1000)
-    tiled = data.using(compiled_passes(data))
+    model = starts_data(mc.MixtureSpec(formula, n_components=2), 1000)
+    data, tiled = normal_data(model), normal_data(compiled(model))
     assert isinstance(tiled.outcomes, TiledRows)
     some = np.array([999, 3, 383, 384, 3])
     for whole, held in ((data.covariates, tiled.covariates), (data.outcomes, tiled.outcomes)):
@@ -90,8 +90,8 @@ def test_zeros_that_tiles_leave_out_are_read() -> None:
     """Triangular factors of long units, whose elements below the diagonal are not packed."""
     spec = mc.MixtureSpec("y0 + y1 ~ y2", unit="who", n_components=2)
     table = table_of(900, 3, 3).assign(who=np.arange(900) // 9)
-    data = standardise(spec, compress(mc.build_panel(spec, table)))
-    tiled = data.using(compiled_passes(data))
+    model = mixture_of(spec, compress(mc.build_panel(spec, table)))
+    data, tiled = normal_data(model), normal_data(compiled(model))
     assert isinstance(tiled.covariates, TiledRows)
     np.testing.assert_array_equal(np.asarray(tiled.covariates), data.covariates)
     np.testing.assert_array_equal(np.asarray(tiled.outcomes), data.outcomes)
@@ -120,27 +120,28 @@ def test_responsibilities_alone_are_those_of_the_e_step(formula: str) -> None:
     spec = mc.MixtureSpec(formula, n_components=3)
     data = starts_data(spec, 300)
     at = random_at(spec, data)
-    for each in (data, data.using(compiled_passes(data))):
-        expected = e_step(each, at).responsibilities
-        np.testing.assert_array_equal(responsibilities_at(each, at), expected)
+    for each in (data, compiled(data)):
+        expected = each.expect(at).occupancy
+        np.testing.assert_array_equal(each.occupancy(at), expected)
 
 
 def starts_data(spec: mc.MixtureSpec, units: int) -> Any:
-    return standardise(spec, compress(mc.build_panel(spec, table_of(units, 3, 3))))
+    return mixture_of(spec, compress(mc.build_panel(spec, table_of(units, 3, 3))))
 
 
 def random_at(spec: mc.MixtureSpec, data: Any) -> Any:
-    from mixcompare.backends.em.maximisation import m_step
+    from mixcompare.backends.em.mixture import maximise
 
     k = spec.n_components
-    return m_step(spec, data, np.random.default_rng(1).dirichlet(np.ones(k), size=data.shape[0]))
+    return maximise(data, np.random.default_rng(1).dirichlet(np.ones(k), size=data.n_carriers))
 
 
 def test_unit_summaries_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     data = build(m=2).data
-    whole = starts.unit_summaries(data)
-    monkeypatch.setattr(starts, "_UNITS_AT_A_TIME", 7)
-    np.testing.assert_array_equal(starts.unit_summaries(data), whole)
+    whole = normal_starts.unit_summaries(data)
+    monkeypatch.setattr(normal_starts, "UNITS_AT_A_TIME", 7)
+    monkeypatch.setattr(starts, "_CARRIERS_AT_A_TIME", 7)
+    np.testing.assert_array_equal(normal_starts.unit_summaries(data), whole)
     np.testing.assert_array_equal(starts._spread(whole), whole.std(axis=0))
     np.testing.assert_array_equal(starts._spread(whole[:, :1]), whole[:, :1].std(axis=0))
 
@@ -172,14 +173,14 @@ def test_the_fingerprint_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_covariances_of_the_parameters_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     case = build("full", "component", m=2, k=3, seed=4, membership="~ income")
-    at = case.data.from_raw(random_parameters(case, seed=5))
+    at = case.model.from_raw(random_parameters(case, seed=5))
     reported = of_parameters.Layout.of(case.spec, case.prepared).parameters
-    place: Layout = layout(case.spec, case.data)
-    whole = standard_errors._jacobian(case.spec, case.data, at, reported, place)
+    place = free_layout(case.model)
+    whole = standard_errors._jacobian(case.model, at, reported)
     middle = np.random.default_rng(0).normal(size=(place.size, place.size))
     middle = middle @ middle.T
     monkeypatch.setattr(standard_errors, "_COLUMNS_AT_A_TIME", 5)
-    parted = standard_errors._jacobian(case.spec, case.data, at, reported, place)
+    parted = standard_errors._jacobian(case.model, at, reported)
     np.testing.assert_array_equal(parted.toarray(), whole.toarray())
     dense = whole.toarray()
     product = standard_errors._between(csr_array(dense), middle)
@@ -188,15 +189,15 @@ def test_covariances_of_the_parameters_in_parts(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_outer_products_are_kept_where_the_sandwich_needs_them() -> None:
     case = build(m=2)
-    assert with_sandwich(case.data, "observed")
-    assert with_sandwich(case.data, "sandwich")
-    assert not with_sandwich(case.data, "none")
+    assert with_sandwich(case.model, "observed")
+    assert with_sandwich(case.model, "sandwich")
+    assert not with_sandwich(case.model, "none")
     spec = mc.MixtureSpec("y0 + y1 ~ 1", n_components=2)
     data = starts_data(spec, 200)
     assert not with_sandwich(data, "observed")
     at = random_at(spec, data)
-    assert score_and_information(spec, data, at, keep_outer=False).outer is None
+    assert score_and_information(data, at, keep_outer=False).outer is None
     prepared = compress(mc.build_panel(spec, table_of(200, 3, 3)))
     reported = of_parameters.Layout.of(spec, prepared).parameters
-    known = uncertainty(spec, data, at, reported, "sandwich", anywhere=True)
+    known = uncertainty(data, at, reported, "sandwich", anywhere=True)
     assert known.reason or known.sandwich is not None

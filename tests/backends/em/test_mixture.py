@@ -12,18 +12,23 @@ from hypothesis import strategies as st
 
 import mixcompare as mc
 from mixcompare.backends.em import Options
-from mixcompare.backends.em.compiled import Compiled, compiled_passes
-from mixcompare.backends.em.expectation import e_step
+from mixcompare.backends.em.build import mixture_of
+from mixcompare.backends.em.classes.class_model import Posterior
+from mixcompare.backends.em.kernels.compiled_mixture import (
+    CompiledExpected,
+    FusedMixture,
+    compiled,
+)
+from mixcompare.backends.em.kernels.gaussian_mixture import CompiledMixture, is_mixture
+from mixcompare.backends.em.kernels.panel import Compiled
+from mixcompare.backends.em.kernels.posterior_kernels import TILE, exponential, logarithm
 from mixcompare.backends.em.loop import iterate
-from mixcompare.backends.em.maximisation import DegenerateComponentError, m_step
-from mixcompare.backends.em.mixture import CompiledMixture, is_mixture
-from mixcompare.backends.em.posterior_kernels import TILE, exponential, logarithm
+from mixcompare.backends.em.mixture import DegenerateComponentError, Mixture, maximise
 from mixcompare.backends.em.runs import Run
-from mixcompare.backends.em.standardise import Standardised, standardise
 from mixcompare.base.arrays import FloatArray
 from mixcompare.prepared.compress import compress
 from tests.backends.em.test_kernels import assert_same_e_step, assert_same_parameters
-from tests.em_cases import STRUCTURES, build
+from tests.em_cases import STRUCTURES, build, changed, normal_data
 
 
 def mixture(
@@ -35,7 +40,7 @@ def mixture(
     apart: float = 3.0,
     structure: tuple[str, str] = ("full", "component"),
     weighted: bool = False,
-) -> tuple[mc.MixtureSpec, Standardised, FloatArray]:
+) -> tuple[mc.MixtureSpec, Mixture, FloatArray]:
     """A mixture's data, and responsibilities that lean to the truth."""
     rng = np.random.default_rng(seed)
     classes = rng.integers(k, size=units)
@@ -50,15 +55,15 @@ def mixture(
         covariance_by=structure[1],  # type: ignore[arg-type]
         unit_weights="often" if weighted else None,
     )
-    data = standardise(spec, compress(mc.build_panel(spec, table)))
+    data = mixture_of(spec, compress(mc.build_panel(spec, table)))
     # Distant classes that are mixed have covariances of which no rounding is small.
     lean = 0.7 if apart < 1e3 else 1.0
     tau = lean * np.eye(k)[classes] + (1 - lean) * rng.dirichlet(np.ones(k), size=units)
     return spec, data, tau
 
 
-def in_one_pass(data: Standardised) -> Standardised:
-    return data.using(CompiledMixture(data))
+def in_one_pass(model: Mixture) -> FusedMixture:
+    return FusedMixture(model.classes, model.emissions, CompiledMixture(normal_data(model)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -82,75 +87,78 @@ def test_steps_equal_the_reference(
 ) -> None:
     """Two iterations; classes from none to 1e6 standard deviations apart."""
     options = {"seed": seed, "apart": apart, "structure": structure, "weighted": weighted}
-    spec, data, tau = mixture(units, m, k, **options)  # type: ignore[arg-type]
+    _, data, tau = mixture(units, m, k, **options)  # type: ignore[arg-type]
     ours = in_one_pass(data)
     try:
-        at = m_step(spec, data, tau)
+        at = maximise(data, tau)
     except DegenerateComponentError as error:
         with pytest.raises(DegenerateComponentError, match=str(error).split(" to ")[0]):
-            m_step(spec, ours, tau)
+            maximise(ours, tau)
         return
-    assert_same_parameters(m_step(spec, ours, tau), at)
-    found, reference = e_step(ours, at), e_step(data, at)
+    assert_same_parameters(maximise(ours, tau), at)
+    found, reference = ours.expect(at), data.expect(at)
     assert found.moments is not None
     assert_same_e_step(found, reference)
     try:
-        expected = m_step(spec, data, reference, at)
+        expected = maximise(data, reference, at)
     except DegenerateComponentError:
         return
-    assert_same_parameters(m_step(spec, ours, found, at), expected)
+    assert_same_parameters(maximise(ours, found, at), expected)
 
 
 def test_moments_about_distant_means_are_not_used() -> None:
     """A mean that moves by 1e6 standard deviations leaves nothing of its scatter."""
-    spec, data, tau = mixture(400, 2, apart=1e6)
+    _, data, tau = mixture(400, 2, apart=1e6)
     hard = tau.round()
-    end = m_step(spec, data, hard)
-    swapped = end.permuted(np.array([1, 0]))
-    passes = CompiledMixture(data)
-    moments = passes._moments_about(swapped.coefficients, hard)
-    assert moments.scatter(swapped.coefficients)[1] is None
-    assert moments.scatter(end.coefficients)[1]
-    found = replace(e_step(data, swapped), moments=moments, arrays=(hard, hard[:, 0], hard))
-    assert_same_parameters(m_step(spec, data.using(passes), found), end)
+    end = maximise(data, hard)
+    swapped = data.permute(end, np.array([1, 0]))
+    passes = CompiledMixture(normal_data(data))
+    moments = passes._moments_about(swapped.blocks["coefficients"], hard)
+    assert moments.scatter(swapped.blocks["coefficients"]).cancelled is None
+    assert moments.scatter(end.blocks["coefficients"]).cancelled
+    ours = FusedMixture(data.classes, data.emissions, passes)
+    found = CompiledExpected(ours, swapped, Posterior(hard, hard[:, 0], hard), moments=moments)
+    assert_same_parameters(maximise(ours, found), end)
 
 
 def test_log_weights_by_unit() -> None:
     _, data, _ = mixture(500, 3)
     rng = np.random.default_rng(1)
-    passes, other = CompiledMixture(data), Compiled(data)
+    rows = normal_data(data)
+    passes, other = CompiledMixture(rows), Compiled(rows)
     by_unit = np.log(rng.dirichlet([1.0, 1.0], size=500))
     at = (rng.normal(size=(2, 1, 3)), np.tile(np.eye(3), (2, 1, 1)), by_unit, np.ones(2))
     assert passes.moments(*at, None) is None
-    *arrays, sums = passes.e_step(*at)
-    *others, other_sums = other.e_step(*at)
+    arrays, sums = passes.e_step(*at)
+    others, other_sums = other.e_step(*at)
     np.testing.assert_allclose(sums, other_sums, rtol=1e-11)
     for ours, reference in zip(arrays, others, strict=True):
         np.testing.assert_allclose(ours, reference, rtol=1e-11)
 
 
 def test_a_weight_of_zero() -> None:
-    spec, data, tau = mixture(300, 2)
-    at = replace(m_step(spec, data, tau), weights=np.array([1.0, 0.0]))
-    found, reference = e_step(in_one_pass(data), at), e_step(data, at)
-    np.testing.assert_array_equal(found.responsibilities[:, 1], 0)
+    _, data, tau = mixture(300, 2)
+    at = changed(maximise(data, tau), weights=np.array([1.0, 0.0]))
+    found, reference = in_one_pass(data).expect(at), data.expect(at)
+    np.testing.assert_array_equal(found.occupancy[:, 1], 0)
     assert found.entropy == 0
     assert found.log_likelihood == pytest.approx(reference.log_likelihood, rel=1e-13)
 
 
 def test_only_one_row_units_with_an_intercept_are_mixtures() -> None:
     _, data, _ = mixture(60, 2)
-    assert is_mixture(data)
-    assert isinstance(compiled_passes(data), CompiledMixture)
-    assert not is_mixture(replace(data, degrees_of_freedom=np.zeros(60)))
-    assert not is_mixture(replace(data, covariates=np.arange(60.0).reshape(60, 1, 1)))
+    rows = normal_data(data)
+    assert is_mixture(rows)
+    assert isinstance(compiled(data).passes, CompiledMixture)
+    assert not is_mixture(replace(rows, degrees_of_freedom=np.zeros(60)))
+    assert not is_mixture(replace(rows, covariates=np.arange(60.0).reshape(60, 1, 1)))
     assert not is_mixture(build(m=2).data)
-    assert isinstance(compiled_passes(build(m=2).data), Compiled)
+    assert isinstance(compiled(build(m=2).model).passes, Compiled)
 
 
-def run(spec: mc.MixtureSpec, data: Standardised, tau: FloatArray, criterion: str) -> Run:
+def run(data: Mixture, tau: FloatArray, criterion: str) -> Run:
     options = Options(starts=1, criterion=criterion, tolerance=1e-10)  # type: ignore[arg-type]
-    return iterate(spec, data, tau, options)
+    return iterate(data, tau, options)
 
 
 @pytest.mark.parametrize("criterion", ["aitken", "q"])
@@ -165,8 +173,8 @@ def test_an_iteration_makes_nothing_of_units_times_classes(
         return e_step_of(self, *arguments)
 
     monkeypatch.setattr(CompiledMixture, "e_step", note)
-    spec, data, tau = mixture(500, 2)
-    ours, reference = run(spec, in_one_pass(data), tau, criterion), run(spec, data, tau, criterion)
+    _, data, tau = mixture(500, 2)
+    ours, reference = run(in_one_pass(data), tau, criterion), run(data, tau, criterion)
     assert ours.status == reference.status == "converged"
     assert len(ours.log_likelihood) == len(reference.log_likelihood)
     assert bool(made) == (criterion == "q")  # which compares joint densities

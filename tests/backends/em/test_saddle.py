@@ -10,16 +10,16 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends.em import saddle as saddle_module
+from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.em.information import complete_information, score_and_information
 from mixcompare.backends.em.loop import iterate
-from mixcompare.backends.em.maximisation import m_step
+from mixcompare.backends.em.mixture import maximise
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Started
 from mixcompare.backends.em.saddle import off_saddles
-from mixcompare.backends.em.standardise import standardise
 from mixcompare.base.arrays import FloatArray
 from mixcompare.prepared.compress import compress
-from tests.em_cases import build, simulate
+from tests.em_cases import build, changed, simulate
 
 KERNELS = ["numpy", "numba"]
 
@@ -127,9 +127,9 @@ def test_a_saddle_point_that_cannot_be_left_gives_way_to_a_maximum(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = mc.MixtureSpec("x ~ 1", n_components=2)
-    data = standardise(spec, compress(mc.build_panel(spec, {"x": two_groups()})))
+    data = mixture_of(spec, compress(mc.build_panel(spec, {"x": two_groups()})))
     hard = np.eye(2)[np.repeat([0, 1], 60)]
-    saddle, maximum = (iterate(spec, data, tau, Options()) for tau in (undecided(120), hard))
+    saddle, maximum = (iterate(data, tau, Options()) for tau in (undecided(120), hard))
     low = saddle.log_likelihood[-1] - 1 - maximum.log_likelihood[-1]
     lower = replace(maximum, log_likelihood=maximum.log_likelihood + low)
     collapsed = replace(maximum, status="degenerate", message="collapsed")
@@ -140,7 +140,7 @@ def test_a_saddle_point_that_cannot_be_left_gives_way_to_a_maximum(
         return int(np.argmax(heights))
 
     started = [Started("user", lower), Started("random", saddle), Started("random", saddle)]
-    ended, curvature = off_saddles(spec, data, started, Options(), highest)
+    ended, curvature = off_saddles(data, started, Options(), highest)
     assert [s.run.status for s in ended] == ["converged", "saddle", "saddle"]
     assert "collapsed" in ended[1].run.message
     assert np.linalg.eigvalsh(curvature[2])[0] > 0
@@ -179,13 +179,13 @@ def test_complete_information_is_the_observed_one_where_classes_are_known(
 ) -> None:
     case = build(m=2, common=common, membership=membership, units=40)
     tau = np.eye(2)[np.random.default_rng(0).integers(2, size=40)]
-    at = m_step(case.spec, case.data, tau)
-    observed = score_and_information(case.spec, case.data, at)[2]
-    complete = complete_information(case.spec, case.data, at)
+    at = maximise(case.model, tau)
+    observed = score_and_information(case.model, at)[2]
+    complete = complete_information(case.model, at)
     assert np.linalg.eigvalsh(complete - observed)[0] > -1e-9 * np.abs(complete).max()
-    far = at.coefficients.copy()
+    far = at.blocks["coefficients"].copy()
     far[1, 0] += 1e4
-    apart = type(at)(at.weights, far, at.covariance, at.membership_coefficients)
-    observed = score_and_information(case.spec, case.data, apart)[2]
-    complete = complete_information(case.spec, case.data, apart)
+    apart = changed(at, coefficients=far)
+    observed = score_and_information(case.model, apart)[2]
+    complete = complete_information(case.model, apart)
     np.testing.assert_allclose(observed, complete, rtol=1e-9, atol=1e-6 * np.abs(complete).max())

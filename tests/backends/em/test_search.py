@@ -9,10 +9,11 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends.em.choice import Chooser
+from mixcompare.backends.em.emissions.normal.starts import chi_squared_median
 from mixcompare.backends.em.options import FIRST_STARTS, Options
 from mixcompare.backends.em.runs import Started
 from mixcompare.backends.em.search import search
-from mixcompare.backends.em.starts import chi_squared_median, moved, starting_responsibilities
+from mixcompare.backends.em.starts import moved, starting_occupancies
 from tests.em_cases import Case, build
 from tests.places import REFERENCE
 
@@ -133,11 +134,7 @@ def test_a_number_of_starts_is_kept_to_and_once_is_a_caution(hard: pd.DataFrame)
 def test_start_i_is_the_same_whatever_their_number() -> None:
     case = build("full", "component")
     few, many, default = (
-        list(
-            starting_responsibilities(
-                case.spec, case.data, Options(starts=n), np.random.SeedSequence(4)
-            )
-        )
+        list(starting_occupancies(case.model, Options(starts=n), np.random.SeedSequence(4)))
         for n in (7, 13, None)
     )
     assert len(default) == FIRST_STARTS
@@ -189,12 +186,12 @@ def test_moved_starts_are_near_what_they_move() -> None:
 def test_lines_know_nothing_of_each_other(hard: pd.DataFrame) -> None:
     """A moved start belongs to the line that it was moved from."""
     case: Case = build("full", "component")
-    started = search(case.spec, case.data, Options(starts=9), np.random.SeedSequence(0))
+    started = search(case.model, Options(starts=9), np.random.SeedSequence(0))
     assert [s.line for s in started] == [i % 4 for i in range(9)]
     initial = np.arange(case.data.shape[0]) % 2
     options = Options(starts=2, initial=initial, kinds=("random",))
-    started = search(case.spec, case.data, options, np.random.SeedSequence(0))
+    started = search(case.model, options, np.random.SeedSequence(0))
     assert [s.line for s in started] == [-1, 0, 1]
-    choice = Chooser(case.spec, case.data, options).choose(started)
+    choice = Chooser(case.model, options).choose(started)
     assert choice is not None
     assert started[choice.best].run.objective[-1] == max(heights(started))

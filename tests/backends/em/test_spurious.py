@@ -7,14 +7,13 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
-from mixcompare.backends.em.expectation import e_step
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.spurious import Spurious, find_spurious, rounding_steps
-from mixcompare.backends.em.standardise import standardise
+from mixcompare.backends.em.build import mixture_of
+from mixcompare.backends.em.emissions.normal.spurious import Spurious, rounding_steps
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import OptionError
 from mixcompare.data.panel import build_panel
 from mixcompare.prepared.compress import compress
+from tests.em_cases import normal_data
 from tests.stand_in_posterior import stand_in
 
 SPEC = mc.MixtureSpec("y ~ 1", n_components=2)
@@ -52,10 +51,11 @@ def avoided(table: pd.DataFrame) -> mc.Fit:
 
 def found(table: pd.DataFrame, spec: mc.MixtureSpec = SPEC, **parameters: Any) -> Spurious | None:
     """The rule at given parameters, in the data's units."""
-    data = standardise(spec, compress(build_panel(spec, table)))
+    model = mixture_of(spec, compress(build_panel(spec, table)))
     arrays = {name: np.asarray(values, dtype=float) for name, values in parameters.items()}
-    reached = e_step(data, data.from_raw(Parameters(**arrays)))
-    return find_spurious(spec, data, reached, rounding_steps(data))
+    mark = model.spurious(model.expect(model.from_raw(model.theta(arrays))))
+    assert mark is None or isinstance(mark, Spurious)
+    return mark
 
 
 def climbed(table: pd.DataFrame, spec: mc.MixtureSpec, classes: Any) -> mc.Fit:
@@ -215,7 +215,7 @@ def test_rounding_steps_are_the_data_s() -> None:
     answers = rng.integers(1, 6, size=80).astype(float)
     spec = mc.MixtureSpec("a + b + c ~ 1", n_components=2)
     table = pd.DataFrame({"a": answers, "b": 0.25 * answers + 7, "c": rng.normal(size=80)})
-    data = standardise(spec, compress(build_panel(spec, table)))
+    data = normal_data(mixture_of(spec, compress(build_panel(spec, table))))
     steps = rounding_steps(data) * data.scale
     np.testing.assert_allclose(steps[:2], [1.0, 0.25], rtol=1e-9)
     assert steps[2] < 1e-3

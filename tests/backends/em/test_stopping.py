@@ -8,7 +8,6 @@ import pytest
 import statsmodels.api as sm
 
 import mixcompare as mc
-from mixcompare.backends.em.expectation import e_step
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion, Iterate, criterion_value
 from tests.em_cases import build, random_parameters, simulate
@@ -43,10 +42,10 @@ def test_a_looser_tolerance_stops_earlier(criterion: str) -> None:
 
 def test_q_rule_by_hand() -> None:
     case = build(m=2, k=2, seed=1)
-    points = [case.data.from_raw(random_parameters(case, seed=s))[None] for s in (1, 2)]
-    old, new = (Iterate(e_step(case.data, p), np.zeros(1)) for p in points)
+    points = [case.model.from_raw(random_parameters(case, seed=s))[None] for s in (1, 2)]
+    old, new = (Iterate(case.model.expect(p), np.zeros(1)) for p in points)
     size, connected = np.ones(1), np.array([2])
-    tau = old.reached.responsibilities
+    tau = old.reached.occupancy
     expected = abs((tau * new.reached.joint).sum() - (tau * old.reached.joint).sum())
     [found] = criterion_value("q", [old, new], size, connected)
     assert found == pytest.approx(expected, rel=1e-10)

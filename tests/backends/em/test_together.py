@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from mixcompare.backends.em import loop
-from mixcompare.backends.em.compiled import compiled_passes
+from mixcompare.backends.em.kernels.compiled_mixture import compiled
 from mixcompare.backends.em.loop import iterate, iterate_together
+from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.search import search
-from mixcompare.backends.em.standardise import Standardised
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.spec import MixtureSpec
 from tests.backends.em.test_mixture import mixture
 from tests.em_cases import STRUCTURES, build
 
@@ -28,16 +27,16 @@ CASES = {
     "membership, mode": build(k=2, membership="~ income", with_prior=True),
     "weights": build(k=2, unit_weights="count"),
 }
-INPUTS: dict[str, tuple[MixtureSpec, Standardised]] = {
-    **{name: (case.spec, case.data) for name, case in CASES.items()},
-    "mixture": mixture(70, 3)[:2],
-    "mixture with weights": mixture(70, 2, weighted=True)[:2],
+INPUTS: dict[str, Mixture] = {
+    **{name: case.model for name, case in CASES.items()},
+    "mixture": mixture(70, 3)[1],
+    "mixture with weights": mixture(70, 2, weighted=True)[1],
 }
 
 
-def starts_of(spec: MixtureSpec, data: Standardised, number: int) -> FloatArray:
+def starts_of(model: Mixture, number: int) -> FloatArray:
     rng = np.random.default_rng(4)
-    units, k = data.shape[0], spec.n_components
+    units, k = model.n_carriers, model.n_components
     tau = rng.dirichlet(np.full(k, 0.3), size=(number, units))
     tau[1] = np.eye(k)[0]  # all other classes are empty: degenerate at once without a prior
     return tau
@@ -51,11 +50,10 @@ def assert_same(run: Run, alone: Run) -> None:
     if run.e_step is None or alone.e_step is None:
         assert run.e_step is alone.e_step
         return
-    for name in ("weights", "coefficients", "covariance", "membership_coefficients"):
-        np.testing.assert_array_equal(
-            getattr(run.parameters, name), getattr(alone.parameters, name)
-        )
-    for name in ("responsibilities", "unit_log_likelihood", "joint"):
+    assert set(run.path.blocks) == set(alone.path.blocks)
+    for name, block in run.path.blocks.items():
+        np.testing.assert_array_equal(block, alone.path.blocks[name])
+    for name in ("occupancy", "unit_log_likelihood", "joint"):
         np.testing.assert_array_equal(getattr(run.e_step, name), getattr(alone.e_step, name))
 
 
@@ -63,47 +61,47 @@ def assert_same(run: Run, alone: Run) -> None:
 @pytest.mark.parametrize("name", INPUTS)
 def test_a_start_does_not_notice_the_others(name: str, kernels: str) -> None:
     """To the last bit, whether they end early or late, leap, or degenerate."""
-    spec, data = INPUTS[name]
+    model = INPUTS[name]
     if kernels == "numba":
-        data = data.using(compiled_passes(data))
-    tau = starts_of(spec, data, 6)
+        model = compiled(model)
+    tau = starts_of(model, 6)
     options = Options(max_iterations=60)
-    together = iterate_together(spec, data, tau, options)
+    together = iterate_together(model, tau, options)
     for run, own in zip(together, tau, strict=True):
-        assert_same(run, iterate(spec, data, own, options))
+        assert_same(run, iterate(model, own, options))
     assert len({len(run.log_likelihood) for run in together}) > 1
-    assert (together[1].status == "degenerate") == (data.prior is None)
+    assert (together[1].status == "degenerate") == (not model.has_prior)
 
 
 @pytest.mark.parametrize("kernels", ["numpy", "numba"])
 @pytest.mark.parametrize("name", ["full component", "one outcome", "membership", "mixture"])
 def test_unit_weights_may_differ_between_starts(name: str, kernels: str) -> None:
-    spec, data = INPUTS[name]
+    model = INPUTS[name]
     if kernels == "numba":
-        data = data.using(compiled_passes(data))
-    tau = starts_of(spec, data, 5)
+        model = compiled(model)
+    tau = starts_of(model, 5)
     weights = np.random.default_rng(0).integers(1, 4, size=tau.shape[:2]).astype(float)
     options = Options(max_iterations=60)
-    together = iterate_together(spec, data.weighing(weights), tau, options)
+    together = iterate_together(model.weighing(weights), tau, options)
     for run, own, counts in zip(together, tau, weights, strict=True):
-        assert_same(run, iterate(spec, data.weighing(counts), own, options))
+        assert_same(run, iterate(model.weighing(counts), own, options))
 
 
 @pytest.mark.parametrize("criterion", ["parameters", "q", "log_likelihood"])
 def test_nor_by_another_rule(criterion: str) -> None:
-    spec, data = INPUTS["full component"]
+    model = INPUTS["full component"]
     options = Options(criterion=criterion, tolerance=1e-6)  # type: ignore[arg-type]
-    tau = starts_of(spec, data, 5)
-    for run, own in zip(iterate_together(spec, data, tau, options), tau, strict=True):
-        assert_same(run, iterate(spec, data, own, options))
+    tau = starts_of(model, 5)
+    for run, own in zip(iterate_together(model, tau, options), tau, strict=True):
+        assert_same(run, iterate(model, own, options))
 
 
 def test_leaps_are_taken_by_some_and_not_by_others() -> None:
     """Otherwise the tests above would not cover how these are put together again."""
-    spec, data = INPUTS["one outcome"]
-    tau = starts_of(spec, data, 6)
+    model = INPUTS["one outcome"]
+    tau = starts_of(model, 6)
     leaping, plain = (
-        iterate_together(spec, data, tau, Options(acceleration=acceleration))
+        iterate_together(model, tau, Options(acceleration=acceleration))
         for acceleration in ("squarem", "none")
     )
     lengths = np.array([[len(run.log_likelihood) for run in runs] for runs in (leaping, plain)])
@@ -115,11 +113,11 @@ def test_leaps_are_taken_by_some_and_not_by_others() -> None:
 def test_a_search_is_the_same_however_starts_are_grouped(
     monkeypatch: pytest.MonkeyPatch, short_runs: int | None
 ) -> None:
-    spec, data = INPUTS["one outcome"]
+    model = INPUTS["one outcome"]
     options = Options(starts=9, short_runs=short_runs, continued=3, initial=np.arange(30) % 3)
 
     def found() -> list[Started]:
-        return search(spec, data, options, np.random.SeedSequence(3))
+        return search(model, options, np.random.SeedSequence(3))
 
     together = found()
     monkeypatch.setattr(loop, "_VALUES_TOGETHER", 1)
@@ -135,12 +133,12 @@ def test_runs_of_many_units_keep_no_arrays_and_give_the_same_fit(
 ) -> None:
     case = build("full", "component", m=1, k=2)
     options = Options(starts=3, progress=False)
-    whole = search(case.spec, case.data, options, np.random.SeedSequence(1))
+    whole = search(case.model, options, np.random.SeedSequence(1))
     monkeypatch.setattr(sys.modules[search.__module__], "_VALUES_KEPT", 0)
-    lighter = search(case.spec, case.data, options, np.random.SeedSequence(1))
+    lighter = search(case.model, options, np.random.SeedSequence(1))
     pairs = [(a.run.e_step, b.run.e_step) for a, b in zip(whole, lighter, strict=True)]
     ends = [(one, other) for one, other in pairs if one is not None and other is not None]
     assert ends
     for one, other in ends:
-        assert other.arrays is None
-        np.testing.assert_array_equal(one.responsibilities, other.responsibilities)
+        assert other.found is None
+        np.testing.assert_array_equal(one.occupancy, other.occupancy)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mixcompare as mc
-from mixcompare.backends.em import scores
+from mixcompare.backends.em import information
 from mixcompare.backends.em.information import score_and_information
 from mixcompare.report.wording import estimates_intro
 from tests.em_cases import STRUCTURES, build, random_parameters
@@ -51,10 +51,10 @@ def test_chunks_of_units_give_the_same_information(
 ) -> None:
     parts: dict[str, Any] = {"common": "~ x1", "membership": "~ income", "unit_weights": "count"}
     case = build(covariance, by, m=2, k=3, seed=4, **(parts if extended else {}))
-    at = case.data.from_raw(random_parameters(case, seed=5))
-    whole = score_and_information(case.spec, case.data, at)
-    monkeypatch.setattr(scores, "_CHUNK_VALUES", 400)
-    parted = score_and_information(case.spec, case.data, at)
+    at = case.model.from_raw(random_parameters(case, seed=5))
+    whole = score_and_information(case.model, at)
+    monkeypatch.setattr(information, "_CHUNK_VALUES", 400)
+    parted = score_and_information(case.model, at)
     for name in ("score", "information", "outer"):
         expected = getattr(whole, name)
         largest = np.abs(expected).max()
@@ -66,7 +66,7 @@ def test_units_that_cannot_be_in_a_class_change_nothing(monkeypatch: pytest.Monk
     table = {"y": np.concatenate([np.linspace(-1, 1, 30), np.linspace(99, 101, 20)])}
     found = []
     for least in (1e-30, -1.0):
-        monkeypatch.setattr(scores, "_NOT_IN_CLASS", least)
+        monkeypatch.setattr(information, "_NOT_IN_CLASS", least)
         fit = mc.fit(mc.MixtureSpec("y ~ 1", n_components=2), table, starts=4, seed=1)
         found.append(fit.summary()["se"].to_numpy())
     np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
@@ -85,6 +85,6 @@ def test_a_chunk_without_a_unit_of_some_class(monkeypatch: pytest.MonkeyPatch) -
     table = {"unit": unit, "x": x, "y": y}
     spec = mc.MixtureSpec("y ~ x", unit="unit", n_components=2)
     whole = mc.fit(spec, table, starts=4, seed=1, standard_errors="sandwich")
-    monkeypatch.setattr(scores, "_CHUNK_VALUES", 100)
+    monkeypatch.setattr(information, "_CHUNK_VALUES", 100)
     parted = mc.fit(spec, table, starts=4, seed=1, standard_errors="sandwich")
     np.testing.assert_allclose(parted.summary()["se"], whole.summary()["se"], rtol=1e-9)

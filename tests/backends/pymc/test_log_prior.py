@@ -15,7 +15,7 @@ from mixcompare.backends.pymc.emissions.structure import Structure
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.model import model_of
-from tests.em_cases import STRUCTURES, Case, build, random_parameters
+from tests.em_cases import STRUCTURES, Case, build, normal_arrays, random_parameters
 from tests.scored import blocks
 
 PYTHON = Mode(linker="py", optimizer="fast_compile").including("stabilize")
@@ -29,8 +29,7 @@ PARTS: list[dict[str, Any]] = [
 def batch_of_one(case: Case, seed: int) -> tuple[Mixture, Any, dict[str, Any]]:
     at = random_parameters(case, seed=seed)
     mixture = build_mixture(case.problem)
-    arrays = at.weights, at.coefficients, at.covariance, at.membership_coefficients
-    return mixture, at, mixture.free_values(blocks(*arrays))
+    return mixture, at, mixture.free_values(blocks(*normal_arrays(at)))
 
 
 @pytest.mark.parametrize("parts", PARTS, ids=lambda parts: "-".join(parts) or "plain")
@@ -44,10 +43,10 @@ def test_equals_ems_log_prior(
         mixture, at, free = batch_of_one(case, seed)
         evaluation = evaluate(mixture, free, 1)
         found = sum(mixture.log_prior_by_parameter(free, evaluation.parameters).values())
-        expected = case.data.log_prior(case.spec, case.data.from_raw(at))
+        expected = case.model.log_prior(case.model.from_raw(at))
         np.testing.assert_allclose(found, [expected], rtol=1e-9)
         for name, value in evaluation.parameters.items():
-            np.testing.assert_allclose(value[0], getattr(at, name), rtol=1e-8, atol=1e-10)
+            np.testing.assert_allclose(value[0], at.blocks[name], rtol=1e-8, atol=1e-10)
 
 
 def bends(mixture: Mixture) -> np.ndarray[Any, Any]:

@@ -57,9 +57,7 @@ class MembershipMap:
         return np.asarray(np.swapaxes(np.linalg.solve(self.unmix, own), -1, -2))
 
 
-def membership_map(
-    prepared: Prepared, precision: FloatArray, n_components: int
-) -> MembershipMap:
+def membership_map(prepared: Prepared, precision: FloatArray, n_components: int) -> MembershipMap:
     """Constants for a panel with membership covariates.
 
     Parameters

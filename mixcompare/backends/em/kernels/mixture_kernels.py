@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.backends.em.moment_kernels import add_moments, symmetric
-from mixcompare.backends.em.posterior_kernels import OPTIONS, TILE, posterior
+from mixcompare.backends.em.kernels.moment_kernels import add_moments, symmetric
+from mixcompare.backends.em.kernels.posterior_kernels import OPTIONS, TILE, posterior
 from mixcompare.base.kernel_cache import njit
 
 

@@ -1,9 +1,9 @@
-"""The specification's priors in the EM's coordinates, where they act like further data.
+"""Priors of coefficients and covariances in the EM's coordinates, where they act like data.
 
 The mode sought is that of the posterior density in ``(weights, B, Sigma)`` themselves. A
 Normal prior adds its precision to the normal equations. An inverse-Wishart adds its scale to
 the scatter and ``nu + m + 1`` to the rows; the inverse-gammas of the simpler structures do so
-likewise. A Dirichlet adds ``a - 1`` units to every class (Fraley & Raftery 2007, section 2).
+likewise (Fraley & Raftery 2007, section 2).
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
+from numpy.typing import NDArray
 
-from mixcompare.backends.em.covariances import log_covariance_prior, pseudo_rows
+from mixcompare.backends.em.emissions.normal.covariances import (
+    CovarianceSpec,
+    log_covariance_prior,
+    pseudo_rows,
+)
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 _LOG_2PI = float(np.log(2 * np.pi))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StandardPrior:
+class NormalPrior:
     """Priors as additions to the M-step, in standardised units.
 
     Attributes
@@ -36,8 +39,6 @@ class StandardPrior:
         The same for common coefficients, to be added once.
     rows, scatter
         Rows and cross-products (m, m) that the prior adds to each covariance.
-    membership_precision
-        (c, c) for the standardised unit covariates, or None.
     """
 
     raw: ResolvedPriors
@@ -47,31 +48,21 @@ class StandardPrior:
     common_shift: FloatArray
     rows: float
     scatter: FloatArray
-    membership_precision: FloatArray | None
-
-    @property
-    def units(self) -> float:
-        """Units that the prior adds to every class."""
-        return self.raw.concentration - 1
 
 
 def standard_prior(
-    spec: MixtureSpec,
+    structure: CovarianceSpec,
     raw: ResolvedPriors,
     pooled: FloatArray,
     unwhiten: FloatArray,
     scale: FloatArray,
-    is_common: np.ndarray,
-    unmix: FloatArray | None,
-) -> StandardPrior:
+    is_common: NDArray[np.bool_],
+) -> NormalPrior:
     """Express priors in standardised units, see `Standardised` for the maps."""
-    rows, scatter = pseudo_rows(spec, raw)
+    rows, scatter = pseudo_rows(structure, raw)
     own = _normal(raw, pooled, unwhiten, scale, ~is_common)
     common = _normal(raw, pooled, unwhiten, scale, is_common)
-    membership = raw.membership_precision
-    if membership is not None and unmix is not None:
-        membership = unmix.T @ membership @ unmix
-    return StandardPrior(raw, *own, *common, rows, scatter / np.outer(scale, scale), membership)
+    return NormalPrior(raw, *own, *common, rows, scatter / np.outer(scale, scale))
 
 
 def _normal(
@@ -79,7 +70,7 @@ def _normal(
     pooled: FloatArray,
     unwhiten: FloatArray,
     scale: FloatArray,
-    rows: np.ndarray,
+    rows: NDArray[np.bool_],
 ) -> tuple[FloatArray, FloatArray]:
     """Precision and shift of ``pooled + unwhiten @ B * scale ~ Normal``, of these rows."""
     p, m = pooled.shape
@@ -92,18 +83,15 @@ def _normal(
 
 
 def log_prior(
-    spec: MixtureSpec,
+    structure: CovarianceSpec,
     raw: ResolvedPriors,
-    is_common: np.ndarray,
-    weights: FloatArray,
-    membership: FloatArray | None,
+    is_common: NDArray[np.bool_],
     coefficients: FloatArray,
     covariance: FloatArray,
 ) -> FloatArray:
     """(...,) log-density of the prior with all constants, in the data's own units.
 
-    Coefficients and covariances that classes share count once. With membership covariates
-    the density is that of the zero-sum coefficients and the weights have none.
+    Coefficients and covariances that classes share count once.
     """
     normal = -0.5 * (
         ((coefficients - raw.coefficient_mean) / raw.coefficient_sd) ** 2
@@ -111,26 +99,10 @@ def log_prior(
         + 2 * np.log(raw.coefficient_sd)
     )
     # Flat, so that starts that run together are summed in the same order as alone.
+    starts = coefficients.shape[:-3]
     own, common = normal[..., ~is_common, :], normal[..., 0, is_common, :]
-    total = own.reshape(*weights.shape[:-1], -1).sum(axis=-1)
+    total = own.reshape(*starts, -1).sum(axis=-1)
     if is_common.any():
-        total = total + common.reshape(*weights.shape[:-1], -1).sum(axis=-1)
-    distinct = covariance if spec.covariance_by == "component" else covariance[..., :1, :, :]
-    total = total + log_covariance_prior(spec, raw, distinct).sum(axis=-1)
-    if membership is not None:
-        return np.asarray(total + _log_zero_sum(raw, membership))
-    k, a = weights.shape[-1], raw.concentration
-    with np.errstate(divide="ignore"):
-        kernel = (a - 1) * np.log(weights).sum(axis=-1) if a != 1 else 0.0
-    return np.asarray(total + gammaln(k * a) - k * gammaln(a) + kernel)
-
-
-def _log_zero_sum(raw: ResolvedPriors, membership: FloatArray) -> FloatArray:
-    precision = raw.membership_precision
-    assert precision is not None
-    k, c = membership.shape[-2:]
-    centred = membership - membership.mean(axis=-2, keepdims=True)
-    quadratic = np.einsum("...ki,ij,...kj->...", centred, precision, centred)
-    return np.asarray(
-        0.5 * ((k - 1) * (np.linalg.slogdet(precision)[1] - c * _LOG_2PI) - quadratic)
-    )
+        total = total + common.reshape(*starts, -1).sum(axis=-1)
+    distinct = covariance if structure.covariance_by == "component" else covariance[..., :1, :, :]
+    return np.asarray(total + log_covariance_prior(structure, raw, distinct).sum(axis=-1))

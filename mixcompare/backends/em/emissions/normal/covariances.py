@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from scipy.special import gammaln, multigammaln
 
 from mixcompare.base.arrays import FloatArray
-from mixcompare.model.covariances import elements
-from mixcompare.model.spec import MixtureSpec
+from mixcompare.model.covariances import Covariance, elements
+from mixcompare.model.responses import CovarianceBy
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 
-def basis_of(spec: MixtureSpec, m: int) -> FloatArray:
+class CovarianceSpec(Protocol):
+    """A covariance structure, and whether classes share a covariance; specifications have both."""
+
+    @property
+    def covariance(self) -> Covariance:
+        """``"full"``, ``"diagonal"`` or ``"spherical"``."""
+
+    @property
+    def covariance_by(self) -> CovarianceBy:
+        """``"component"`` or ``"shared"``."""
+
+
+def basis_of(structure: CovarianceSpec, m: int) -> FloatArray:
     """(q, m, m) matrices whose combinations are the covariances of the structure."""
-    free = elements(spec.covariance, m)
+    free = elements(structure.covariance, m)
     basis = np.zeros((len(free), m, m))
     for matrix, places in zip(basis, free, strict=True):
         for i, j in places:
@@ -21,22 +35,22 @@ def basis_of(spec: MixtureSpec, m: int) -> FloatArray:
     return basis
 
 
-def common_scale(spec: MixtureSpec, scale: FloatArray) -> FloatArray:
+def common_scale(structure: CovarianceSpec, scale: FloatArray) -> FloatArray:
     """(m,) scales of the outcomes, the same where outcomes share a variance."""
     scale = scale.copy()
-    for places in elements(spec.covariance, len(scale)):
+    for places in elements(structure.covariance, len(scale)):
         shared = [i for i, j in places if i == j]
         if len(shared) > 1:
             scale[shared] = np.sqrt(np.mean(scale[shared] ** 2))
     return scale
 
 
-def structured(spec: MixtureSpec, covariance: FloatArray) -> FloatArray:
+def structured(structure: CovarianceSpec, covariance: FloatArray) -> FloatArray:
     """(..., m, m) covariances that maximise the likelihood, from unrestricted ones."""
     m = covariance.shape[-1]
-    if m == 1 or spec.covariance == "full":
+    if m == 1 or structure.covariance == "full":
         return np.ascontiguousarray(covariance)
-    if spec.covariance == "diagonal":
+    if structure.covariance == "diagonal":
         return np.asarray(covariance * np.eye(m))
     variance = np.trace(covariance, axis1=-2, axis2=-1) / m
     return np.asarray(variance[..., None, None] * np.eye(m))
@@ -53,30 +67,30 @@ def roots(covariance: FloatArray) -> FloatArray:
         return np.full(covariance.shape, np.nan)
 
 
-def pseudo_rows(spec: MixtureSpec, raw: ResolvedPriors) -> tuple[float, FloatArray]:
+def pseudo_rows(structure: CovarianceSpec, raw: ResolvedPriors) -> tuple[float, FloatArray]:
     """What the prior adds to a component's rows and to its scatter (m, m) in the M-step."""
     degrees, scale = raw.covariance_df, raw.covariance_scale
     m = len(scale)
-    if spec.covariance == "full":
+    if structure.covariance == "full":
         return degrees + m + 1, scale
-    if spec.covariance == "diagonal":
+    if structure.covariance == "diagonal":
         return degrees + 2, np.diag(np.diag(scale))
     return (degrees + 2) / m, np.trace(scale) / m / m * np.eye(m)
 
 
 def log_covariance_prior(
-    spec: MixtureSpec, raw: ResolvedPriors, covariance: FloatArray
+    structure: CovarianceSpec, raw: ResolvedPriors, covariance: FloatArray
 ) -> FloatArray:
     """(..., K) of covariances (..., K, m, m)."""
     nu, psi = raw.covariance_df, raw.covariance_scale
     m = len(psi)
-    if spec.covariance == "full":
+    if structure.covariance == "full":
         constant = 0.5 * nu * (np.linalg.slogdet(psi)[1] - m * np.log(2))
         trace = np.trace(np.linalg.solve(covariance, psi), axis1=-2, axis2=-1)
         kernel = (nu + m + 1) * np.linalg.slogdet(covariance)[1] + trace
         return np.asarray(constant - multigammaln(nu / 2, m) - 0.5 * kernel)
     variances = np.diagonal(covariance, axis1=-2, axis2=-1)
-    if spec.covariance == "diagonal":
+    if structure.covariance == "diagonal":
         return _log_inverse_gamma(nu, np.diag(psi), variances).sum(axis=-1)
     return _log_inverse_gamma(nu, np.trace(psi) / m, variances[..., 0])
 

@@ -34,13 +34,12 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.special import logsumexp
 
-from mixcompare.backends.em.expectation import EStep, log_class_weights
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import Standardised
-from mixcompare.backends.em.tiled_rows import column
+from mixcompare.backends.em.classes.units import Units
+from mixcompare.backends.em.emissions.normal.standardise import Standardised
+from mixcompare.backends.em.emissions.normal.tiled_rows import column
+from mixcompare.backends.em.expected import Expected
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import elements
-from mixcompare.model.spec import MixtureSpec
 
 # Ratio of variances, of which the literature bounds the ratio of all classes' eigenvalues: a
 # standard deviation of a seventh of the others'. Ours.
@@ -100,37 +99,35 @@ class Spurious:
 
 
 def find_spurious(
-    spec: MixtureSpec, data: Standardised, reached: EStep, steps: FloatArray
+    data: Standardised, covariance: FloatArray, expected: Expected, steps: FloatArray
 ) -> Spurious | None:
     """The narrowest class of a fit that makes it spurious; None if there is none.
 
-    A posterior's mode is never spurious, for its priors keep classes from collapsing.
-
     Parameters
     ----------
-    reached
+    covariance
+        (K, m, m) of the fit.
+    expected
         The E-step at the fit.
     steps
         (m,) from `rounding_steps`.
     """
-    if spec.n_components == 1 or data.prior is not None:
-        return None
-    parameters = reached.at
-    counts = _counts(data)
-    by_class = (counts * data.degrees_of_freedom) @ reached.responsibilities
+    counts = _counts(expected.units)
+    by_class = (counts * data.degrees_of_freedom) @ expected.occupancy
     found = []
-    for k in range(spec.n_components):
-        others = np.delete(np.arange(spec.n_components), k)
-        average = np.average(parameters.covariance[others], axis=0, weights=by_class[others])
-        ratios = eigh(parameters.covariance[k], average, eigvals_only=True)
-        value = _on_one_value(parameters.covariance[k], steps)
+    for k in range(data.n_components):
+        others = np.delete(np.arange(data.n_components), k)
+        average = np.average(covariance[others], axis=0, weights=by_class[others])
+        ratios = eigh(covariance[k], average, eigvals_only=True)
+        value = _on_one_value(covariance[k], steps)
         if not value:
-            if not _narrow_and_few(spec, data, float(by_class[k]), ratios):
+            if not _narrow_and_few(data, float(by_class[k]), ratios):
                 continue
-            worth = _freedom(spec, data, float(by_class[k]), ratios, float(counts.sum()))
-            if _support(data, reached, counts, k) >= worth + DECISIVE:
+            worth = _freedom(data, float(by_class[k]), ratios)
+            worth += _of_weight(expected, float(counts.sum()))
+            if _support(expected, counts, k) >= worth + DECISIVE:
                 continue
-        found.append(_described(data, parameters, by_class, k, ratios, average, value))
+        found.append(_described(data, covariance[k], by_class, k, ratios, average, value))
     return min(found, key=lambda one: one.ratio, default=None)
 
 
@@ -171,48 +168,51 @@ def _on_one_value(covariance: FloatArray, steps: FloatArray) -> bool:
     return bool(np.linalg.eigvalsh(12 * covariance / np.outer(steps, steps))[0] < 1)
 
 
-def _counts(data: Standardised) -> FloatArray:
+def _counts(units: Units) -> FloatArray:
     """(G,) how often units count: by weights, which are no counts if they average less than one."""
-    weights = data.unit_weights
+    weights = units.weights
     if weights is None:
-        return np.ones(data.shape[0])
+        return np.ones(units.number)
     return np.asarray(weights / min(float(weights.mean()), 1.0))
 
 
-def _of_class(spec: MixtureSpec, data: Standardised) -> tuple[int, int, int]:
+def _of_class(data: Standardised) -> tuple[int, int, int]:
     """Covariates with coefficients of the class's own, elements of its covariance, outcomes."""
     _, _, p, m = data.shape
-    q = len(elements(spec.covariance, m)) if spec.covariance_by == "component" else 0
+    by_class = data.structure.covariance_by == "component"
+    q = len(elements(data.structure.covariance, m)) if by_class else 0
     return p - data.n_common, q, m
 
 
-def _narrow_and_few(spec: MixtureSpec, data: Standardised, rows: float, ratios: FloatArray) -> bool:
-    p, q, m = _of_class(spec, data)
+def _narrow_and_few(data: Standardised, rows: float, ratios: FloatArray) -> bool:
+    p, q, m = _of_class(data)
     return q > 0 and bool(ratios[0] < NARROW) and rows * m < FEW * (p * m + q)
 
 
-def _freedom(
-    spec: MixtureSpec, data: Standardised, rows: float, ratios: FloatArray, units: float
-) -> float:
-    """Log of the number of places where such a class could have been, its weight's included."""
-    p, q, m = _of_class(spec, data)
+def _freedom(data: Standardised, rows: float, ratios: FloatArray) -> float:
+    """Log of the number of places where such a class could have been."""
+    p, q, m = _of_class(data)
     narrowness = -np.log(np.clip(ratios, np.finfo(float).tiny, 1.0)).sum()
-    places = (p / 2 + q / m) * narrowness + (p * m + q) / 2 * np.log(max(rows, 1.0))
-    own_weight = 1 if data.concomitants is None else data.concomitants.shape[1]
-    return float(places + own_weight / 2 * np.log(max(units, 1.0)))
+    return float((p / 2 + q / m) * narrowness + (p * m + q) / 2 * np.log(max(rows, 1.0)))
 
 
-def _support(data: Standardised, reached: EStep, counts: FloatArray, k: int) -> float:
+def _of_weight(expected: Expected, units: float) -> float:
+    """The same of its log-odds."""
+    return float(expected.model.classes.design.shape[1] / 2 * np.log(max(units, 1.0)))
+
+
+def _support(expected: Expected, counts: FloatArray, k: int) -> float:
     """By how much the log-likelihood exceeds that of the other classes alone, as they are."""
-    log_weights = np.broadcast_to(log_class_weights(data, reached.at), reached.joint.shape)
-    without = np.delete(reached.joint, k, axis=1)
+    log_weights = expected.model.classes.log_probabilities(expected.at.classes)
+    log_weights = np.broadcast_to(log_weights, expected.joint.shape)
+    without = np.delete(expected.joint, k, axis=1)
     alone = logsumexp(without, axis=1) - logsumexp(np.delete(log_weights, k, axis=1), axis=1)
-    return float(counts @ (reached.unit_log_likelihood - alone))
+    return float(counts @ (expected.unit_log_likelihood - alone))
 
 
 def _described(
     data: Standardised,
-    parameters: Parameters,
+    covariance: FloatArray,
     rows: FloatArray,
     k: int,
     ratios: FloatArray,
@@ -226,7 +226,7 @@ def _described(
         rows=float(rows[k]),
         total=float(rows.sum()),
         ratio=float(ratios[0]),
-        variance=float(parameters.covariance[k, 0, 0]) * scale if one else None,
+        variance=float(covariance[0, 0]) * scale if one else None,
         others=float(average[0, 0]) * scale if one else None,
         value=value,
     )

@@ -1,4 +1,4 @@
-"""When the compiled kernels are used, and how steps call them.
+"""Compiled passes over the units of a panel.
 
 Importing this module does not import numba; making a `Compiled` does.
 """
@@ -12,22 +12,12 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.mixture import CompiledMixture, is_mixture
-from mixcompare.backends.em.passes import Passes, split_log_weights
-from mixcompare.backends.em.standardise import Standardised
-from mixcompare.backends.em.tiled_rows import TiledRows
+from mixcompare.backends.em.classes.class_model import Posterior
+from mixcompare.backends.em.emissions.normal.standardise import Standardised
+from mixcompare.backends.em.emissions.normal.statistics import Scatter
+from mixcompare.backends.em.emissions.normal.tiled_rows import TiledRows
+from mixcompare.backends.em.kernels.passes import split_log_weights
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.prepared.factorise import Kernels
-
-# A fresh process takes about half a second to import numba and load cached kernels, and a
-# machine some ten seconds to compile them once, so that short fits are left to NumPy.
-_WORTH_SECONDS = 2.0
-_TYPICAL_ITERATIONS = 50
-_SECONDS_PER_CALL = 3e-4
-# Of each unit and class, for exponentials and what surrounds them, and of each value of its rows
-# and class, for residuals and products.
-_SECONDS_PER_UNIT = 4.5e-8
-_SECONDS_PER_VALUE = 9e-9
 
 
 class Compiled:
@@ -41,9 +31,13 @@ class Compiled:
 
     def __init__(self, data: Standardised) -> None:
         # numba takes long to import
-        from mixcompare.backends.em import expectation_kernels, kernels, packing_kernels
+        from mixcompare.backends.em.kernels import (
+            expectation_kernels,
+            packing_kernels,
+            panel_kernels,
+        )
 
-        self._kernels: ModuleType = kernels
+        self._kernels: ModuleType = panel_kernels
         self._e_step: Callable[..., None] = expectation_kernels.e_step
         _, _, self._p, self._m = data.shape
         self._nu = data.degrees_of_freedom
@@ -65,10 +59,7 @@ class Compiled:
         self._products: FloatArray = np.empty((0, 0, 0))
         if products <= size:
             place = (self._tiles, self._first, self._offset)
-            self._products = kernels.products(*place, self._p, self._m)
-        # The M-step's last squared residuals are the next E-step's distances. One tuple, so
-        # that threads that share this object replace it in one piece.
-        self._latest: tuple[FloatArray | None, FloatArray] = (None, np.empty((0, 0, 0)))
+            self._products = panel_kernels.products(*place, self._p, self._m)
 
     @property
     def rows(self) -> tuple[TiledRows, TiledRows] | None:
@@ -95,20 +86,18 @@ class Compiled:
         )
         return np.asarray(found.reshape(*tau.shape[:-2], tau.shape[-1], p, m))
 
-    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
-        """(..., K, m, m) weighted cross-products of the residuals."""
-        m = self._m
+    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> Scatter:
+        """Weighted cross-products of the residuals; squares where there is a single outcome."""
+        m, squares = self._m, None
         by_class = _by_class(tau)
         if m > 1:
             flat = np.ascontiguousarray(coefficients).reshape(-1, self._p, m)
             place = (self._tiles, self._first, self._offset)
             total = self._kernels.scatter(*place, flat, by_class)
         else:
-            own = self._squares(coefficients)
-            coefficients.flags.writeable = False
-            self._latest = (coefficients, own)
-            total = self._kernels.weighted_squares(own, by_class)
-        return np.asarray(total.reshape(*coefficients.shape[:-2], m, m))
+            squares = self._squares(coefficients)
+            total = self._kernels.weighted_squares(squares, by_class)
+        return Scatter(total.reshape(*coefficients.shape[:-2], m, m), squares=squares)
 
     def e_step(
         self,
@@ -116,8 +105,9 @@ class Compiled:
         roots: FloatArray,
         log_weights: FloatArray,
         log_norms: FloatArray,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Responsibilities (..., G, K), unit log-likelihood (..., G), joint (..., G, K), sums.
+        squares: FloatArray | None = None,
+    ) -> tuple[Posterior, FloatArray]:
+        """What is found by unit, and its sums.
 
         Parameters
         ----------
@@ -127,19 +117,22 @@ class Compiled:
             (..., 1, K), or (..., G, K) where they differ between units.
         log_norms
             (..., K) by which twice the log-density falls per degree of freedom.
+        squares
+            Squared residuals of these coefficients, if an M-step found them.
 
         Returns
         -------
-        The last are `EStep.sums`.
+        posterior
+        sums
+            (..., 3) log-likelihood, Q and entropy, where all units count once.
         """
         *starts, k, p, m = coefficients.shape
         s, units = prod(starts), len(self._nu)
         joint, tau = np.empty((s, k, units)), np.empty((s, k, units))
         unit, sums = np.empty((s, units)), np.empty((s, 3))
         constant, by_unit = split_log_weights(log_weights.reshape(s, -1, k))
-        known_of, known = self._latest
-        if m == 1 and known_of is not coefficients:
-            known = self._squares(coefficients)
+        if squares is None:
+            squares = self._squares(coefficients) if m == 1 else np.empty((0, 0, 0))
         self._e_step(
             self._tiles,
             self._first,
@@ -150,19 +143,17 @@ class Compiled:
             constant,
             by_unit,
             log_norms.reshape(s, k),
-            known,
+            squares,
             joint,
             tau,
             unit,
             sums,
         )
         shape = (*starts, k, units)
-        return (
-            tau.reshape(shape).mT,
-            unit.reshape(*starts, units),
-            joint.reshape(shape).mT,
-            sums.reshape(*starts, 3),
+        posterior = Posterior(
+            tau.reshape(shape).mT, unit.reshape(*starts, units), joint.reshape(shape).mT
         )
+        return posterior, sums.reshape(*starts, 3)
 
     def _squares(self, coefficients: FloatArray) -> FloatArray:
         """(tiles, S K, TILE) squared residuals of a single outcome."""
@@ -170,48 +161,19 @@ class Compiled:
         own: FloatArray = self._kernels.squares(self._tiles, self._first, self._offset, flat)
         return own
 
-    def responsibilities(
+    def occupancy(
         self,
         coefficients: FloatArray,
         roots: FloatArray,
         log_weights: FloatArray,
         log_norms: FloatArray,
     ) -> FloatArray:
-        """Responsibilities (..., G, K) as `e_step` gives them."""
-        return self.e_step(coefficients, roots, log_weights, log_norms)[0]
+        """Class probabilities (..., G, K) as `e_step` gives them."""
+        return self.e_step(coefficients, roots, log_weights, log_norms)[0].occupancy
 
     def moments(self, *_: FloatArray | None) -> None:
         """Not offered: the M-step has its own passes."""
         return
-
-
-def with_kernels(
-    data: Standardised, choice: Kernels, n_components: int, starts: int
-) -> Standardised:
-    """The same data, with compiled kernels if they are chosen or pay."""
-    if choice == "numba":
-        return data.using(compiled_passes(data))
-    if choice == "numpy" or numpy_seconds(data, n_components, starts) <= _WORTH_SECONDS:
-        return data
-    try:
-        return data.using(compiled_passes(data))
-    except RuntimeError:  # numba has no folder for its cache, as in a read-only installation
-        return data
-
-
-def compiled_passes(data: Standardised) -> Passes:
-    """The passes that suit the data."""
-    return CompiledMixture(data) if is_mixture(data) else Compiled(data)
-
-
-def numpy_seconds(data: Standardised, n_components: int, starts: int) -> float:
-    """Rough time that NumPy would need, from timings of panels and Gaussian mixtures.
-
-    It knows the problem's size alone, so that the same fit always takes the same way.
-    """
-    values = data.covariates.size + data.outcomes.size
-    by_class = _SECONDS_PER_UNIT * data.shape[0] + _SECONDS_PER_VALUE * values
-    return starts * _TYPICAL_ITERATIONS * (_SECONDS_PER_CALL + by_class * n_components)
 
 
 def _by_class(tau: FloatArray) -> FloatArray:

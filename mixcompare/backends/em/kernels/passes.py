@@ -6,13 +6,15 @@ from typing import Protocol
 
 import numpy as np
 
-from mixcompare.backends.em.moments import Moments
-from mixcompare.backends.em.tiled_rows import Rows
+from mixcompare.backends.em.classes.class_model import Posterior
+from mixcompare.backends.em.emissions.normal.moments import Moments
+from mixcompare.backends.em.emissions.normal.statistics import Scatter
+from mixcompare.backends.em.emissions.normal.tiled_rows import Rows
 from mixcompare.base.arrays import FloatArray
 
 
 class Passes(Protocol):
-    """Passes over all units; see `mixcompare.backends.em.compiled.Compiled`.
+    """Passes over all units; see `mixcompare.backends.em.kernels.panel.Compiled`.
 
     All arrays may have the same further axes in front, for starts that run together.
     """
@@ -27,7 +29,7 @@ class Passes(Protocol):
     def regressions(self, tau: FloatArray) -> FloatArray:
         """Coefficients that solve them class by class, NaN where not identified."""
 
-    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> FloatArray:
+    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> Scatter:
         """Weighted cross-products of the residuals."""
 
     def e_step(
@@ -36,13 +38,15 @@ class Passes(Protocol):
         roots: FloatArray,
         log_weights: FloatArray,
         log_norms: FloatArray,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Responsibilities, unit log-likelihood, joint, and `EStep.sums`.
+        squares: FloatArray | None = None,
+    ) -> tuple[Posterior, FloatArray]:
+        """What is found by unit, and (3,) log-likelihood, Q and entropy if all units count once.
 
-        Log-weights are (1, K) or, where they differ between units, (G, K).
+        Log-weights are (1, K) or, where they differ between units, (G, K); squares are those
+        of `scatter` at the same coefficients.
         """
 
-    def responsibilities(
+    def occupancy(
         self,
         coefficients: FloatArray,
         roots: FloatArray,
@@ -59,7 +63,7 @@ class Passes(Protocol):
         log_norms: FloatArray,
         unit_weights: FloatArray | None,
     ) -> tuple[Moments, FloatArray] | None:
-        """What the next M-step needs, and `EStep.sums`; None if not offered."""
+        """What the next M-step needs, and the sums; None if not offered."""
 
 
 def split_log_weights(log_weights: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.parameters import Index
-from mixcompare.backends.em.regression import separate
+from mixcompare.backends.em.emissions.normal.regression import separate
+from mixcompare.backends.em.emissions.normal.statistics import Scatter
+from mixcompare.backends.em.theta import Index
 from mixcompare.base.arrays import FloatArray, IntArray
 
 # How much of a scatter, in its worst direction, may be left when its centre moves.
@@ -61,17 +62,13 @@ class Moments:
         """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
         return separate(*self.normal_equations())
 
-    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_] | None]:
+    def scatter(self, coefficients: FloatArray) -> Scatter:
         """(..., K, m, m) weighted cross-products of other coefficients' residuals.
 
         With D the move and C = X'E, ``(E - X D)'(E - X D) = E'E - C'D - D'C + D'(X'X) D``.
 
-        Returns
-        -------
-        scatter
-        cancelled
-            (...,) where coefficients have moved so far that it cannot be trusted: where the
-            new residuals are small beside the old ones in some direction; None if nowhere.
+        It cannot be trusted where coefficients have moved so far that the new residuals are small
+        beside the old ones in some direction.
         """
         move = coefficients - self.around
         cross = self.cross.mT @ move
@@ -80,8 +77,8 @@ class Moments:
         try:
             np.linalg.cholesky(left)
         except np.linalg.LinAlgError:  # of one of them at least
-            return moved, self._cancelled(left)
-        return moved, None
+            return Scatter(moved, self._cancelled(left))
+        return Scatter(moved)
 
     def _cancelled(self, left: FloatArray) -> NDArray[np.bool_] | None:
         """(...,) where the smallest eigenvalue of what is left is not above its rounding.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.backends.em.kernels import SUMS, TILE, residuals
-from mixcompare.backends.em.posterior_kernels import EXACT, exponential, logarithm
+from mixcompare.backends.em.kernels.panel_kernels import SUMS, TILE, residuals
+from mixcompare.backends.em.kernels.posterior_kernels import EXACT, exponential, logarithm
 from mixcompare.base.kernel_cache import njit
 
 _LOG_ZERO = -600.0  # as in `expectation`

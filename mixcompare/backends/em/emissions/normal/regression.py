@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dposv
 
-from mixcompare.backends.em.prior import StandardPrior
+from mixcompare.backends.em.emissions.normal.prior import NormalPrior
 from mixcompare.base.arrays import FloatArray, IntArray
 
 # Share of a column that the columns before it leave, of which rounding leaves some digits.
@@ -46,7 +46,7 @@ def joint(
     cross: FloatArray,
     covariance: FloatArray | None,
     n_common: int,
-    prior: StandardPrior | None,
+    prior: NormalPrior | None,
 ) -> FloatArray:
     """Coefficients (..., K, p, m) with common rows or a prior: one system for all classes.
 

@@ -9,18 +9,15 @@ classes that its responsibilities leave it. Such a d is the solution of a linear
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from mixcompare.backends.em import membership
-from mixcompare.backends.em.expectation import e_step, log_class_weights, responsibilities_at
-from mixcompare.backends.em.parameters import Parameters
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.classes import membership
 from mixcompare.base.arrays import FloatArray
 
 # Separation drives some unit's class probability below any bound: above this one there is none.
@@ -76,37 +73,58 @@ class Separation:
         )
 
 
-def separation(data: Standardised, parameters: Parameters) -> Separation | None:
+class Odds(NamedTuple):
+    """Log-odds at the end of EM.
+
+    Attributes
+    ----------
+    design
+        (G, c) whitened unit covariates.
+    unmix
+        (c, c) such that raw log-odds are ``odds @ unmix.T``.
+    log_probabilities
+        (G, K) of the classes before outcomes are seen.
+    occupancy
+        (G, K) posterior class probabilities.
+    counts
+        (G,) how often units count.
+    """
+
+    design: FloatArray
+    unmix: FloatArray
+    log_probabilities: FloatArray
+    occupancy: FloatArray
+    counts: FloatArray
+
+
+def separation(at: Odds, climb: Callable[[FloatArray], float]) -> Separation | None:
     """Whether log-odds at the end of EM run off, and along which directions.
 
     Parameters
     ----------
-    parameters
-        Where EM has ended, in standardised units.
+    climb
+        Log-likelihood where log-odds (K, c) are added to those at the end.
 
     Returns
     -------
-    None where they do not: without unit covariates, with one class, or with a prior.
+    None where they do not.
     """
-    if data.concomitants is None or data.unmix is None or data.prior is not None:
+    if at.log_probabilities.min() > np.log(_SUSPICIOUS):
         return None
-    log_probabilities = log_class_weights(data, parameters)
-    if log_probabilities.min() > np.log(_SUSPICIOUS):
-        return None
-    possible = responsibilities_at(data, parameters) > _EXCLUDED
-    moved = _all_directions(data, parameters, possible)
+    possible = at.occupancy > _EXCLUDED
+    moved = _all_directions(at.design, possible, climb)
     if not moved.any():
         return None
     reached = possible.argmax(axis=1)
-    change = data.concomitants @ moved.T
+    change = at.design @ moved.T
     behind = change[np.arange(len(change)), reached][:, None] - change
     separated = behind > _NOTHING * np.abs(change).max()
-    limit = np.where(separated, 0.0, np.exp(log_probabilities))
+    limit = np.where(separated, 0.0, np.exp(at.log_probabilities))
     limit /= limit.sum(axis=1, keepdims=True)
-    directions = _without_information(data, limit)
+    directions = _without_information(at, limit)
     # As change of the log-odds over the covariate's spread, whatever its units.
-    spread = np.linalg.norm(np.linalg.solve(data.unmix.T, data.concomitants.T), axis=1)
-    raw = directions.T.reshape(-1, len(moved) - 1, moved.shape[1]) @ data.unmix.T * spread
+    spread = np.linalg.norm(np.linalg.solve(at.unmix.T, at.design.T), axis=1)
+    raw = directions.T.reshape(-1, len(moved) - 1, moved.shape[1]) @ at.unmix.T * spread
     largest = np.abs(raw).max(axis=(1, 2), keepdims=True)
     involved = (np.abs(raw) > _PART * largest).any(axis=0)
     involved = np.concatenate([np.zeros((1, moved.shape[1]), dtype=bool), involved])
@@ -114,15 +132,13 @@ def separation(data: Standardised, parameters: Parameters) -> Separation | None:
 
 
 def _all_directions(
-    data: Standardised, parameters: Parameters, possible: NDArray[np.bool_]
+    design: FloatArray, possible: NDArray[np.bool_], climb: Callable[[FloatArray], float]
 ) -> FloatArray:
     """(K, c) sum of the directions by which all gain that can; zero if there are none.
 
     One programme finds a corner of the bounded log-odds, where some that could gain do not yet;
     the next asks for these only.
     """
-    assert data.concomitants is not None
-    design = data.concomitants
     scale = np.abs(design).max(axis=0)
     gains = _gains(design / scale, possible)
     waiting = np.ones(len(gains), dtype=bool)
@@ -133,7 +149,7 @@ def _all_directions(
             break
         waiting &= gains @ direction <= _NOTHING
         step = _of_size_one(direction.reshape(moved.shape) / scale, design)
-        if not _supremum(data, parameters, step):
+        if not _never_falls(climb, step):
             break
         moved += step
     return _of_size_one(moved, design) if moved.any() else moved
@@ -168,22 +184,15 @@ def _direction(gains: FloatArray, waiting: NDArray[np.bool_], n_fixed: int) -> F
     return np.asarray(found.x)
 
 
-def _supremum(data: Standardised, parameters: Parameters, direction: FloatArray) -> bool:
+def _never_falls(climb: Callable[[FloatArray], float], direction: FloatArray) -> bool:
     """Whether the log-likelihood does not fall along a direction (K, c) of the log-odds."""
-    odds = parameters.membership_coefficients
-    assert odds is not None
-    here = float(e_step(data, parameters).log_likelihood)
-    for step in _FOLLOWED:
-        there = replace(parameters, membership_coefficients=odds + step * direction)
-        if float(e_step(data, there).log_likelihood) < here - _ROUNDING * (1 + abs(here)):
-            return False
-    return True
+    here = climb(np.zeros_like(direction))
+    allowed = _ROUNDING * (1 + abs(here))
+    return all(climb(step * direction) >= here - allowed for step in _FOLLOWED)
 
 
-def _without_information(data: Standardised, limit: FloatArray) -> FloatArray:
+def _without_information(at: Odds, limit: FloatArray) -> FloatArray:
     """((K-1) c, r) directions of which class probabilities (G, K) in the limit say nothing."""
-    assert data.concomitants is not None
-    counts = np.ones(len(limit)) if data.unit_weights is None else data.unit_weights
-    known = membership.information(data.concomitants, counts, limit)
+    known = membership.information(at.design, at.counts, limit)
     values, vectors = np.linalg.eigh(known)
-    return np.asarray(vectors[:, values <= _NOTHING * max(values[-1], counts.sum())])
+    return np.asarray(vectors[:, values <= _NOTHING * max(values[-1], at.counts.sum())])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.base.arrays import FloatArray
 
 # Smallest eigenvalue of the correlations, per outcome, that rounding leaves some digits of.

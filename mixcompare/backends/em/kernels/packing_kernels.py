@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.backends.em.kernels import TILE
+from mixcompare.backends.em.kernels.panel_kernels import TILE
 from mixcompare.base.kernel_cache import njit
 from mixcompare.prepared.triangles import LANES, factor_group, room
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixcompare.backends.em.posterior_kernels import OPTIONS, TILE
+from mixcompare.backends.em.kernels.posterior_kernels import OPTIONS, TILE
 from mixcompare.base.kernel_cache import njit
 
 # A class whose responsibilities in a tile sum to less adds nothing to moments: whitened

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.regression import separate
-from mixcompare.backends.em.standardise import Standardised
+from mixcompare.backends.em.emissions.normal.regression import separate
+from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.base.arrays import FloatArray
 
 
-class Statistics(Protocol):
-    """What an M-step is made of: `Counted` or `mixcompare.backends.em.moments.Moments`."""
+class Scatter(NamedTuple):
+    """Weighted cross-products of residuals.
 
-    @property
-    def units(self) -> FloatArray:
-        """(..., K) weighted numbers of units."""
+    Attributes
+    ----------
+    products
+        (..., K, m, m).
+    cancelled
+        (...,) where so little of them is left that they cannot be trusted; None if nowhere.
+    squares
+        Squared residuals by unit, where they were found on the way, as compiled passes hold
+        them.
+    """
+
+    products: FloatArray
+    cancelled: NDArray[np.bool_] | None = None
+    squares: FloatArray | None = None
+
+
+class Statistics(Protocol):
+    """What an M-step is made of: `Counted`, compiled sums, or moments from an E-step."""
 
     @property
     def mass(self) -> FloatArray:
@@ -30,13 +45,13 @@ class Statistics(Protocol):
     def regressions(self) -> FloatArray:
         """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
 
-    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, NDArray[np.bool_] | None]:
-        """(..., K, m, m) weighted cross-products of residuals, and (...,) where they cancel."""
+    def scatter(self, coefficients: FloatArray) -> Scatter:
+        """Weighted cross-products of the residuals of coefficients (..., K, p, m)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:
-    """Sums over the units themselves, by NumPy, or compiled where the data bring that.
+    """Sums over the units themselves.
 
     Attributes
     ----------
@@ -48,11 +63,6 @@ class Counted:
     counts: FloatArray
 
     @property
-    def units(self) -> FloatArray:
-        """(..., K) weighted numbers of units."""
-        return np.asarray(self.counts.sum(axis=-2))
-
-    @property
     def mass(self) -> FloatArray:
         """(..., K) weighted degrees of freedom."""
         return np.asarray(self.data.degrees_of_freedom @ self.counts)
@@ -60,8 +70,6 @@ class Counted:
     def normal_equations(self) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products (..., K, p, p) and (..., K, p, m)."""
         data = self.data
-        if data.compiled is not None:
-            return data.compiled.normal_equations(self.counts)
         _, _, p, m = data.shape
         shape = (*self.counts.shape[:-2], self.counts.shape[-1])
         covariates, outcomes = np.asarray(data.covariates), np.asarray(data.outcomes)
@@ -75,21 +83,17 @@ class Counted:
 
     def regressions(self) -> FloatArray:
         """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
-        if self.data.compiled is not None:
-            return self.data.compiled.regressions(self.counts)
         return separate(*self.normal_equations())
 
-    def scatter(self, coefficients: FloatArray) -> tuple[FloatArray, None]:
+    def scatter(self, coefficients: FloatArray) -> Scatter:
         """(..., K, m, m) weighted cross-products of these coefficients' own residuals."""
         data = self.data
         p, m = coefficients.shape[-2:]
-        if data.compiled is not None:
-            return data.compiled.scatter(coefficients, self.counts), None
         products = []
         for b, tau in zip(coefficients.reshape(-1, p, m), self._by_class, strict=True):
             rest = (residuals(data, b) * np.sqrt(tau)[:, None, None]).reshape(-1, m)
             products.append(rest.T @ rest)
-        return np.stack(products).reshape(*coefficients.shape[:-2], m, m), None
+        return Scatter(np.stack(products).reshape(*coefficients.shape[:-2], m, m))
 
     @property
     def _by_class(self) -> FloatArray:

@@ -1,0 +1,1 @@
+"""How classes are distributed before outcomes are seen, and what E-steps make of it."""

@@ -1,0 +1,177 @@
+"""What EM needs of the classes' own model, whatever the outcomes are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcompare.backends.em.classes.units import Units
+from mixcompare.backends.em.theta import Blocks, Index
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.prepared.prepared import Prepared
+
+
+class Posterior(NamedTuple):
+    """What an E-step finds for each carrier of a class; all may have axes in front.
+
+    Attributes
+    ----------
+    occupancy
+        (C, K) class probabilities given the outcomes.
+    unit_log_likelihood
+        (G,) log-likelihoods.
+    joint
+        (C, K) logarithms of class probability times density given the class.
+    """
+
+    occupancy: FloatArray
+    unit_log_likelihood: FloatArray
+    joint: FloatArray
+
+
+class Allocation(Protocol):
+    """To which classes carriers belong, for S starts: what M-steps start from."""
+
+    @property
+    def units(self) -> Units:
+        """How often units count."""
+
+    @property
+    def counts(self) -> FloatArray:
+        """(S, C, K) class probabilities times the units' weights."""
+
+    @property
+    def by_class(self) -> FloatArray:
+        """(S, K) their sums over the carriers."""
+
+    def __getitem__(self, index: IntArray | NDArray[np.bool_]) -> Allocation:
+        """Those of some of the starts."""
+
+
+class Separation(Protocol):
+    """Parameters of the class model that run off to infinity."""
+
+    @property
+    def directions(self) -> FloatArray:
+        """(n, r) orthonormal directions of its free parameters along which they do."""
+
+    def sentence(self, names: Sequence[str], odds: FloatArray) -> str:
+        """What it means, with names and values of the parameters."""
+
+
+class ClassModel(ABC):
+    """Probabilities of K classes; its parameters are blocks, with ``weights`` (K,) among them.
+
+    Blocks may have the same axes in front. Free parameters are a vector without bounds.
+    """
+
+    n_components: int
+    units: Units
+
+    @abstractmethod
+    def of(self, starts: Index) -> ClassModel:
+        """The same for some of the starts that run together, whose unit weights may differ."""
+
+    @abstractmethod
+    def weighing(self, weights: FloatArray) -> ClassModel:
+        """The same with other unit weights."""
+
+    @abstractmethod
+    def with_components(self, number: int) -> ClassModel:
+        """The same with another number of classes."""
+
+    @abstractmethod
+    def on_other_units(self, prepared: Prepared) -> ClassModel:
+        """The same for units that were not fitted, in these coordinates."""
+
+    @property
+    @abstractmethod
+    def has_prior(self) -> bool:
+        """Whether the model's priors enter, for a mode of the posterior."""
+
+    @property
+    @abstractmethod
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the blocks."""
+
+    @abstractmethod
+    def even(self) -> Blocks:
+        """Parameters under which all classes are equally probable."""
+
+    @abstractmethod
+    def log_probabilities(self, theta: Blocks) -> FloatArray:
+        """(..., C, K) or (..., 1, K) log-probabilities before outcomes are seen."""
+
+    @abstractmethod
+    def expect(self, log_density: FloatArray, theta: Blocks) -> Posterior:
+        """E-step from log-densities (..., C, K) of the carriers' outcomes given each class."""
+
+    @abstractmethod
+    def m_step(self, expected: Allocation, previous: Blocks | None) -> Blocks:
+        """Maximise the expected log-probability of the classes, for S starts."""
+
+    @abstractmethod
+    def log_prior(self, theta: Blocks) -> tuple[FloatArray | float, ...]:
+        """Terms (...,) of the prior's log-density in raw units, to be added in their order."""
+
+    @abstractmethod
+    def unbounded(self, theta: Blocks) -> FloatArray:
+        """(S, n) vectors in which a step of any length leads to valid parameters."""
+
+    @abstractmethod
+    def bounded(self, vectors: FloatArray, like: Blocks) -> Blocks:
+        """The inverse of `unbounded`, for parameters of the shape of `like`."""
+
+    @abstractmethod
+    def permute(self, theta: Blocks, permutation: IntArray) -> Blocks:
+        """The same model with its classes renumbered."""
+
+    @abstractmethod
+    def to_raw(self, theta: Blocks) -> Blocks:
+        """Parameters in the data's own units."""
+
+    @abstractmethod
+    def from_raw(self, theta: Blocks) -> Blocks:
+        """Parameters in standardised units."""
+
+    @abstractmethod
+    def check_initial(self, theta: Blocks) -> Blocks:
+        """A user's parameters, in raw units, made exact; OptionError if they are not valid."""
+
+    @property
+    @abstractmethod
+    def design(self) -> FloatArray:
+        """(C, c) covariates of the log-odds of all classes but the first."""
+
+    @abstractmethod
+    def moved(self, theta: Blocks, step: FloatArray) -> Blocks:
+        """Parameters a step of the free ones, (K - 1) c log-odds, away."""
+
+    @abstractmethod
+    def prior_curvature(self, theta: Blocks) -> tuple[FloatArray, FloatArray]:
+        """Gradient of the log-prior by the free parameters and minus its Hessian."""
+
+    def separation(
+        self,
+        theta: Blocks,  # noqa: ARG002
+        occupancy: FloatArray,  # noqa: ARG002
+        climb: Callable[[Blocks], float],  # noqa: ARG002
+    ) -> Separation | None:
+        """Whether free parameters run off to infinity at the end of EM; None if they do not.
+
+        Parameters
+        ----------
+        occupancy
+            (C, K) posterior class probabilities there.
+        climb
+            Log-likelihood at other parameters of the classes, all else the same.
+        """
+        return None
+
+    @abstractmethod
+    def derivative(self, theta: Blocks, name: str, position: tuple[int, ...]) -> FloatArray:
+        """Of one scalar in raw units by the free parameters."""

@@ -1,0 +1,395 @@
+"""What EM needs of a family: the densities of its outcomes given a class, and their M-step.
+
+A family has to say little: densities, M-step, scores and features. What else EM asks for has a
+default here, by differences of the scores where it is a derivative, that a family with a closed
+form overrides.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixcompare.backends.em.classes.class_model import Allocation
+from mixcompare.backends.em.expected import Expected
+from mixcompare.backends.em.theta import Blocks
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.responses import Response
+from mixcompare.prepared.prepared import Prepared
+from mixcompare.prepared.resolved_priors import ResolvedPriors
+
+_EPS = float(np.finfo(float).eps)
+# Steps of central differences, first and second, relative to a parameter's size (Press et al.
+# 2007, section 5.7).
+_FIRST, _SECOND = _EPS ** (1 / 3), _EPS**0.25
+# Classes whose free parameters agree to this are as good as the same.
+_SAME = 0.05
+
+
+class Spurious(Protocol):
+    """A class that makes a maximum spurious."""
+
+    @property
+    def component(self) -> int:
+        """Its place among the classes, from 0."""
+
+    @property
+    def rows(self) -> float:
+        """Rows that it has."""
+
+    @property
+    def ratio(self) -> float:
+        """How narrow it is relative to the others."""
+
+    def sentence(self, name: str) -> str:
+        """What makes it so; the class is called by the name."""
+
+
+class ClassRows(Protocol):
+    """The carriers that may be in one class."""
+
+    def scores(self) -> FloatArray:
+        """(U, d) derivatives of their log-densities by the class's free parameters."""
+
+    def sums(self) -> Any:
+        """What the information needs of them, which can be added to that of others."""
+
+
+class Derivatives(Protocol):
+    """Derivatives of the log-densities at one set of parameters."""
+
+    def of_class(self, k: int, carriers: IntArray, counts: FloatArray) -> ClassRows:
+        """Of carriers (U,) in class k, as often as they count (U,)."""
+
+    def add_information(self, sums: Sequence[Any], information: FloatArray) -> None:
+        """Add the expected complete-data information (n, n), from each class's sums."""
+
+    def add_prior(self, gradient: FloatArray, curvature: FloatArray) -> None:
+        """Add the gradient (n,) of the log-prior and minus its Hessian (n, n)."""
+
+    def jacobian(self, reported: Sequence[tuple[str, tuple[int, ...]]]) -> FloatArray:
+        """(P, n) derivatives of scalars in raw units, by block and place."""
+
+
+class Emission(ABC):
+    """One response's densities given each of K classes; parameters are blocks.
+
+    Arrays of parameters have the class axis first, after axes of starts. The free parameters
+    are a vector (n,) without bounds, of which `places` says which are each class's.
+    """
+
+    n_components: int
+    n_outcomes: int = 1
+
+    @classmethod
+    @abstractmethod
+    def of(
+        cls,
+        response: Response,
+        n_components: int,
+        prepared: Prepared,
+        priors: ResolvedPriors | None,
+    ) -> Emission:
+        """The emission of a response on what was prepared of it.
+
+        Parameters
+        ----------
+        prepared
+            Merged rows (`mixcompare.prepared.rows.Rows`), unless the family has a preparation
+            of its own.
+        priors
+            For a mode of the posterior; None for maximum likelihood.
+        """
+
+    @property
+    @abstractmethod
+    def rows(self) -> FloatArray:
+        """(C,) rows, or degrees of freedom, of each carrier."""
+
+    @property
+    @abstractmethod
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the blocks, class axis in front."""
+
+    @abstractmethod
+    def with_components(self, number: int) -> Emission:
+        """The same with another number of classes, without a prior."""
+
+    @abstractmethod
+    def on_other_rows(self, prepared: Prepared) -> Emission:
+        """The same for rows that were not fitted, in these coordinates."""
+
+    @abstractmethod
+    def log_density(self, theta: Blocks) -> FloatArray:
+        """(..., C, K) log-densities of the carriers' outcomes given each class, in raw units."""
+
+    @abstractmethod
+    def m_step(self, expected: Allocation, previous: Blocks | None) -> tuple[Blocks, list[str]]:
+        """Maximise the expected log-density, and log-prior if there is one, for S starts.
+
+        Returns
+        -------
+        theta
+            Meaningless for those starts that are degenerate.
+        reasons
+            Why a start is degenerate; empty if it is not.
+        """
+
+    @abstractmethod
+    def features(self) -> FloatArray:
+        """(C, f) numbers by which carriers of different classes differ, for starts by k-means.
+
+        A new array, which is overwritten.
+        """
+
+    @abstractmethod
+    def scores(self, theta: Blocks) -> FloatArray:
+        """(C, K, d) derivatives of the log-densities by each class's free parameters.
+
+        In the order of `places`.
+        """
+
+    # What follows has defaults.
+
+    @property
+    def size(self) -> int:
+        """How many values a pass over the data goes through."""
+        return len(self.rows)
+
+    @property
+    def chunk_values(self) -> int:
+        """Numbers by carrier that derivatives hold beside the scores."""
+        return 0
+
+    def unbounded(self, theta: Blocks) -> FloatArray:
+        """(S, n) vectors in which a step of any length leads to valid parameters.
+
+        By default the parameters themselves, class by class.
+        """
+        k, sizes = self.n_components, self._sizes
+        parts = [theta[name].reshape(-1, k, size) for name, size in sizes.items()]
+        return np.concatenate(parts, axis=2).reshape(-1, k * sum(sizes.values()))
+
+    def bounded(self, vectors: FloatArray, like: Blocks) -> Blocks:
+        """The inverse of `unbounded`, for parameters of the shape of `like`."""
+        sizes = list(self._sizes.values())
+        by_class = vectors.reshape(-1, self.n_components, sum(sizes))
+        parts = np.split(by_class, np.cumsum(sizes)[:-1], axis=2)
+        return {
+            name: part.reshape(-1, *like[name].shape[1:])
+            for name, part in zip(self.shapes, parts, strict=True)
+        }
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """Numbers of each block in one class."""
+        return {name: int(np.prod(shape[1:])) for name, shape in self.shapes.items()}
+
+    @cached_property
+    def places(self) -> IntArray:
+        """(K, d) where each class's free parameters stand among all n of them."""
+        size = sum(int(np.prod(shape)) for shape in self.shapes.values())
+        return np.arange(size).reshape(self.n_components, -1)
+
+    @property
+    def n_free(self) -> int:
+        """Number of free parameters, n."""
+        return int(self.places.max(initial=-1)) + 1
+
+    def permute(self, theta: Blocks, permutation: IntArray) -> Blocks:
+        """The same densities with classes renumbered."""
+        axes = {name: len(shape) for name, shape in self.shapes.items()}
+        return {
+            name: np.take(block, permutation, axis=block.ndim - axes[name])
+            for name, block in theta.items()
+        }
+
+    def to_raw(self, theta: Blocks) -> Blocks:
+        """Parameters in the data's own units."""
+        return theta
+
+    def from_raw(self, theta: Blocks) -> Blocks:
+        """Parameters in standardised units."""
+        return theta
+
+    def log_prior(self, theta: Blocks) -> FloatArray:
+        """(...,) log-density of the prior of the parameters in raw units; zero without one."""
+        name, shape = next(iter(self.shapes.items()))
+        return np.zeros(theta[name].shape[: theta[name].ndim - len(shape)])
+
+    def is_regular(self, theta: Blocks) -> NDArray[np.bool_]:
+        """(S,) whether rounding can tell the densities from degenerate ones."""
+        return np.isfinite(self.unbounded(theta)).all(axis=1)
+
+    def rounding(self, theta: Blocks) -> FloatArray:
+        """(S,) error of a log-likelihood by rounding, relative to the number of values."""
+        return np.zeros(len(next(iter(theta.values()))))
+
+    def check_initial(self, theta: Blocks) -> Blocks:
+        """A user's parameters in raw units; OptionError if they are not valid."""
+        return theta
+
+    def why_irregular(self, theta: Blocks) -> str:
+        """Why one set of parameters in standardised units cannot be used; empty if it can."""
+        finite = all(np.isfinite(block).all() for block in theta.values())
+        return "" if finite else "a parameter is not finite"
+
+    def proposal(self, kind: str, rng: np.random.Generator) -> Blocks | None:  # noqa: ARG002
+        """Parameters to start from of a kind that the family knows; None if it does not."""
+        return None
+
+    def spurious(self, theta: Blocks, expected: Expected) -> Spurious | None:  # noqa: ARG002
+        """The class that makes a maximum spurious, if one does."""
+        return None
+
+    def advice(self, message: str) -> str:  # noqa: ARG002
+        """What to do where every start is degenerate."""
+        return "Ask for fewer components, or for the mode of the posterior (estimator='map')."
+
+    def coincide(self, theta: Blocks, k: int, other: int) -> bool:
+        """Whether two classes have as good as the same densities."""
+        vector = self.unbounded({name: block[None] for name, block in theta.items()})[0]
+        return bool((np.abs(vector[self.places[k]] - vector[self.places[other]]) <= _SAME).all())
+
+    def moved(self, theta: Blocks, step: FloatArray) -> Blocks:
+        """Parameters a step (n,) of the free ones away."""
+        return self._at(self._vector(theta) + step, theta)
+
+    def derivatives(self, theta: Blocks) -> Derivatives:
+        """Derivatives at one set of parameters."""
+        return ScoredDerivatives(self, theta, self.scores(theta))
+
+    def information(self, theta: Blocks, counts: FloatArray) -> FloatArray:
+        """(n, n) expected complete-data information, by central differences of the scores.
+
+        Parameters
+        ----------
+        counts
+            (C, K) how often each carrier counts in each class.
+        """
+
+        def total(vector: FloatArray) -> FloatArray:
+            by_class = np.einsum("ck,ckd->kd", counts, self.scores(self._at(vector, theta)))
+            result = np.zeros(self.n_free)
+            np.add.at(result, self.places, by_class)
+            return result
+
+        slopes = differences(total, self._vector(theta))
+        return np.asarray(-0.5 * (slopes + slopes.T))
+
+    def prior_curvature(self, theta: Blocks) -> tuple[FloatArray, FloatArray]:
+        """Gradient of the log-prior by the free parameters and minus its Hessian."""
+
+        def density(vector: FloatArray) -> FloatArray:
+            return np.asarray(self.log_prior(self._at(vector, theta)))
+
+        vector = self._vector(theta)
+        return differences(density, vector), -second_differences(density, vector)
+
+    def jacobian(
+        self, theta: Blocks, reported: Sequence[tuple[str, tuple[int, ...]]]
+    ) -> FloatArray:
+        """(P, n) derivatives of scalars in raw units, by block and place, by the free ones."""
+
+        def values(vector: FloatArray) -> FloatArray:
+            raw = self.to_raw(self._at(vector, theta))
+            return np.array([raw[name][position] for name, position in reported])
+
+        slopes = differences(values, self._vector(theta))
+        return np.asarray(slopes.reshape(len(reported), self.n_free))
+
+    def _vector(self, theta: Blocks) -> FloatArray:
+        several = {name: block[None] for name, block in theta.items()}
+        return np.asarray(self.unbounded(several)[0])
+
+    def _at(self, vector: FloatArray, like: Blocks) -> Blocks:
+        several = self.bounded(vector[None], {name: block[None] for name, block in like.items()})
+        return {name: block[0] for name, block in several.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountedCarriers:
+    """Carriers (U,) of one class and how often each counts (U,)."""
+
+    carriers: IntArray
+    counts: FloatArray
+
+    def __add__(self, other: CountedCarriers) -> CountedCarriers:
+        return CountedCarriers(
+            np.concatenate([self.carriers, other.carriers]),
+            np.concatenate([self.counts, other.counts]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredRows:
+    """Carriers of one class with their scores (U, d)."""
+
+    counted: CountedCarriers
+    by_carrier: FloatArray
+
+    def scores(self) -> FloatArray:
+        """(U, d) scores."""
+        return self.by_carrier
+
+    def sums(self) -> CountedCarriers:
+        """The carriers and their counts."""
+        return self.counted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredDerivatives:
+    """Derivatives of a family that has scores (C, K, d) alone."""
+
+    emission: Emission
+    theta: Blocks
+    scores: FloatArray
+
+    def of_class(self, k: int, carriers: IntArray, counts: FloatArray) -> ScoredRows:
+        """Of carriers in class k."""
+        return ScoredRows(CountedCarriers(carriers, counts), self.scores[carriers, k])
+
+    def add_information(self, sums: Sequence[CountedCarriers], information: FloatArray) -> None:
+        """Add the expected complete-data information (n, n)."""
+        counts = np.zeros(self.scores.shape[:2])
+        for k, counted in enumerate(sums):
+            counts[counted.carriers, k] = counted.counts
+        information += self.emission.information(self.theta, counts)
+
+    def add_prior(self, gradient: FloatArray, curvature: FloatArray) -> None:
+        """Add the gradient (n,) of the log-prior and minus its Hessian (n, n)."""
+        slope, bend = self.emission.prior_curvature(self.theta)
+        gradient += slope
+        curvature += bend
+
+    def jacobian(self, reported: Sequence[tuple[str, tuple[int, ...]]]) -> FloatArray:
+        """(P, n) derivatives of scalars in raw units, by block and place."""
+        return self.emission.jacobian(self.theta, reported)
+
+
+def differences(function: Callable[[FloatArray], FloatArray], at: FloatArray) -> FloatArray:
+    """(..., n) central differences of a function (...) of a vector (n,)."""
+    steps = _FIRST * np.maximum(np.abs(at), 1.0)
+    columns = [
+        (function(at + move) - function(at - move)) / (2 * step)
+        for step, move in zip(steps, np.diag(steps), strict=True)
+    ]
+    return np.stack(columns, axis=-1)
+
+
+def second_differences(function: Callable[[FloatArray], FloatArray], at: FloatArray) -> FloatArray:
+    """(n, n) second central differences of a scalar function of a vector (n,)."""
+    moves = np.diag(_SECOND * np.maximum(np.abs(at), 1.0))
+    result = np.empty((len(at), len(at)))
+    for i, one in enumerate(moves):
+        for j, other in enumerate(moves[: i + 1]):
+            along = function(at + one + other) + function(at - one - other)
+            across = function(at + one - other) + function(at - one + other)
+            result[i, j] = result[j, i] = (along - across) / (4 * one[i] * other[j])
+    return result

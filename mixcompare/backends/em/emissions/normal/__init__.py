@@ -1,0 +1,1 @@
+"""Normal regressions: all that EM knows of means and covariances."""
