@@ -24,6 +24,7 @@ Unit = Annotated[
     str | None,
     typer.Option(help="Column whose rows share one class; without it each row is a unit."),
 ]
+Time = Annotated[str | None, typer.Option(help="Column of the order of a unit's rows.")]
 Absorb = Annotated[
     str | None, typer.Option(help="Columns of the fixed effects to remove, crossed by ':'.")
 ]
@@ -56,7 +57,7 @@ Missing = Annotated[str, typer.Option(help="error: refuse missing values; drop: 
 
 # Called the same in the commands and in the specification, which checks them.
 _OF_THE_MODEL: Final = (
-    *("formula", "unit", "absorb", "common", "membership", "unit_weights"),
+    *("formula", "unit", "time", "absorb", "common", "membership", "unit_weights"),
     *("covariance", "covariance_by", "trust"),
 )
 

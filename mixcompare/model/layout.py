@@ -24,6 +24,8 @@ from mixcompare.model.spec import MixtureSpec
 
 Support = Literal["simplex", "averages", "covariance"] | Range
 Order = Literal["renumbered", "rebased"]
+type Combination = tuple[tuple[int, float], ...]
+"""Places in a list of parameters and factors, whose sum is meant."""
 type Arrays = Mapping[Any, Any]
 """Arrays by name: plain ones, xarray's variables, or a dataset."""
 
@@ -259,6 +261,24 @@ class Layout:
         """
         taken = self.take(arrays)
         return {name: self[name].permute(values, permutation) for name, values in taken.items()}
+
+    def combinations(self, permutation: IntArray) -> tuple[Combination, ...]:
+        """What each parameter is once classes are renumbered, as a sum of those before.
+
+        Nearly all are one of those before; log-odds are differences where another class is first.
+
+        Parameters
+        ----------
+        permutation
+            (K,): the old number of each new class.
+        """
+        before = self.unflatten(np.eye(len(self.parameters)))
+        weights = self.flatten(self.permute(before, permutation))
+        terms = (np.flatnonzero(column) for column in weights.T)
+        return tuple(
+            tuple(sorted(((int(i), float(weights[i, j])) for i in own), key=lambda term: -term[1]))
+            for j, own in enumerate(terms)
+        )
 
 
 def flatten(arrays: Arrays, parameters: Iterable[Parameter]) -> FloatArray:

@@ -104,6 +104,15 @@ def test_renumbering_moves_classes_and_rebases_odds(made: Layout, random: Any) -
 
 
 @given(layouts())
+def test_renumbering_as_sums_of_parameters(made: Layout) -> None:
+    order = np.random.default_rng(4).permutation(made["weights"].shape[0])
+    before = values(made, 5)
+    after = made.flatten(made.permute(made.unflatten(before), order))
+    for combination, value in zip(made.combinations(order), after, strict=True):
+        assert sum(factor * before[i] for i, factor in combination) == value
+
+
+@given(layouts())
 def test_renumbering_back_restores_the_arrays(made: Layout) -> None:
     arrays = made.unflatten(values(made, 2))
     order = np.random.default_rng(3).permutation(made["weights"].shape[0])

@@ -16,7 +16,6 @@ from mixcompare.study.file.load import build_study
 from mixcompare.study.file.methods import Method, fit_method, within
 from mixcompare.study.mechanism.covariates import resample_units
 from mixcompare.study.mechanism.generate import DataSet, generate
-from mixcompare.study.mechanism.truth import renamed
 from mixcompare.study.report.wording import mechanism
 from mixcompare.study.task.extract import keep
 from mixcompare.study.task.seeds import data_stream
@@ -285,14 +284,16 @@ def test_log_odds_between_two_classes_that_are_not_the_fits_first() -> None:
         covariate_names=("Intercept",), outcome_names=("y",), common_names=(),
         concomitant_names=("Intercept", "z"),
     )  # fmt: skip
-    parameters = Layout.of(spec, names).parameters
+    layout = Layout.of(spec, names)
     odds = np.array([[0, 0], [1, 2], [10, 20.0]])
     values = [
-        odds[p.position] if p.variable == "membership_coefficients" else np.nan for p in parameters
+        odds[p.position] if p.variable == "membership_coefficients" else np.nan
+        for p in layout.parameters
     ]
     permutation = np.array([1, 2, 0])
     moved = odds[permutation] - odds[permutation][0]
-    for parameter, combination in renamed(parameters, permutation):
+    combinations = layout.combinations(permutation)
+    for parameter, combination in zip(layout.parameters, combinations, strict=True):
         if parameter.variable == "membership_coefficients":
             total = sum(factor * values[place] for place, factor in combination)
             assert total == moved[parameter.position]

@@ -167,13 +167,22 @@ def test_shipped_simulation_studies_are_valid_and_make_their_data(name: str) -> 
     assert plan.n_fits >= 200
 
 
+def test_the_model_has_every_key_of_a_specification() -> None:
+    [scenario] = build_study(
+        content(model__time="visit", model__family="normal", grid={})
+    ).scenarios
+    assert scenario.spec.time == "visit"
+    with pytest.raises(OptionError, match="no family 'poisson' is registered"):
+        build_study(content(model__family="poisson"))
+
+
 def test_loader_of_an_installed_package_is_called() -> None:
     tables = content(data={"loader": "mixcompare.datasets:_gapminder"})
     del tables["simulate"], tables["grid"]
     assert len(build_study(tables).read_data()) == 1704
     tables["data"] = {"loader": "mixcompare.datasets:nothing"}
     with pytest.raises(
-        DataError, match=r"the function 'mixcompare\.datasets:nothing' cannot be used"
+        DataError, match=r"the function 'mixcompare\.data\.datasets:nothing' cannot be used"
     ):
         build_study(tables).read_data()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -14,9 +13,6 @@ from mixcompare import labels
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.data.raw_columns import INTERCEPT
 from mixcompare.model.layout import Parameter
-
-# A number of the truth's numbering from the fit's: places in the fit's list, and factors.
-type Combination = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,39 +115,3 @@ def match_components(responsibilities: FloatArray, reference: FloatArray) -> Int
     if responsibilities.shape != reference.shape:
         return None
     return labels.align_to_reference(responsibilities, reference)
-
-
-def renamed(
-    parameters: Sequence[Parameter], permutation: IntArray
-) -> list[tuple[Parameter, Combination]]:
-    """The truth's parameters, each with the sum of the fit's that estimates it.
-
-    For most that is one of the fit's list. Log-odds of membership are against the class that is
-    first: where the fit has another class there, they are differences of its own.
-
-    Parameters
-    ----------
-    parameters
-        Of the fit.
-    permutation
-        From `match_components`.
-    """
-    place = {(p.variable, p.positions): i for i, p in enumerate(parameters)}
-    return [(p, _combination(p, permutation, place)) for p in parameters]
-
-
-def _combination(
-    parameter: Parameter, permutation: IntArray, place: Mapping[Any, int]
-) -> Combination:
-    moved = _moved(parameter, permutation)
-    if parameter.variable != "membership_coefficients":
-        return ((place[parameter.variable, moved], 1.0),)
-    [(own, i)] = moved
-    signed = ((own, 1.0), (int(permutation[0]), -1.0))
-    return tuple((place[parameter.variable, ((k, i),)], sign) for k, sign in signed if k > 0)
-
-
-def _moved(parameter: Parameter, permutation: IntArray) -> tuple[tuple[int, ...], ...]:
-    if parameter.component is None:
-        return parameter.positions
-    return tuple((int(permutation[k]), *inside) for k, *inside in parameter.positions)

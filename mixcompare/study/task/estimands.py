@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.model.layout import Parameter
-from mixcompare.study.mechanism.truth import Combination, Truth, renamed
+from mixcompare.model.layout import Combination, Layout, Parameter
+from mixcompare.study.mechanism.truth import Truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ class Estimands:
 # A study asks for the same estimands of thousands of fits.
 @lru_cache(maxsize=256)
 def estimands(
-    parameters: tuple[Parameter, ...],
+    layout: Layout,
     permutation: tuple[int, ...],
     wanted: tuple[str, ...],
     covariates: tuple[str, ...],
@@ -73,7 +73,7 @@ def estimands(
 
     Parameters
     ----------
-    parameters
+    layout
         Of the fit.
     permutation
         (K,) from `mixcompare.study.mechanism.truth.match_components`.
@@ -82,8 +82,8 @@ def estimands(
     covariates
         Names of the fit's design columns.
     """
-    named = renamed(parameters, np.array(permutation))
-    chosen = [(p, own) for p, own in named if is_wanted(p, wanted, covariates)]
+    named = zip(layout.parameters, layout.combinations(np.array(permutation)), strict=True)
+    chosen = [(p, terms) for p, terms in named if is_wanted(p, wanted, covariates)]
     return Estimands(
         tuple(p for p, _ in chosen),
         tuple(p.name for p, _ in chosen),

@@ -80,7 +80,7 @@ def _estimates(
     fit: Fit, data: DataSet, wanted: tuple[str, ...], permutation: labels.IntArray
 ) -> tuple[Estimate, ...]:
     parameters, covariates = fit.parameters, fit.covariate_names
-    chosen = estimands(parameters, tuple(permutation.tolist()), wanted, covariates)
+    chosen = estimands(fit.layout, tuple(permutation.tolist()), wanted, covariates)
     if not chosen.names:
         return ()
     truths = [np.nan] * len(chosen.names)
