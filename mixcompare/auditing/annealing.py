@@ -10,16 +10,16 @@ from mixcompare.auditing.densities import densities
 from mixcompare.auditing.matching import Case
 from mixcompare.auditing.registry import REGISTRY, Candidate
 from mixcompare.auditing.regression import regress
-from mixcompare.auditing.traced_problem import Problem
+from mixcompare.auditing.traced_problem import TracedProblem
 from mixcompare.base.arrays import FloatArray
 
-type _Gap = Callable[[Problem, FloatArray, Case], FloatArray]
+type _Gap = Callable[[TracedProblem, FloatArray, Case], FloatArray]
 
 # Two estimates that are one.
 _ALIKE = 1e-6
 
 
-def with_temperatures(problem: Problem, cases: Sequence[Case]) -> list[Candidate]:
+def with_temperatures(problem: TracedProblem, cases: Sequence[Case]) -> list[Candidate]:
     """The last stage's candidates, those with a power with each estimate of it.
 
     The power is estimated from the responsibilities if they are told; else once from the class
@@ -34,7 +34,7 @@ def with_temperatures(problem: Problem, cases: Sequence[Case]) -> list[Candidate
     return found
 
 
-def _bound(problem: Problem, one: Candidate, cases: Sequence[Case]) -> list[Candidate]:
+def _bound(problem: TracedProblem, one: Candidate, cases: Sequence[Case]) -> list[Candidate]:
     exact = [
         densities(problem.rows, "exact", case.before.parameters, problem.by_component)
         for case in cases
@@ -57,15 +57,15 @@ def _bound(problem: Problem, one: Candidate, cases: Sequence[Case]) -> list[Cand
     return [one.bound(power) for power in powers]
 
 
-def _told(_: Problem, tau: FloatArray, case: Case) -> FloatArray:
+def _told(_: TracedProblem, tau: FloatArray, case: Case) -> FloatArray:
     assert case.told is not None
     return np.asarray(tau - case.told).ravel()
 
 
-def _weights(_: Problem, tau: FloatArray, case: Case) -> FloatArray:
+def _weights(_: TracedProblem, tau: FloatArray, case: Case) -> FloatArray:
     return np.asarray(tau.mean(axis=0) - case.after.stated.weights)
 
 
-def _coefficients(problem: Problem, tau: FloatArray, case: Case) -> FloatArray:
+def _coefficients(problem: TracedProblem, tau: FloatArray, case: Case) -> FloatArray:
     fitted = regress(problem.rows, "exact", tau).least_squares
     return np.asarray(fitted - case.after.stated.coefficients).ravel()

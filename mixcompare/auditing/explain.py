@@ -17,7 +17,7 @@ from mixcompare.auditing.matching import (
     Path,
 )
 from mixcompare.auditing.registry import EXPECTATION, PART, REGISTRY, Candidate, Stage
-from mixcompare.auditing.traced_problem import Problem
+from mixcompare.auditing.traced_problem import TracedProblem
 
 # Steps that every combination is tried on, and combinations that all steps are tried on.
 _SCREENED_STEPS: Final = 3
@@ -29,7 +29,7 @@ _REGRESSION: Final[tuple[Stage, ...]] = ("alignment", "data")
 
 
 def explain(
-    problem: Problem, cases: Sequence[Case], tolerance: float, most: int = _MOST_CAUSES
+    problem: TracedProblem, cases: Sequence[Case], tolerance: float, most: int = _MOST_CAUSES
 ) -> Explanation:
     """Explain foreign steps, most parts first, with as few causes as possible.
 
@@ -66,7 +66,7 @@ def _ranked(
 class _Search:
     """Paths from the simplest on, until one explains everything."""
 
-    def __init__(self, problem: Problem, cases: Sequence[Case], tolerance: float) -> None:
+    def __init__(self, problem: TracedProblem, cases: Sequence[Case], tolerance: float) -> None:
         self.problem = problem
         self.cases = cases
         self.matching = Matching(problem, cases, tolerance)

@@ -18,7 +18,7 @@ from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import PART, Candidate, Part, Stage, exact
 from mixcompare.auditing.responsibilities import any_explain
 from mixcompare.auditing.traced_problem import (
-    Problem,
+    TracedProblem,
     assign,
     determined,
     difference,
@@ -82,7 +82,11 @@ def as_table(findings: Sequence[Finding]) -> pd.DataFrame:
 
 
 def findings_of(
-    problem: Problem, explanation: Explanation, cases: Sequence[Case], n_faulty: int, n_steps: int
+    problem: TracedProblem,
+    explanation: Explanation,
+    cases: Sequence[Case],
+    n_faulty: int,
+    n_steps: int,
 ) -> list[Finding]:
     """One finding per cause, and one per part that nothing explains.
 
@@ -101,7 +105,7 @@ def findings_of(
 
 
 def _cause(
-    problem: Problem,
+    problem: TracedProblem,
     explanation: Explanation,
     candidates: list[Candidate],
     cases: Sequence[Case],
@@ -138,7 +142,7 @@ def _cause(
     )
 
 
-def _kind(problem: Problem, main: Candidate, size: float) -> str:
+def _kind(problem: TracedProblem, main: Candidate, size: float) -> str:
     """A constant that keeps matrices regular is a note, one that moves the estimates a fault."""
     if main.cause == ADDED:
         smallest = float(np.square(problem.exact.data.scale).min())
@@ -161,7 +165,11 @@ def _statement(candidates: Sequence[Candidate], main: Candidate) -> str:
 
 
 def _unknown_e_step(
-    problem: Problem, explanation: Explanation, cases: Sequence[Case], n_faulty: int, n_steps: int
+    problem: TracedProblem,
+    explanation: Explanation,
+    cases: Sequence[Case],
+    n_faulty: int,
+    n_steps: int,
 ) -> Finding:
     sizes = [_raw_size(problem, "weights", case) for case in cases]
     return Finding(
@@ -192,7 +200,7 @@ def _reproduced(explanation: Explanation) -> str:
 
 
 def _effect(
-    problem: Problem, alone: dict[Stage, Candidate], part: Part, case: Case
+    problem: TracedProblem, alone: dict[Stage, Candidate], part: Part, case: Case
 ) -> tuple[float, float]:
     """Size of one cause alone, and the log-likelihood that it costs, in one step."""
     step = perform(problem, alone, case.past)
@@ -214,7 +222,7 @@ def _effect(
     return sizes[part], cost
 
 
-def _by_unit(problem: Problem, tau: FloatArray | None) -> FloatArray | None:
+def _by_unit(problem: TracedProblem, tau: FloatArray | None) -> FloatArray | None:
     """(G, K) of responsibilities that may be by row."""
     rows = problem.rows
     if tau is None or rows.are_units(tau):
@@ -231,7 +239,7 @@ def _filled(step: Parameters, before: Parameters) -> Parameters:
     )
 
 
-def _reassigned(problem: Problem, alone: dict[Stage, Candidate], case: Case) -> float:
+def _reassigned(problem: TracedProblem, alone: dict[Stage, Candidate], case: Case) -> float:
     theirs = _by_unit(problem, assign(problem, alone, case.past))
     if theirs is None:
         return 0.0
@@ -248,7 +256,7 @@ def _summary(part: Part, sizes: list[float]) -> float:
 
 
 def _unexplained(
-    problem: Problem, explanation: Explanation, part: Part, cases: Sequence[Case]
+    problem: TracedProblem, explanation: Explanation, part: Part, cases: Sequence[Case]
 ) -> Finding:
     sizes = [_raw_size(problem, part, case) for case in cases]
     evidence = f"No candidate reproduces it within {explanation.tolerance:.0e}."
@@ -283,7 +291,7 @@ def _loosen(left: float) -> str:
     )
 
 
-def _raw_size(problem: Problem, part: Part, case: Case) -> float:
+def _raw_size(problem: TracedProblem, part: Part, case: Case) -> float:
     """Difference of the foreign step itself from the exact one."""
     tau = case.before.expected.occupancy
     if part == "responsibilities":

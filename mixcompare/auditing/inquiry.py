@@ -18,7 +18,7 @@ from mixcompare.auditing.rounding import last_digit, likelihood_spread, units_of
 from mixcompare.auditing.steps import Inquiry
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.trace_reading import read_trace
-from mixcompare.auditing.traced_problem import CountsWhat, Problem, build_problem
+from mixcompare.auditing.traced_problem import CountsWhat, TracedProblem, build_problem
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_choice, check_positive
 from mixcompare.data.panel import Missing, Panel, build_panel
@@ -125,14 +125,14 @@ def _judge(inquiry: Inquiry, counts: CountsWhat, stopped: str | None) -> Audit:
     return Audit(table, findings, text, trace, counts, inquiry.tolerance)
 
 
-def _likelihood_digits(problem: Problem, trace: Trace) -> tuple[FloatArray, FloatArray]:
+def _likelihood_digits(problem: TracedProblem, trace: Trace) -> tuple[FloatArray, FloatArray]:
     if trace.log_likelihood is None:
         return np.zeros(len(trace)), np.zeros(len(trace))
     spread = likelihood_spread(problem, trace, units_of(trace))
     return spread, np.nan_to_num(last_digit(trace.log_likelihood, fewest=1))
 
 
-def _size(problem: Problem) -> Size:
+def _size(problem: TracedProblem) -> Size:
     rows = problem.rows
     counts = float(rows.degrees_of_freedom.sum())
     return Size(rows.total, len(rows.n_rows), counts, len(rows.raw_scale))
@@ -167,7 +167,9 @@ def _checked(table: pd.DataFrame, tolerance: float, every: int) -> str:
     )
 
 
-def _other_ascent(problem: Problem, iterates: Sequence[Iterate], findings: pd.DataFrame) -> str:
+def _other_ascent(
+    problem: TracedProblem, iterates: Sequence[Iterate], findings: pd.DataFrame
+) -> str:
     """Whether a program that counts all rows climbs its own objective."""
     if set(findings["cause"]) != {"counts rows that absorption has used"}:
         return ""

@@ -11,7 +11,7 @@ from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.traced_problem import (
     Difference,
-    Problem,
+    TracedProblem,
     determined,
     difference,
     exact_m_step,
@@ -45,7 +45,7 @@ class Iterate:
         return Parameters(self.stated_weights, inner.coefficients, inner.covariance)
 
 
-def prepare_iterate(problem: Problem, trace: Trace, t: int, every: int = 1) -> Iterate:
+def prepare_iterate(problem: TracedProblem, trace: Trace, t: int, every: int = 1) -> Iterate:
     """Exact E- and M-step, or several of both, from the iterate at position t."""
     parameters = problem.exact.from_raw(trace.parameters(t))
     expected = problem.exact.expect(parameters)
@@ -57,7 +57,7 @@ def prepare_iterate(problem: Problem, trace: Trace, t: int, every: int = 1) -> I
 
 
 def score(
-    problem: Problem, trace: Trace, iterates: list[Iterate], told: list[FloatArray | None]
+    problem: TracedProblem, trace: Trace, iterates: list[Iterate], told: list[FloatArray | None]
 ) -> pd.DataFrame:
     """One row per iterate; what concerns a step stands at the iterate it leads to.
 
@@ -95,20 +95,20 @@ def score(
     return table
 
 
-def rounding(problem: Problem, log_likelihood: FloatArray) -> FloatArray:
+def rounding(problem: TracedProblem, log_likelihood: FloatArray) -> FloatArray:
     """Falls that are no more than rounding."""
     size = problem.exact.model.n_values
     return np.asarray(_ROUNDING * (size + np.abs(log_likelihood)))
 
 
-def step_difference(problem: Problem, before: Iterate, after: Iterate) -> Difference:
+def step_difference(problem: TracedProblem, before: Iterate, after: Iterate) -> Difference:
     """The foreign step against the exact one."""
     own = determined(problem, before.expected.occupancy)
     return difference(problem, after.stated, before.exact, own)
 
 
 def _step(
-    problem: Problem, before: Iterate, after: Iterate, tau: FloatArray | None
+    problem: TracedProblem, before: Iterate, after: Iterate, tau: FloatArray | None
 ) -> dict[str, float]:
     found = step_difference(problem, before, after)
     theirs, moved = Difference(np.nan, np.nan, np.nan, np.nan), np.nan
@@ -142,7 +142,7 @@ def _step(
     }
 
 
-def log_likelihood(problem: Problem, parameters: Parameters) -> float:
+def log_likelihood(problem: TracedProblem, parameters: Parameters) -> float:
     """Exact log-likelihood; weights are made to sum to one, NaN for impossible parameters."""
     arrays = (parameters.weights, parameters.coefficients, parameters.covariance)
     total = parameters.weights.sum()

@@ -22,7 +22,7 @@ from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import PART, REGISTRY, Candidate, Part, Stage
 from mixcompare.auditing.regression import Regression, regress
 from mixcompare.auditing.traced_problem import (
-    Problem,
+    TracedProblem,
     assign,
     coefficient_difference,
     compared_variances,
@@ -143,7 +143,7 @@ def named(chosen: Iterable[Candidate]) -> str:
 class Matching:
     """Combinations against the same steps; what they share is computed once."""
 
-    def __init__(self, problem: Problem, cases: Sequence[Case], tolerance: float) -> None:
+    def __init__(self, problem: TracedProblem, cases: Sequence[Case], tolerance: float) -> None:
         self.problem = problem
         self.cases = cases
         self.tolerance = tolerance

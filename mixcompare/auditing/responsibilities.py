@@ -18,7 +18,7 @@ from scipy.sparse import coo_array, csr_array, hstack, vstack
 from mixcompare.auditing.matching import Case
 from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.regression import cross_products
-from mixcompare.auditing.traced_problem import Problem, determined, difference, exact_m_step
+from mixcompare.auditing.traced_problem import TracedProblem, determined, difference, exact_m_step
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.covariances import elements
 
@@ -27,12 +27,12 @@ _MOST_UNITS: Final = 1500
 _STEPS: Final = 3
 
 
-def any_explain(problem: Problem, cases: Sequence[Case], tolerance: float) -> bool:
+def any_explain(problem: TracedProblem, cases: Sequence[Case], tolerance: float) -> bool:
     """Whether each of some steps is an exact M-step from some responsibilities."""
     return all(_explains(problem, case, tolerance) for case in cases[:_STEPS])
 
 
-def _explains(problem: Problem, case: Case, tolerance: float) -> bool:
+def _explains(problem: TracedProblem, case: Case, tolerance: float) -> bool:
     after = case.after.stated
     exact = case.before.expected.occupancy
     if abs(after.weights.sum() - 1) > tolerance * case.allowed("weights"):
@@ -50,7 +50,7 @@ def _explains(problem: Problem, case: Case, tolerance: float) -> bool:
     )
 
 
-def solve(problem: Problem, after: Parameters, exact: FloatArray) -> FloatArray | None:
+def solve(problem: TracedProblem, after: Parameters, exact: FloatArray) -> FloatArray | None:
     """Responsibilities (G, K) from which the M-step makes given parameters, as nearly as it can.
 
     Parameters
@@ -70,7 +70,7 @@ def solve(problem: Problem, after: Parameters, exact: FloatArray) -> FloatArray 
     return _least_violation(left, right, exact, free)
 
 
-def _equations(problem: Problem, after: Parameters, j: int) -> FloatArray:
+def _equations(problem: TracedProblem, after: Parameters, j: int) -> FloatArray:
     """(G, Q) what each unit adds to a class's equations per responsibility, in standard sizes."""
     rows, m = problem.rows, after.covariance.shape[-1]
     gram, p = rows.versions["exact"].gram, rows.n_covariates
@@ -87,7 +87,7 @@ def _equations(problem: Problem, after: Parameters, j: int) -> FloatArray:
 
 
 def _assemble(
-    problem: Problem,
+    problem: TracedProblem,
     blocks: Sequence[FloatArray],
     known: Sequence[FloatArray],
     after: Parameters,

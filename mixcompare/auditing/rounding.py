@@ -12,7 +12,7 @@ from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import Part
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.trace_format import NEEDED
-from mixcompare.auditing.traced_problem import Problem, determined, difference, exact_m_step
+from mixcompare.auditing.traced_problem import TracedProblem, determined, difference, exact_m_step
 from mixcompare.base.arrays import FloatArray
 
 _DRAWS: Final = 8
@@ -95,7 +95,7 @@ def _holds(values: FloatArray, unit: FloatArray | float) -> bool:
     return bool((np.abs(values - np.round(values / unit) * unit) <= 1e-12 * values).all())
 
 
-def perturbed(problem: Problem, trace: Trace, units: Units, t: int) -> Iterator[Parameters]:
+def perturbed(problem: TracedProblem, trace: Trace, units: Units, t: int) -> Iterator[Parameters]:
     """Iterates that round to the one at position t, in the EM's coordinates."""
     rng = np.random.default_rng(t)
     for _ in range(_DRAWS):
@@ -117,7 +117,7 @@ def _within(unit: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 
 def slack(
-    problem: Problem, trace: Trace, units: Units, t: int, tolerance: float
+    problem: TracedProblem, trace: Trace, units: Units, t: int, tolerance: float
 ) -> dict[Part, float]:
     """By part, how many times the tolerance rounding allows in the step from position t.
 
@@ -158,7 +158,7 @@ def _mean_square(values: list[float]) -> float:
     return float(np.square(known).mean()) if known.size else 0.0
 
 
-def likelihood_spread(problem: Problem, trace: Trace, units: Units) -> FloatArray:
+def likelihood_spread(problem: TracedProblem, trace: Trace, units: Units) -> FloatArray:
     """(T,) how far rounding moves the log-likelihood of every iterate."""
     spread = np.zeros(len(trace))
     for t in range(len(trace)):

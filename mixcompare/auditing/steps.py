@@ -22,7 +22,7 @@ from mixcompare.auditing.trace import Trace, precision
 from mixcompare.auditing.trace_format import TraceError
 from mixcompare.auditing.traced_problem import (
     Difference,
-    Problem,
+    TracedProblem,
     determined,
     difference,
     variance_log_ratio,
@@ -78,7 +78,7 @@ class Inquiry:
     """
 
     def __init__(
-        self, problem: Problem, trace: Trace, tolerance: float | None, *, runs: bool
+        self, problem: TracedProblem, trace: Trace, tolerance: float | None, *, runs: bool
     ) -> None:
         self.problem = problem
         self.trace = trace

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.trace_format import NEEDED
-from mixcompare.auditing.traced_problem import Problem, exact_m_step
+from mixcompare.auditing.traced_problem import TracedProblem, exact_m_step
 from mixcompare.base.arrays import FloatArray, IntArray
 
 # Exact steps that may lie between two stored iterates.
@@ -49,7 +49,7 @@ class Reading:
     shifts: bool = False
 
 
-def readings(problem: Problem, trace: Trace) -> Iterator[Reading]:
+def readings(problem: TracedProblem, trace: Trace) -> Iterator[Reading]:
     """All forms of a trace that has one step to the next, the likeliest first."""
     yield from _covariances(problem, trace)
     renumbered = _renumbered(problem, trace)
@@ -58,7 +58,7 @@ def readings(problem: Problem, trace: Trace) -> Iterator[Reading]:
     yield from _late(trace)
 
 
-def _covariances(problem: Problem, trace: Trace) -> Iterator[Reading]:
+def _covariances(problem: TracedProblem, trace: Trace) -> Iterator[Reading]:
     """Roots, precisions, and roots of precisions."""
     several = trace.covariance.shape[-1] > 1
     roots = "standard deviations" if not several else "square roots of the covariances"
@@ -130,7 +130,7 @@ def _shortened(trace: Trace, kept: slice) -> Trace:
     )
 
 
-def _renumbered(problem: Problem, trace: Trace) -> Reading | None:
+def _renumbered(problem: TracedProblem, trace: Trace) -> Reading | None:
     """Components put in the order in which the exact steps lead from one iterate to the next."""
     orders = [np.arange(problem.spec.n_components)]
     for t in range(len(trace) - 1):
@@ -184,7 +184,9 @@ def _reordered(trace: Trace, orders: list[IntArray]) -> Trace:
 type _Matches = Callable[[Parameters, int], bool]
 
 
-def thinned(problem: Problem, trace: Trace, steps: list[int], matches: _Matches) -> int | None:
+def thinned(
+    problem: TracedProblem, trace: Trace, steps: list[int], matches: _Matches
+) -> int | None:
     """Number of exact steps from each iterate to the next, None if there is no such number.
 
     Parameters

@@ -24,14 +24,14 @@ from mixcompare.data.panel import Panel
 from mixcompare.model.capabilities import require
 from mixcompare.model.covariances import nearest
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import compress
 from mixcompare.prepared.identification import check_identified
+from mixcompare.prepared.problem import Problem
 
 CountsWhat = Literal["contrasts", "rows"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Problem:
+class TracedProblem:
     """Specification, data in the EM's coordinates, raw rows.
 
     Attributes
@@ -83,7 +83,7 @@ class Difference:
         return max(self.weights, self.coefficients, self.variance)
 
 
-def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> Problem:
+def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> TracedProblem:
     """Compress and standardise; ``"rows"`` makes the likelihood count all rows.
 
     Raises
@@ -92,8 +92,9 @@ def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> Proble
         If the data do not identify the model, or it has parts that the audit cannot judge.
     """
     require(spec, "the audit")
-    prepared = compress(panel)
-    check_identified(spec, prepared)
+    problem = Problem.of(spec, panel)
+    check_identified(problem)
+    prepared = problem.factors
     exact = ExactSteps.of(spec, prepared)
     if counts == "rows":
         exact = exact.counting(prepared.n_rows.astype(float))
@@ -101,10 +102,10 @@ def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> Proble
     p = prepared.n_covariates
     column = np.hypot(prepared.column_sd, prepared.column_mean)[:p]
     spread = np.where(prepared.column_sd[:p] > 0, prepared.column_sd[:p], column)
-    return Problem(spec, exact, build_rows(panel, data), spread[:, None] * data.unwhiten)
+    return TracedProblem(spec, exact, build_rows(panel, data), spread[:, None] * data.unwhiten)
 
 
-def exact_m_step(problem: Problem, tau: FloatArray, before: Parameters) -> Parameters:
+def exact_m_step(problem: TracedProblem, tau: FloatArray, before: Parameters) -> Parameters:
     """The M-step; an emptied class, which has none, keeps what rounding gives it."""
     try:
         return problem.exact.maximise(tau)
@@ -115,13 +116,13 @@ def exact_m_step(problem: Problem, tau: FloatArray, before: Parameters) -> Param
         return made
 
 
-def determined(problem: Problem, tau: FloatArray) -> NDArray[np.bool_]:
+def determined(problem: TracedProblem, tau: FloatArray) -> NDArray[np.bool_]:
     """(K,) classes whose exact M-step is more than rounding."""
     return regress(problem.rows, "exact", tau).determined
 
 
 def assign(
-    problem: Problem, chosen: Mapping[Stage, Candidate], past: Past | None
+    problem: TracedProblem, chosen: Mapping[Stage, Candidate], past: Past | None
 ) -> FloatArray | None:
     """Responsibilities of an E-step's candidates, None where they make no sense."""
     parameters = None if past is None else chosen["parameters"](past)
@@ -138,7 +139,7 @@ def assign(
 
 
 def perform(
-    problem: Problem,
+    problem: TracedProblem,
     chosen: Mapping[Stage, Candidate],
     past: Past,
     tau: FloatArray | None = None,
@@ -191,7 +192,7 @@ def structured(spec: MixtureSpec, scatter: FloatArray, divisor: FloatArray) -> F
 
 
 def difference(
-    problem: Problem, found: Parameters, wanted: Parameters, own: NDArray[np.bool_]
+    problem: TracedProblem, found: Parameters, wanted: Parameters, own: NDArray[np.bool_]
 ) -> Difference:
     """Distance of a foreign step's result from a candidate's.
 
@@ -212,13 +213,13 @@ def difference(
 
 
 def coefficient_difference(
-    problem: Problem, found: FloatArray, wanted: FloatArray, own: NDArray[np.bool_]
+    problem: TracedProblem, found: FloatArray, wanted: FloatArray, own: NDArray[np.bool_]
 ) -> float:
     """Largest difference of the coefficients of the classes that determine them."""
     return _largest(problem.size @ (found - wanted)[own])
 
 
-def compared_variances(problem: Problem, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def compared_variances(problem: TracedProblem, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(K,) which covariances to compare: of these classes, the first one if shared."""
     return own if problem.by_component else np.arange(len(own)) == 0
 

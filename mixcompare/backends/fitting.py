@@ -110,8 +110,8 @@ def fit(
     if refused:
         raise OptionError(" ".join(refused))
     problem = Problem.of(spec, panel, getattr(chosen, "kernels", "auto"))
-    check_identified(spec, problem.prepared)
-    noted = cautions(spec, panel, problem.prepared)
+    check_identified(problem)
+    noted = cautions(problem)
     for caution in noted:
         warnings.warn(caution, DataWarning, stacklevel=2)
     kept = problem if problem.prepared.n_values <= _KEPT_VALUES else None

@@ -118,9 +118,8 @@ def prior_predictive(
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
     check_memory(8.0 * draws * panel.n_rows, f"draws = {draws} of {panel.n_rows} rows")
     problem = Problem.of(spec, panel)
-    prepared = problem.prepared
     parameter_seed, outcome_seed = np.random.SeedSequence(seed).spawn(2)
-    parameters = draw_priors(spec, prepared, draws, np.random.default_rng(parameter_seed))
+    parameters = draw_priors(problem, draws, np.random.default_rng(parameter_seed))
     rows = layout(panel)
     found: list[FloatArray] = []
     kept: list[FloatArray] = []
@@ -130,7 +129,7 @@ def prior_predictive(
             kept.append(outcomes)
     table = _table(panel, _statistics(rows, panel.outcomes), np.stack(found))
     sample = {"chain": np.zeros(1, dtype=int), "draw": np.arange(draws)}
-    coords = {**coordinates(spec, prepared), **sample}
+    coords = {**coordinates(spec, problem.prepared), **sample}
     arrays = {name: values[None] for name, values in parameters.items()}
     tree = predictive_tree("prior_predictive", panel, kept)
     tree["prior"] = xr.DataTree(

@@ -161,7 +161,7 @@ def calibrate(
     problem = Problem.of(spec, panel).with_fixed_priors()
     fixed = problem.spec
     prior_seed, replicate_seed, _ = np.random.SeedSequence(seed).spawn(3)
-    truths = draw_priors(fixed, problem.prepared, replicates, np.random.default_rng(prior_seed))
+    truths = draw_priors(problem, replicates, np.random.default_rng(prior_seed))
     ranks, records = [], []
     for i, own in enumerate(replicate_seed.spawn(replicates)):
         truth = {name: values[i] for name, values in truths.items()}

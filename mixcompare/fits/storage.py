@@ -208,12 +208,13 @@ def panel_from_dataset(dataset: xr.Dataset) -> Panel:
         for name in dataset.data_vars
         if str(name).startswith(_PREFIX)
     }
-    attrs = dataset.attrs
+    attrs, labels = dataset.attrs, dataset["unit"].to_numpy()
     return Panel(
         outcomes=dataset["outcomes"].to_numpy(),
         covariates=dataset["covariates"].to_numpy(),
         unit=dataset["unit_index"].to_numpy(),
-        unit_labels=dataset["unit"].to_numpy(),
+        # Texts are objects in a panel that was just built.
+        unit_labels=labels.astype(object) if labels.dtype.kind == "U" else labels,
         cell=_optional(dataset, "cell_index"),
         time=_optional(dataset, "time"),
         row=dataset["source_row"].to_numpy(),

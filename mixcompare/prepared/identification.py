@@ -11,12 +11,12 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DataError
 from mixcompare.data.design import offset_too_large
 from mixcompare.data.outcome_kinds import outcome_caution
-from mixcompare.data.panel import Panel
 from mixcompare.model.covariances import has_covariances
 from mixcompare.model.families import family
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.prepared import Prepared
+from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.rows import Rows
 
 # Relative sizes below which a column is rounding error: of its own norm before
@@ -40,7 +40,7 @@ _SUPPORT: Final[Mapping[str, tuple[str, Callable[[FloatArray], Any]]]] = {
 }
 
 
-def check_identified(spec: MixtureSpec, prepared: Prepared) -> None:
+def check_identified(problem: Problem) -> None:
     """Refuse data on which the model has no maximum or no unique one.
 
     What concerns a variance that may vanish is asked of normal outcomes alone.
@@ -52,6 +52,7 @@ def check_identified(spec: MixtureSpec, prepared: Prepared) -> None:
         inside the absorbed cells, a rank-deficient design or membership, an outcome that the
         covariates explain exactly, or more components than distinct units.
     """
+    spec, prepared = problem.spec, problem.prepared
     normal = isinstance(prepared, PreparedPanel)
     _check_rows_left(prepared)
     if normal:
@@ -68,12 +69,13 @@ def check_identified(spec: MixtureSpec, prepared: Prepared) -> None:
     _check_enough_units(spec, prepared)
 
 
-def cautions(spec: MixtureSpec, panel: Panel, prepared: Prepared) -> tuple[str, ...]:
+def cautions(problem: Problem) -> tuple[str, ...]:
     """What should be known about data that `check_identified` has passed, a sentence each.
 
     Near-collinear covariates, outcomes that no normal distribution describes, and about as
     many classes as units.
     """
+    spec, panel, prepared = problem.spec, problem.panel, problem.prepared
     outcomes = zip(panel.outcome_names, panel.outcomes.T, strict=True)
     normal = isinstance(prepared, PreparedPanel)
     found = (

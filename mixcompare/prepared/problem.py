@@ -114,10 +114,6 @@ class Problem:
         """What has one class each."""
         return Carriers(np.arange(self.panel.n_units))
 
-    def with_outcomes(self, outcomes: FloatArray) -> Problem:
-        """The same design with other outcomes (N, m)."""
-        return Problem.of(self.spec, replace(self.panel, outcomes=outcomes))
-
     def with_fixed_priors(self) -> Problem:
         """The same with its priors as numbers, so that other data do not move them."""
         return replace(self, spec=explicit_priors(self.spec, self.prepared))

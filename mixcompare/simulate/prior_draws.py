@@ -9,29 +9,27 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import STRUCTURES
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.prepared import Prepared
-from mixcompare.prepared.resolved_priors import ResolvedPriors, resolve_priors
+from mixcompare.prepared.problem import Problem
+from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 
-def draw_priors(
-    spec: MixtureSpec, prepared: Prepared, draws: int, rng: np.random.Generator
-) -> dict[str, FloatArray]:
+def draw_priors(problem: Problem, draws: int, rng: np.random.Generator) -> dict[str, FloatArray]:
     """Draw every parameter from its prior.
 
     Parameters
     ----------
-    spec, prepared
+    problem
         The model and the panel that default priors are scaled to.
     draws
         S.
 
     Returns
     -------
-    Blocks by name: weights (S, K), coefficients
-    (S, K, p, m), covariance (S, K, m, m) and, with membership covariates,
-    membership_coefficients (S, K, c) against the first class, beside which weights are average
-    class probabilities. What classes share is repeated.
+    Blocks by name: weights (S, K), coefficients (S, K, p, m), covariance (S, K, m, m)
+    and, with membership covariates, membership_coefficients (S, K, c) against the first class,
+    beside which weights are average class probabilities. What classes share is repeated.
     """
-    priors = resolve_priors(spec, prepared)
+    spec, prepared, priors = problem.spec, problem.prepared, problem.priors
     drawn = _class_probabilities(spec, prepared, priors, draws, rng)
     drawn["coefficients"] = _coefficients(spec, prepared, priors, draws, rng)
     if priors.covariance_scale.size:

@@ -14,6 +14,7 @@ from mixcompare.data.panel import Panel, build_panel
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel, compress
 from mixcompare.prepared.identification import check_identified
+from mixcompare.prepared.problem import Problem
 from tests.places import REFERENCE
 
 FORMULA = "y1 + y2 ~ 0 + x1 + x2 + x3"
@@ -169,7 +170,7 @@ def test_residual_squares_survive_an_offset_of_1e8() -> None:
 
 def check(formula: str, data: pd.DataFrame, **options: Any) -> None:
     model = spec(formula, **options)
-    check_identified(model, compress(build_panel(model, data)))
+    check_identified(Problem.of(model, build_panel(model, data)))
 
 
 def regression(**columns: Any) -> pd.DataFrame:
@@ -308,7 +309,7 @@ def test_copies_of_a_unit_in_another_row_order_are_not_distinct() -> None:
     )
     spec = MixtureSpec("y ~ x", unit="unit", n_components=3)
     with pytest.raises(DataError, match="more than the 2 distinct"):
-        check_identified(spec, compress(build_panel(spec, data)))
+        check_identified(Problem.of(spec, build_panel(spec, data)))
 
 
 # Numbers that doubles cannot hold

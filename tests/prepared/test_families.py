@@ -92,13 +92,13 @@ def test_one_unit_alone_or_left_out(problem: Problem) -> None:
 
 
 def test_what_only_normal_outcomes_need_is_not_asked_of_others(problem: Problem) -> None:
-    check_identified(problem.spec, problem.prepared)
-    assert cautions(problem.spec, problem.panel, problem.prepared) == ()
+    check_identified(problem)
+    assert cautions(problem) == ()
     exact = prepared(table().assign(y=lambda t: t["x"]))
-    check_identified(exact.spec, exact.prepared)
+    check_identified(exact)
     normal = prepared(table().assign(y=lambda t: t["x"]), family="normal")
     with pytest.raises(mc.DataError, match="exactly"):
-        check_identified(normal.spec, normal.prepared)
+        check_identified(normal)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_only_normal_outcomes_need_is_not_asked_of_others(problem: Problem)
 def test_data_that_do_not_suit_are_refused(change: dict[str, Any], words: str) -> None:
     wrong = prepared(table().assign(**change))
     with pytest.raises(mc.DataError, match=words):
-        check_identified(wrong.spec, wrong.prepared)
+        check_identified(wrong)
 
 
 def test_absorbed_effects_need_a_form_without_them() -> None:
@@ -137,7 +137,7 @@ def test_priors_of_coefficients_are_on_the_scale_of_the_link(problem: Problem) -
     assert words["parameter"].tolist() == ["weights", "coefficients[Intercept]", "coefficients[x]"]
     fixed = problem.with_fixed_priors()
     np.testing.assert_allclose(fixed.priors.coefficient_sd, priors.coefficient_sd)
-    drawn = draw_priors(problem.spec, problem.prepared, 5, np.random.default_rng(0))
+    drawn = draw_priors(problem, 5, np.random.default_rng(0))
     assert set(drawn) == {"weights", "coefficients"}
     with pytest.raises(mc.SpecificationError, match="no covariance"):
         _ = prepared(table(), priors=mc.Priors(covariance_df=5)).priors

@@ -8,7 +8,8 @@ import pytest
 from scipy.stats import beta, invgamma, kstest, norm
 
 import mixcompare as mc
-from mixcompare.prepared.compress import PreparedPanel, compress
+from mixcompare.prepared.prepared import Prepared
+from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.resolved_priors import explicit_priors, resolve_priors
 from mixcompare.simulate.prior_draws import draw_priors
 
@@ -17,7 +18,11 @@ DRAWS = 4000
 SMALLEST_P = 1e-3
 
 
-def prepare(spec: mc.MixtureSpec) -> PreparedPanel:
+def prepare(spec: mc.MixtureSpec) -> Prepared:
+    return problem(spec).prepared
+
+
+def problem(spec: mc.MixtureSpec) -> Problem:
     rng = np.random.default_rng(3)
     n = 60
     table = pd.DataFrame(
@@ -29,7 +34,7 @@ def prepare(spec: mc.MixtureSpec) -> PreparedPanel:
             "b": rng.normal(5, 30, size=n),
         }
     )
-    return compress(mc.build_panel(spec, table))
+    return Problem.of(spec, mc.build_panel(spec, table))
 
 
 def specification(**more: object) -> mc.MixtureSpec:
@@ -45,7 +50,7 @@ def specification(**more: object) -> mc.MixtureSpec:
 
 
 def drawn(spec: mc.MixtureSpec, seed: int = 0) -> dict[str, np.ndarray]:
-    return draw_priors(spec, prepare(spec), DRAWS, np.random.default_rng(seed))
+    return draw_priors(problem(spec), DRAWS, np.random.default_rng(seed))
 
 
 def check(values: np.ndarray, law: object) -> None:
@@ -108,7 +113,7 @@ def test_what_classes_share_is_drawn_once() -> None:
 def test_membership_is_symmetric_with_the_stated_spread() -> None:
     spec = specification(membership="~ w")
     prepared = prepare(spec)
-    arrays = draw_priors(spec, prepared, DRAWS, np.random.default_rng(1))
+    arrays = draw_priors(problem(spec), DRAWS, np.random.default_rng(1))
     odds = arrays["membership_coefficients"]
     assert (odds[:, 0] == 0).all()
     centred = odds - odds.mean(axis=1, keepdims=True)

@@ -20,7 +20,6 @@ from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import thinned
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.prepared import Prepared
 from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 from mixcompare.simulate.prior_draws import draw_priors
@@ -45,8 +44,7 @@ def draw_from_prior(spec: MixtureSpec, panel: Panel, rng: np.random.Generator) -
     SpecificationError
         If a prior is scaled to the data.
     """
-    prepared = _design(spec, panel)
-    drawn = {name: a[0] for name, a in draw_priors(spec, prepared, 1, rng).items()}
+    drawn = {name: a[0] for name, a in draw_priors(_design(spec, panel), 1, rng).items()}
     return Truth(
         drawn["weights"],
         drawn["coefficients"],
@@ -58,7 +56,7 @@ def draw_from_prior(spec: MixtureSpec, panel: Panel, rng: np.random.Generator) -
     )
 
 
-def _design(spec: MixtureSpec, panel: Panel) -> Prepared:
+def _design(spec: MixtureSpec, panel: Panel) -> Problem:
     """The panel with other outcomes, on which the priors must not depend."""
     noise = np.random.default_rng(0).normal(size=panel.outcomes.shape)
     one, other = (
@@ -76,7 +74,7 @@ def _design(spec: MixtureSpec, panel: Panel) -> Prepared:
             "by default: give coefficient_mean, coefficient_sd, covariance_df and covariance_scale "
             "in [model.priors]."
         )
-    return one.prepared
+    return one
 
 
 def ranks(fit: Fit, truth: Truth) -> dict[str, float]:

@@ -12,6 +12,8 @@ from mixcompare.comparison.classifications import agreement_table
 from mixcompare.comparison.optima import optima_table
 from mixcompare.labels.metrics import relative_entropy
 from mixcompare.study.file import methods
+from mixcompare.study.mechanism.generate import DataSet
+from mixcompare.study.task.extract import keep
 from tests.em_cases import simulate
 
 
@@ -65,10 +67,16 @@ def test_so_they_do_in_every_measure_of_the_classes() -> None:
     assert entropies[0] == pytest.approx(entropies[1], rel=1e-6)
     unweighted = relative_entropy(one.responsibilities.to_numpy())
     assert abs(entropies[0] - unweighted) > 1e-4
-    tables = [
-        mc.select(spec, data, n_components=[2], starts=8).table.loc[2]
+    selections = [
+        mc.select(spec, data, n_components=[2], starts=8)
         for spec, data in ((weighted, table), (once, replicated(table)))
     ]
+    tables = [selection.table.loc[2] for selection in selections]
+    # One n wherever BIC is told: to select, by a study's method and among its measures.
+    chosen = selections[0].fits[2]
+    data = DataSet(table, None, None, None)
+    measured = keep(chosen, data, ()).criteria
+    assert tables[0]["bic"] == methods.bic(chosen) == measured["bic"]
     for column in ("bic", "sabic", "icl", "entropy_r2", "smallest_class"):
         assert tables[0][column] == pytest.approx(tables[1][column], rel=1e-6), column
     ours, theirs = (
