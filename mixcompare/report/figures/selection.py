@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 from typing import Final
 
 import numpy as np
@@ -76,7 +77,7 @@ def _height(ax: Axes, selection: Selection) -> None:
 
 def _criteria(ax: Axes, selection: Selection) -> None:
     by_em = {name: c for name, c in CRITERIA.items() if c.value is not None}
-    for (name, criterion), (color, marker, line) in zip(by_em.items(), _LINES, strict=True):
+    for (name, criterion), (color, marker, line) in zip(by_em.items(), cycle(_LINES), strict=False):
         values = criterion.loss(selection.table)
         above = values - np.nanmin(values)
         ax.plot(selection.table.index, above, line, marker=marker, color=color, ms=4)
