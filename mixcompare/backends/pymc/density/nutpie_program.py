@@ -8,6 +8,7 @@ density serves every model that has it and is read from numba's cache in a third
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -44,9 +45,11 @@ def program(mixture: Mixture, start: Callable[[np.random.Generator], Arrays]) ->
     start
         Gives a point by free variable.
     """
+    lock = threading.Lock()  # chains are threads, and compiled functions hold their numbers
 
     def first(chain_seed: Any) -> FloatArray:
-        point = start(np.random.default_rng(chain_seed))
+        with lock:
+            point = start(np.random.default_rng(chain_seed))
         return np.concatenate([value.ravel() for value in point.values()])
 
     if serves(mixture):
