@@ -79,7 +79,6 @@ class NormalCoordinates:
         """See `Coordinates`."""
         panel = self.panel
         squares_map, below_map = self.bartlett.maps
-        constant = self.bartlett.log_determinant_constant + 2 * panel.log_volume
         named = {
             "observed": panel.outcomes,
             "covariates": panel.covariates,
@@ -90,10 +89,13 @@ class NormalCoordinates:
             "squares_df": self.bartlett.degrees_of_freedom,
             "squares_map": squares_map,
             "below_map": below_map,
-            "log_determinant_constant": np.asarray(constant),
+            "log_determinant_constant": self._log_determinant_constant(),
             **self._coefficient_prior(),
         }
         return {name: named[name] for name in self.structure.input_shapes}
+
+    def _log_determinant_constant(self) -> FloatArray:
+        return np.asarray(self.bartlett.log_determinant_constant + 2 * self.panel.log_volume)
 
     def _coefficient_prior(self) -> dict[str, FloatArray]:
         """Linear maps of the deviations that are standard normal under the prior."""
@@ -266,10 +268,10 @@ class NormalCoordinates:
         return np.ascontiguousarray(given_class.reshape(-1, n_draws, k).transpose(2, 1, 0))
 
     def _data(self) -> list[FloatArray]:
-        inputs = self.inputs()
-        names = ["observed", "covariates", "degrees_of_freedom", "log_determinant_constant"]
-        names += ["squares_map", *(["below_map"] if self.structure.n_below else [])]
-        return [inputs[name] for name in names]
+        panel, (squares_map, below_map) = self.panel, self.bartlett.maps
+        arrays = [panel.outcomes, panel.covariates, panel.degrees_of_freedom]
+        arrays += [self._log_determinant_constant(), squares_map]
+        return [*arrays, below_map] if self.structure.n_below else arrays
 
     def _draws_as_classes(self, variables: Arrays) -> list[FloatArray]:
         """Draws laid out as further classes, so that the model's own expressions serve."""
