@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -26,6 +26,7 @@ NAME = "faulty"
 class Options:
     """What goes wrong."""
 
+    kind: ClassVar[str] = "maximum"
     fault: str = "none"
     progress: object = None
 

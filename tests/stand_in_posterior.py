@@ -81,7 +81,7 @@ def stand_in(
     groups["log_prior"] = xr.Dataset(
         {name: (("chain", "draw"), values) for name, values in densities.items()}, coords=sample
     )
-    outcome = Outcome(groups, "converged", "made for a test, not sampled")
+    outcome = Outcome("posterior", groups, "converged", "made for a test, not sampled")
     options = Options(draws=draws, chains=chains)
     return mc.Fit(build_tree(spec, panel, outcome, "pymc", seed, options, 1.5))
 

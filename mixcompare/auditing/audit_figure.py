@@ -30,7 +30,7 @@ def plot_audit(audit: Audit) -> Figure:
         top, bottom = figure.subplots(2, 1, sharex=True)
         table = audit.iterations
         x, y = table["iteration"], table["log_likelihood"]
-        top.plot(x, y, color=palette.BACKENDS["em"], marker=".")
+        top.plot(x, y, color=palette.COLORS["maximum"], marker=".")
         falls = table[table["falls"]]
         if len(falls):
             top.plot(

@@ -122,7 +122,7 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
     (142, ['elpd', 'p', 'pareto_k'])
     """
     check_fit(fit, "leave_one_out")
-    if "log_likelihood" not in fit.tree.children:
+    if not fit.has_draws:
         raise OptionError(f"leave_one_out needs a posterior, not a fit by {fit.backend!r}.")
     check_whole("refit", refit, lowest=0)
     units = _importance_sampled(fit)

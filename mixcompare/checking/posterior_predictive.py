@@ -127,7 +127,7 @@ def posterior_predictive(
     ['1', '2', 'all']
     """
     check_fit(fit, "posterior_predictive")
-    if "posterior" not in fit.tree.children:
+    if not fit.has_draws:
         raise OptionError(f"posterior_predictive needs a posterior, not a fit by {fit.backend!r}.")
     check_whole("draws", draws)
     if permutation is None:

@@ -93,15 +93,15 @@ def _tree(fit: Fit, draws: FloatArray) -> xr.DataTree:
     # Draws of one number each under one name: parameters' own names may hold anything.
     posterior = xr.Dataset({"parameters": ((*_SAMPLE, "parameter"), draws)}, coords=sample)
     log_prior = fit.tree["log_prior"].to_dataset()
-    log_likelihood = fit.tree["log_likelihood"]["outcomes"].sum("unit")
+    log_likelihood = fit.log_likelihood_by_draw
     # Centred, because powers of a density have no constant and may underflow with one.
     return xr.DataTree.from_dict(
         {
             "posterior": posterior,
             "log_prior": (log_prior - log_prior.mean()).assign_coords(sample),
-            "log_likelihood": (log_likelihood - log_likelihood.mean())
-            .assign_coords(sample)
-            .to_dataset(name="outcomes"),
+            "log_likelihood": xr.Dataset(
+                {"outcomes": (_SAMPLE, log_likelihood - log_likelihood.mean())}, coords=sample
+            ),
         }
     )
 

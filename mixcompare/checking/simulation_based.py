@@ -225,7 +225,7 @@ def drawn_quantities(fit: Fit) -> dict[str, FloatArray]:
         fit,
         fit.tree["posterior"].to_dataset(),
         fit.tree["membership"]["responsibilities"].to_numpy(),
-        fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy(),
+        fit.log_likelihood_by_draw,
     )
 
 

@@ -232,7 +232,7 @@ def _print_fit(fit: Fit) -> None:
     out = console()
     spec = fit.spec
     extent = "one for all" if spec.covariance_by == "shared" else "one for each"
-    at = "at the maximum" if fit.backend == "em" else "at the highest draw"
+    at = "at the maximum" if fit.is_optimum else "at the highest draw"
     facts = {
         "backend": f"{fit.backend}, seed {fit.seed}, {fit.seconds:.1f} s",
         "formula": spec.formula,
@@ -258,7 +258,7 @@ def _print_fit(fit: Fit) -> None:
 
 def _withheld(fit: Fit) -> dict[str, str]:
     """Why EM has no standard errors, or not all, if it has not."""
-    if "standard_errors" not in fit.tree.children:
+    if not fit.is_optimum:
         return {}
     reason = str(fit.tree["standard_errors"].attrs.get("reason", ""))
     extent = "some withheld" if fit.summary()["se"].notna().any() else "none"
@@ -267,7 +267,7 @@ def _withheld(fit: Fit) -> dict[str, str]:
 
 def _optima(fit: Fit) -> pd.DataFrame | None:
     """EM's ten best optima."""
-    if "starts" not in fit.tree.children:
+    if not fit.is_optimum:
         return None
     from mixcompare.comparison.optima import optima_table
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mixcompare.backends.em.climbing import Climber
 from mixcompare.backends.em.options import Options
 from mixcompare.base.arrays import FloatArray
@@ -17,12 +19,11 @@ from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.modes import find_modes, modes_table
 from mixcompare.comparison.optima import optima_table
+from mixcompare.comparison.parties import Party, having, roles
 from mixcompare.comparison.runs import runs_table
 from mixcompare.comparison.several import (
-    Arranged,
     align_draws,
     aligned_estimate,
-    arrange,
     fits_table,
     side_by_side,
 )
@@ -87,8 +88,8 @@ def compare(
     check_whole("climbs", climbs)
     if thresholds is not None and not isinstance(thresholds, Thresholds):
         raise OptionError(f"thresholds must be a Thresholds, not {kind_of(thresholds)}.")
-    arranged = arrange(fits)
-    em, other = arranged.em, arranged.posterior
+    parties = roles(*fits)
+    em, other = having(parties, "reference", "posterior").values()
     thresholds = thresholds or Thresholds()
     prepared = em.problem.factors
     reference = em.responsibilities.to_numpy()
@@ -109,12 +110,12 @@ def compare(
     )
     moved, switching = switching_table(permutation, estimates, invariant)
     optima = optima_table(em)
-    beside = side_by_side(arranged, draws)
+    beside = side_by_side(parties, draws)
     evidence = Evidence(
         em=em,
         estimates=estimates,
-        shift=_shift(arranged),
-        arranged=arranged,
+        shift=_shift(parties),
+        parties=parties,
         side_by_side=beside.estimates,
         scores=scores,
         checks=checks,
@@ -125,12 +126,12 @@ def compare(
         invariant=invariant,
         divergences=int(other.tree["sample_stats"]["diverging"].sum()),
         thresholds=thresholds,
-        approximate=other.status == "approximate",
+        approximate=other.kind == "approximation",
     )
     return Comparison(
         em=em,
         posterior_fit=other,
-        arranged=arranged,
+        parties=parties,
         permutation=permutation,
         aligned=aligned,
         posterior_responsibilities=em.responsibilities.copy(data=mean),
@@ -147,9 +148,9 @@ def compare(
         modes=modes_table(em, modes, scores.by_draw),
         optima=optima,
         priors=prior_table(em.problem),
-        fits=fits_table(arranged, beside, estimates["posterior_sd"].to_numpy()),
+        fits=fits_table(parties, beside, estimates["posterior_sd"].to_numpy()),
         side_by_side=beside.estimates,
-        runs=runs_table(arranged.maxima),
+        runs=runs_table(having(parties, "reference", "maximum")),
         sensitivity=checks.sensitivity,
         loo=checks.loo,
         prior_check=checks.prior,
@@ -161,11 +162,11 @@ def compare(
     )
 
 
-def _shift(arranged: Arranged) -> FloatArray:
+def _shift(parties: Sequence[Party]) -> FloatArray:
     """(P,) move from the maximum to the posterior's mode: measured, or predicted."""
-    em = arranged.em
-    if arranged.mode is None:
+    em, *modes = having(parties, "reference", "mode").values()
+    if not modes:
         return predicted_shift(em, em.problem.priors)
     reference = em.responsibilities.to_numpy()
-    mode, maximum = (aligned_estimate(fit, reference)[0] for fit in (arranged.mode, em))
+    mode, maximum = (aligned_estimate(fit, reference)[0] for fit in (*modes, em))
     return mode - maximum

@@ -12,7 +12,7 @@ from mixcompare.checking.posterior_predictive import PredictiveCheck
 from mixcompare.checking.prior_predictive import PriorPredictive
 from mixcompare.comparison.evidence import Thresholds
 from mixcompare.comparison.modes import Modes
-from mixcompare.comparison.several import Arranged
+from mixcompare.comparison.parties import Party
 from mixcompare.comparison.verdicts import conclude
 from mixcompare.fits.fit import Fit
 from mixcompare.labels import IntArray
@@ -26,8 +26,8 @@ class Comparison:
     ----------
     em, posterior_fit
         The maximum of the likelihood and the posterior that is compared with it in detail.
-    arranged
-        These and the other fits in their roles.
+    parties
+        These and the other fits with their names and roles.
     permutation
         (chain, draw, K) that renumber each draw's components to match EM's.
     aligned
@@ -60,7 +60,7 @@ class Comparison:
 
     em: Fit
     posterior_fit: Fit
-    arranged: Arranged
+    parties: tuple[Party, ...]
     permutation: IntArray
     aligned: xr.Dataset
     posterior_responsibilities: xr.DataArray

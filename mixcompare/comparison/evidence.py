@@ -14,7 +14,7 @@ from mixcompare.checking.sensitivity import THRESHOLD
 from mixcompare.comparison.checks import Checks
 from mixcompare.comparison.likelihoods import Likelihoods
 from mixcompare.comparison.modes import Modes
-from mixcompare.comparison.several import Arranged
+from mixcompare.comparison.parties import Party, Role, having
 from mixcompare.fits.fit import Fit
 from mixcompare.labels import Switching
 
@@ -116,7 +116,7 @@ class Evidence:
     em: Fit
     estimates: pd.DataFrame
     shift: FloatArray
-    arranged: Arranged
+    parties: tuple[Party, ...]
     side_by_side: pd.DataFrame
     scores: Likelihoods
     checks: Checks
@@ -128,6 +128,10 @@ class Evidence:
     divergences: int
     thresholds: Thresholds
     approximate: bool = False
+
+    def fits(self, role: Role) -> dict[str, Fit]:
+        """Fits by name that have a role."""
+        return having(self.parties, role)
 
     @property
     def worse_optimum(self) -> bool:

@@ -66,7 +66,7 @@ def label_draws(
     spaced = np.linspace(0, available - 1, min(wanted, available)).astype(np.intp)
     chosen = np.union1d(spaced, modes.draws)
     tau = drawn[:, chosen]
-    height = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()[:, chosen]
+    height = posterior_fit.log_likelihood_by_draw[:, chosen]
     pivot = np.unravel_index(int(height.argmax()), height.shape)
     separated = _best_separated(em.parameters, aligned)
     raw = posterior_fit.tree["posterior"].to_dataset()

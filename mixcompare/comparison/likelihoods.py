@@ -71,12 +71,8 @@ def score_likelihoods(em: Fit, posterior_fit: Fit, rounding: float, highest: Mod
     highest
         The highest mode that draws climb to and that is not spurious, if there is one.
     """
-    by_draw = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
-    chain, draw = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
-    posterior = posterior_fit.tree["posterior"].to_dataset()
-    best = em.layout.take(posterior.isel(chain=chain, draw=draw))
-    estimate = em.layout.take(em.tree["estimate"].to_dataset())
-    by_pymc = _total(posterior_fit.backend, em.problem, estimate)
+    by_draw, best = posterior_fit.log_likelihood_by_draw, posterior_fit.highest_draw
+    by_pymc = _total(posterior_fit.backend, em.problem, em.estimate)
     by_em = _total(em.backend, em.problem, best)
     maximum, best_draw = em.log_likelihood, float(by_draw.max())
     beyond = maximum + rounding * max(1.0, abs(maximum))

@@ -81,7 +81,7 @@ def distance_and_height_of_draws(
         How many draws at the most, over all chains.
     """
     drawn = posterior_fit.tree["membership"]["responsibilities"].to_numpy()
-    total = posterior_fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
+    total = posterior_fit.log_likelihood_by_draw
     step = max(1, -(-total.size // most))
     tau = labels.permute(drawn[:, ::step], permutation[:, ::step], axis=-1)
     reference = em.responsibilities.to_numpy()

@@ -58,7 +58,7 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
     if np.isnan(e.shift).any():
         without = "EM has no standard errors, so the prior's pull cannot be predicted."
         return _traced(e) or ("unknown", without)
-    moves = "moves" if e.arranged.mode is not None else "should move"
+    moves = "moves" if e.fits("mode") else "should move"
     moved, left = pull(e)
     if moved > e.thresholds.difference and left <= 0.5 * float(
         e.estimates["difference"].abs().max()
@@ -69,7 +69,7 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
             "covariates that lie far from zero."
         )
     # Where the mode is known, the pull is measured and there is nothing left to trace.
-    traced = _traced(e) if e.arranged.mode is None else None
+    traced = None if e.fits("mode") else _traced(e)
     return traced or (
         SKEWED,
         f"The prior {moves} parameters by at most {moved:.3g} sds, which leaves up to "

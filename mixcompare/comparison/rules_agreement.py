@@ -43,8 +43,7 @@ def judge_estimates(e: Evidence) -> Verdict:
 
 def judge_posterior_mode(e: Evidence) -> Verdict:
     """EM's mode of the posterior lies between the maximum and the mean; no draw is above it."""
-    section, mode = "posterior mode", e.arranged.mode
-    assert mode is not None
+    section, [mode] = "posterior mode", e.fits("mode").values()
     moved, left = pull(e)
     found = (
         f"From EM's maximum to its mode of the posterior, which is the prior's pull, parameters "
@@ -66,22 +65,22 @@ def judge_other_posteriors(e: Evidence) -> Verdict:
     section = "other posteriors"
     table = e.side_by_side
     sd = e.estimates["posterior_sd"].where(lambda v: v > 0, 1.0)
-    names = list(e.arranged.named)
-    first, others = names[-len(e.arranged.others) - 1], names[-len(e.arranged.others) :]
-    apart = table[others].sub(table[first], axis=0).div(sd, axis=0)
+    (first, posterior), *_ = e.fits("posterior").items()
+    others = e.fits("further posterior")
+    apart = table[list(others)].sub(table[first], axis=0).div(sd, axis=0)
     worst = float(apart.abs().max().max())
     each = "; ".join(
-        f"{name}: {apart[name].abs().max():.2f} sds ({e.arranged.named[name].status})"
-        for name in others
+        f"{name}: {apart[name].abs().max():.2f} sds ({fit.status})" for name, fit in others.items()
     )
     found = f"Largest difference of posterior means from {first}'s: {each}."
     if worst <= e.thresholds.difference:
         return Verdict(section, "agree", "", found)
     beyond = [n for n in others if float(apart[n].abs().max()) > e.thresholds.difference]
-    if all(e.arranged.named[n].options.get("ordered_by") is not None for n in beyond):
+    if all(others[n].options.get("ordered_by") is not None for n in beyond):
         overlap = "The ordering constraint mixes up classes that overlap in what it sorts."
         return Verdict(section, "caution", ORDERED, f"{found} {overlap}")
-    unfinished = [n for n in (first, *others) if e.arranged.named[n].status != "converged"]
+    both = {first: posterior, **others}
+    unfinished = [name for name, fit in both.items() if fit.status != "converged"]
     if unfinished:
         return Verdict(
             section, "caution", NOT_CONVERGED, f"{found} Not converged: {unfinished[0]}."

@@ -47,9 +47,9 @@ def judge(evidence: Evidence) -> pd.DataFrame:
     rules = [*_RULES]
     if evidence.too_short.empty:  # units of one row
         rules.remove(rules_model.judge_errors)
-    if evidence.arranged.mode is not None:
+    if evidence.fits("mode"):
         rules.append(rules_agreement.judge_posterior_mode)
-    if evidence.arranged.others:
+    if evidence.fits("further posterior"):
         rules.append(rules_agreement.judge_other_posteriors)
     return pd.DataFrame([asdict(rule(evidence)) for rule in rules])
 

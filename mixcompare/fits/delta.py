@@ -63,7 +63,7 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
             "delta_method takes a function of the parameters, such as lambda p: "
             f"p['weights'][0], not {kind_of(function)}."
         )
-    if "standard_errors" not in fit.tree.children:
+    if not fit.is_optimum:
         raise DataError("the delta method needs a fit with backend='em'; transform draws instead.")
     errors = fit.tree["standard_errors"].to_dataset()
     covariance = errors["parameter_covariance"].to_numpy()

@@ -17,6 +17,7 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DataError, OptionError
 from mixcompare.base.suggest import kind_of
 from mixcompare.data.panel import Panel
+from mixcompare.fits.kinds import DRAWN, OPTIMA, Kind, stored_kind
 from mixcompare.fits.storage import check_whole, load_tree, panel_from_dataset, save_tree
 from mixcompare.fits.summary import summarise_estimate, summarise_posterior
 from mixcompare.fits.tree import permute_posterior
@@ -60,6 +61,21 @@ class Fit:
     def backend(self) -> str:
         """Name of the backend, ``"em"`` or ``"pymc"``."""
         return str(self.tree.attrs["backend"])
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of fit it is."""
+        return stored_kind(self.tree)
+
+    @property
+    def is_optimum(self) -> bool:
+        """Whether it is a maximum of the likelihood or a mode of the posterior."""
+        return self.kind in OPTIMA
+
+    @property
+    def has_draws(self) -> bool:
+        """Whether it is draws from the posterior, or from an approximation of it."""
+        return self.kind in DRAWN
 
     @property
     def spec(self) -> MixtureSpec:
@@ -111,9 +127,28 @@ class Fit:
     @property
     def log_likelihood(self) -> float:
         """EM: the maximum. PyMC: the highest over the draws. All constants are in."""
-        if "log_likelihood" in self.tree.children:
-            return float(self.tree["log_likelihood"]["outcomes"].sum("unit").max())
+        if self.has_draws:
+            return float(self.log_likelihood_by_draw.max())
         return float(self.tree["estimate"].variables["log_likelihood"].to_numpy().sum())
+
+    @property
+    def log_likelihood_by_draw(self) -> FloatArray:
+        """(chain, draw) log-likelihoods of a posterior's draws."""
+        by_unit = self.tree["log_likelihood"].variables["outcomes"].to_numpy()
+        return np.asarray(by_unit.sum(axis=-1), dtype=float)
+
+    @property
+    def estimate(self) -> dict[str, FloatArray]:
+        """Arrays of parameters by name; of a posterior the means of the aligned draws."""
+        return self.layout.take(self.tree["estimate"].variables)
+
+    @property
+    def highest_draw(self) -> dict[str, FloatArray]:
+        """Arrays of the parameters of a posterior's draw of highest likelihood."""
+        by_draw = self.log_likelihood_by_draw
+        best = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
+        drawn = self.layout.take(self.tree["posterior"].variables)
+        return {name: values[best] for name, values in drawn.items()}
 
     @property
     def weights(self) -> xr.DataArray:
@@ -228,7 +263,7 @@ class Fit:
         ``sandwich_se``, which stays valid if these depend on one another. PyMC: mean, standard
         deviation, 95 % equal-tailed interval, R-hat and bulk ESS after alignment.
         """
-        if "posterior" in self.tree.children:
+        if self.has_draws:
             draws = flatten(self.aligned_posterior(), self.parameters)
             return summarise_posterior(self.parameters, draws)
         estimate = flatten(self.tree["estimate"].to_dataset(), self.parameters)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import xarray as xr
 
+from mixcompare.fits.kinds import Kind
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
@@ -14,6 +16,8 @@ class Outcome:
 
     Attributes
     ----------
+    kind
+        What kind of fit it is.
     groups
         Group name to dataset; ``estimate`` is always there.
     status
@@ -29,6 +33,7 @@ class Outcome:
         which can be joined by spaces.
     """
 
+    kind: Kind
     groups: Mapping[str, xr.Dataset]
     status: str
     message: str

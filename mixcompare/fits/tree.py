@@ -102,6 +102,7 @@ def build_tree(
     tree.attrs = {
         "mixcompare_version": importlib.metadata.version("mixcompare"),
         "backend": backend,
+        "kind": outcome.kind,
         "spec": json.dumps(spec.to_dict()),
         "spec_hash": spec.content_hash,
         "fingerprint": panel.fingerprint,

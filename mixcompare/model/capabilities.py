@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from mixcompare.base.errors import DataError, MixCompareError, OptionError, SpecificationError
 from mixcompare.model.classes import ClassModel
@@ -322,3 +322,17 @@ is a unit. Name the unit's column in the specification, or predict for new units
         hindrance = limit.rule(model, families)
         if hindrance:
             raise limit.error(limit.said(part, hindrance))
+
+
+def refuse_foreign(part: str, program: str) -> NoReturn:
+    """Refuse a fit by another program, which no part serves so far.
+
+    Raises
+    ------
+    DataError
+        It says why and what to do.
+    """
+    raise DataError(
+        f"{part} serves fits of this program so far, and one is by {program!r}. Fit the model with "
+        "backend='em' or backend='pymc'."
+    )

@@ -1,4 +1,4 @@
-"""Colours and one style for every figure: the same class or backend always looks the same."""
+"""Colours and one style for every figure: the same class or kind of fit always looks the same."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _CLASSES: Final = (
     "#c0504d",
     "#5b8c3e",
 )
-BACKENDS: Final = {"em": "#8a5cd6", "pymc": "#0f8f8c"}
-MARKERS: Final = {"em": "s", "pymc": "o"}
-LINES: Final = {"em": "-", "pymc": (0, (4, 2))}
-NAMES: Final = {"em": "EM", "pymc": "posterior"}
+COLORS: Final = {"maximum": "#8a5cd6", "posterior": "#0f8f8c"}
+MARKERS: Final = {"maximum": "s", "posterior": "o"}
+LINES: Final = {"maximum": "-", "posterior": (0, (4, 2))}
+NAMES: Final = {"maximum": "EM", "posterior": "posterior"}
 # Apart from the first classes' colours: a chain is no class.
 _CHAINS: Final = ("#6f7d93", "#95881f", "#a04f9c", "#2a97b4", "#a3694a", "#8a8a8a")
 
@@ -52,12 +52,14 @@ def optimum_color(optimum: int) -> str:
     """Colour of EM's starts by their optimum: 0 the best, -1 none."""
     if optimum < 0:
         return MUTED
-    return BACKENDS["em"] if optimum == 0 else ("#d98200", "#c4455c", "#a06a3a")[(optimum - 1) % 3]
+    return (
+        COLORS["maximum"] if optimum == 0 else ("#d98200", "#c4455c", "#a06a3a")[(optimum - 1) % 3]
+    )
 
 
 def run_style(number: int) -> dict[str, Any]:
     """Line of EM's fits, counted from 0: the reference in EM's colour, the others apart."""
-    color = BACKENDS["em"] if number == 0 else _CHAINS[(number - 1) % len(_CHAINS)]
+    color = COLORS["maximum"] if number == 0 else _CHAINS[(number - 1) % len(_CHAINS)]
     dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
     return {"color": color, "ls": dashes[number % len(dashes)], "lw": 1.8 if number == 0 else 1.4}
 

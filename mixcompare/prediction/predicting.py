@@ -232,7 +232,7 @@ def predictive_draws(
 
 
 def _samples_to_draw(fit: Fit, draws: int | None) -> Samples:
-    if "posterior" in fit.tree.children:
+    if fit.has_draws:
         return parameter_samples(fit, draws)
     if draws is not None:
         check_whole("draws", draws)

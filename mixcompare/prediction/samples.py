@@ -74,7 +74,7 @@ def parameter_samples(fit: Fit, draws: int | None) -> Samples:
     OptionError
         If there are not so many draws.
     """
-    if "posterior" not in fit.tree.children:
+    if not fit.has_draws:
         estimate = fit.tree["estimate"].to_dataset()
         arrays = {name: values[None] for name, values in fit.layout.take(estimate).items()}
         return _samples(arrays, None)

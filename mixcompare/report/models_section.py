@@ -14,7 +14,7 @@ from mixcompare.base.arrays import IntArray
 from mixcompare.comparison import Comparison
 from mixcompare.fits.fit import Fit
 from mixcompare.pages.formatting import Column, Table, count, fixed, table
-from mixcompare.pages.palette import BACKENDS, MARKERS, MUTED, style
+from mixcompare.pages.palette import COLORS, MARKERS, MUTED, style
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.pages.shell import Section
 from mixcompare.selection.criteria_table import CRITERIA, DEFAULT
@@ -77,7 +77,7 @@ def _figure(frame: pd.DataFrame) -> Drawing:
     place = np.arange(len(frame))
     if DEFAULT in frame:
         above = frame[DEFAULT] - frame[DEFAULT].min()
-        left.plot(above, place, MARKERS["em"], color=BACKENDS["em"], ms=7)
+        left.plot(above, place, MARKERS["maximum"], color=COLORS["maximum"], ms=7)
     left.set_xlabel(f"{CRITERIA[DEFAULT].title}, above the least")
     _away_from_zero(left)
     left.set_title("Criterion (EM)")
@@ -105,8 +105,8 @@ def _differences(ax: Axes, frame: pd.DataFrame, place: IntArray) -> None:
         frame["elpd_difference"],
         place,
         xerr=2 * frame["elpd_difference_se"],
-        fmt=MARKERS["pymc"],
-        color=BACKENDS["pymc"],
+        fmt=MARKERS["posterior"],
+        color=COLORS["posterior"],
         ms=6,
         capsize=3,
     )

@@ -124,14 +124,15 @@ def _tables(comparison: Comparison, shown: Sequence[Section]) -> list[Table]:
 
 def _saved_fits(comparison: Comparison, directory: Path) -> tuple[str, ...]:
     """Names of files in the folder that hold EM's fit and the posterior."""
-    found = [_saved(fit, directory) for fit in (comparison.em, comparison.posterior_fit)]
+    fits = {"em": comparison.em, "pymc": comparison.posterior_fit}
+    found = [_saved(fit, directory, FITS[name]) for name, fit in fits.items()]
     return tuple(name for name in found if name is not None)
 
 
-def _saved(fit: Fit, directory: Path) -> str | None:
+def _saved(fit: Fit, directory: Path, usual: str) -> str | None:
     keys = ("backend", "created", "spec_hash", "seed", "options")
     own = {key: fit.tree.attrs[key] for key in keys}
-    preferred = directory / FITS.get(fit.backend, "")
+    preferred = directory / usual
     # Quick runs of a study keep theirs apart.
     found = [*directory.glob("*.nc"), *directory.glob("fits-quick/*.nc")]
     candidates = sorted(found, key=lambda path: (path != preferred, path.name))

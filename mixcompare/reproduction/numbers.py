@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from mixcompare import labels
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
+from mixcompare.comparison.parties import having
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.tree import permute_posterior
 from mixcompare.model.layout import flatten
@@ -26,13 +27,8 @@ _FALSE_ALARM: Final = 0.001
 
 def recorded_fits(comparison: Comparison) -> dict[str, Fit]:
     """Every fit by name: ``"em"``, ``"pymc"``, then any further ones by what they are."""
-    own = {"em": comparison.em, "pymc": comparison.posterior_fit}
-    further = {
-        name: fit
-        for name, fit in comparison.arranged.named.items()
-        if all(fit is not one for one in own.values())
-    }
-    return own | further
+    further = having(comparison.parties, "maximum", "mode", "further posterior")
+    return {"em": comparison.em, "pymc": comparison.posterior_fit, **further}
 
 
 def numbers(fits: Mapping[str, Fit]) -> pd.DataFrame:
@@ -51,10 +47,10 @@ def numbers(fits: Mapping[str, Fit]) -> pd.DataFrame:
     """
     parts = []
     for name, fit in fits.items():
-        if fit.backend == "em":
+        if fit.is_optimum:
             parts.append(_em(name, fit))
         else:
-            same = [f for f in fits.values() if f.backend == "em" and f.spec == fit.spec]
+            same = [f for f in fits.values() if f.is_optimum and f.spec == fit.spec]
             reference = (same or [fit])[0].responsibilities.to_numpy()
             parts.append(_pymc(name, fit, reference))
     return pd.concat(parts, ignore_index=True)
@@ -80,7 +76,7 @@ def _pymc(source: str, fit: Fit, reference: FloatArray) -> pd.DataFrame:
     drawn = fit.tree["membership"]["responsibilities"].to_numpy()
     permutation = labels.align_to_reference(drawn, reference)
     aligned = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
-    total = fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
+    total = fit.log_likelihood_by_draw
     draws = np.concatenate([flatten(aligned, fit.parameters), total[..., None]], axis=-1)
     names = [*(parameter.name for parameter in fit.parameters), "log-likelihood"]
     flat = draws.reshape(-1, draws.shape[-1])
@@ -125,7 +121,7 @@ def draws_digest(fit: Fit) -> str:
 
 def digests(fits: Mapping[str, Fit]) -> dict[str, str]:
     """`draws_digest` of every posterior among fits."""
-    return {name: draws_digest(fit) for name, fit in fits.items() if fit.backend == "pymc"}
+    return {name: draws_digest(fit) for name, fit in fits.items() if fit.has_draws}
 
 
 def agreement(reported: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:

@@ -148,7 +148,7 @@ def _replicate(
     null: Fit, larger: MixtureSpec, options: Options, total: int, seed: np.random.SeedSequence
 ) -> float:
     simulating, searching, splitting = seed.spawn(3)
-    truth = null.layout.take(null.tree["estimate"].to_dataset())
+    truth = null.estimate
     drawn, _ = simulate(null.spec, null.panel, truth, np.random.default_rng(simulating))
     model = with_kernels(build_mixture(Problem.of(larger, drawn)), "auto", total)
     smaller_model = model.with_components(null.spec.n_components)

@@ -95,8 +95,8 @@ def models_table(models: Mapping[str, Model]) -> pd.DataFrame:
 
 
 def _model(spec: MixtureSpec, fits: Sequence[Fit]) -> Model:
-    maxima = [f for f in fits if f.backend == "em" and f.options["estimator"] == "ml"]
-    posteriors = [f for f in fits if f.backend == "pymc"]
+    maxima = [f for f in fits if f.kind == "maximum"]
+    posteriors = [f for f in fits if f.has_draws]
     return Model(
         spec,
         max(maxima, key=lambda f: (f.status != "spurious", f.log_likelihood), default=None),

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from mixcompare.backends import build_options, fit
-from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import OptionError
 from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
 from mixcompare.data.panel import Panel
@@ -139,11 +138,3 @@ def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
     }
     points = density.coordinates(draws).reshape(*shape, -1)
     return bridge_sampling(points, density, density.copies(), rng=rng)
-
-
-def highest_draw(posterior: Fit) -> dict[str, FloatArray]:
-    """The draw of highest likelihood, arrays as EM takes them for a start."""
-    by_draw = posterior.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy()
-    chain, draw = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
-    own = posterior.tree["posterior"].to_dataset().isel(chain=chain, draw=draw)
-    return posterior.layout.take(own)

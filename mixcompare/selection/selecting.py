@@ -18,7 +18,7 @@ from mixcompare.model.spec import MixtureSpec, check_spec
 from mixcompare.selection.candidates import Candidate, climb_higher, fit_range, renew_falls
 from mixcompare.selection.criteria_table import posterior_table, selection_table
 from mixcompare.selection.likelihood_ratio import bootstrap_tests
-from mixcompare.selection.posterior import Asked, PosteriorOf, check_asked, explore, highest_draw
+from mixcompare.selection.posterior import Asked, PosteriorOf, check_asked, explore
 from mixcompare.selection.selection import Selection, load_selection
 
 # Numbers of classes to fit at the most, and what a replicate keeps at the least.
@@ -155,7 +155,7 @@ def _improved(
         own = explored.get(candidate.n_components)
         if own is not None and own.fit is not None:
             height = own.fit.log_likelihood
-            candidate = climb_higher(candidate, highest_draw(own.fit), height, options)
+            candidate = climb_higher(candidate, own.fit.highest_draw, height, options)
         improved.append(candidate)
     return renew_falls(improved)
 

@@ -10,6 +10,7 @@ from scipy.special import rel_entr
 
 import mixcompare as mc
 from mixcompare.comparison.optima import bounds
+from mixcompare.comparison.parties import having, roles
 from mixcompare.comparison.runs import near_by_iteration
 from tests.em_cases import simulate
 from tests.stand_in_posterior import stand_in
@@ -94,6 +95,21 @@ def test_other_sets_are_refused(em: mc.Fit, mode: mc.Fit, kinds: str) -> None:
         mc.compare(*(fits[kind] for kind in kinds))
 
 
+def test_a_fit_by_another_program_is_refused_with_the_reason(em: mc.Fit) -> None:
+    tree = stand_in(em, seed=1).tree.copy()
+    tree.attrs |= {"kind": "foreign", "backend": "flexmix"}
+    with pytest.raises(mc.DataError, match=r"compare serves fits of this program .* 'flexmix'"):
+        mc.compare(em, stand_in(em, seed=1), mc.Fit(tree))
+
+
+def test_parties_have_the_roles_of_their_kinds(em: mc.Fit, mode: mc.Fit) -> None:
+    one, other = (stand_in(mode, seed=s) for s in (1, 2))
+    early = mc.fit(SPEC, TABLE, starts=8, seed=5, max_iterations=2)
+    found = [(party.role, party.fit) for party in roles(one, early, mode, other, em)]
+    expected = ["reference", "maximum", "mode", "posterior", "further posterior"]
+    assert found == list(zip(expected, (em, early, mode, one, other), strict=True))
+
+
 @pytest.fixture(scope="module")
 def runs(em: mc.Fit) -> list[mc.Fit]:
     """Runs to the same maximum: by other starts, and stopped early."""
@@ -115,12 +131,13 @@ def test_other_runs_of_em_are_named_after_what_differs(em: mc.Fit, runs: list[mc
     assert set(comparison.fits.index) == {*names, early, "nutpie"}
     table = comparison.runs
     shortfall = table["shortfall"].to_numpy(float)
-    expected = [em.log_likelihood - f.log_likelihood for f in comparison.arranged.maxima.values()]
+    maxima = having(comparison.parties, "reference", "maximum")
+    expected = [em.log_likelihood - f.log_likelihood for f in maxima.values()]
     np.testing.assert_allclose(shortfall, expected, atol=1e-8)
     assert shortfall[table.index.get_loc(early)] > 1e-4
     score = table["score_distance"].to_numpy(float)
     assert score.argmax() == table.index.get_loc(early)
-    for name, fit in comparison.arranged.maxima.items():
+    for name, fit in maxima.items():
         ends = fit.tree["starts"]["log_likelihood"].to_numpy()
         top = max(f.log_likelihood for f in (em, *runs))
         assert table.loc[name, "near"] == np.mean(ends >= top - 0.01)

@@ -83,7 +83,7 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
     (1, 5, 2)
     """
     check_fit(fit, "bootstrap")
-    if "starts" not in fit.tree.children:
+    if not fit.is_optimum:
         raise DataError("bootstrap needs a fit with backend='em'; a posterior has draws already.")
     check_choice("kind", kind, get_args(Kind))
     check_whole("replicates", replicates)
@@ -108,9 +108,8 @@ class _Source:
 
 
 def _source(fit: Fit) -> _Source:
-    model = build_mixture(fit.problem, with_prior=fit.options["estimator"] == "map")
-    estimate = model.theta(fit.layout.take(fit.tree["estimate"].to_dataset()))
-    return _Source(fit, model, estimate)
+    model = build_mixture(fit.problem, with_prior=fit.kind == "mode")
+    return _Source(fit, model, model.theta(fit.estimate))
 
 
 def _reweighted(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:

@@ -11,6 +11,7 @@ from mixcompare.backends.em.stopping import TOLERANCES, Criterion
 from mixcompare.base.checks import check_choice, check_number, check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.base.machine import check_memory, check_time
+from mixcompare.fits.kinds import Kind
 from mixcompare.prepared.factorise import Kernels
 
 # What a start keeps and takes at the least.
@@ -124,6 +125,11 @@ class Options:
                 f"{', '.join(get_args(StartKind))}."
             )
         object.__setattr__(self, "kinds", kinds)
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of fit EM makes."""
+        return "mode" if self.estimator == "map" else "maximum"
 
     @property
     def first_starts(self) -> int:

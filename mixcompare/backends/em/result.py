@@ -94,7 +94,7 @@ def outcome(
     if without_maximum and not known.reason:
         groups["standard_errors"].attrs["reason"] = NO_MAXIMUM
     message = _message(choice, best)
-    return Outcome(groups, diagnosis.status, message, diagnosis.cautions)
+    return Outcome(options.kind, groups, diagnosis.status, message, diagnosis.cautions)
 
 
 def _by_unit(run: Run, order: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -127,7 +127,7 @@ def users_start(model: Mixture, initial: Any) -> FloatArray:
         If a covariance is singular up to rounding.
     """
     if isinstance(initial, Fit):
-        initial = initial.layout.take(initial.tree["estimate"].to_dataset())
+        initial = initial.estimate
     if isinstance(initial, Mapping):
         at = model.from_raw(_users_parameters(model, initial))
         if reason := model.why_irregular(at):

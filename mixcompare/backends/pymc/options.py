@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 from mixcompare.base.checks import check_choice, check_number, check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.base.machine import check_memory, check_time, check_workers
+from mixcompare.fits.kinds import Kind
 
 Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax", "smc", "pathfinder", "advi"]
 Init = Literal["overdispersed", "prior", "em"]
@@ -118,6 +119,11 @@ class Options:
                 f"ordered_by must name a quantity of the classes, not {self.ordered_by!r}."
             )
         check_choice("progress", self.progress, (None, True, False))
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of fit the sampler makes."""
+        return "approximation" if self.sampler in APPROXIMATIONS else "posterior"
 
     def _check_size(self) -> None:
         """Refuse what cannot be held or awaited, whatever the data."""

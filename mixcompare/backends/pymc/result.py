@@ -10,7 +10,7 @@ from mixcompare.backends.pymc.density.agreement import check_density
 from mixcompare.backends.pymc.diagnosis import approximation, diagnose, remarks
 from mixcompare.backends.pymc.evaluate import Evaluation, evaluate
 from mixcompare.backends.pymc.mixture import Mixture
-from mixcompare.backends.pymc.options import APPROXIMATIONS, Options
+from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.ordering import ordered, ordering
 from mixcompare.backends.pymc.samplers.sampling import Draws
 from mixcompare.base.arrays import FloatArray
@@ -62,7 +62,7 @@ def build_outcome(problem: Problem, mixture: Mixture, draws: Draws, options: Opt
         )
     )
     status, message = _judge(problem, groups, aligned, draws, options)
-    return Outcome(groups, status, message + remarks(options, draws.stats))
+    return Outcome(options.kind, groups, status, message + remarks(options, draws.stats))
 
 
 def _judge(
@@ -72,7 +72,7 @@ def _judge(
     draws: Draws,
     options: Options,
 ) -> tuple[str, str]:
-    if options.sampler in APPROXIMATIONS:
+    if options.kind == "approximation":
         return "approximate", approximation(options.sampler, draws.shape[1])
     return diagnose(
         [*problem.layout.names()],

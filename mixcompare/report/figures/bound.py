@@ -14,7 +14,7 @@ from mixcompare.comparison import Comparison
 from mixcompare.comparison.optima import bounds
 from mixcompare.fits.fit import Fit
 from mixcompare.pages.formatting import power_of_ten
-from mixcompare.pages.palette import BACKENDS, MUTED
+from mixcompare.pages.palette import COLORS, MUTED
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding
 
@@ -66,7 +66,7 @@ def _staircase(ax: Axes, reached: FloatArray, after: FloatArray) -> None:
     x = np.repeat(iteration, 2)[1:]
     y = np.append(reached[0], np.column_stack([after, reached[1:]]).ravel())
     ax.plot(x, y, color=MUTED, lw=1.3, label="lower bound")
-    ax.plot(iteration, reached, "o", color=BACKENDS["em"], ms=4, label="log-likelihood")
+    ax.plot(iteration, reached, "o", color=COLORS["maximum"], ms=4, label="log-likelihood")
     ax.set_xlabel("iteration")
     ax.set_ylabel("log-likelihood")
     ax.set_xlim(0.5, _risen(reached) + 0.5)
@@ -85,7 +85,7 @@ def _divergence(ax: Axes, reached: FloatArray, after: FloatArray) -> None:
     iteration = np.arange(2, len(reached) + 1)
     lowest = _ROUNDING * float(np.abs(reached).max())
     series = (
-        ("log-likelihood gained", np.diff(reached), BACKENDS["em"], "o"),
+        ("log-likelihood gained", np.diff(reached), COLORS["maximum"], "o"),
         ("divergence closed by the E-step", reached[1:] - after, MUTED, "D"),
     )
     for label, values, color, marker in series:

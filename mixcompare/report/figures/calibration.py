@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mixcompare.checking.simulation_based import Calibration
-from mixcompare.pages.palette import BACKENDS, MUTED, SURFACE, style
+from mixcompare.pages.palette import COLORS, MUTED, SURFACE, style
 
 _OUTSIDE = "#c4455c"
 _COLUMNS = 4
@@ -32,7 +32,9 @@ def plot_calibration(calibration: Calibration) -> Figure:
         for ax, name, values, p in zip(axes.flat, names, found.distribution, found.p, strict=False):
             ax.fill_between(x, lower, upper, step="post", color=MUTED, alpha=0.3, lw=0)
             line = np.concatenate([[0.0], values - found.points, [0.0]])
-            ax.step(x, line, where="post", color=_OUTSIDE if p < 0.05 else BACKENDS["pymc"], lw=1.1)
+            ax.step(
+                x, line, where="post", color=_OUTSIDE if p < 0.05 else COLORS["posterior"], lw=1.1
+            )
             ax.set_title(f"{name}\np = {p:.2g}", fontsize=7.5, fontweight="normal")
         figure.supxlabel("rank of the truth among the draws, as a fraction", fontsize=9)
         figure.supylabel("share of ranks up to it, less the fraction", fontsize=9)

@@ -190,14 +190,18 @@ def _class_curves(
             grid.x, grid.covariates @ em[k], color=color, lw=2.6, zorder=4, path_effects=outline
         )
         # Dark, or the dashes would not show on top of EM's line of the same colour.
-        ax.plot(grid.x, grid.covariates @ mean[k], color=INK, lw=1.2, ls=LINES["pymc"], zorder=5)
+        ax.plot(
+            grid.x, grid.covariates @ mean[k], color=INK, lw=1.2, ls=LINES["posterior"], zorder=5
+        )
 
 
 def _legend(figure: Figure, n_components: int) -> None:
     classes = [Patch(color=class_color(k), label=f"class {k}") for k in range(1, n_components + 1)]
     lines = [
-        Line2D([], [], color=MUTED, lw=2.6, ls="-", label=f"{NAMES['em']} mean"),
-        Line2D([], [], color=INK, lw=1.2, ls=LINES["pymc"], label=f"{NAMES['pymc']} mean"),
+        Line2D([], [], color=MUTED, lw=2.6, ls="-", label=f"{NAMES['maximum']} mean"),
+        Line2D(
+            [], [], color=INK, lw=1.2, ls=LINES["posterior"], label=f"{NAMES['posterior']} mean"
+        ),
         Patch(color=MUTED, alpha=0.4, label="posterior 95 % band"),
     ]
     figure.legend(
@@ -227,8 +231,10 @@ def _fitted_against_observed(comparison: Comparison, panel: Panel) -> Drawing:
     figure.supxlabel("fitted mean of the unit's class" + _within(panel), fontsize=10)
     figure.legend(
         handles=[
-            Line2D([], [], color=MUTED, marker="o", ls="", ms=4, label=NAMES["em"]),
-            Line2D([], [], color=MUTED, marker="+", ls="", ms=6, label=f"{NAMES['pymc']} mean"),
+            Line2D([], [], color=MUTED, marker="o", ls="", ms=4, label=NAMES["maximum"]),
+            Line2D(
+                [], [], color=MUTED, marker="+", ls="", ms=6, label=f"{NAMES['posterior']} mean"
+            ),
         ],
         loc="outside upper center",
         ncols=2,

@@ -28,8 +28,8 @@ def responsibilities(comparison: Comparison) -> Drawing:
     figure = Figure(figsize=(9.4, height), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     panels = (
-        (f"{NAMES['em']}", em, "cividis", 1.0),
-        (f"{NAMES['pymc']} mean", posterior, "cividis", 1.0),
+        (f"{NAMES['maximum']}", em, "cividis", 1.0),
+        (f"{NAMES['posterior']} mean", posterior, "cividis", 1.0),
         ("absolute difference", difference, "magma", max(0.05, float(difference.max()))),
     )
     k = em.shape[1]

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.comparison import Comparison
 from mixcompare.data.panel import Panel
-from mixcompare.pages.palette import GRID, INK, LINES, MARKERS, MUTED, NAMES, class_color
+from mixcompare.pages.palette import COLORS, GRID, INK, LINES, MARKERS, MUTED, NAMES, class_color
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding
 
@@ -28,10 +28,10 @@ def gaussian_mixture(comparison: Comparison) -> Drawing:
     return _ellipses(comparison, panel)
 
 
-def _moments(comparison: Comparison, backend: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _moments(comparison: Comparison, kind: str) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shares of the rows, means (K, m) and covariances (K, m, m) of the classes."""
     panel = comparison.em.panel
-    if backend == "em":
+    if kind == "maximum":
         taus = comparison.em.responsibilities
         coefficients, covariance = comparison.em.coefficients, comparison.em.covariance
     else:
@@ -60,12 +60,12 @@ def _densities(comparison: Comparison, panel: Panel) -> Drawing:
     ax.hist(
         y, bins=bins, weights=_row_weights(panel), density=True, color=GRID, edgecolor=MUTED, lw=0.4
     )
-    for backend in ("em", "pymc"):
-        share, mean, covariance = _moments(comparison, backend)
+    for kind in COLORS:
+        share, mean, covariance = _moments(comparison, kind)
         parts = share[:, None] * norm.pdf(x, mean[:, :1], np.sqrt(covariance[:, :1, 0]))
-        ax.plot(x, parts.sum(axis=0), color=INK, ls=LINES[backend], lw=1.4)
+        ax.plot(x, parts.sum(axis=0), color=INK, ls=LINES[kind], lw=1.4)
         for k, density in enumerate(parts):
-            ax.plot(x, density, color=class_color(k + 1), ls=LINES[backend], lw=2)
+            ax.plot(x, density, color=class_color(k + 1), ls=LINES[kind], lw=2)
     ax.set_xlabel(name)
     ax.set_ylabel("density")
     ax.set_title(f"{name}: data and component densities")
@@ -142,15 +142,15 @@ def _pair(
             mew=0,
             rasterized=len(rows) > 300,
         )
-    for backend in ("em", "pymc"):
-        _, mean, covariance = _moments(comparison, backend)
+    for kind in COLORS:
+        _, mean, covariance = _moments(comparison, kind)
         for k in range(len(mean)):
             part = covariance[k][np.ix_(chosen, chosen)]
-            _ellipse(ax, mean[k, chosen], part, class_color(k + 1), backend, fine=fine)
+            _ellipse(ax, mean[k, chosen], part, class_color(k + 1), kind, fine=fine)
 
 
 def _ellipse(
-    ax: Axes, mean: FloatArray, covariance: FloatArray, color: str, backend: str, *, fine: bool
+    ax: Axes, mean: FloatArray, covariance: FloatArray, color: str, kind: str, *, fine: bool
 ) -> None:
     angle = np.linspace(0, 2 * np.pi, 121)
     values, vectors = np.linalg.eigh(covariance)
@@ -159,19 +159,19 @@ def _ellipse(
         x, y = mean[:, None] + radius * circle
         width = (2.2 - 0.4 * radius) * (0.7 if fine else 1)
         # Dark, or the dashes would not show on top of EM's line of the same colour.
-        dark = backend == "pymc"
+        dark = kind == "posterior"
         ax.plot(
-            x, y, color=INK if dark else color, ls=LINES[backend], lw=0.5 * width if dark else width
+            x, y, color=INK if dark else color, ls=LINES[kind], lw=0.5 * width if dark else width
         )
     size = 3.5 if fine else 6
-    ax.plot(*mean, MARKERS[backend], color=color, ms=size, mec=INK, mew=0.6)
+    ax.plot(*mean, MARKERS[kind], color=color, ms=size, mec=INK, mew=0.6)
 
 
 def _legend(figure: Figure, n_components: int, *more: Line2D) -> None:
     classes = [Patch(color=class_color(k), label=f"class {k}") for k in range(1, n_components + 1)]
     lines = [
-        Line2D([], [], color=color, lw=width, ls=LINES[backend], label=NAMES[backend])
-        for backend, color, width in (("em", MUTED, 2), ("pymc", INK, 1))
+        Line2D([], [], color=color, lw=width, ls=LINES[kind], label=NAMES[kind])
+        for kind, color, width in (("maximum", MUTED, 2), ("posterior", INK, 1))
     ]
     figure.legend(
         handles=[*classes, *more, *lines],

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.optima import distance_and_height_of_draws, distance_of_optima
-from mixcompare.pages.palette import BACKENDS, INK, NAMES, optimum_color
+from mixcompare.pages.palette import COLORS, INK, NAMES, optimum_color
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding
 
@@ -30,7 +30,7 @@ def optima_map(comparison: Comparison) -> Drawing | None:
     draws = distance_and_height_of_draws(em, posterior, comparison.permutation, _MOST_DRAWS)
     figure = Figure(figsize=(8.2, 4.8), layout="constrained")
     ax = figure.subplots()
-    ax.plot(*draws.T, "o", color=BACKENDS["pymc"], ms=3, alpha=0.35, mew=0, rasterized=True)
+    ax.plot(*draws.T, "o", color=COLORS["posterior"], ms=3, alpha=0.35, mew=0, rasterized=True)
     spurious = comparison.optima["spurious"].to_numpy()
     for i in range(len(height))[::-1]:
         color = optimum_color(min(i, _NAMED_OPTIMA))
@@ -44,8 +44,17 @@ def optima_map(comparison: Comparison) -> Drawing | None:
     ax.set_ylabel("log-likelihood less EM's maximum")
     figure.legend(
         handles=[
-            Line2D([], [], color=BACKENDS["em"], marker="s", ls="", label=f"{NAMES['em']}: optima"),
-            Line2D([], [], color=BACKENDS["pymc"], marker="o", ls="", ms=4, label="draws, aligned"),
+            Line2D(
+                [],
+                [],
+                color=COLORS["maximum"],
+                marker="s",
+                ls="",
+                label=f"{NAMES['maximum']}: optima",
+            ),
+            Line2D(
+                [], [], color=COLORS["posterior"], marker="o", ls="", ms=4, label="draws, aligned"
+            ),
         ],
         loc="outside upper center",
         ncols=2,

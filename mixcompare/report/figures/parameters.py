@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from mixcompare.base.arrays import IntArray
 from mixcompare.comparison import Comparison
 from mixcompare.model.layout import Parameter, flatten
-from mixcompare.pages.palette import BACKENDS, INK, MARKERS, MUTED, NAMES, chain_colors, class_color
+from mixcompare.pages.palette import COLORS, INK, MARKERS, MUTED, NAMES, chain_colors, class_color
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding
 
@@ -79,14 +79,20 @@ def _kind(parameter: Parameter) -> str:
 def _forest_panel(ax: Axes, label: str, members: list[Parameter], estimates: pd.DataFrame) -> None:
     table = estimates.loc[[p.name for p in members]]
     position = -np.arange(len(members), dtype=float)
-    columns = {"em": "estimate", "pymc": "mean"}
-    for backend, prefix, shift in (("em", "em", 0.14), ("pymc", "posterior", -0.14)):
-        color = BACKENDS[backend]
-        center = table[f"{prefix}_{columns[backend]}"].to_numpy()
+    columns = (("maximum", "em", "estimate", 0.14), ("posterior", "posterior", "mean", -0.14))
+    for kind, prefix, center, shift in columns:
+        color = COLORS[kind]
         ax.hlines(
             position + shift, table[f"{prefix}_lower"], table[f"{prefix}_upper"], color=color, lw=2
         )
-        ax.plot(center, position + shift, MARKERS[backend], color=color, ms=5, label=NAMES[backend])
+        ax.plot(
+            table[f"{prefix}_{center}"].to_numpy(),
+            position + shift,
+            MARKERS[kind],
+            color=color,
+            ms=5,
+            label=NAMES[kind],
+        )
     ax.set_title(label if len(label) <= 34 else f"{label[:32]} …")
     ax.set_yticks(
         position, ["all" if p.component is None else f"class {p.component}" for p in members]

@@ -137,16 +137,18 @@ def _mean_of_posterior(
     lower, upper = np.quantile(curves, [0.025, 0.975], axis=0)
     color = class_color(component + 1)
     ax.fill_between(grid.x, lower, upper, color=color, alpha=0.45, lw=0, zorder=1.8)
-    ax.plot(grid.x, grid.covariates @ draws.mean(axis=0), color=INK, lw=1.1, ls=LINES["pymc"])
+    ax.plot(grid.x, grid.covariates @ draws.mean(axis=0), color=INK, lw=1.1, ls=LINES["posterior"])
 
 
 def _legend(figure: Figure) -> None:
     figure.legend(
         handles=[
-            Line2D([], [], color=INK, lw=1.8, label=f"{NAMES['em']} mean"),
-            Line2D([], [], color=INK, lw=0.6, label=f"{NAMES['em']} 95 % interval"),
-            Line2D([], [], color=INK, lw=1.1, ls=LINES["pymc"], label=f"{NAMES['pymc']} mean"),
-            Patch(color=MUTED, alpha=0.45, label=f"{NAMES['pymc']} 95 % band"),
+            Line2D([], [], color=INK, lw=1.8, label=f"{NAMES['maximum']} mean"),
+            Line2D([], [], color=INK, lw=0.6, label=f"{NAMES['maximum']} 95 % interval"),
+            Line2D(
+                [], [], color=INK, lw=1.1, ls=LINES["posterior"], label=f"{NAMES['posterior']} mean"
+            ),
+            Patch(color=MUTED, alpha=0.45, label=f"{NAMES['posterior']} 95 % band"),
         ],
         loc="outside upper center",
         ncols=4,

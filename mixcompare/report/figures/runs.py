@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixcompare.comparison import Comparison
+from mixcompare.comparison.parties import having
 from mixcompare.comparison.runs import NEAR, near_by_iteration
 from mixcompare.fits.fit import Fit
 from mixcompare.pages.formatting import power_of_ten
@@ -20,7 +21,7 @@ _LOWEST: Final = 1e-11
 
 def starts_and_stops(comparison: Comparison) -> Drawing | None:
     """Share of starts near the maximum, and the best start's shortfall, by iteration."""
-    fits = comparison.arranged.maxima
+    fits = having(comparison.parties, "reference", "maximum")
     if len(fits) < 2:
         return None
     top = max(fit.log_likelihood for fit in fits.values())

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mixcompare.pages.palette import BACKENDS, INK, MUTED, SURFACE, style
+from mixcompare.pages.palette import COLORS, INK, MUTED, SURFACE, style
 from mixcompare.selection import Selection
 from mixcompare.selection.criteria_table import CRITERIA
 
@@ -52,7 +52,7 @@ def plot_selection(selection: Selection) -> Figure:
 
 def _height(ax: Axes, selection: Selection) -> None:
     table = selection.table
-    ax.plot(table.index, table["log_likelihood"], "s-", color=BACKENDS["em"], ms=5)
+    ax.plot(table.index, table["log_likelihood"], "s-", color=COLORS["maximum"], ms=5)
     falls = table[table["falls"].astype(bool)]
     if len(falls):
         ax.plot(falls.index, falls["log_likelihood"], "v", color=_FALL, ms=8, label="fall: missed")
@@ -127,7 +127,7 @@ def _cross_validation(ax: Axes, selection: Selection) -> None:
         table["elpd_difference"],
         yerr=table["elpd_difference_se"],
         fmt="o-",
-        color=BACKENDS["pymc"],
+        color=COLORS["posterior"],
         ms=5,
         capsize=3,
     )
@@ -152,7 +152,7 @@ def _evidence(ax: Axes, selection: Selection) -> None:
     for (name, label), shift, (color, marker, line) in zip(
         (("bridge", "bridge sampling"), ("smc", "sequential Monte Carlo")),
         (-0.05, 0.05),
-        ((BACKENDS["pymc"], "o", "-"), (INK, "s", ":")),
+        ((COLORS["posterior"], "o", "-"), (INK, "s", ":")),
         strict=True,
     ):
         if not CRITERIA[name].known(table):

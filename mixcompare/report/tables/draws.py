@@ -41,15 +41,14 @@ def convergence(comparison: Comparison) -> Table:
 
 def sampler(comparison: Comparison) -> Table:
     """Diagnostics of each chain."""
-    tree = comparison.posterior_fit.tree
-    stats = tree["sample_stats"].to_dataset()
+    stats = comparison.posterior_fit.tree["sample_stats"].to_dataset()
     chains = range(1, stats.sizes["chain"] + 1)
-    outcomes = tree["log_likelihood"]["outcomes"].sum("unit")
+    log_likelihood = comparison.posterior_fit.log_likelihood_by_draw
     columns: list[tuple[Column, Iterable[Any], Formatter]] = [
         (Column("chain", numeric=False), chains, str),
         (Column("draws"), [stats.sizes["draw"]] * len(chains), count),
-        (Column("mean log-likelihood"), outcomes.mean("draw").to_numpy(), fixed(2)),
-        (Column("highest"), outcomes.max("draw").to_numpy(), fixed(4)),
+        (Column("mean log-likelihood"), log_likelihood.mean(axis=1), fixed(2)),
+        (Column("highest"), log_likelihood.max(axis=1), fixed(4)),
     ]
     wanted: tuple[tuple[str, str, str, Formatter], ...] = (
         ("diverging", "divergences", "sum", count),

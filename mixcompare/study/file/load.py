@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from mixcompare.base.errors import MixCompareError, OptionError
 from mixcompare.data.panel import identifiers
+from mixcompare.fits.kinds import DRAWN
 from mixcompare.model.spec import SPEC_KEYS, MixtureSpec, Priors
 from mixcompare.reproduction.origin import Origin
 from mixcompare.study.file.custom import is_shipped
@@ -337,8 +338,8 @@ class _Source:
 
 
 def _check_real_comparison(study: Study) -> None:
-    kinds = {method.backend for method in study.methods.values()}
-    if not study.is_real or len(study.scenarios) > 1 or kinds != {"em", "pymc"}:
+    drawn = {method.kind in DRAWN for method in study.methods.values()}
+    if not study.is_real or len(study.scenarios) > 1 or drawn != {True, False}:
         raise OptionError(
             "belongs to the comparison of EM and PyMC on a real panel: it needs [data] without "
             "[simulate], resample and [grid], and methods of both backends."

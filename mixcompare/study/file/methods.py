@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from mixcompare.backends import build_options, fit, get_backend
-from mixcompare.backends.em.bootstrap import Kind, bootstrap
+from mixcompare.backends.em.bootstrap import Kind as Resampling
+from mixcompare.backends.em.bootstrap import bootstrap
 from mixcompare.base.errors import OptionError
 from mixcompare.data.panel import Panel
 from mixcompare.data.within import within_cells
 from mixcompare.fits.fit import Fit
+from mixcompare.fits.kinds import OPTIMA, Kind
 from mixcompare.model.capabilities import require
 from mixcompare.model.spec import SPEC_KEYS, MixtureSpec
 from mixcompare.selection import criteria
@@ -44,7 +46,7 @@ class Method:
     options: Mapping[str, Any]
     changes: Mapping[str, Any] = field(default_factory=dict)
     within: bool = False
-    bootstrap: tuple[int, Kind] | None = None
+    bootstrap: tuple[int, Resampling] | None = None
     choose: tuple[int, ...] = ()
     replicates: int | None = None
 
@@ -54,6 +56,12 @@ class Method:
             return base
         return _changed(base, json.dumps(dict(self.changes)), base.trust)
 
+    @property
+    def kind(self) -> Kind:
+        """What kind of fits it makes."""
+        options = build_options(self.backend, self.options)
+        return cast("Kind", options.kind)
+
     def check(self) -> None:
         """Refuse what the backend cannot do.
 
@@ -62,9 +70,9 @@ class Method:
         OptionError
             If an option is unknown or out of range.
         """
-        build_options(self.backend, self.options)
+        kind = self.kind
         for name, wanted in (("bootstrap", self.bootstrap), ("choose_components", self.choose)):
-            if wanted and self.backend != "em":
+            if wanted and kind not in OPTIMA:
                 raise OptionError(f"{name} needs backend = 'em', not {self.backend!r}.")
 
 

@@ -78,7 +78,7 @@ def _best_optimum(study: Study, numbers: pd.DataFrame) -> pd.DataFrame:
     models: dict[str, list[str]] = {}
     for name, method in study.methods.items():
         plain = not (method.within or method.choose)
-        if method.backend == "em" and plain and method.options.get("estimator", "ml") == "ml":
+        if plain and method.kind == "maximum":
             models.setdefault(repr(sorted(method.changes.items())), []).append(name)
     found = []
     for names in models.values():

@@ -99,7 +99,7 @@ def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
     }
     drawn = _summaries(fit, **arrays)
     own = _summaries(fit, truth.weights[None], truth.coefficients[None], truth.covariance[None])
-    draws = thinned(fit.tree["log_likelihood"]["outcomes"].sum("unit").to_numpy(), DRAWS)
+    draws = thinned(fit.log_likelihood_by_draw, DRAWS)
     at_truth = get_backend(fit.backend).scorer(fit.problem).unit_log_likelihood(truth.blocks).sum()
     found = {f"rank_{name}": float((drawn[name] < own[name][0]).sum()) for name in drawn}
     if fit.spec.n_components == 1:

@@ -6,6 +6,7 @@ from typing import Final
 
 import pandas as pd
 
+from mixcompare.fits.kinds import OPTIMA
 from mixcompare.fits.summary import LEVEL
 from mixcompare.pages.rendering import Drawing
 from mixcompare.study.report.contents import Findings
@@ -70,9 +71,8 @@ def _pairs(found: Findings, methods: list[str], focus: str) -> list[Drawing]:
     if len(methods) < 2:
         return []
     made = [paired_differences(found.estimates, methods, baseline, focus)]
-    backends = {name: found.study.methods[name].backend for name in methods}
-    em = [name for name in methods if backends[name] == "em"]
-    posterior = [name for name in methods if backends[name] != "em"]
+    em = [name for name in methods if found.study.methods[name].kind in OPTIMA]
+    posterior = [name for name in methods if name not in em]
     chosen = baseline if baseline in em else next(iter(em), baseline)
     first, second = (chosen, posterior[0]) if em and posterior else _last_two(methods, baseline)
     return [*made, bland_altman(found.estimates, first, second, focus)]

@@ -67,10 +67,10 @@ def fit_and_report(
         for name, method in methods.items():
             fitted = fit(spec, panel, backend=method.backend, seed=seed, **options[name])
             fitted.save(folder / f"{name}.nc")
-            fits[method.backend] = fitted
-        comparison = compare(fits["em"], fits["pymc"])
+            fits[name] = fitted
+        comparison = compare(*fits.values())
         report = write_comparison(comparison, folder, origin=replace(origin, quick=quick))
-    cautions = {name: fits[method.backend].cautions for name, method in methods.items()}
+    cautions = {name: fitted.cautions for name, fitted in fits.items()}
     return Finished(output / report.name, None, comparison.verdicts, cautions=cautions)
 
 

@@ -19,6 +19,7 @@ from mixcompare.base.machine import paragraphs
 from mixcompare.base.workers import end_if_imported_by_worker
 from mixcompare.comparison import compare
 from mixcompare.fits.fit import load
+from mixcompare.fits.kinds import DRAWN
 from mixcompare.report.write_comparison import write_comparison
 from mixcompare.study.file.load import Study, load_study
 from mixcompare.study.file.methods import allowed_options
@@ -358,9 +359,8 @@ def _comparable(study: Study, plan: Plan) -> tuple[list[str], list[str]]:
     single = study.is_real and plan.n_fits == len(methods)
     alike = not any(m.within or m.choose or m.changes.keys() - _MODELS for m in methods.values())
     own = {name: m for name, m in methods.items() if not m.changes}
-    kinds = [m.options.get("estimator", "ml") for m in own.values() if m.backend == "em"]
-    posteriors = len(own) - len(kinds)
-    fits = "ml" in kinds and kinds.count("map") <= 1 and posteriors >= 1
+    kinds = [m.kind for m in own.values()]
+    fits = "maximum" in kinds and kinds.count("mode") <= 1 and any(k in DRAWN for k in kinds)
     if not (single and alike and fits):
         return [], []
     return list(own), [name for name in methods if name not in own]

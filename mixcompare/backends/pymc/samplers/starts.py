@@ -59,7 +59,7 @@ def near(mixture: Mixture, initial: Any) -> Start:
         If these do not suit the model.
     """
     if isinstance(initial, Fit):
-        initial = initial.layout.take(initial.tree["estimate"].to_dataset())
+        initial = initial.estimate
     if not isinstance(initial, Mapping):
         raise OptionError(
             f"initial must be a Fit or a mapping of parameters, not {type(initial).__name__}."
