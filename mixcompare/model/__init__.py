@@ -1,5 +1,6 @@
 """The language of models: what is meant, before there are data.
 
-Specifications, formulas, priors as stated, covariance structures and the names of parameters.
-Nothing here reads data or computes a density. It may import `base` alone.
+Specifications of responses and classes, formulas, families as declared, priors as stated,
+covariance structures, the layout of parameters, and the table of what each part of the program
+can serve. Nothing here reads data or computes a density. It may import `base` alone.
 """

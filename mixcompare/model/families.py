@@ -3,7 +3,8 @@
 A declaration says what every part of the program must know of a family: which values its
 outcomes take, which links it has, and which parameters it has beside the coefficients of its
 linear predictor. The arithmetic is written by those who need it: a backend's emission or term,
-and the sampler of simulations.
+and the sampler of simulations. From the declaration follow the `Layout` of parameters, their
+names and intervals, and what is refused by the table of capabilities.
 """
 
 from __future__ import annotations

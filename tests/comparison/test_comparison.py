@@ -349,7 +349,7 @@ def test_fits_that_cannot_be_compared(em: mc.Fit, table: pd.DataFrame) -> None:
 def test_thresholds_decide(em: mc.Fit, agreeing: mc.Comparison) -> None:
     strict = mc.compare(em, agreeing.posterior_fit, thresholds=mc.Thresholds(difference=1e-6))
     assert verdict(strict, "estimates")[0] == "differ"
-    with pytest.raises(mc.OptionError, match="threshold r_hat must be positive"):
+    with pytest.raises(mc.OptionError, match="threshold r_hat must be a positive number"):
         mc.Thresholds(r_hat=0)
 
 

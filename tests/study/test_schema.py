@@ -182,7 +182,7 @@ def test_loader_of_an_installed_package_is_called() -> None:
     assert len(build_study(tables).read_data()) == 1704
     tables["data"] = {"loader": "mixcompare.datasets:nothing"}
     with pytest.raises(
-        DataError, match=r"the function 'mixcompare\.data\.datasets:nothing' cannot be used"
+        DataError, match=r"the function 'mixcompare\.datasets:nothing' cannot be used"
     ):
         build_study(tables).read_data()
 
