@@ -72,7 +72,8 @@ def normal_outcomes(
     outcomes = np.empty_like(noise)
     for c in range(k):
         drawn = classes == c
-        rows = np.flatnonzero(drawn.reshape(-1, drawn.shape[-1]).any(axis=0))
+        # With several sets nearly every row is somewhere in the class.
+        rows = np.flatnonzero(drawn) if drawn.ndim == 1 else slice(None)
         mean = covariates[rows] @ coefficients[..., c, :, :]
         values = mean + noise[..., rows, :] @ roots[..., c, :, :].mT
         outcomes[drawn] = values[drawn[..., rows]]
