@@ -7,9 +7,9 @@ switch, chains in other modes, a prior that pulls, an EM that missed the maximum
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import xarray as xr
 from threadpoolctl import threadpool_limits
 
 import mixcompare as mc
@@ -17,8 +17,8 @@ from mixcompare import labels
 from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.pymc.options import Options
 from mixcompare.base.arrays import FloatArray
-from mixcompare.fits.outcome import Outcome
-from mixcompare.fits.tree import build_tree, coordinates, parameter_dataset, permute_posterior
+from mixcompare.fits.result import Draws, Result
+from mixcompare.fits.tree import describe
 from mixcompare.model.layout import Layout
 from mixcompare.prepared.compress import compress
 from tests.prior_density import log_prior_by_array
@@ -75,15 +75,33 @@ def stand_in(
             log_likelihood[c, d] = scored.weighted_log_likelihood
             for name in arrays:
                 arrays[name][c, d] = at.blocks[name]
-    groups = _groups(layout, coordinates(spec, prepared), arrays, responsibilities, log_likelihood)
-    sample = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    pivot = responsibilities.reshape(-1, *responsibilities.shape[2:])[0]
+    permutation = labels.align_draws(responsibilities, pivot)
+    mean = labels.permute(arrays["weights"], permutation, axis=-1).mean((0, 1))
+    permutation = labels.compose(permutation, labels.by_weight(mean))
     densities = log_prior_by_array(spec, prepared, arrays)
-    groups["log_prior"] = xr.Dataset(
-        {name: (("chain", "draw"), values) for name, values in densities.items()}, coords=sample
-    )
-    outcome = Outcome("posterior", groups, "converged", "made for a test, not sampled")
+    sampled = Draws(arrays, responsibilities, densities, permutation, {})
+    result = drawn_result(fits[0].layout, sampled, log_likelihood)
     options = Options(draws=draws, chains=chains)
-    return mc.Fit(build_tree(spec, panel, outcome, "pymc", seed, options, 1.5))
+    said = describe(result, spec, panel, "pymc", seed, options, 1.5)
+    return mc.Fit.of(result, said, spec.trust, panel, None)
+
+
+def drawn_result(layout: Layout, draws: Draws, log_likelihood: FloatArray) -> Result:
+    """What a sampler that had these draws would hand back."""
+    total = log_likelihood.sum(axis=-1)
+    aligned = layout.permute(draws.parameters, draws.permutation)
+    occupancy = labels.permute(draws.occupancy, draws.permutation, axis=-1)
+    statistics = {"diverging": np.zeros(total.shape, dtype=bool), "lp": total}
+    return Result(
+        "posterior",
+        {name: values.mean((0, 1)) for name, values in aligned.items()},
+        occupancy.mean((0, 1)),
+        log_likelihood,
+        "converged",
+        "made for a test, not sampled",
+        draws=replace(draws, statistics=statistics),
+    )
 
 
 def _normal_path(
@@ -111,43 +129,3 @@ def _valid(arrays: dict[str, FloatArray], fit: mc.Fit) -> dict[str, FloatArray]:
     usable = np.linalg.eigvalsh(arrays["covariance"]).min() > 0
     covariance = arrays["covariance"] if usable else fit.covariance.to_numpy()
     return {**arrays, "weights": weights / weights.sum(), "covariance": covariance}
-
-
-def _groups(
-    layout: Layout,
-    coords: dict[str, object],
-    arrays: dict[str, FloatArray],
-    responsibilities: FloatArray,
-    log_likelihood: FloatArray,
-) -> dict[str, xr.Dataset]:
-    chains, draws = log_likelihood.shape[:2]
-    sample = {"chain": np.arange(chains), "draw": np.arange(draws)}
-    pivot = responsibilities.reshape(-1, *responsibilities.shape[2:])[0]
-    permutation = labels.align_draws(responsibilities, pivot)
-    mean = labels.permute(arrays["weights"], permutation, axis=-1).mean((0, 1))
-    permutation = labels.compose(permutation, labels.by_weight(mean))
-    total = log_likelihood.sum(axis=-1)
-    dims = ("chain", "draw")
-    posterior = parameter_dataset(layout, coords, dims, **arrays).assign_coords(sample)
-    aligned = labels.permute(responsibilities, permutation, axis=-1)
-    return {
-        "posterior": posterior,
-        "sample_stats": xr.Dataset(
-            {"diverging": (dims, np.zeros((chains, draws), dtype=bool)), "lp": (dims, total)},
-            coords=sample,
-        ),
-        "log_likelihood": xr.Dataset(
-            {"outcomes": ((*dims, "unit"), log_likelihood)},
-            coords=sample | {"unit": coords["unit"]},
-        ),
-        "membership": parameter_dataset(
-            layout, coords, dims, responsibilities=responsibilities
-        ).assign_coords(sample),
-        "alignment": xr.Dataset(
-            {"permutation": ((*dims, "component"), permutation)},
-            coords=sample | {"component": coords["component"]},
-        ),
-        "estimate": permute_posterior(layout, posterior, permutation)
-        .mean(dims)
-        .merge(parameter_dataset(layout, coords, responsibilities=aligned.mean((0, 1)))),
-    }

@@ -16,7 +16,7 @@ from mixcompare.base.checks import check_seed
 from mixcompare.base.errors import DataError, DataWarning, OptionError
 from mixcompare.data.panel import Missing, Panel, build_panel, design_source
 from mixcompare.fits.fit import Fit
-from mixcompare.fits.tree import build_tree
+from mixcompare.fits.tree import describe
 from mixcompare.model.capabilities import require
 from mixcompare.model.spec import MixtureSpec, check_spec
 from mixcompare.prepared.identification import cautions, check_identified
@@ -119,11 +119,10 @@ def fit(
     # Handed over, so that a backend can let go of the rows that it has copied.
     handed_over = [problem]
     del problem
-    outcome = module.run(handed_over.pop(), chosen, np.random.SeedSequence(int(seed)))
+    result = module.run(handed_over.pop(), chosen, np.random.SeedSequence(int(seed)))
     seconds = time.perf_counter() - began
-    noted = (*noted, *outcome.cautions)
-    tree = build_tree(spec, panel, outcome, backend, int(seed), chosen, seconds, noted)
-    return Fit.of(tree, spec.trust, panel, kept)
+    said = describe(result, spec, panel, backend, int(seed), chosen, seconds, noted)
+    return Fit.of(result, said, spec.trust, panel, kept)
 
 
 def _given_panel(spec: MixtureSpec, panel: Panel) -> Panel:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray
-from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.result import Result
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
 
@@ -44,11 +44,12 @@ class Backend(Protocol):
     """What a backend's package offers."""
 
     Options: type[Any]
+    """How it fits; an instance says the `kind` of the fits, see `mixcompare.fits.kinds.Kind`."""
 
     def supports(self, spec: MixtureSpec, options: Any, /) -> tuple[str, ...]:
         """Why it cannot fit the model with these options, a sentence each; empty if it can."""
 
-    def run(self, problem: Problem, options: Any, seed: np.random.SeedSequence) -> Outcome:
+    def run(self, problem: Problem, options: Any, seed: np.random.SeedSequence) -> Result:
         """Fit the model."""
 
     def scorer(self, problem: Problem) -> Scorer:

@@ -183,15 +183,13 @@ def _refitted(fit: Fit, unit: int, seed: np.random.SeedSequence) -> tuple[float,
     backend = get_backend(fit.backend)
     options = build_options(fit.backend, {**fit.options, "progress": False})
     training = problem.without_unit(unit)
-    outcome = backend.run(training, options, seed)
-    posterior = outcome.groups["posterior"]
-    draws = {
-        str(name): values.to_numpy().reshape(-1, *values.shape[2:])
-        for name, values in posterior.data_vars.items()
-    }
+    result = backend.run(training, options, seed)
+    assert result.draws is not None
+    sampled = result.draws.parameters
+    draws = {name: values.reshape(-1, *values.shape[2:]) for name, values in sampled.items()}
     weighted = backend.scorer(training).unit_log_likelihood(draws, problem.only_unit(unit))[:, 0]
     relative = np.exp(weighted - weighted.max())
-    by_draw = relative.reshape(posterior.sizes["chain"], posterior.sizes["draw"], 1)
+    by_draw = relative.reshape(*sampled["weights"].shape[:2], 1)
     error = float(convergence(by_draw, ["mcse_mean"])["mcse_mean"][0] / relative.mean())
     elpd = float(logsumexp(weighted) - np.log(len(weighted)))
-    return elpd, error, outcome.status
+    return elpd, error, result.status

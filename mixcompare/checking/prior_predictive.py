@@ -60,10 +60,8 @@ class PriorPredictive:
 
     def attach(self, fit: Fit) -> Fit:
         """A fit that holds the groups ``prior`` and ``prior_predictive`` too, as ArviZ expects."""
-        tree = fit.tree.copy()
-        for name in ("prior", "prior_predictive", "observed_data"):
-            tree[name] = self.tree[name].copy()
-        return Fit(tree, fit.trust)
+        names = ("prior", "prior_predictive", "observed_data")
+        return fit.attached({name: self.tree[name].dataset for name in names})
 
     def __repr__(self) -> str:
         return f"<mixcompare.PriorPredictive {self.sentence}>"
@@ -128,8 +126,7 @@ def prior_predictive(
         if len(kept) * outcomes.size < KEPT_VALUES:
             kept.append(outcomes)
     table = _table(panel, _statistics(rows, panel.outcomes), np.stack(found))
-    sample = {"chain": np.zeros(1, dtype=int), "draw": np.arange(draws)}
-    coords = {**coordinates(spec, problem.prepared), **sample}
+    coords = coordinates(spec, problem.prepared)
     arrays = {name: values[None] for name, values in parameters.items()}
     tree = predictive_tree("prior_predictive", panel, kept)
     tree["prior"] = xr.DataTree(

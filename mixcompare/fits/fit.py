@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -17,24 +18,26 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DataError, OptionError
 from mixcompare.base.suggest import kind_of
 from mixcompare.data.panel import Panel
-from mixcompare.fits.kinds import DRAWN, OPTIMA, Kind, stored_kind
+from mixcompare.fits.kinds import DRAWN, OPTIMA, Kind, kind_of_before
+from mixcompare.fits.result import Draws, Result
 from mixcompare.fits.storage import check_whole, load_tree, panel_from_dataset, save_tree
 from mixcompare.fits.summary import summarise_estimate, summarise_posterior
-from mixcompare.fits.tree import permute_posterior
+from mixcompare.fits.tree import build_tree, permute_posterior, read_result
 from mixcompare.model.capabilities import require
-from mixcompare.model.layout import Layout, Parameter, flatten
+from mixcompare.model.layout import Layout, Parameter
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Fit:
-    """One fitted model; everything it knows is in its `tree`.
+    """One fitted model: the numbers of its `result`, and its `tree` with names and coordinates.
 
-    What is worked out from the tree is kept: the panel and the prepared problem at their first
-    use, where the fit was not made with them. A copied or pickled fit is its tree alone.
+    A fit that was just made has a result, of which the tree is made when it is first asked for,
+    in a file too; one that was loaded has a tree, from which the result is read. What is worked
+    out of them is kept. A copied or pickled fit is its tree alone.
 
-    Attributes
+    Parameters
     ----------
     tree
         See `mixcompare.fits.tree`.
@@ -42,30 +45,94 @@ class Fit:
         Whether the formulas of its specification may hold any Python, see `MixtureSpec`.
     """
 
-    tree: xr.DataTree
-    trust: bool = False
+    trust: bool
+
+    def __init__(self, tree: xr.DataTree, trust: bool = False) -> None:
+        self._know(tree=tree, trust=trust)
 
     @classmethod
-    def of(cls, tree: xr.DataTree, trust: bool, panel: Panel, problem: Problem | None) -> Fit:
-        """A fit that was just made, with the panel and perhaps the problem that it is of."""
-        made = cls(tree, trust)
-        made.__dict__["panel"] = panel
+    def of(
+        cls,
+        result: Result,
+        attributes: Mapping[str, Any],
+        trust: bool,
+        panel: Panel,
+        problem: Problem | None,
+    ) -> Fit:
+        """A fit that was just made, of a panel and perhaps with the problem that it solves.
+
+        Parameters
+        ----------
+        attributes
+            See `mixcompare.fits.tree.describe`.
+        """
+        made = cls.__new__(cls)
+        made._know(result=result, said=attributes, trust=trust, panel=panel)
         if problem is not None:
-            made.__dict__["problem"] = problem
+            made._know(problem=problem)
         return made
+
+    def _know(self, **parts: Any) -> None:
+        self.__dict__.update(parts)
 
     def __reduce__(self) -> tuple[type[Fit], tuple[xr.DataTree, bool]]:
         return Fit, (self.tree, self.trust)
 
+    def attached(self, groups: Mapping[str, xr.Dataset]) -> Fit:
+        """The fit with more groups in its tree."""
+        tree = self.tree.copy()
+        for name, group in groups.items():
+            tree[name] = xr.DataTree(group)
+        more = Fit(tree, self.trust)
+        kept = ("panel", "problem", "layout")
+        more._know(**{name: self.__dict__[name] for name in kept if name in self.__dict__})
+        return more
+
+    @cached_property
+    def tree(self) -> xr.DataTree:
+        """All that is known, as it is stored."""
+        return build_tree(self.result, self.spec, self.layout, self.panel, self.attributes)
+
+    @cached_property
+    def result(self) -> Result:
+        """The numbers as plain arrays."""
+        return read_result(self.tree, self.kind, self.layout)
+
+    @property
+    def draws(self) -> Draws:
+        """A posterior's draws as sampled.
+
+        Raises
+        ------
+        KeyError
+            If the fit has none, as EM's have none.
+        """
+        if self.result.draws is None:
+            raise KeyError("posterior")
+        return self.result.draws
+
+    @property
+    def replicates(self) -> Mapping[str, FloatArray] | None:
+        """(1, replicates, ...) blocks of a bootstrap, see `mixcompare.bootstrap`; None without."""
+        group = self.tree.children.get("bootstrap") if "tree" in self.__dict__ else None
+        return None if group is None else self.layout.take(group.variables)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What the fit says of itself, all of it text or numbers."""
+        known = self.__dict__
+        return cast("Mapping[str, Any]", known["tree"].attrs if "tree" in known else known["said"])
+
     @property
     def backend(self) -> str:
         """Name of the backend, ``"em"`` or ``"pymc"``."""
-        return str(self.tree.attrs["backend"])
+        return str(self.attributes["backend"])
 
     @property
     def kind(self) -> Kind:
         """What kind of fit it is."""
-        return stored_kind(self.tree)
+        said: Kind | None = self.attributes.get("kind")
+        return kind_of_before(self.tree) if said is None else said
 
     @property
     def is_optimum(self) -> bool:
@@ -80,48 +147,48 @@ class Fit:
     @property
     def spec(self) -> MixtureSpec:
         """The specification that was fitted."""
-        return _read_spec(self.tree.attrs["spec"], self.trust)
+        return _read_spec(self.attributes["spec"], self.trust)
 
     @property
     def status(self) -> str:
-        """``"converged"`` or what went wrong, see `Outcome`."""
-        return str(self.tree.attrs["status"])
+        """``"converged"`` or what went wrong, see `Result`."""
+        return str(self.attributes["status"])
 
     @property
     def message(self) -> str:
         """The status in a sentence."""
-        return str(self.tree.attrs["message"])
+        return str(self.attributes["message"])
 
     @property
     def seed(self) -> int:
         """Root of the fit's random numbers."""
-        return int(self.tree.attrs["seed"])
+        return int(self.attributes["seed"])
 
     @property
     def seconds(self) -> float:
         """Wall time of the backend, in seconds."""
-        return float(self.tree.attrs["seconds"])
+        return float(self.attributes["seconds"])
 
     @property
     def cautions(self) -> tuple[str, ...]:
         """What should be known about the data and the result, a sentence each."""
-        return tuple(json.loads(self.tree.attrs["cautions"]))
+        return tuple(json.loads(self.attributes["cautions"]))
 
     @property
     def versions(self) -> dict[str, str]:
         """Versions of Python and of the libraries that made the fit."""
-        versions: dict[str, str] = json.loads(self.tree.attrs["versions"])
+        versions: dict[str, str] = json.loads(self.attributes["versions"])
         return versions
 
     @property
     def machine(self) -> str:
         """Kind of processor that made the fit."""
-        return str(self.tree.attrs["machine"])
+        return str(self.attributes["machine"])
 
     @property
     def options(self) -> dict[str, Any]:
         """The backend's options."""
-        options: dict[str, Any] = json.loads(self.tree.attrs["options"])
+        options: dict[str, Any] = json.loads(self.attributes["options"])
         return options
 
     @property
@@ -129,26 +196,24 @@ class Fit:
         """EM: the maximum. PyMC: the highest over the draws. All constants are in."""
         if self.has_draws:
             return float(self.log_likelihood_by_draw.max())
-        return float(self.tree["estimate"].variables["log_likelihood"].to_numpy().sum())
+        return float(self.result.log_likelihood.sum())
 
     @property
     def log_likelihood_by_draw(self) -> FloatArray:
         """(chain, draw) log-likelihoods of a posterior's draws."""
-        by_unit = self.tree["log_likelihood"].variables["outcomes"].to_numpy()
-        return np.asarray(by_unit.sum(axis=-1), dtype=float)
+        return np.asarray(self.result.log_likelihood.sum(axis=-1))
 
     @property
-    def estimate(self) -> dict[str, FloatArray]:
+    def estimate(self) -> Mapping[str, FloatArray]:
         """Arrays of parameters by name; of a posterior the means of the aligned draws."""
-        return self.layout.take(self.tree["estimate"].variables)
+        return self.result.parameters
 
     @property
     def highest_draw(self) -> dict[str, FloatArray]:
         """Arrays of the parameters of a posterior's draw of highest likelihood."""
         by_draw = self.log_likelihood_by_draw
         best = np.unravel_index(int(by_draw.argmax()), by_draw.shape)
-        drawn = self.layout.take(self.tree["posterior"].variables)
-        return {name: values[best] for name, values in drawn.items()}
+        return {name: values[best] for name, values in self.draws.parameters.items()}
 
     @property
     def weights(self) -> xr.DataArray:
@@ -173,9 +238,7 @@ class Fit:
     @property
     def sandwich_se(self) -> FloatArray | None:
         """(P,) EM's standard errors clustered by unit; None if units have one row each."""
-        group = self.tree.children.get("standard_errors")
-        robust = None if group is None else group.variables.get("sandwich_se")
-        return None if robust is None else np.asarray(robust.to_numpy(), dtype=float)
+        return None if self.result.errors is None else self.result.errors.sandwich
 
     @property
     def n_parameters(self) -> int:
@@ -185,10 +248,8 @@ class Fit:
     @property
     def replicated(self) -> FloatArray:
         """(G,) how often each unit counts: its weight, or once."""
-        weights = self.tree["panel"].variables.get("unit_weights")
-        if weights is None:
-            return np.ones(self.tree["panel"].sizes["unit"])
-        return np.asarray(weights.to_numpy(), dtype=float)
+        weights = self.panel.unit_weights
+        return np.ones(self.panel.n_units) if weights is None else weights
 
     @property
     def n_independent(self) -> float:
@@ -203,22 +264,22 @@ class Fit:
     @property
     def covariate_names(self) -> tuple[str, ...]:
         """Names of the design columns."""
-        return _texts(self.tree["panel"].variables["covariate"])
+        return self.panel.covariate_names
 
     @property
     def outcome_names(self) -> tuple[str, ...]:
         """Names of the outcomes."""
-        return _texts(self.tree["panel"].variables["outcome"])
+        return self.panel.outcome_names
 
     @property
     def common_names(self) -> tuple[str, ...]:
         """Covariates whose coefficients all classes share."""
-        return tuple(json.loads(self.tree["panel"].attrs["common"]))
+        return self.panel.common_names
 
     @property
     def concomitant_names(self) -> tuple[str, ...]:
         """Unit covariates of the class membership."""
-        return _texts(self.tree["panel"].variables["concomitant"])
+        return self.panel.concomitant_names
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -243,7 +304,19 @@ class Fit:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the panel."""
-        return str(self.tree.attrs["fingerprint"])
+        return str(self.attributes["fingerprint"])
+
+    @property
+    def aligned_draws(self) -> FloatArray:
+        """(chain, draw, P) values of the parameters, components renumbered draw by draw.
+
+        Raises
+        ------
+        KeyError
+            If the fit has no posterior, as EM's have none.
+        """
+        draws = self.draws
+        return self.layout.flatten(self.layout.permute(draws.parameters, draws.permutation))
 
     def aligned_posterior(self) -> xr.Dataset:
         """The posterior's parameters with components renumbered draw by draw.
@@ -253,7 +326,7 @@ class Fit:
         KeyError
             If the fit has no posterior, as EM's have none.
         """
-        permutation = self.tree["alignment"]["permutation"].to_numpy()
+        permutation = self.draws.permutation
         return permute_posterior(self.layout, self.tree["posterior"].to_dataset(), permutation)
 
     def summary(self) -> pd.DataFrame:
@@ -264,10 +337,9 @@ class Fit:
         deviation, 95 % equal-tailed interval, R-hat and bulk ESS after alignment.
         """
         if self.has_draws:
-            draws = flatten(self.aligned_posterior(), self.parameters)
-            return summarise_posterior(self.parameters, draws)
-        estimate = flatten(self.tree["estimate"].to_dataset(), self.parameters)
-        errors = flatten(self.tree["standard_errors"].to_dataset(), self.parameters)
+            return summarise_posterior(self.parameters, self.aligned_draws)
+        assert self.result.errors is not None
+        estimate, errors = self.layout.flatten(self.estimate), self.result.errors.each
         table = summarise_estimate(self.parameters, estimate, errors)
         robust = self.sandwich_se
         return table if robust is None else table.assign(sandwich_se=robust)
@@ -301,10 +373,6 @@ class Fit:
         cautions = f"<ul>{noted}</ul>" if noted else ""
         table = self.summary().to_html(float_format="{:.4g}".format)
         return f"<p><b>{escape(head)}</b></p>{cautions}{table}"
-
-
-def _texts(array: xr.Variable) -> tuple[str, ...]:
-    return tuple(map(str, array.to_numpy()))
 
 
 @lru_cache(maxsize=64)
@@ -347,8 +415,10 @@ def load(path: str | Path, *, trust: bool = False) -> Fit:
     if not isinstance(path, (str, Path)):
         raise DataError(f"load takes the path of a saved fit, not {kind_of(path)}.")
     tree = load_tree(path)
-    check_whole(Path(path), tree)
-    return Fit(tree, trust)
+    panel = check_whole(Path(path), tree)
+    loaded = Fit(tree, trust)
+    loaded._know(panel=panel)
+    return loaded
 
 
 def check_fit(value: object, caller: str) -> None:

@@ -15,11 +15,8 @@ OPTIMA: Final[tuple[Kind, ...]] = ("maximum", "mode")
 DRAWN: Final[tuple[Kind, ...]] = ("posterior", "approximation")
 
 
-def stored_kind(tree: xr.DataTree) -> Kind:
-    """The kind of a stored fit; trees of earlier versions do not say it."""
-    said: Kind | None = tree.attrs.get("kind")
-    if said is not None:
-        return said
+def kind_of_before(tree: xr.DataTree) -> Kind:
+    """The kind of a fit by an earlier version, which does not say it."""
     if "posterior" in tree.children:
         return "approximation" if tree.attrs["status"] == "approximate" else "posterior"
     return "mode" if json.loads(tree.attrs["options"])["estimator"] == "map" else "maximum"

@@ -87,8 +87,12 @@ def load_tree(path: str | Path) -> xr.DataTree:
     return loaded
 
 
-def check_whole(path: Path, tree: xr.DataTree) -> None:
+def check_whole(path: Path, tree: xr.DataTree) -> Panel:
     """Refuse a tree without what every fit has, or whose panel is not the one that was fitted.
+
+    Returns
+    -------
+    The panel.
 
     Raises
     ------
@@ -112,6 +116,7 @@ def check_whole(path: Path, tree: xr.DataTree) -> None:
             f"is {panel.fingerprint[:12]}…, the fit's {str(tree.attrs['fingerprint'])[:12]}…). "
             "Take another copy of it, or fit again."
         )
+    return panel
 
 
 @contextmanager

@@ -23,52 +23,69 @@ Components are numbered 1..K from the largest weight of the estimate to the smal
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
-from mixcompare.base.arrays import FloatArray
 from mixcompare.data.panel import Panel
 from mixcompare.fits.environment import machine, versions
-from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.kinds import Kind
+from mixcompare.fits.result import Draws, Result, Search, StandardErrors
 from mixcompare.fits.storage import panel_to_dataset
 from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.prepared import Prepared
 
-_OF_UNITS: Final = {"responsibilities": ("unit", "component")}
+# Dimensions, after those of samples, of what is no block of parameters.
+_DIMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "responsibilities": ("unit", "component"),
+    "permutation": ("component",),
+    "outcomes": ("unit",),
+    "parameter_covariance": ("parameter", "parameter_bis"),
+    "inverse_information": ("parameter", "parameter_bis"),
+    "sandwich_se": ("parameter",),
+    "standard_errors": ("parameter",),
+    "log_likelihood_history": ("iteration",),
+    "weights_history": ("iteration", "component"),
+}
+_SAMPLE: Final = ("chain", "draw")
 
 
-def coordinates(spec: MixtureSpec, prepared: Prepared) -> dict[str, Any]:
+def coordinates(spec: MixtureSpec, named: Prepared | Panel) -> dict[str, Any]:
     """Coordinates of every named dimension."""
     return {
         "component": np.arange(1, spec.n_components + 1),
-        "covariate": np.array(prepared.covariate_names, dtype=object),
-        "outcome": np.array(prepared.outcome_names, dtype=object),
-        "outcome_bis": np.array(prepared.outcome_names, dtype=object),
-        "concomitant": np.array(prepared.concomitant_names, dtype=object),
-        "unit": prepared.unit_labels,
+        "covariate": np.array(named.covariate_names, dtype=object),
+        "outcome": np.array(named.outcome_names, dtype=object),
+        "outcome_bis": np.array(named.outcome_names, dtype=object),
+        "concomitant": np.array(named.concomitant_names, dtype=object),
+        "unit": named.unit_labels,
     }
 
 
 def parameter_dataset(
     layout: Layout,
-    coords: dict[str, Any],
+    coords: Mapping[str, Any],
     sample_dims: tuple[str, ...] = (),
-    **arrays: FloatArray,
+    **arrays: Any,
 ) -> xr.Dataset:
-    """Dataset of the layout's blocks and of responsibilities, after the sample dimensions."""
-    known = {block.name: block.dims for block in layout.blocks} | _OF_UNITS
-    dims = {name: (*sample_dims, *known[name]) for name in arrays}
-    used = {dim for name in arrays for dim in dims[name]}
+    """Dataset of the layout's blocks and of what belongs to them, after the sample dimensions.
+
+    Dimensions without coordinates are counted, iterations from 1.
+    """
+    known = {**_DIMS, **{block.name: block.dims for block in layout.blocks}}
+    dims = {n: (*sample_dims, *known.get(n, ()))[: np.ndim(arrays[n])] for n in arrays}
+    sizes = {
+        dim: n for name in arrays for dim, n in zip(dims[name], np.shape(arrays[name]), strict=True)
+    }
+    counted = {dim: np.arange(n) + (dim == "iteration") for dim, n in sizes.items()}
+    named = {dim: values for dim, values in coords.items() if dim in sizes}
     return xr.Dataset(
-        {name: (dims[name], array) for name, array in arrays.items()},
-        coords={name: values for name, values in coords.items() if name in used},
+        {name: (dims[name], values) for name, values in arrays.items()}, named | counted | named
     )
 
 
@@ -87,36 +104,186 @@ def permute_posterior(layout: Layout, posterior: xr.Dataset, permutation: np.nda
 
 
 def build_tree(
+    result: Result, spec: MixtureSpec, layout: Layout, panel: Panel, attributes: Mapping[str, Any]
+) -> xr.DataTree:
+    """The tree of a result, of the panel and of the attributes that explain them."""
+    names = np.array(layout.names(), dtype=object)
+    coords = {**coordinates(spec, panel), "parameter": names, "parameter_bis": names}
+    groups = _optimum if result.draws is None else _posterior
+    made = groups(result, layout, coords)
+    tree = xr.DataTree.from_dict({**made, "panel": panel_to_dataset(panel)})
+    tree.attrs = dict(attributes)
+    return tree
+
+
+def _optimum(result: Result, layout: Layout, coords: Mapping[str, Any]) -> dict[str, xr.Dataset]:
+    arrays = {"responsibilities": result.occupancy, **result.parameters}
+    estimate = parameter_dataset(layout, coords, (), **arrays)
+    groups = {
+        "estimate": estimate.assign(log_likelihood=("unit", result.log_likelihood)).assign_attrs(
+            result.measures
+        )
+    }
+    if result.errors is not None:
+        groups["standard_errors"] = _standard_errors(result.errors, layout, coords)
+    if result.search is not None:
+        groups["starts"] = _starts(result.search, layout, coords)
+    if result.history:
+        groups["history"] = parameter_dataset(layout, coords, ("iteration",), **result.history)
+    return groups
+
+
+def _standard_errors(
+    errors: StandardErrors, layout: Layout, coords: Mapping[str, Any]
+) -> xr.Dataset:
+    """Standard errors in the parameters' own shapes; structural zeros have none (0)."""
+    arrays = {
+        **layout.unflatten(np.sqrt(np.diag(errors.covariance))),
+        "parameter_covariance": errors.covariance,
+        "inverse_information": errors.inverse_information,
+    }
+    if errors.sandwich is not None:
+        arrays["sandwich_se"] = errors.sandwich
+    dataset = parameter_dataset(layout, coords, (), **arrays)
+    return dataset.assign_attrs(method=errors.method, reason=errors.reason)
+
+
+def _starts(search: Search, layout: Layout, coords: Mapping[str, Any]) -> xr.Dataset:
+    arrays = {
+        **search.parameters,
+        **search.ends,
+        "log_likelihood_history": search.log_likelihood_history,
+        "weights_history": search.weights_history,
+    }
+    return parameter_dataset(layout, coords, ("start",), **arrays).assign_attrs(
+        found_again=int(search.found_again), cautions=json.dumps(search.cautions)
+    )
+
+
+def _posterior(result: Result, layout: Layout, coords: Mapping[str, Any]) -> dict[str, xr.Dataset]:
+    draws = result.draws
+    assert draws is not None
+
+    def by_draw(**arrays: Any) -> xr.Dataset:
+        return parameter_dataset(layout, coords, _SAMPLE, **arrays)
+
+    statistics = by_draw(**draws.statistics)
+    return {
+        "posterior": by_draw(**draws.parameters),
+        "sample_stats": statistics,
+        "log_likelihood": by_draw(outcomes=result.log_likelihood),
+        "log_prior": xr.Dataset(
+            {name: (_SAMPLE, values) for name, values in draws.log_prior.items()},
+            {dim: statistics[dim] for dim in _SAMPLE},
+        ),
+        "membership": by_draw(responsibilities=draws.occupancy),
+        "alignment": by_draw(permutation=draws.permutation),
+        "estimate": parameter_dataset(
+            layout, coords, (), **result.parameters, responsibilities=result.occupancy
+        ),
+    }
+
+
+def read_result(tree: xr.DataTree, kind: Kind, layout: Layout) -> Result:
+    """The result that a tree holds; arrays are the tree's own.
+
+    Parameters
+    ----------
+    kind, layout
+        Of the fit.
+    """
+    estimate = _plain(tree, "estimate")
+    drawn = "posterior" in tree.children
+    outcomes = _plain(tree, "log_likelihood")["outcomes"] if drawn else None
+    return Result(
+        kind,
+        layout.take(estimate),
+        estimate["responsibilities"],
+        estimate["log_likelihood"] if outcomes is None else outcomes,
+        tree.attrs["status"],
+        tree.attrs["message"],
+        measures={str(name): said for name, said in tree["estimate"].attrs.items()},
+        errors=_read_errors(tree),
+        search=_read_search(tree, layout),
+        history=_plain(tree, "history"),
+        draws=_read_draws(tree, layout) if drawn else None,
+    )
+
+
+def _plain(tree: xr.DataTree, group: str) -> dict[str, Any]:
+    """Arrays of a group by name; none if it is not there."""
+    if group not in tree.children:
+        return {}
+    return {str(n): v.to_numpy() for n, v in tree[group].dataset.data_vars.items()}
+
+
+def _read_errors(tree: xr.DataTree) -> StandardErrors | None:
+    arrays = _plain(tree, "standard_errors")
+    if not arrays:
+        return None
+    attrs = tree["standard_errors"].attrs
+    return StandardErrors(
+        arrays["parameter_covariance"],
+        arrays["inverse_information"],
+        arrays.get("sandwich_se"),
+        attrs["method"],
+        attrs["reason"],
+    )
+
+
+def _read_search(tree: xr.DataTree, layout: Layout) -> Search | None:
+    arrays = _plain(tree, "starts")
+    if not arrays:
+        return None
+    attrs = tree["starts"].attrs
+    histories = arrays.pop("log_likelihood_history"), arrays.pop("weights_history")
+    return Search(
+        layout.take(arrays),
+        {name: values for name, values in arrays.items() if name not in layout.arrays},
+        *histories,
+        bool(attrs["found_again"]),
+        tuple(json.loads(attrs["cautions"])),
+    )
+
+
+def _read_draws(tree: xr.DataTree, layout: Layout) -> Draws:
+    return Draws(
+        layout.take(_plain(tree, "posterior")),
+        _plain(tree, "membership")["responsibilities"],
+        _plain(tree, "log_prior"),
+        _plain(tree, "alignment")["permutation"],
+        _plain(tree, "sample_stats"),
+    )
+
+
+def describe(
+    result: Result,
     spec: MixtureSpec,
     panel: Panel,
-    outcome: Outcome,
     backend: str,
     seed: int,
     options: Any,
     seconds: float,
     cautions: Sequence[str] = (),
-) -> xr.DataTree:
-    """Join a backend's groups, the panel and the attributes that explain them."""
-    groups = {**outcome.groups, "panel": panel_to_dataset(panel)}
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {
-        "mixcompare_version": importlib.metadata.version("mixcompare"),
+) -> dict[str, Any]:
+    """What a fit says of itself, all of it text or numbers."""
+    return {
+        "mixcompare_version": versions()["mixcompare"],
         "backend": backend,
-        "kind": outcome.kind,
+        "kind": result.kind,
         "spec": json.dumps(spec.to_dict()),
         "spec_hash": spec.content_hash,
         "fingerprint": panel.fingerprint,
         "seed": seed,
         "options": json.dumps(_plain_options(options)),
-        "status": outcome.status,
-        "message": outcome.message,
+        "status": result.status,
+        "message": result.message,
         "seconds": seconds,
-        "cautions": json.dumps(list(cautions)),
+        "cautions": json.dumps([*cautions, *result.cautions]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions()),
         "machine": machine(),
     }
-    return tree
 
 
 def _plain_options(options: Any) -> dict[str, Any]:

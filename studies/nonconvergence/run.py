@@ -26,7 +26,7 @@ from mixcompare import labels
 from mixcompare.auditing import Audit, audit
 from mixcompare.labels.metrics import adjusted_rand_index
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.pages.palette import BACKENDS, MUTED, style
+from mixcompare.pages.palette import COLORS, MUTED, style
 
 SEGMENTS = 3
 SPEC = MixtureSpec(
@@ -115,7 +115,7 @@ def draw(paths: dict[str, list[Any]], target: Path) -> None:
         for axes, name in zip(figure.subplots(1, len(DRAWN)), DRAWN, strict=True):
             for path in paths[name][1:]:
                 axes.plot(path, color=MUTED, linewidth=0.5)
-            axes.plot(paths[name][0], color=BACKENDS["em"], linewidth=1.8)
+            axes.plot(paths[name][0], color=COLORS["maximum"], linewidth=1.8)
             axes.set_title(name.replace(", ", ",\n").replace("none", "no fault"))
             axes.set_xlabel("iteration")
         figure.axes[0].set_ylabel("log-likelihood\nless the start's")

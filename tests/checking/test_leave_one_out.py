@@ -14,15 +14,13 @@ from scipy.stats import invgamma, norm
 import mixcompare as mc
 from mixcompare.backends import pymc as pymc_backend
 from mixcompare.checking.leave_one_out import HIGH_PARETO_K, REFIT, leave_one_out
-from mixcompare.fits.outcome import Outcome
-from mixcompare.fits.tree import coordinates, parameter_dataset
-from mixcompare.model.layout import Layout
+from mixcompare.fits.result import Draws, Result
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.resolved_priors import resolve_priors
 from tests.scored import blocks
-from tests.stand_in_posterior import stand_in
+from tests.stand_in_posterior import drawn_result, stand_in
 
 # One mean and one variance, whose posterior a grid knows.
 SPEC = mc.MixtureSpec("y ~ 1", unit="unit", n_components=1)
@@ -70,19 +68,16 @@ class Grid:
         return self.mean[i], self.variance[j]
 
 
-def sampled(spec: MixtureSpec, prepared: PreparedPanel, seed: Any) -> dict[str, xr.Dataset]:
-    """Posterior draws in the format of the backend's result."""
+def sampled(spec: MixtureSpec, prepared: PreparedPanel, seed: Any) -> Draws:
+    """Posterior draws as the backend hands them back."""
     mean, variance = Grid(spec, prepared).draw(4000, np.random.default_rng(seed))
-    coords = {**coordinates(spec, prepared), "chain": np.arange(4), "draw": np.arange(1000)}
-    posterior = parameter_dataset(
-        Layout.of(spec, prepared),
-        coords,
-        ("chain", "draw"),
-        weights=np.ones((4, 1000, 1)),
-        coefficients=mean.reshape(4, 1000, 1, 1, 1),
-        covariance=variance.reshape(4, 1000, 1, 1, 1),
-    )
-    return {"posterior": posterior}
+    parameters = {
+        "weights": np.ones((4, 1000, 1)),
+        "coefficients": mean.reshape(4, 1000, 1, 1, 1),
+        "covariance": variance.reshape(4, 1000, 1, 1, 1),
+    }
+    same = np.zeros((4, 1000, 1), dtype=np.intp)
+    return Draws(parameters, np.ones((4, 1000, prepared.n_units, 1)), {}, same, {})
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +88,14 @@ def fit(table: pd.DataFrame) -> mc.Fit:
 def exact_fit(spec: MixtureSpec, table: pd.DataFrame) -> mc.Fit:
     em = mc.fit(spec, table, starts=1, seed=0, progress=False)
     tree = stand_in(em, draws=1000, chains=4).tree.copy()
-    posterior = sampled(spec, em.problem.factors, 5)["posterior"]
-    mean, variance = (posterior[n].to_numpy() for n in ("coefficients", "covariance"))
+    drawn = sampled(spec, em.problem.factors, 5).parameters
+    mean, variance = drawn["coefficients"], drawn["covariance"]
     by_row = norm(mean[..., 0, 0], np.sqrt(variance[..., 0, 0])).logpdf(em.panel.outcomes[:, 0])
     by_unit = np.add.reduceat(by_row, np.arange(0, by_row.shape[-1], 2), axis=-1)
     own = tree["log_likelihood"].to_dataset()
     outcomes = own["outcomes"].copy(data=by_unit * em.replicated)
     tree["log_likelihood"] = xr.DataTree(own.assign(outcomes=outcomes))
-    tree["posterior"] = xr.DataTree(posterior)
+    tree["posterior"] = xr.DataTree(tree["posterior"].to_dataset().copy(data=drawn))
     return mc.Fit(tree)
 
 
@@ -109,10 +104,12 @@ def grid_sampler(monkeypatch: pytest.MonkeyPatch) -> list[Problem]:
     """Refits take draws from the grid; the problems that were refitted."""
     seen: list[Problem] = []
 
-    def run(problem: Problem, options: Any, seed: Any) -> Outcome:
+    def run(problem: Problem, options: Any, seed: Any) -> Result:
         assert options.progress is False
         seen.append(problem)
-        return Outcome(sampled(problem.spec, problem.factors, seed), "converged", "")
+        draws = sampled(problem.spec, problem.factors, seed)
+        nothing = np.zeros((4, 1000, problem.prepared.n_units))
+        return drawn_result(problem.layout, draws, nothing)
 
     monkeypatch.setattr(pymc_backend, "run", run)
     return seen

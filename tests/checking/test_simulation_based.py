@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,13 @@ from mixcompare.checking.simulation_based import (
     drawn_quantities,
     true_quantities,
 )
-from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.result import Result
 from mixcompare.fits.tree import permute_posterior
-from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.problem import Problem
 from mixcompare.report.figures.calibration import plot_calibration
 from tests.checking.test_leave_one_out import Grid, sampled
 from tests.em_cases import simulate
-from tests.stand_in_posterior import stand_in
+from tests.stand_in_posterior import drawn_result, stand_in
 
 PRIORS = mc.Priors(
     coefficient_mean=0.5, coefficient_sd=1.0, covariance_df=6.0, covariance_scale=4.0
@@ -36,31 +35,24 @@ SPEC = mc.MixtureSpec("y ~ 1", unit="unit", n_components=1, priors=PRIORS)
 DESIGN = pd.DataFrame({"unit": np.repeat(np.arange(6), 2), "y": np.arange(12.0)})
 
 
-def outcome(spec: MixtureSpec, prepared: PreparedPanel, seed: Any, *, shift: float) -> Outcome:
+def shifted(problem: Problem, seed: Any, *, shift: float) -> Result:
     """A result with draws from the exact posterior, moved by so many of its sds."""
-    posterior = sampled(spec, prepared, seed)["posterior"]
-    spread = float(posterior["coefficients"].std())
-    posterior["coefficients"] = posterior["coefficients"] + shift * spread
-    mean, variance = (posterior[n].to_numpy()[..., 0, 0] for n in ("coefficients", "covariance"))
+    prepared = problem.factors
+    draws = sampled(problem.spec, prepared, seed)
+    coefficients = draws.parameters["coefficients"]
+    moved = {"coefficients": coefficients + shift * coefficients.std()}
+    draws = replace(draws, parameters={**draws.parameters, **moved})
+    mean, variance = (draws.parameters[n][..., 0, 0] for n in ("coefficients", "covariance"))
     rows = prepared.factor
     squares = ((rows[..., 1] - mean[..., None] * rows[..., 0]) ** 2).sum(axis=-1)
     density = norm(0, np.sqrt(variance)).logpdf(0) * prepared.degrees_of_freedom
     density = density - 0.5 * squares / variance
-    dims = ("chain", "draw")
-    one = np.ones((4, 1000, prepared.n_units, 1))
-    estimate = xr.Dataset({"responsibilities": (("unit", "component"), one[0, 0])})
-    groups = {
-        "posterior": posterior,
-        "log_likelihood": xr.Dataset({"outcomes": ((*dims, "unit"), density)}),
-        "membership": xr.Dataset({"responsibilities": ((*dims, "unit", "component"), one)}),
-        "estimate": estimate,
-    }
-    return Outcome(groups, "converged", "")
+    return drawn_result(problem.layout, draws, density)
 
 
 def calibrated(monkeypatch: pytest.MonkeyPatch, shift: float, replicates: int) -> Calibration:
-    def run(problem: Problem, options: Any, seed: Any) -> Outcome:
-        return outcome(problem.spec, problem.factors, seed, shift=shift)
+    def run(problem: Problem, options: Any, seed: Any) -> Result:
+        return shifted(problem, seed, shift=shift)
 
     monkeypatch.setattr(pymc_backend, "run", run)
     monkeypatch.setattr(Grid, "resolution", (121, 101))

@@ -263,9 +263,9 @@ def test_strange_files_beside_a_report_are_passed_by(
     (tmp_path / "a.nc").write_bytes(saved[:1000])
     (tmp_path / "b.nc").mkdir()
     (tmp_path / "c.nc").write_bytes(b"")
-    assert _saved(em, tmp_path) is None
+    assert _saved(em, tmp_path, "em.nc") is None
     (tmp_path / "z.nc").write_bytes(saved)
-    assert _saved(em, tmp_path) == "z.nc"
+    assert _saved(em, tmp_path, "em.nc") == "z.nc"
 
 
 @pytest.mark.parametrize(

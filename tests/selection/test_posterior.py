@@ -17,7 +17,6 @@ import mixcompare as mc
 from mixcompare.cli.app import app
 from mixcompare.selection import posterior as module
 from mixcompare.selection.candidates import Candidate, climb_higher, renew_falls
-from mixcompare.selection.posterior import highest_draw
 from tests.places import STUDIES
 from tests.selection.test_selection import SPEC, separated
 from tests.stand_in_posterior import stand_in
@@ -150,12 +149,12 @@ def test_a_draw_above_ems_maximum_restarts_it() -> None:
     drawn = stand_in(good, draws=60, chains=1)
     height = drawn.log_likelihood
     candidate = Candidate(2, poor, 1, True, poor.message)
-    raised = climb_higher(candidate, highest_draw(drawn), height, {"starts": 1})
+    raised = climb_higher(candidate, drawn.highest_draw, height, {"starts": 1})
     assert raised.fit is not None
     assert raised.fit.log_likelihood == pytest.approx(good.log_likelihood, abs=1e-6)
     assert raised.rounds == 2
     assert "a draw led to" in raised.message
-    same = climb_higher(raised, highest_draw(drawn), height, {"starts": 1})
+    same = climb_higher(raised, drawn.highest_draw, height, {"starts": 1})
     assert same is raised
     one = mc.fit(replace(SPEC, n_components=1), panel, starts=1)
     falls = [c.falls for c in renew_falls([Candidate(1, one, 1, False, ""), raised])]

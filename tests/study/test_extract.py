@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 
 import mixcompare as mc
 from mixcompare.study.file.load import build_study
@@ -106,9 +105,8 @@ def test_switches_of_chains_by_hand(fitted: tuple[mc.Fit, DataSet, Kept]) -> Non
     posterior = stand_in(fit, draws=60, chains=2, switch_every=20)
     diverging = np.arange(120).reshape(2, 60) < 7
     stats = posterior.tree["sample_stats"].to_dataset()
-    posterior.tree["sample_stats"] = xr.DataTree(
-        stats.assign(diverging=(("chain", "draw"), diverging))
-    )
+    stats = stats.assign(diverging=(("chain", "draw"), diverging))
+    posterior = posterior.attached({"sample_stats": stats})
     found = keep(posterior, data, []).diagnostics
     permutation = posterior.tree["alignment"]["permutation"].to_numpy()
     labellings = [[tuple(row) for row in chain] for chain in permutation.tolist()]

@@ -9,11 +9,10 @@ from mixcompare.backends.em.build import build_mixture
 from mixcompare.backends.em.emissions import EMISSIONS
 from mixcompare.backends.em.kernels.compiled_mixture import with_kernels
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.result import outcome
+from mixcompare.backends.em.result import build_result
 from mixcompare.backends.em.scoring import Scorer
 from mixcompare.backends.em.search import n_starts, search
-from mixcompare.fits.outcome import Outcome
-from mixcompare.fits.tree import coordinates
+from mixcompare.fits.result import Result
 from mixcompare.model.capabilities import reasons
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
@@ -27,7 +26,7 @@ def supports(spec: MixtureSpec, options: Options) -> tuple[str, ...]:
     return tuple(reason for part in parts for reason in reasons(spec, part, EMISSIONS))
 
 
-def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Outcome:
+def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Result:
     """Run EM from every start and keep the best.
 
     Raises
@@ -37,14 +36,14 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Out
     OptionError
         If the user's own start does not suit the model.
     """
-    layout, coords = problem.layout, coordinates(problem.spec, problem.prepared)
+    layout, concomitants = problem.layout, problem.prepared.concomitant_names
     model = build_mixture(problem, with_prior=options.estimator == "map")
     del problem  # whose rows the model has in its own coordinates
     total = n_starts(model.n_components, options) + (options.initial is not None)
     model = with_kernels(model, options.kernels, total)
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
-        return outcome(layout, coords, model, search(model, options, seed), options)
+        return build_result(layout, concomitants, model, search(model, options, seed), options)
 
 
 def scorer(problem: Problem) -> Scorer:

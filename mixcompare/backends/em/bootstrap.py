@@ -95,7 +95,7 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
         seeds = np.random.SeedSequence(seed).spawn(replicates)
         refit = _reweighted if kind == "units" else _resimulated
         runs = refit(source, [np.random.default_rng(child) for child in seeds])
-    return Fit.of(_with_group(fit, _group(source, runs, kind, seed)), fit.trust, fit.panel, None)
+    return fit.attached({"bootstrap": _group(source, runs, kind, seed)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,15 +164,9 @@ def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Data
         "failures": len(failed),
         "reasons": "; ".join(dict.fromkeys(failed)),
     }
-    return group.assign_coords(chain=[0], draw=np.arange(len(kept)))
+    return group
 
 
 def _aligned(model: Mixture, theta: Theta, reference: FloatArray) -> Theta:
     occupancy = model.occupancy(model.from_raw(theta))
     return model.permute(theta, labels.align_to_reference(occupancy, reference))
-
-
-def _with_group(fit: Fit, group: xr.Dataset) -> xr.DataTree:
-    tree = fit.tree.copy()
-    tree["bootstrap"] = xr.DataTree(group)
-    return tree

@@ -1,14 +1,11 @@
-"""From the starts' runs to the groups of the result tree."""
+"""From the starts' runs to the result."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from mixcompare import labels
 from mixcompare.backends.em.choice import Choice, Chooser
@@ -25,19 +22,23 @@ from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncerta
 from mixcompare.backends.em.theta import Blocks, Theta
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import DegenerateFitError
-from mixcompare.fits.outcome import Outcome
-from mixcompare.fits.tree import parameter_dataset
+from mixcompare.fits.result import Result, Search, StandardErrors
 from mixcompare.model.layout import Layout
 
 
-def outcome(
+def build_result(
     layout: Layout,
-    coords: dict[str, Any],
+    concomitants: Sequence[str],
     model: Mixture,
     started: Sequence[Started],
     options: Options,
-) -> Outcome:
+) -> Result:
     """Choose the best start, number its components, and describe all starts.
+
+    Parameters
+    ----------
+    concomitants
+        Names of the membership's covariates.
 
     Raises
     ------
@@ -63,38 +64,31 @@ def outcome(
         unbounded=None if apart is None else apart.directions,
         curvature=curvature,
     )
-    arrays = {"responsibilities": responsibilities, **model.to_raw(path[-1]).blocks}
-    estimate = parameter_dataset(layout, coords, (), **arrays).assign(
-        log_likelihood=(("unit",), log_likelihood)
-    )
-    estimate.attrs = {
-        "estimator": options.estimator,
-        "log_prior": float(best.log_prior[-1]),
-        "score_distance": known.score_distance,
-    }
-    history = _history(layout, coords, model.to_raw(path), best)
+    estimate = model.to_raw(path[-1]).blocks
+    history = _history(model.to_raw(path), best)
     if options.history == "full":
-        history = history.assign(_full_history(model, path, layout, options, coords))
-    groups = {
-        "estimate": estimate,
-        "standard_errors": _standard_errors(layout, coords, known, options),
-        "starts": _starts(layout, coords, model, started, choice, responsibilities),
-        "history": history,
-    }
+        history |= _full_history(model, path, layout, options)
     without_maximum = (
-        ""
-        if apart is None
-        else apart.sentence(coords["concomitant"], arrays["membership_coefficients"])
+        "" if apart is None else apart.sentence(concomitants, estimate["membership_coefficients"])
     )
     diagnosis = diagnose(choice, started, options, order, without_maximum)
-    groups["starts"].attrs = {
-        "found_again": int(found_again(choice)),
-        "cautions": json.dumps(diagnosis.cautions),
-    }
-    if without_maximum and not known.reason:
-        groups["standard_errors"].attrs["reason"] = NO_MAXIMUM
-    message = _message(choice, best)
-    return Outcome(options.kind, groups, diagnosis.status, message, diagnosis.cautions)
+    return Result(
+        options.kind,
+        estimate,
+        responsibilities,
+        log_likelihood,
+        diagnosis.status,
+        _message(choice, best),
+        diagnosis.cautions,
+        measures={
+            "estimator": options.estimator,
+            "log_prior": float(best.log_prior[-1]),
+            "score_distance": known.score_distance,
+        },
+        errors=_standard_errors(known, options, NO_MAXIMUM if without_maximum else ""),
+        search=_search(layout, model, started, choice, responsibilities, diagnosis.cautions),
+        history=history,
+    )
 
 
 def _by_unit(run: Run, order: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -115,27 +109,20 @@ def _separation(model: Mixture, theta: Theta, occupancy: FloatArray) -> Separati
     return model.classes.separation(theta.classes, occupancy, climb)
 
 
-def _history(layout: Layout, coords: dict[str, Any], path: Theta, run: Run) -> xr.Dataset:
+def _history(path: Theta, run: Run) -> dict[str, FloatArray]:
     """The best start, iterate by iterate: parameters, log-likelihood = Q + entropy."""
-    return (
-        parameter_dataset(layout, coords, ("iteration",), **path.blocks)
-        .assign(
-            log_likelihood=(("iteration",), run.log_likelihood),
-            expected_log_likelihood=(("iteration",), run.expected_log_likelihood),
-            entropy=(("iteration",), run.entropy),
-            log_prior=(("iteration",), run.log_prior),
-        )
-        .assign_coords(iteration=np.arange(1, len(path.weights) + 1))
-    )
+    return {
+        **path.blocks,
+        "log_likelihood": run.log_likelihood,
+        "expected_log_likelihood": run.expected_log_likelihood,
+        "entropy": run.entropy,
+        "log_prior": run.log_prior,
+    }
 
 
 def _full_history(
-    model: Mixture,
-    path: Theta,
-    layout: Layout,
-    options: Options,
-    coords: dict[str, Any],
-) -> xr.Dataset:
+    model: Mixture, path: Theta, layout: Layout, options: Options
+) -> dict[str, FloatArray]:
     """Responsibilities, and standard errors where the information allows them."""
     tau = model.occupancy(path)
     errors = []
@@ -144,11 +131,7 @@ def _full_history(
             model, path[i], layout.parameters, options.standard_errors, anywhere=True
         )
         errors.append(np.sqrt(np.diag(known.covariance)))
-    full = parameter_dataset(layout, coords, ("iteration",), responsibilities=tau)
-    names = np.array(layout.names(), dtype=object)
-    return full.assign(
-        standard_errors=(("iteration", "parameter"), np.stack(errors))
-    ).assign_coords(parameter=names)
+    return {"responsibilities": tau, "standard_errors": np.stack(errors)}
 
 
 def _all_degenerate(model: Mixture, started: Sequence[Started]) -> DegenerateFitError:
@@ -168,37 +151,30 @@ def _message(choice: Choice, best: Run) -> str:
     )
 
 
-def _standard_errors(
-    layout: Layout, coords: dict[str, Any], known: Uncertainty, options: Options
-) -> xr.Dataset:
-    """Standard errors in the parameters' own shapes; structural zeros have none (0)."""
-    arrays = layout.unflatten(np.sqrt(np.diag(known.covariance)))
-    dataset = parameter_dataset(layout, coords, (), **arrays).assign(
-        parameter_covariance=(("parameter", "parameter_bis"), known.covariance),
-        inverse_information=(("parameter", "parameter_bis"), known.inverse_information),
+def _standard_errors(known: Uncertainty, options: Options, otherwise: str) -> StandardErrors:
+    """Standard errors with the reason why there are none, or not all."""
+    of_posterior = " of the log-posterior" if options.kind == "mode" else ""
+    return StandardErrors(
+        known.covariance,
+        known.inverse_information,
+        None if known.sandwich is None else np.sqrt(np.diag(known.sandwich)),
+        METHODS[options.standard_errors] + of_posterior,
+        known.reason or otherwise,
     )
-    if known.sandwich is not None:
-        dataset = dataset.assign(sandwich_se=(("parameter",), np.sqrt(np.diag(known.sandwich))))
-    names = np.array(layout.names(), dtype=object)
-    dataset = dataset.assign_coords(parameter=names, parameter_bis=names)
-    of_posterior = " of the log-posterior" if options.estimator == "map" else ""
-    dataset.attrs["method"] = METHODS[options.standard_errors] + of_posterior
-    dataset.attrs["reason"] = known.reason
-    return dataset
 
 
-def _starts(
+def _search(
     layout: Layout,
-    coords: dict[str, Any],
     model: Mixture,
     started: Sequence[Started],
     choice: Choice,
     reference: FloatArray,
-) -> xr.Dataset:
+    cautions: tuple[str, ...],
+) -> Search:
     """Every start's end, aligned to the best one; iterates where they were kept."""
     longest = max(len(s.run.log_likelihood) for s in started)
     history = np.full((len(started), longest), np.nan)
-    weights = np.full((*history.shape, len(coords["component"])), np.nan)
+    weights = np.full((*history.shape, model.n_components), np.nan)
     arrays: dict[str, FloatArray] = {
         name: np.full((len(started), *shape), np.nan) for name, shape in layout.shapes.items()
     }
@@ -211,22 +187,20 @@ def _starts(
             raw = model.to_raw(path[-1]).blocks
             for name, values in arrays.items():
                 values[i] = raw[name]
-    dataset = parameter_dataset(layout, coords, ("start",), **arrays)
-    return dataset.assign(
-        log_likelihood=(("start",), np.array([_last(s.run.log_likelihood) for s in started])),
-        log_prior=(("start",), np.array([_last(s.run.log_prior) for s in started])),
-        iterations=(("start",), np.array([s.run.n_iterations for s in started])),
-        status=(("start",), np.array([s.run.status for s in started], dtype=object)),
-        message=(("start",), np.array([s.run.message for s in started], dtype=object)),
-        criterion=(("start",), np.array([s.run.criterion for s in started])),
-        kind=(("start",), np.array([s.kind for s in started], dtype=object)),
-        optimum=(("start",), choice.optimum),
-        spurious=(("start",), np.isin(choice.optimum, list(choice.spurious))),
-        spurious_rows=(("start",), _of_spurious(choice, "rows")),
-        spurious_ratio=(("start",), _of_spurious(choice, "ratio")),
-        log_likelihood_history=(("start", "iteration"), history),
-        weights_history=(("start", "iteration", "component"), weights),
-    ).assign_coords(start=np.arange(len(started)), iteration=np.arange(1, longest + 1))
+    ends = {
+        "log_likelihood": np.array([_last(s.run.log_likelihood) for s in started]),
+        "log_prior": np.array([_last(s.run.log_prior) for s in started]),
+        "iterations": np.array([s.run.n_iterations for s in started]),
+        "status": np.array([s.run.status for s in started], dtype=object),
+        "message": np.array([s.run.message for s in started], dtype=object),
+        "criterion": np.array([s.run.criterion for s in started]),
+        "kind": np.array([s.kind for s in started], dtype=object),
+        "optimum": choice.optimum,
+        "spurious": np.isin(choice.optimum, list(choice.spurious)),
+        "spurious_rows": _of_spurious(choice, "rows"),
+        "spurious_ratio": _of_spurious(choice, "ratio"),
+    }
+    return Search(arrays, ends, history, weights, bool(found_again(choice)), cautions)
 
 
 def _alignment(model: Mixture, reached: Expected, reference: FloatArray) -> IntArray:

@@ -9,11 +9,11 @@ from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.model import build_model
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.ordering import ordering
-from mixcompare.backends.pymc.result import build_outcome
+from mixcompare.backends.pymc.result import build_result
 from mixcompare.backends.pymc.samplers.sampling import sample
 from mixcompare.backends.pymc.scoring import Scorer
 from mixcompare.base.machine import check_memory
-from mixcompare.fits.outcome import Outcome
+from mixcompare.fits.result import Result
 from mixcompare.model.capabilities import reasons
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.problem import Problem
@@ -31,7 +31,7 @@ def scorer(problem: Problem) -> Scorer:
     return Scorer(problem)
 
 
-def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Outcome:
+def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Result:
     """Sample the posterior of a specification.
 
     Parameters
@@ -45,15 +45,14 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Out
 
     Returns
     -------
-    Outcome
-        Groups ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
-        ``membership``, ``alignment`` and ``estimate``, see `mixcompare.fits.tree`.
+    Result
+        With draws.
     """
     _check_memory(problem, options)
     if options.ordered_by is not None:
         ordering(problem, options.ordered_by)  # a slip should not wait for the sampler
     mixture = build_mixture(problem)
-    return build_outcome(problem, mixture, sample(mixture, options, seed), options)
+    return build_result(problem, mixture, sample(mixture, options, seed), options)
 
 
 def _check_memory(problem: Problem, options: Options) -> None:

@@ -8,9 +8,10 @@ the sampler need not be held up at the boundary, where classes exchange their ro
 
 from __future__ import annotations
 
-import xarray as xr
+from collections.abc import Mapping
 
 from mixcompare import labels
+from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import OptionError
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.labels import IntArray
@@ -51,6 +52,6 @@ def _without_class(parameter: Parameter) -> str:
     return f"{variable}[{rest}]" if rest else variable
 
 
-def ordered(posterior: xr.Dataset, quantity: tuple[Parameter, ...]) -> IntArray:
+def ordered(parameters: Mapping[str, FloatArray], quantity: tuple[Parameter, ...]) -> IntArray:
     """(chain, draw, K) permutations that sort every draw's components by a quantity."""
-    return labels.by_order(flatten(posterior, quantity))
+    return labels.by_order(flatten(parameters, quantity))

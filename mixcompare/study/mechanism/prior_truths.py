@@ -92,9 +92,8 @@ def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
     ``rank_log_likelihood``, ``rank_largest_weight``, and ``rank_mean[NAME]``: of each
     coefficient's and each variance's mean over the population.
     """
-    posterior = fit.tree["posterior"].to_dataset()
     arrays = {
-        name: thinned(posterior[name].to_numpy(), DRAWS)
+        name: thinned(fit.draws.parameters[name], DRAWS)
         for name in ("weights", "coefficients", "covariance")
     }
     drawn = _summaries(fit, **arrays)

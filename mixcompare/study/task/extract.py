@@ -12,7 +12,6 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import LEVEL, wald_interval
 from mixcompare.labels.metrics import adjusted_rand_index, brier_score, relative_entropy
-from mixcompare.model.layout import Parameter, flatten
 from mixcompare.selection.criteria import bic
 from mixcompare.study.mechanism.generate import DataSet
 from mixcompare.study.mechanism.prior_truths import ranks
@@ -64,8 +63,7 @@ def keep(fit: Fit, data: DataSet, wanted: Sequence[str]) -> Kept:
     wanted
         From the study's ``[estimands]``; empty for all.
     """
-    # Read once: reading a tree takes longer than what is computed from it.
-    probabilities = fit.tree["estimate"].variables["responsibilities"].to_numpy()
+    probabilities = fit.result.occupancy
     permutation: labels.IntArray | None = np.arange(probabilities.shape[1])
     if data.classes is not None:
         permutation = match_components(probabilities, data.classes)
@@ -79,30 +77,28 @@ def keep(fit: Fit, data: DataSet, wanted: Sequence[str]) -> Kept:
 def _estimates(
     fit: Fit, data: DataSet, wanted: tuple[str, ...], permutation: labels.IntArray
 ) -> tuple[Estimate, ...]:
-    parameters, covariates = fit.parameters, fit.covariate_names
+    covariates = fit.covariate_names
     chosen = estimands(fit.layout, tuple(permutation.tolist()), wanted, covariates)
     if not chosen.names:
         return ()
     truths = [np.nan] * len(chosen.names)
     if data.truth is not None:
         truths = chosen.truths(data.truth, covariates, fit.concomitant_names)
-    columns = (values.tolist() for values in _values(fit, parameters, chosen))
+    columns = (values.tolist() for values in _values(fit, chosen))
     return tuple(map(Estimate, chosen.names, truths, *columns))
 
 
-def _values(
-    fit: Fit, parameters: Sequence[Parameter], chosen: Estimands
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _values(fit: Fit, chosen: Estimands) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Estimates, standard errors and intervals of the chosen, which are sums of the fit's."""
-    if "posterior" in fit.tree.children:
-        draws = chosen.sums(flatten(fit.aligned_posterior(), parameters))
+    if fit.has_draws:
+        draws = chosen.sums(fit.aligned_draws)
         return draws.mean(axis=0), draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
-    estimate = chosen.sums(flatten(fit.tree["estimate"].variables, parameters))[0]
-    if "bootstrap" in fit.tree.children:
-        draws = chosen.sums(flatten(fit.tree["bootstrap"].variables, parameters))
+    estimate = chosen.sums(fit.layout.flatten(fit.estimate))[0]
+    if fit.replicates is not None:
+        draws = chosen.sums(fit.layout.flatten(fit.replicates))
         return estimate, draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
-    covariance = fit.tree["standard_errors"].variables["parameter_covariance"].to_numpy()
-    errors = np.sqrt(chosen.variances(covariance))
+    assert fit.result.errors is not None
+    errors = np.sqrt(chosen.variances(fit.result.errors.covariance))
     return estimate, errors, *wald_interval(chosen.parameters, estimate, errors)
 
 
@@ -128,24 +124,26 @@ def _criteria(
 
 
 def _diagnostics(fit: Fit, data: DataSet) -> dict[str, float]:
-    if "posterior" in fit.tree.children:
+    if fit.has_draws:
         found = _chains(fit)
         if data.from_prior and data.truth is not None:
             found |= ranks(fit, data.truth)
         return found
-    starts = fit.tree["starts"].variables
-    optimum = starts["optimum"].to_numpy()
+    search, errors = fit.result.search, fit.result.errors
+    assert search is not None
+    assert errors is not None
+    optimum = search.ends["optimum"]
     return {
         "share_at_best_optimum": float((optimum == 0).mean()),
         "distinct_optima": float(len(set(optimum[optimum >= 0].tolist()))),
         "unusable_starts": float((optimum < 0).sum()),
-        "iterations": float(starts["iterations"].to_numpy().sum()),
-        "standard_errors_withheld": float(bool(fit.tree["standard_errors"].attrs["reason"])),
+        "iterations": float(search.ends["iterations"].sum()),
+        "standard_errors_withheld": float(bool(errors.reason)),
     }
 
 
 def _chains(fit: Fit) -> dict[str, float]:
-    moved = labels.switching(fit.tree["alignment"]["permutation"].to_numpy())
+    moved = labels.switching(fit.draws.permutation)
     summary = fit.summary()
     found = {
         "largest_r_hat": float(summary["r_hat"].max()),
@@ -154,6 +152,6 @@ def _chains(fit: Fit) -> dict[str, float]:
         "switches_per_chain": float(moved.switches.mean()),
         "share_relabelled": moved.relabelled,
     }
-    if "diverging" in fit.tree["sample_stats"]:
-        found["divergences"] = float(fit.tree["sample_stats"]["diverging"].sum())
+    if "diverging" in fit.draws.statistics:
+        found["divergences"] = float(fit.draws.statistics["diverging"].sum())
     return found

@@ -93,13 +93,14 @@ def test_log_likelihood_never_falls(
     )
     problem = Problem(case.spec, case.panel, noisy)
     try:
-        outcome = run(problem, Options(starts=4), np.random.SeedSequence(seed))
+        result = run(problem, Options(starts=4), np.random.SeedSequence(seed))
     except mc.DegenerateFitError:
         return
-    paths = outcome.groups["starts"]["log_likelihood_history"].to_numpy()
+    assert result.search is not None
+    paths = result.search.log_likelihood_history
     size = np.nanmax(np.abs(paths)) + case.prepared.total_degrees_of_freedom * m
     assert np.nanmin(np.diff(paths, axis=1), initial=0.0) >= -1e-12 * size
-    assert "ascent violated" not in outcome.groups["starts"]["status"].to_numpy()
+    assert "ascent violated" not in result.search.ends["status"]
 
 
 def test_a_fall_is_an_error_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:

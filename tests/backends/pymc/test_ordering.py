@@ -50,16 +50,19 @@ def test_every_draw_is_sorted_and_nothing_else_changes() -> None:
     }
     draws = Draws(variables, _stats())
     plain, by_size = (
-        result.build_outcome(case.problem, mixture, draws, Options(ordered_by=by))
+        result.build_result(case.problem, mixture, draws, Options(ordered_by=by))
         for by in (None, "coefficients[x1]")
     )
-    kept = by_size.groups["posterior"]
-    assert kept.equals(plain.groups["posterior"])
-    permutation = by_size.groups["alignment"]["permutation"].to_numpy()
-    raw = kept["coefficients"].sel(covariate="x1").to_numpy()[..., 0]
+    assert by_size.draws is not None
+    assert plain.draws is not None
+    for name, kept in by_size.draws.parameters.items():
+        np.testing.assert_array_equal(kept, plain.draws.parameters[name])
+    permutation = by_size.draws.permutation
+    x1 = case.prepared.covariate_names.index("x1")
+    raw = by_size.draws.parameters["coefficients"][..., x1, 0]
     ordered = np.take_along_axis(raw, permutation, axis=-1)
     np.testing.assert_array_equal(ordered, np.sort(raw, axis=-1))
-    estimate = by_size.groups["estimate"]["coefficients"].sel(covariate="x1").to_numpy()
+    estimate = by_size.parameters["coefficients"][:, x1]
     np.testing.assert_allclose(estimate[:, 0], np.sort(raw, axis=-1).mean(axis=(0, 1)))
     assert "numbered by coefficients[x1]" in by_size.message
 

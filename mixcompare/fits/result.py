@@ -1,0 +1,146 @@
+"""What a backend hands back: plain arrays, of which the tree of a fit is made when it is asked for.
+
+Shapes: K classes, G units, C carriers, P reported parameters, S starts, I iterations; draws have
+the axes (chain, draw) in front. Blocks of parameters go by the names of their
+`mixcompare.model.layout.Layout`, in the data's units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.fits.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StandardErrors:
+    """How sure an optimum's parameters are.
+
+    Attributes
+    ----------
+    covariance, inverse_information
+        (P, P) of the parameters, by the method and from the observed information; NaN where they
+        are withheld.
+    sandwich
+        (P,) standard errors clustered by unit; None where units have one row each.
+    method, reason
+        How they were computed, and why some are withheld; empty if none is.
+    """
+
+    covariance: FloatArray
+    inverse_information: FloatArray
+    sandwich: FloatArray | None
+    method: str
+    reason: str
+
+    @property
+    def each(self) -> FloatArray:
+        """(P,) standard errors by the method."""
+        return np.asarray(np.sqrt(np.diag(self.covariance)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """Where every start of a search for an optimum ended, classes numbered as the best one's.
+
+    Attributes
+    ----------
+    parameters
+        (S, ...) blocks; NaN where a start was unusable.
+    ends
+        (S,) each: log_likelihood, log_prior, iterations, status, message, criterion, kind,
+        optimum (0 the best, -1 none), spurious, spurious_rows, spurious_ratio.
+    log_likelihood_history, weights_history
+        (S, I) and (S, I, K), NaN where nothing was kept or a start had stopped.
+    found_again
+        Whether the best optimum was found from more than one start.
+    cautions
+        What the search says of itself.
+    """
+
+    parameters: Mapping[str, FloatArray]
+    ends: Mapping[str, Any]
+    log_likelihood_history: FloatArray
+    weights_history: FloatArray
+    found_again: bool
+    cautions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """A posterior's draws as sampled, with exchangeable labels.
+
+    Attributes
+    ----------
+    parameters
+        (chain, draw, ...) blocks.
+    occupancy
+        (chain, draw, C, K) class probabilities.
+    log_prior
+        (chain, draw) by block, without Jacobians.
+    permutation
+        (chain, draw, K) that aligns the draws to one another.
+    statistics
+        (chain, draw) or (chain,) of the sampler.
+    """
+
+    parameters: Mapping[str, FloatArray]
+    occupancy: FloatArray
+    log_prior: Mapping[str, FloatArray]
+    permutation: IntArray
+    statistics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """A fit's numbers and what is to be said of them.
+
+    Attributes
+    ----------
+    kind
+        What kind of fit it is.
+    parameters
+        Blocks at the optimum, or their means over the aligned draws.
+    occupancy
+        (C, K) class probabilities there, or their means.
+    log_likelihood
+        (G,) at the optimum, or (chain, draw, G), times the units' weights.
+    status
+        ``"converged"``, ``"iteration limit"``, ``"ascent violated"``, ``"saddle"`` (a saddle
+        point that EM could not leave), ``"spurious"`` (a maximum that a few rows make) or
+        ``"separated"`` (log-odds of the membership that run off to infinity) (EM);
+        ``"not converged"``
+        (MCMC) or ``"approximate"`` (draws from an approximation of the posterior).
+    message
+        The status in a sentence, with its evidence.
+    cautions
+        What should be known before the result is used: whole sentences, with capital and full stop,
+        which can be joined by spaces.
+    measures
+        Of the optimum: estimator, log_prior, score_distance.
+    errors, search
+        Of an optimum.
+    history
+        (I, ...) iterates from the best start: blocks, log_likelihood, expected_log_likelihood,
+        entropy, log_prior, and if asked for responsibilities and standard_errors (I, P).
+    draws
+        Of a posterior.
+    """
+
+    kind: Kind
+    parameters: Mapping[str, FloatArray]
+    occupancy: FloatArray
+    log_likelihood: FloatArray
+    status: str
+    message: str
+    cautions: tuple[str, ...] = ()
+    measures: Mapping[str, Any] = field(default_factory=dict)
+    errors: StandardErrors | None = None
+    search: Search | None = None
+    history: Mapping[str, FloatArray] = field(default_factory=dict)
+    draws: Draws | None = None
