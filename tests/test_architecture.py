@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import mixcompare
 from tests.places import ROOT
 
 PACKAGE = ROOT / "mixcompare"
@@ -139,6 +140,21 @@ def test_no_backend_reaches_the_other_through_a_third_module() -> None:
             if name == one or name.startswith(f"{one}."):
                 touched = {t for t in reached(name) if t == other or t.startswith(f"{other}.")}
                 assert not touched, f"mixcompare.{name} reaches {sorted(touched)}"
+
+
+def test_names_that_are_imported_late_are_those_that_type_checkers_see() -> None:
+    tree = ast.parse(MODULES[""].read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == mixcompare._PLACE
+    for name in seen:
+        assert callable(getattr(mixcompare, name))
+        assert name in dir(mixcompare)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
