@@ -40,15 +40,15 @@ _LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 @cache
 def memory() -> int:
     """Bytes of memory that this process may have: the machine's, or its container's."""
-    found = [_UNKNOWN]
+    limits = [_UNKNOWN]
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for name in _LIMITS:
         try:
-            found.append(int(Path(name).read_text()))
+            limits.append(int(Path(name).read_text()))
         except (OSError, ValueError):  # no such limit, or "max"
             continue
-    return min(own for own in found if own > 0)
+    return min(limit for limit in limits if limit > 0)
 
 
 def size(count: float) -> str:
@@ -228,7 +228,7 @@ def paragraphs(doing: str, remedy: str, folders: Iterable[Path] = ()) -> Iterato
     except MixCompareError:
         raise
     except Exception as error:
-        found = fault(error)
-        if found is None:
+        cause = fault(error)
+        if cause is None:
             raise
-        raise MachineError(f"{doing}: {describe(found, folders)}. {remedy}") from error
+        raise MachineError(f"{doing}: {describe(cause, folders)}. {remedy}") from error

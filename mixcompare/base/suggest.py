@@ -31,7 +31,7 @@ def kind_of(value: object) -> str:
     >>> kind_of("em.nc"), kind_of([1.5] * 100)
     ("a str ('em.nc')", 'a list')
     """
-    shown = repr(value) if isinstance(value, (str, int, float, bool, Path)) else ""
+    text = repr(value) if isinstance(value, (str, int, float, bool, Path)) else ""
     name = type(value).__name__
     article = "an" if name[0] in "aeiouAEIOU" else "a"
-    return f"{article} {name}" + (f" ({shown})" if 0 < len(shown) <= 60 else "")
+    return f"{article} {name}" + (f" ({text})" if 0 < len(text) <= 60 else "")

@@ -46,15 +46,19 @@ def reproduce_command(
     """
     from mixcompare.reproduction.refit import reproduce
 
-    found = reproduce(report, data, workers=workers, trust=trust)
+    reproduced = reproduce(report, data, workers=workers, trust=trust)
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    shown = found.numbers if all_numbers else found.numbers[~found.numbers["agrees"]]
-    if len(shown):
-        console.print(_table(shown, "Numbers" if all_numbers else "Numbers that differ"))
-    for sentence in found.sentences:
+    listed = (
+        reproduced.numbers if all_numbers else reproduced.numbers[~reproduced.numbers["agrees"]]
+    )
+    if len(listed):
+        console.print(_table(listed, "Numbers" if all_numbers else "Numbers that differ"))
+    for sentence in reproduced.sentences:
         console.print(sentence, markup=False, soft_wrap=True)
-    console.print("The report is reproduced." if found.agrees else "The report is NOT reproduced.")
-    if not found.agrees:
+    console.print(
+        "The report is reproduced." if reproduced.agrees else "The report is NOT reproduced."
+    )
+    if not reproduced.agrees:
         raise typer.Exit(DIFFERS)
 
 

@@ -106,8 +106,8 @@ def select_command(
         sampling={"draws": draws} if posterior else None,
         starts=starts,
     )
-    shown = [name for name in _SHOWN if name in result.table]
-    typer.echo(result.table[shown].to_string(float_format="{:.4f}".format))
+    columns = [name for name in _SHOWN if name in result.table]
+    typer.echo(result.table[columns].to_string(float_format="{:.4f}".format))
     sampled = [name for name in result.table if str(name).startswith(_SAMPLED)]
     if sampled:
         typer.echo(result.table[sampled].to_string(float_format="{:.2f}".format))

@@ -75,7 +75,7 @@ def print_finished(finished: Finished) -> None:
 def _cautions(by_fit: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Each caution once, with the fits that it is about unless it is about all."""
     texts = dict.fromkeys(text for cautions in by_fit.values() for text in cautions)
-    about = {text: [name for name, own in by_fit.items() if text in own] for text in texts}
+    about = {text: [name for name, said in by_fit.items() if text in said] for text in texts}
     return [
         f"Caution{'' if len(names) == len(by_fit) else f' ({", ".join(names)})'}: {text}"
         for text, names in about.items()
@@ -99,16 +99,16 @@ def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:
             "bias_error": "of a bias, empirical SEs",
         }
     )
-    shown = table
+    printed = table
     if seconds is not None:
         times = {
             "cpu_hours": table["cpu_hours"] * 3600,
             "seconds_per_fit": table["seconds_per_fit"],
         }
-        shown = table.assign(**{name: own.map(lasting) for name, own in times.items()}).rename(
-            columns={"seconds_per_fit": "a fit", "cpu_hours": "processor time"}
-        )
-    out.print(as_table(shown, f"{plan.n_fits:,} fits"))
+        printed = table.assign(
+            **{name: column.map(lasting) for name, column in times.items()}
+        ).rename(columns={"seconds_per_fit": "a fit", "cpu_hours": "processor time"})
+    out.print(as_table(printed, f"{plan.n_fits:,} fits"))
     if seconds is not None:
         total = float((table["seconds_per_fit"] * table["fits"]).sum())
         out.print(f"About {lasting(max(total, 0.1))} on one core, half on two.", markup=False)
@@ -119,9 +119,9 @@ def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:
     )
 
 
-def print_demand(found: Demand) -> None:
+def print_demand(demand: Demand) -> None:
     """What the study asks at the least, beside the limits."""
-    console().print(as_table(pd.DataFrame(found.table()), "Demand"))
+    console().print(as_table(pd.DataFrame(demand.table()), "Demand"))
 
 
 def print_status(study: Study, store: Store) -> None:
@@ -160,13 +160,13 @@ def print_status(study: Study, store: Store) -> None:
 
 
 def _left(tasks: pd.DataFrame) -> str:
-    count, found = int(tasks["outcome"].isna().sum()), pace(tasks)
-    if found is None:
+    count, speed = int(tasks["outcome"].isna().sum()), pace(tasks)
+    if speed is None:
         return f"{count} fits left."
     return (
-        f"{count} fits left; the last {found.recent} came at {found.rate:.2g} per second, and at "
-        f"this pace {lasting(found.seconds_left)} are left; last at "
-        f"{found.last.isoformat(timespec='seconds')}."
+        f"{count} fits left; the last {speed.recent} came at {speed.rate:.2g} per second, and at "
+        f"this pace {lasting(speed.seconds_left)} are left; last at "
+        f"{speed.last.isoformat(timespec='seconds')}."
     )
 
 

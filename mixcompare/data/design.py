@@ -165,9 +165,9 @@ def sides(spec: MixtureSpec) -> tuple[SimpleFormula, SimpleFormula]:
     if spec.absorb is None:
         right = [*formula.rhs, *(term for term in common if term not in formula.rhs)]
         return formula.lhs, SimpleFormula(right)
-    own = [term for term in formula.rhs if term != CONSTANT]
-    extra = [term for term in common if term not in own]
-    return formula.lhs, SimpleFormula([CONSTANT, *own, *extra])
+    by_class = [term for term in formula.rhs if term != CONSTANT]
+    extra = [term for term in common if term not in by_class]
+    return formula.lhs, SimpleFormula([CONSTANT, *by_class, *extra])
 
 
 def evaluate(

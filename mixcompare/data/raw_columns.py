@@ -20,13 +20,13 @@ INTERCEPT: Final = "Intercept"
 def term_columns(side: Iterable[Term]) -> set[str]:
     """Columns that terms read."""
     # Formula.required_variables finds nothing inside stateful transforms such as bs(x).
-    found: set[str] = set()
+    names: set[str] = set()
     for factor in factors(side):
         if factor.eval_method is Factor.EvalMethod.LOOKUP:
-            found.add(factor.expr)
+            names.add(factor.expr)
         elif factor.eval_method is Factor.EvalMethod.PYTHON:
-            found |= _names(factor.expr)[0]
-    return found
+            names |= _names(factor.expr)[0]
+    return names
 
 
 def _names(expression: str) -> tuple[set[str], set[str]]:

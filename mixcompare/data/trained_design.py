@@ -116,12 +116,12 @@ class TrainedSide:
     def _categorical(self) -> list[str]:
         kinds = self.state.encoder_state if isinstance(self.state, ModelSpec) else {}
         factors = {str(factor): factor for term in self.side for factor in term.factors}
-        found: set[str] = set()
+        names: set[str] = set()
         for expression, (kind, _) in kinds.items():
             if kind is Factor.Kind.CATEGORICAL and expression in factors:
                 terms = [term for term in self.side if factors[expression] in term.factors]
-                found |= term_columns(terms) & set(self.training.columns)
-        return sorted(found)
+                names |= term_columns(terms) & set(self.training.columns)
+        return sorted(names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

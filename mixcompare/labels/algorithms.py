@@ -127,7 +127,7 @@ def relabel(draws: Draws, names: Iterable[str] | None = None) -> dict[str, IntAr
     """
     if names is None:
         names = [name for name, known in ALGORITHMS.items() if not _missing(draws, known)]
-    found = {}
+    permutations = {}
     for name in names:
         if name not in ALGORITHMS:
             raise OptionError(
@@ -136,8 +136,8 @@ def relabel(draws: Draws, names: Iterable[str] | None = None) -> dict[str, IntAr
         missing = _missing(draws, ALGORITHMS[name])
         if missing:
             raise OptionError(f"relabelling by {name!r} needs the draws' {' and '.join(missing)}.")
-        found[name] = np.asarray(ALGORITHMS[name].run(draws))
-    return found
+        permutations[name] = np.asarray(ALGORITHMS[name].run(draws))
+    return permutations
 
 
 def _missing(draws: Draws, algorithm: Algorithm) -> list[str]:

@@ -39,5 +39,5 @@ def expected_pairs(responsibilities: FloatArray) -> FloatArray:
     """
     units = responsibilities.shape[-2]
     sizes = responsibilities.sum(axis=-2)
-    own = np.einsum("...gk,...gk->...", responsibilities, responsibilities)
-    return np.asarray((np.square(sizes).sum(axis=-1) - own) / max(units * (units - 1), 1))
+    with_itself = np.einsum("...gk,...gk->...", responsibilities, responsibilities)
+    return np.asarray((np.square(sizes).sum(axis=-1) - with_itself) / max(units * (units - 1), 1))

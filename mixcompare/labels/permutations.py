@@ -27,11 +27,11 @@ def assign(cost: FloatArray) -> IntArray:
 
     k = cost.shape[-1]
     flat = cost.reshape(-1, k, k)
-    found = flat.argmin(axis=-1)
-    conflict = (np.sort(found, axis=-1) != np.arange(k)).any(axis=-1)
+    cheapest = flat.argmin(axis=-1)
+    conflict = (np.sort(cheapest, axis=-1) != np.arange(k)).any(axis=-1)
     for i in np.flatnonzero(conflict):
-        found[i] = linear_sum_assignment(flat[i])[1]
-    return found.astype(np.intp, copy=False).reshape(cost.shape[:-1])
+        cheapest[i] = linear_sum_assignment(flat[i])[1]
+    return cheapest.astype(np.intp, copy=False).reshape(cost.shape[:-1])
 
 
 def permuted_mean(values: FloatArray, permutation: IntArray) -> FloatArray:

@@ -44,13 +44,15 @@ def stephens_path(
     """As `stephens`, with the summed divergence after each iteration."""
     p = np.maximum(responsibilities, _SMALLEST)
     p /= p.sum(axis=-1, keepdims=True)
-    own = float(np.vdot(p, np.log(p)))
+    negative_entropy = float(np.vdot(p, np.log(p)))
     permutation = align_to_reference(p, pivot)
     divergence: list[float] = []
     for _ in range(max_iterations):
         cost = -overlap(p, np.log(permuted_mean(p, permutation)))
         updated = assign(cost)
-        divergence.append(own + float(np.take_along_axis(cost, updated[..., None], -1).sum()))
+        divergence.append(
+            negative_entropy + float(np.take_along_axis(cost, updated[..., None], -1).sum())
+        )
         if np.array_equal(updated, permutation):
             break
         permutation = updated

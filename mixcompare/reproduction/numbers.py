@@ -144,8 +144,8 @@ def agreement(reported: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
     keys = ["source", "backend", "quantity"]
     table = pd.concat([reported[keys], again[keys]]).drop_duplicates(ignore_index=True)
     for side, suffix in ((reported, "_reported"), (again, "_again")):
-        own = side.rename(columns={name: f"{name}{suffix}" for name in ("value", "error")})
-        table = table.merge(own, on=keys, how="left")
+        suffixed = side.rename(columns={name: f"{name}{suffix}" for name in ("value", "error")})
+        table = table.merge(suffixed, on=keys, how="left")
     size = np.fmax(table["value_reported"].abs(), table["error_reported"])
     sampled = int((table["backend"] == "pymc").sum())
     quantile = float(ndtri(1 - _FALSE_ALARM / (2 * max(sampled, 1))))

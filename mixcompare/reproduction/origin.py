@@ -40,5 +40,5 @@ class Origin:
 
 
 def _table(study: str, name: str) -> dict[str, Any]:
-    found = tomllib.loads(study).get(name, {})
-    return found if isinstance(found, dict) else {}
+    entries = tomllib.loads(study).get(name, {})
+    return entries if isinstance(entries, dict) else {}

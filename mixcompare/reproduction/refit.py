@@ -80,11 +80,13 @@ class Reproduced:
         """The findings in words."""
         said = []
         for source in dict.fromkeys(self.numbers["source"]):
-            own = self.numbers[self.numbers["source"] == source]
+            of_source = self.numbers[self.numbers["source"] == source]
             name = _NAMES.get(source, source)
-            off = own[~own["agrees"]]
+            off = of_source[~of_source["agrees"]]
             most = f"; the first is {off['quantity'].iloc[0]}" if len(off) else ""
-            said.append(f"{name}: {len(own) - len(off)} of {len(own)} numbers agree{most}.")
+            said.append(
+                f"{name}: {len(of_source) - len(off)} of {len(of_source)} numbers agree{most}."
+            )
         setting = "the same" if self.same_setting else "others than the report's"
         draws = "the same to the bit" if self.same_draws else "not the same"
         said.append(f"Versions and processor are {setting}; the draws are {draws}.")
@@ -164,14 +166,14 @@ def reproduce(
         name: _fit(recorded, spec, panel, progress) for name, recorded in record["fits"].items()
     }
     again = compare(*made.values(), thresholds=_thresholds(record))
-    for name, own in models.items():
-        rows = build_panel(own, table, missing=_missing(record))
-        made[name] = _fit(record["models"][name], own, rows, progress)
-    chosen, choice = None, record["selection"]
+    for name, other_spec in models.items():
+        rows = build_panel(other_spec, table, missing=_missing(record))
+        made[name] = _fit(record["models"][name], other_spec, rows, progress)
+    selection, choice = None, record["selection"]
     if choice is not None:
-        chosen = choose_again(choice, spec, panel, workers=workers, progress=bool(progress))
-    found = _compared(record, made, again, chosen)
-    return replace(found, changed=changed_parts(report, record))
+        selection = choose_again(choice, spec, panel, workers=workers, progress=bool(progress))
+    reproduced = _compared(record, made, again, selection)
+    return replace(reproduced, changed=changed_parts(report, record))
 
 
 def _checked(
@@ -205,27 +207,30 @@ def _checked(
 
 
 def _compared(
-    record: Mapping[str, Any], made: Mapping[str, Fit], again: Comparison, chosen: Selection | None
+    record: Mapping[str, Any],
+    made: Mapping[str, Fit],
+    again: Comparison,
+    selection: Selection | None,
 ) -> Reproduced:
-    found, fits = numbers(made), dict(made)
+    new_numbers, fits = numbers(made), dict(made)
     before = [*record["fits"].values(), *record["models"].values()]
     now = [{"versions": fit.versions, "machine": fit.machine} for fit in made.values()]
     concluded = dict(zip(again.verdicts["section"], again.verdicts["verdict"], strict=True))
     reported = dict(record["verdicts"])
-    if chosen is not None:
-        found = pd.concat([found, choice_numbers(chosen)], ignore_index=True)
-        fits |= posteriors(chosen)
+    if selection is not None:
+        new_numbers = pd.concat([new_numbers, choice_numbers(selection)], ignore_index=True)
+        fits |= posteriors(selection)
         before.append(record["selection"])
-        now.append(choice_record(chosen))
+        now.append(choice_record(selection))
         reported |= _choices(record["selection"])
         concluded |= _choices(now[-1])
     return Reproduced(
-        agreement(from_records(record["numbers"]), found),
+        agreement(from_records(record["numbers"]), new_numbers),
         _setting(before) == _setting(now),
         digests(fits) == record["draws_sha256"],
         _changed(reported, concluded),
         again,
-        chosen,
+        selection,
     )
 
 

@@ -39,7 +39,8 @@ def test_a_result_that_is_read_from_a_tree_makes_the_same_tree(
 ) -> None:
     tree = fits[kind].tree
     loaded = mc.Fit(tree)
-    again = build_tree(loaded.result, loaded.spec, loaded.layout, loaded.panel, tree.attrs)
+    attributes = {str(name): value for name, value in tree.attrs.items()}
+    again = build_tree(loaded.result, loaded.spec, loaded.layout, loaded.panel, attributes)
     assert again.identical(tree)
     assert [*again.children] == [*tree.children]
 
