@@ -28,7 +28,7 @@ _BADGES: Final = {
 
 def render(
     comparison: Comparison,
-    shown: Sequence[Section],
+    sections: Sequence[Section],
     checklists: Sequence[Table],
     *,
     title: str | None,
@@ -65,7 +65,7 @@ def render(
         notice=QUICK_NOTICE if record["quick"] else "",
         conclusion=comparison.conclusion,
         verdicts=_verdicts(comparison),
-        sections=shown,
+        sections=sections,
         further=[("checklists", "Checklists"), ("reproduction", "Reproduction")],
         checklists=checklists,
         thresholds=thresholds(comparison),
@@ -125,7 +125,7 @@ def _fits(record: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _versions(own: dict[str, str], before: dict[str, Any] | None) -> str:
-    if before is not None and own == before["versions"]:
+def _versions(versions: dict[str, str], before: dict[str, Any] | None) -> str:
+    if before is not None and versions == before["versions"]:
         return "versions as above"
-    return ", ".join(f"{name} {version}" for name, version in own.items())
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

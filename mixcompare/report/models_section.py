@@ -58,10 +58,10 @@ def other_models(comparison: Comparison, fits: Sequence[Fit]) -> Section:
 
 
 def _choices(frame: pd.DataFrame) -> list[str]:
-    chosen: dict[str, list[str]] = {}
+    by_count: dict[str, list[str]] = {}
     for key, title in _titles(frame).items():
-        chosen.setdefault(str(frame[key].idxmin()), []).append(title)
-    said = [f"{name}: least by {'; '.join(titles)}." for name, titles in chosen.items()]
+        by_count.setdefault(str(frame[key].idxmin()), []).append(title)
+    said = [f"{name}: least by {'; '.join(titles)}." for name, titles in by_count.items()]
     if "elpd" in frame and frame["elpd"].notna().any():
         said.append(f"Predicted best: {frame['elpd'].idxmax()}.")
     return said

@@ -47,9 +47,9 @@ def provenance(
     em = comparison.em
     further = models or {}
     fits = recorded_fits(comparison)
-    shown, sampled = numbers({**fits, **further}), {**fits, **further}
+    recorded, sampled = numbers({**fits, **further}), {**fits, **further}
     if selection is not None:
-        shown = pd.concat([shown, choice_numbers(selection)], ignore_index=True)
+        recorded = pd.concat([recorded, choice_numbers(selection)], ignore_index=True)
         sampled |= posteriors(selection)
     return {
         "specification": em.spec.to_dict(),
@@ -65,7 +65,7 @@ def provenance(
         "thresholds": dict(comparison.thresholds.table().itertuples(index=False)),
         "verdicts": dict(comparison.verdicts[["section", "verdict"]].itertuples(index=False)),
         "selection": None if selection is None else choice_record(selection),
-        "numbers": to_records(shown),
+        "numbers": to_records(recorded),
         "draws_sha256": digests(sampled),
         "restart": None if comparison.restart is None else _fit(comparison.restart),
         "report_created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -168,8 +168,8 @@ def drawings(comparison: Comparison) -> Figures:
     with style():
         made = {o.anchor: [make(comparison) for make in o.figures] for o in SECTIONS}
     return {
-        anchor: tuple(drawing for drawing in found if drawing is not None)
-        for anchor, found in made.items()
+        anchor: tuple(drawing for drawing in of_section if drawing is not None)
+        for anchor, of_section in made.items()
     }
 
 

@@ -63,12 +63,12 @@ def _best(selection: Selection) -> str:
 
 
 def _check(comparison: Comparison, selection: Selection) -> None:
-    own, reason = comparison.em, ""
+    reference, reason = comparison.em, ""
     for k, fit in selection.fits.items():
-        plain = own.spec.to_dict() | {"n_components": k}
+        plain = reference.spec.to_dict() | {"n_components": k}
         if fit.spec.to_dict() != plain:
             reason = "it has another model than the comparison"
-        elif fit.fingerprint != own.fingerprint:
+        elif fit.fingerprint != reference.fingerprint:
             reason = "it was made on other data than the comparison"
     if reason:
         raise DataError(f"the selection does not belong to the report: {reason}.")
@@ -197,7 +197,11 @@ def _posterior(selection: Selection) -> Table | None:
         "Criteria of the posterior by number of classes",
         [
             (Column("K"), frame.index, str),
-            *((shown, frame[name], how) for name, (shown, how) in columns.items() if name in frame),
+            *(
+                (heading, frame[name], how)
+                for name, (heading, how) in columns.items()
+                if name in frame
+            ),
         ],
     )
 
@@ -239,7 +243,7 @@ def _sizes(selection: Selection) -> Table:
             (Column("K"), list(sizes), str),
             (
                 Column("units", numeric=False),
-                [", ".join(f"{n:,}" for n in own) for own in sizes.values()],
+                [", ".join(f"{n:,}" for n in of_count) for of_count in sizes.values()],
                 str,
             ),
         ],

@@ -193,12 +193,12 @@ def _formula(comparison: Comparison) -> list[Markup]:
 def _mean(comparison: Comparison, row: Markup) -> Markup:
     em = comparison.em
     letter = "B" if len(em.outcome_names) > 1 else "β"
-    own = Markup("{}<sub><i>k</i></sub>&prime; <b>x</b><sub>{}</sub>").format(letter, row)
+    of_class = Markup("{}<sub><i>k</i></sub>&prime; <b>x</b><sub>{}</sub>").format(letter, row)
     common = Markup("{}&prime; <b>v</b><sub>{}</sub>").format(letter, row)
     if not em.common_names:
-        return own
+        return of_class
     every = len(em.common_names) == len(em.covariate_names)
-    return common if every else own + Markup(" + ") + common
+    return common if every else of_class + Markup(" + ") + common
 
 
 def _covariance(spec: MixtureSpec, several: bool) -> Markup:
@@ -210,8 +210,8 @@ def _covariance(spec: MixtureSpec, several: bool) -> Markup:
 
 def _terms(comparison: Comparison, several: bool) -> Markup:
     em = comparison.em
-    own = tuple(name for name in em.covariate_names if name not in em.common_names)
-    vectors = (("x", own), ("v", em.common_names), ("w", em.concomitant_names))
+    by_class = tuple(name for name in em.covariate_names if name not in em.common_names)
+    vectors = (("x", by_class), ("v", em.common_names), ("w", em.concomitant_names))
     lists = [
         Markup("<b>{}</b> = ({})").format(letter, _names(names))
         for letter, names in vectors
@@ -224,8 +224,8 @@ def _terms(comparison: Comparison, several: bool) -> Markup:
 
 
 def _names(names: tuple[str, ...]) -> Markup:
-    shown = Markup(", ").join(Markup("<code>{}</code>").format(n) for n in names[:_MOST_TERMS])
-    return shown + (f", … ({len(names)} in all)" if len(names) > _MOST_TERMS else "")
+    listed = Markup(", ").join(Markup("<code>{}</code>").format(n) for n in names[:_MOST_TERMS])
+    return listed + (f", … ({len(names)} in all)" if len(names) > _MOST_TERMS else "")
 
 
 def _listing(names: tuple[str, ...]) -> str:

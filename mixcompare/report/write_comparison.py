@@ -85,16 +85,16 @@ def write_comparison(
     with staged(directory, last=REPORT) as folder:
         record = provenance(comparison, origin, named_fits(models), selection)
         figures = drawings(comparison)
-        shown = [*aims(origin.aims), *sections(comparison, figures)]
+        filled = [*aims(origin.aims), *sections(comparison, figures)]
         if selection is not None:
-            shown.append(choice_of_k(comparison, selection))
+            filled.append(choice_of_k(comparison, selection))
         if models:
-            shown.append(other_models(comparison, models))
-        lists = checklists(comparison, shown, record, answers or {})
+            filled.append(other_models(comparison, models))
+        lists = checklists(comparison, filled, record, answers or {})
         saved = _saved_fits(comparison, directory)
         page = render(
             comparison,
-            shown,
+            filled,
             lists,
             title=title,
             record=record,
@@ -107,9 +107,9 @@ def write_comparison(
         exports.write_files(
             folder,
             {
-                **exports.table_files([*_tables(comparison, shown), *lists]),
+                **exports.table_files([*_tables(comparison, filled), *lists]),
                 **{f"tables/{n}.csv": csv_text(frame) for n, frame in whole.items()},
-                **exports.figure_files(d for section in shown for d in section.drawings),
+                **exports.figure_files(d for section in filled for d in section.drawings),
                 "provenance.json": to_json(record),
                 REPORT: page,
             },
@@ -117,27 +117,27 @@ def write_comparison(
     return directory / REPORT
 
 
-def _tables(comparison: Comparison, shown: Sequence[Section]) -> list[Table]:
-    own = [verdicts.verdicts(comparison), verdicts.thresholds(comparison)]
-    return own + [table for section in shown for table in section.tables]
+def _tables(comparison: Comparison, filled: Sequence[Section]) -> list[Table]:
+    leading = [verdicts.verdicts(comparison), verdicts.thresholds(comparison)]
+    return leading + [table for section in filled for table in section.tables]
 
 
 def _saved_fits(comparison: Comparison, directory: Path) -> tuple[str, ...]:
     """Names of files in the folder that hold EM's fit and the posterior."""
     fits = {"em": comparison.em, "pymc": comparison.posterior_fit}
-    found = [_saved(fit, directory, FITS[name]) for name, fit in fits.items()]
-    return tuple(name for name in found if name is not None)
+    saved = [_saved(fit, directory, FITS[name]) for name, fit in fits.items()]
+    return tuple(name for name in saved if name is not None)
 
 
 def _saved(fit: Fit, directory: Path, usual: str) -> str | None:
     keys = ("backend", "created", "spec_hash", "seed", "options")
-    own = {key: fit.tree.attrs[key] for key in keys}
+    wanted = {key: fit.tree.attrs[key] for key in keys}
     preferred = directory / usual
     # Quick runs of a study keep theirs apart.
-    found = [*directory.glob("*.nc"), *directory.glob("fits-quick/*.nc")]
-    candidates = sorted(found, key=lambda path: (path != preferred, path.name))
+    files = [*directory.glob("*.nc"), *directory.glob("fits-quick/*.nc")]
+    candidates = sorted(files, key=lambda path: (path != preferred, path.name))
     for path in candidates:
         said = read_attributes(path) or {}
-        if all(str(said.get(key)) == str(value) for key, value in own.items()):
+        if all(str(said.get(key)) == str(value) for key, value in wanted.items()):
             return path.relative_to(directory).as_posix()
     return None

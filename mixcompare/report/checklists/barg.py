@@ -83,8 +83,8 @@ def effective_samples(facts: Facts) -> Answer:
 
 def sensitivity(facts: Facts) -> Answer:
     """Stronger and weaker priors by power-scaling; EM is without one."""
-    found = sensitivity_sentence(facts.comparison.sensitivity)
-    return automatic(f"Power-scaling: {found} EM's maximum is without a prior.", _PRIOR)
+    sentence = sensitivity_sentence(facts.comparison.sensitivity)
+    return automatic(f"Power-scaling: {sentence} EM's maximum is without a prior.", _PRIOR)
 
 
 def informed_priors(facts: Facts) -> Answer:

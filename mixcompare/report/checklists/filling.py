@@ -105,28 +105,32 @@ def checklists(
 
 
 def _filled(listed: Checklist, facts: Facts, answers: Mapping[str, str]) -> Table:
-    found = [_answer(item, facts, answers.get(listed.key(item))) for item in listed.items]
-    own = [status for status, _ in found]
+    answered = [_answer(item, facts, answers.get(listed.key(item))) for item in listed.items]
+    statuses = [status for status, _ in answered]
     return table(
         listed.name.lower(),
-        f"{listed.title} ({listed.source}); {own.count(_OPEN)} of {len(own)} items are left "
-        "to the author",
+        f"{listed.title} ({listed.source}); {statuses.count(_OPEN)} of {len(statuses)} items are "
+        "left to the author",
         [
             (Column("item", numeric=False), [item.number for item in listed.items], str),
             (Column("question", numeric=False), [item.asks for item in listed.items], str),
-            (Column("answered", numeric=False), own, _badge),
-            (Column("place", numeric=False), [answer.place or "" for _, answer in found], _link),
-            (Column("answer", numeric=False), [answer.text for _, answer in found], str),
+            (Column("answered", numeric=False), statuses, _badge),
+            (
+                Column("place", numeric=False),
+                [answer.place or "" for _, answer in answered],
+                _link,
+            ),
+            (Column("answer", numeric=False), [answer.text for _, answer in answered], str),
         ],
     )
 
 
 def _answer(item: Item, facts: Facts, given: str | None) -> tuple[str, Answer]:
     fixed = Answer(item.status, item.answer, item.place)
-    found = RULES[item.rule](facts) if item.rule else fixed
+    answered = RULES[item.rule](facts) if item.rule else fixed
     if given is not None:
-        return "by the author", Answer("author", given, found.place)
-    return (_OPEN if found.status == "author" else found.status), found
+        return "by the author", Answer("author", given, answered.place)
+    return (_OPEN if answered.status == "author" else answered.status), answered
 
 
 def _badge(status: str) -> Markup:

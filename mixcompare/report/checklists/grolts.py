@@ -99,14 +99,14 @@ def between_class(facts: Facts) -> Answer:
     spec = facts.comparison.em.spec
     if spec.n_components == 1:
         return not_applicable("There is one class.")
-    own = "one for all classes" if spec.covariance_by == "shared" else "one for each class"
+    which = "one for all classes" if spec.covariance_by == "shared" else "one for each class"
     if any(
         _structure(other["specification"]) != _structure(spec.to_dict())
         for other in facts.record["models"].values()
     ):
         return automatic("Criteria and prediction of the structures fitted are compared.", _MODELS)
     shape = "variance" if len(facts.comparison.em.outcome_names) == 1 else f"{spec.covariance}"
-    return author(f"Here: {shape}, {own}. Say which others were considered.", "model")
+    return author(f"Here: {shape}, {which}. Say which others were considered.", "model")
 
 
 def shapes(facts: Facts) -> Answer:
@@ -126,12 +126,12 @@ def covariates(facts: Facts) -> Answer:
 def starts(facts: Facts) -> Answer:
     """EM's starts and iterations."""
     em = facts.comparison.em
-    found = em.tree["starts"].to_dataset()
-    kinds = ", ".join(dict.fromkeys(map(str, found["kind"].to_numpy())))
+    of_starts = em.tree["starts"].to_dataset()
+    kinds = ", ".join(dict.fromkeys(map(str, of_starts["kind"].to_numpy())))
     final = em.tree["history"].sizes["iteration"]
     most = em.options["max_iterations"]
     return automatic(
-        f"{found.sizes['start']} starts ({kinds}); the best ended after {final} iterations, at "
+        f"{of_starts.sizes['start']} starts ({kinds}); the best ended after {final} iterations, at "
         f"most {most:,} were allowed; {em.message}.",
         "optima",
     )

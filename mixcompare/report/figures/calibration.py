@@ -18,10 +18,11 @@ def plot_calibration(calibration: Calibration) -> Figure:
     A line above zero on the left and below on the right: ranks too far out, so the
     posterior is too narrow; the reverse: too wide; above everywhere: too high.
     """
-    found, names = calibration.uniformity(), list(calibration.ranks.columns)
-    x = np.concatenate([[0.0], found.points, [1.0]])
+    uniformity, names = calibration.uniformity(), list(calibration.ranks.columns)
+    x = np.concatenate([[0.0], uniformity.points, [1.0]])
     lower, upper = (
-        np.concatenate([[0.0], band - found.points, [0.0]]) for band in (found.lower, found.upper)
+        np.concatenate([[0.0], band - uniformity.points, [0.0]])
+        for band in (uniformity.lower, uniformity.upper)
     )
     rows = -(-len(names) // _COLUMNS)
     with style():
@@ -29,9 +30,11 @@ def plot_calibration(calibration: Calibration) -> Figure:
         axes = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
         for ax in axes.flat[len(names) :]:
             ax.set_visible(False)
-        for ax, name, values, p in zip(axes.flat, names, found.distribution, found.p, strict=False):
+        for ax, name, values, p in zip(
+            axes.flat, names, uniformity.distribution, uniformity.p, strict=False
+        ):
             ax.fill_between(x, lower, upper, step="post", color=MUTED, alpha=0.3, lw=0)
-            line = np.concatenate([[0.0], values - found.points, [0.0]])
+            line = np.concatenate([[0.0], values - uniformity.points, [0.0]])
             ax.step(
                 x, line, where="post", color=_OUTSIDE if p < 0.05 else COLORS["posterior"], lw=1.1
             )

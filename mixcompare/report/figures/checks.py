@@ -72,15 +72,17 @@ def _histograms(
     ax: Axes,
     drawn: FloatArray,
     observed: FloatArray,
-    own: np.ndarray,
+    of_class: np.ndarray,
     component: int,
 ) -> None:
-    if not own.any():
+    if not of_class.any():
         return
-    both = np.concatenate([drawn[own], *(observed[mine] for mine in own)])
+    both = np.concatenate([drawn[of_class], *(observed[mine] for mine in of_class)])
     edges = _edges(both, 0.0005)
-    new = np.array([_shares(values[mine], edges) for values, mine in zip(drawn, own, strict=True)])
-    old = np.array([_shares(observed[mine], edges) for mine in own])
+    new = np.array(
+        [_shares(values[mine], edges) for values, mine in zip(drawn, of_class, strict=True)]
+    )
+    old = np.array([_shares(observed[mine], edges) for mine in of_class])
     lower, upper = np.nanquantile(new, [0.025, 0.975], axis=0)
     ax.stairs(upper, edges, baseline=lower, fill=True, color=class_color(component), alpha=0.35)
     ax.stairs(np.nanmean(old, axis=0), edges, color=INK, lw=1.6)
@@ -113,7 +115,7 @@ def prior_data(comparison: Comparison) -> Drawing:
         else:
             _prior_curves(ax, comparison, variable, j)
     figure.legend(handles=_prior_legend(variable), loc="outside upper center", ncols=2)
-    shown = (
+    what = (
         "Grey: class-mean curves drawn from the prior. Over them: the units' data. The prior "
         "should allow the data without expecting curves that nobody would believe."
         + shown_note(len(thinned_units(panel.n_units)), panel.n_units, "units")
@@ -125,7 +127,7 @@ def prior_data(comparison: Comparison) -> Drawing:
         figure,
         "prior-data",
         "What the prior expects",
-        shown,
+        what,
         f"Prior expectations of {', '.join(panel.outcome_names)} beside the data. "
         + comparison.prior_check.sentence,
     )

@@ -107,7 +107,7 @@ def data_limits(values: FloatArray) -> tuple[float, float]:
 def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
     outcomes = within_cells(panel.outcomes, panel.cell)
     em_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)
-    shown = thinned_units(panel.n_units)
+    drawn = thinned_units(panel.n_units)
     grids = class_grids(panel, variable, em_class, comparison.em.spec.n_components)
     m = len(panel.outcome_names)
     columns = min(m, 2)
@@ -118,7 +118,7 @@ def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
     for ax in axes.flat[m:]:
         ax.set_visible(False)
     for j, ax in enumerate(axes.flat[:m]):
-        _paths(ax, panel, panel.variables[variable], outcomes[:, j], em_class, shown)
+        _paths(ax, panel, panel.variables[variable], outcomes[:, j], em_class, drawn)
         _class_curves(ax, comparison, grids, j)
         ax.set_ylim(*data_limits(outcomes[:, j]))
         ax.set_xlabel(variable)
@@ -134,7 +134,7 @@ def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
         "posterior mean dashed on top of it, with its 95 % band. Look for dashed and solid "
         "lines that part, and for classes whose curve does not run through its own units. Curves "
         "end where their class has no rows."
-        + shown_note(len(shown), panel.n_units, "units")
+        + shown_note(len(drawn), panel.n_units, "units")
         + (
             " Outcome and curves are shown without the absorbed effects." * (panel.cell is not None)
         ),
@@ -148,16 +148,16 @@ def thinned_units(count: int) -> IntArray:
     return np.unique(np.linspace(0, count - 1, _MOST_PATHS).astype(np.intp))
 
 
-def shown_note(shown: int, total: int, what: str) -> str:
+def shown_note(drawn: int, total: int, what: str) -> str:
     """A sentence for a caption, if not everything is shown."""
-    return f" {shown:,} of {total:,} {what} are shown, evenly spaced." if shown < total else ""
+    return f" {drawn:,} of {total:,} {what} are shown, evenly spaced." if drawn < total else ""
 
 
 def _paths(
-    ax: Axes, panel: Panel, x: FloatArray, y: FloatArray, em_class: IntArray, shown: IntArray
+    ax: Axes, panel: Panel, x: FloatArray, y: FloatArray, em_class: IntArray, drawn: IntArray
 ) -> None:
     paths: dict[int, list[FloatArray]] = {}
-    for unit in shown:
+    for unit in drawn:
         rows = np.flatnonzero(panel.unit == unit)
         rows = rows[np.argsort(x[rows], kind="stable")]
         paths.setdefault(int(em_class[unit]), []).append(np.column_stack([x[rows], y[rows]]))
@@ -166,7 +166,7 @@ def _paths(
         color = class_color(k + 1)
         if several:
             ax.add_collection(
-                LineCollection(lines, colors=color, lw=0.7, alpha=0.4, rasterized=len(shown) > 150)
+                LineCollection(lines, colors=color, lw=0.7, alpha=0.4, rasterized=len(drawn) > 150)
             )
         points = np.concatenate(lines)
         size, alpha = (0, 0) if several else (3, 0.6)
@@ -225,8 +225,8 @@ def _fitted_against_observed(comparison: Comparison, panel: Panel) -> Drawing:
         for component in range(k):
             ax = axes[j * lines + component // columns, component % columns]
             ax.set_visible(True)
-            own = rows[row_class[rows] == component]
-            _agreement_panel(ax, comparison, component, j, outcomes[own], covariates[own])
+            of_class = rows[row_class[rows] == component]
+            _agreement_panel(ax, comparison, component, j, outcomes[of_class], covariates[of_class])
             ax.set_ylabel(f"{name} observed" if component % columns == 0 else "")
     figure.supxlabel("fitted mean of the unit's class" + _within(panel), fontsize=10)
     figure.legend(

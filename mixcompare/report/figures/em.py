@@ -53,21 +53,21 @@ def weights_by_iteration(comparison: Comparison) -> Drawing | None:
     k = history.shape[-1]
     if k == 1:
         return None
-    shown = min(k, _MOST_CLASSES)
-    columns = min(shown, 3)
-    rows = -(-shown // columns)
+    drawn = min(k, _MOST_CLASSES)
+    columns = min(drawn, 3)
+    rows = -(-drawn // columns)
     figure = Figure(figsize=(9.4, 0.9 + 2.3 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for ax in axes.flat[shown:]:
+    for ax in axes.flat[drawn:]:
         ax.set_visible(False)
-    for component, ax in enumerate(axes.flat[:shown]):
+    for component, ax in enumerate(axes.flat[:drawn]):
         _lines(ax, history[..., component], optimum)
         _by_iteration(ax)
         ax.set_title(f"class {component + 1}", color=class_color(component + 1))
         ax.set_ylabel("weight" if component % columns == 0 else "")
     handles, names = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=4)
-    clipped = f" The first {shown} of {k} classes are shown." * (k > shown)
+    clipped = f" The first {drawn} of {k} classes are shown." * (k > drawn)
     return draw(
         figure,
         "em-weights",

@@ -22,9 +22,9 @@ def responsibilities(comparison: Comparison) -> Drawing:
     units = comparison.em.responsibilities["unit"].to_numpy()
     difference = np.abs(posterior - em)
     order = _order(em)
-    shown = order[np.unique(np.linspace(0, len(order) - 1, _MOST_UNITS).astype(int))]
-    named = len(shown) <= _NAMED_UNITS
-    height = 0.21 * len(shown) + 1.4 if named else 4.8
+    drawn = order[np.unique(np.linspace(0, len(order) - 1, _MOST_UNITS).astype(int))]
+    named = len(drawn) <= _NAMED_UNITS
+    height = 0.21 * len(drawn) + 1.4 if named else 4.8
     figure = Figure(figsize=(9.4, height), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     panels = (
@@ -35,7 +35,7 @@ def responsibilities(comparison: Comparison) -> Drawing:
     k = em.shape[1]
     for ax, (title, values, colors, top) in zip(axes, panels, strict=True):
         image = ax.imshow(
-            values[shown], aspect="auto", cmap=colors, vmin=0, vmax=top, interpolation="nearest"
+            values[drawn], aspect="auto", cmap=colors, vmin=0, vmax=top, interpolation="nearest"
         )
         ax.set_title(title)
         ax.grid(False)
@@ -43,7 +43,7 @@ def responsibilities(comparison: Comparison) -> Drawing:
         for tick, component in zip(ax.get_xticklabels(), range(1, k + 1), strict=True):
             tick.set_color(class_color(component))
             tick.set_fontweight("bold")
-        for boundary in _boundaries(em[shown]):
+        for boundary in _boundaries(em[drawn]):
             ax.axhline(boundary, color=SURFACE, lw=0.8)
         if title != "EM":
             figure.colorbar(
@@ -53,11 +53,11 @@ def responsibilities(comparison: Comparison) -> Drawing:
                 label="class probability" if colors == "cividis" else "difference",
             )
     if named:
-        axes[0].set_yticks(range(len(shown)), [_short(str(u)) for u in units[shown]])
+        axes[0].set_yticks(range(len(drawn)), [_short(str(u)) for u in units[drawn]])
     else:
         axes[0].set_yticks([])
         axes[0].set_ylabel("units, sorted by EM's class and its probability")
-    thinned = f" {len(shown)} of {len(em)} units are shown, evenly spaced." * (len(shown) < len(em))
+    thinned = f" {len(drawn)} of {len(em)} units are shown, evenly spaced." * (len(drawn) < len(em))
     return draw(
         figure,
         "responsibilities",

@@ -129,12 +129,12 @@ def _pair(
     fine: bool,
 ) -> None:
     """One outcome against another; `fine` for panels that are small."""
-    chosen = list(pair)
+    places = list(pair)
     row_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)[panel.unit]
     for k in range(comparison.em.spec.n_components):
-        own = rows[row_class[rows] == k]
+        of_class = rows[row_class[rows] == k]
         ax.plot(
-            *panel.outcomes[np.ix_(own, chosen)].T,
+            *panel.outcomes[np.ix_(of_class, places)].T,
             "o",
             color=class_color(k + 1),
             ms=2.2 if fine else 3.4,
@@ -145,8 +145,8 @@ def _pair(
     for kind in COLORS:
         _, mean, covariance = _moments(comparison, kind)
         for k in range(len(mean)):
-            part = covariance[k][np.ix_(chosen, chosen)]
-            _ellipse(ax, mean[k, chosen], part, class_color(k + 1), kind, fine=fine)
+            part = covariance[k][np.ix_(places, places)]
+            _ellipse(ax, mean[k, places], part, class_color(k + 1), kind, fine=fine)
 
 
 def _ellipse(

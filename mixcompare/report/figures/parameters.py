@@ -31,21 +31,21 @@ def forest(comparison: Comparison) -> Drawing:
     income is a dot at zero, so this has a panel for each kind of parameter.
     """
     groups = _groups(comparison.em.parameters)
-    shown = groups[:_MOST_PANELS]
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    tallest = max(len(members) for _, members in shown)
+    drawn = groups[:_MOST_PANELS]
+    columns = min(3, len(drawn))
+    rows = -(-len(drawn) // columns)
+    tallest = max(len(members) for _, members in drawn)
     figure = Figure(
         figsize=(3.3 * columns + 0.5, rows * (0.8 + 0.38 * tallest) + 0.4), layout="constrained"
     )
     axes = figure.subplots(rows, columns, squeeze=False)
-    for ax in axes.flat[len(shown) :]:
+    for ax in axes.flat[len(drawn) :]:
         ax.set_visible(False)
-    for ax, (label, members) in zip(axes.flat, shown, strict=False):
+    for ax, (label, members) in zip(axes.flat, drawn, strict=False):
         _forest_panel(ax, label, members, comparison.estimates)
     handles, names = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=2)
-    left_out = f" The first {_MOST_PANELS} of {len(groups)} are shown." * (len(groups) > len(shown))
+    left_out = f" The first {_MOST_PANELS} of {len(groups)} are shown." * (len(groups) > len(drawn))
     return draw(
         figure,
         "forest",
@@ -237,10 +237,10 @@ def _tidy_rank_axes(collection: Any) -> None:
 
 def _states(comparison: Comparison, most_draws: int) -> tuple[xr.Dataset, list[str]]:
     """Draws of a few parameters, as sampled and aligned."""
-    chosen = _informative(comparison)
-    names = [p.name for p in chosen]
+    informative = _informative(comparison)
+    names = [p.name for p in informative]
     posterior = comparison.posterior_fit.tree["posterior"].to_dataset()
-    both = [flatten(draws, chosen) for draws in (posterior, comparison.aligned)]
+    both = [flatten(draws, informative) for draws in (posterior, comparison.aligned)]
     step = max(1, -(-both[0].shape[1] // most_draws))
     values = np.stack([draws[:, ::step] for draws in both])
     coords = {
@@ -260,8 +260,8 @@ def _informative(comparison: Comparison) -> tuple[Parameter, ...]:
     estimates = comparison.estimates[["posterior_sd", "r_hat_raw"]].to_numpy()
     of_all = list(zip(comparison.em.parameters, *estimates.T, strict=True))
     varying = [(p, r_hat) for p, sd, r_hat in of_all if sd > 0]
-    own = [(p, r_hat) for p, r_hat in varying if p.component is not None]
-    worst = max(own or varying, key=lambda pair: pair[1])[0].component
+    by_class = [(p, r_hat) for p, r_hat in varying if p.component is not None]
+    worst = max(by_class or varying, key=lambda pair: pair[1])[0].component
     first = [p for p, _ in varying if p.component == worst and p.variable != "covariance"]
     rest = [p for p, _ in varying if p not in first]
     return tuple((first + rest)[:_TRACED])

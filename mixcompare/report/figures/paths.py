@@ -51,18 +51,18 @@ def class_paths(comparison: Comparison) -> Drawing | None:
     outcomes = within_cells(panel.outcomes, panel.cell)
     grids = class_grids(panel, variable, em_class, comparison.em.spec.n_components)
     less = ", less its cell's mean" if panel.cell is not None else ""
-    own = [np.flatnonzero(em_class == component) for component in range(k)]
-    shown = [_thinned(units) for units in own]
+    members = [np.flatnonzero(em_class == component) for component in range(k)]
+    drawn = [_thinned(units) for units in members]
     for j in range(m):
         for component in range(k):
             ax = axes[j * rows + component // columns, component % columns]
             ax.set_visible(True)
             x, y = panel.variables[variable], outcomes[:, j]
-            _paths(ax, panel, x, y, shown[component], component)
+            _paths(ax, panel, x, y, drawn[component], component)
             _mean_of_em(ax, comparison, grids[component], component, j)
             _mean_of_posterior(ax, comparison, grids[component], component, j)
             ax.set_ylim(*data_limits(outcomes[:, j]))
-            units = counted(len(own[component]), "unit")
+            units = counted(len(members[component]), "unit")
             ax.set_title(f"class {component + 1}: {units}", color=class_color(component + 1))
             ax.set_xlabel(variable)
             ax.set_ylabel(f"{panel.outcome_names[j]}{less}" if component % columns == 0 else "")
@@ -75,7 +75,7 @@ def class_paths(comparison: Comparison) -> Drawing | None:
         + ". Solid: EM's mean, between thin lines that bound its 95 % interval. Dashed: posterior "
         "mean in its 95 % band. The intervals are of the mean, not of the units: units scatter "
         "more widely. Look for paths that bend where the mean does not."
-        + shown_note(sum(map(len, shown)), sum(map(len, own)), "units"),
+        + shown_note(sum(map(len, drawn)), sum(map(len, members)), "units"),
         f"Paths of the units along {variable} in one panel per class with the class's mean curve "
         "and its uncertainty by EM and by the posterior. " + finding(comparison, "model fit"),
     )
@@ -89,10 +89,10 @@ def _thinned(units: IntArray) -> IntArray:
 
 
 def _paths(
-    ax: Axes, panel: Panel, x: FloatArray, y: FloatArray, shown: IntArray, component: int
+    ax: Axes, panel: Panel, x: FloatArray, y: FloatArray, drawn: IntArray, component: int
 ) -> None:
     lines = []
-    for unit in shown:
+    for unit in drawn:
         rows = np.flatnonzero(panel.unit == unit)
         rows = rows[np.argsort(x[rows], kind="stable")]
         lines.append(np.column_stack([x[rows], y[rows]]))
@@ -123,9 +123,9 @@ def _covariance(comparison: Comparison, component: int, outcome: int) -> FloatAr
         if parameter.variable == "coefficients"
         for position in parameter.positions
     }
-    chosen = [places[component, i, outcome] for i in range(len(comparison.em.covariate_names))]
+    of_class = [places[component, i, outcome] for i in range(len(comparison.em.covariate_names))]
     errors = comparison.em.tree["standard_errors"]["parameter_covariance"].to_numpy()
-    return np.asarray(errors[np.ix_(chosen, chosen)])
+    return np.asarray(errors[np.ix_(of_class, of_class)])
 
 
 def _mean_of_posterior(

@@ -73,27 +73,31 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
     em = comparison.em.responsibilities.to_numpy()
     units = comparison.em.responsibilities["unit"].to_numpy()
     order = np.lexsort((-em.max(axis=1), em.argmax(axis=1)))
-    shown = order[np.unique(np.linspace(0, len(order) - 1, _MOST_UNITS).astype(int))]
+    places = order[np.unique(np.linspace(0, len(order) - 1, _MOST_UNITS).astype(int))]
     drawn = comparison.posterior_fit.tree["membership"]["responsibilities"].to_numpy()
     chains, available, _, k = drawn.shape
-    step = max(1, -(-chains * available * len(shown) * k // _MOST_VALUES))
-    matrix = labels.co_clustering(drawn[:, ::step][:, :, shown])
+    step = max(1, -(-chains * available * len(places) * k // _MOST_VALUES))
+    matrix = labels.co_clustering(drawn[:, ::step][:, :, places])
     figure = Figure(figsize=(7.2, 6.0), layout="constrained")
     ax = figure.subplots()
     image = ax.imshow(matrix, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(image, ax=ax, shrink=0.85, label="probability of being together")
     ax.grid(False)
-    found, first, sizes = np.unique(em[shown].argmax(axis=1), return_index=True, return_counts=True)
+    present, first, sizes = np.unique(
+        em[places].argmax(axis=1), return_index=True, return_counts=True
+    )
     for boundary in first[1:] - 0.5:
         ax.axhline(boundary, color=SURFACE, lw=1)
         ax.axvline(boundary, color=SURFACE, lw=1)
-    _name_classes(ax, first + sizes / 2 - 0.5, found, len(shown))
-    if len(shown) <= _NAMED_UNITS:
-        ax.set_yticks(range(len(shown)), [str(u)[:18] for u in units[shown]])
+    _name_classes(ax, first + sizes / 2 - 0.5, present, len(places))
+    if len(places) <= _NAMED_UNITS:
+        ax.set_yticks(range(len(places)), [str(u)[:18] for u in units[places]])
     else:
         ax.set_yticks([])
         ax.set_ylabel("units, sorted by EM's class and its probability")
-    thinned = f" {len(shown)} of {len(em)} units are shown, evenly spaced." * (len(shown) < len(em))
+    thinned = f" {len(places)} of {len(em)} units are shown, evenly spaced." * (
+        len(places) < len(em)
+    )
     return draw(
         figure,
         "co-clustering",
@@ -107,13 +111,13 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
     )
 
 
-def _name_classes(ax: Axes, middles: FloatArray, found: IntArray, units: int) -> None:
+def _name_classes(ax: Axes, middles: FloatArray, present: IntArray, units: int) -> None:
     """Names below their blocks, those that would touch the one before a line further down."""
     names, before, line = [], -np.inf, 0
-    for middle, component in zip(middles, found, strict=True):
+    for middle, component in zip(middles, present, strict=True):
         line = line + 1 if middle - before < _NAME_WIDTH * units else 0
         before = middle
         names.append("\n" * line + f"class {component + 1}")
     ax.set_xticks(middles, names)
-    for tick, component in zip(ax.get_xticklabels(), found, strict=True):
+    for tick, component in zip(ax.get_xticklabels(), present, strict=True):
         tick.set(color=class_color(int(component) + 1), fontweight="bold")

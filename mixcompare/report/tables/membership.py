@@ -52,10 +52,10 @@ def class_sizes(comparison: Comparison) -> Table:
 def membership(comparison: Comparison) -> Table:
     """The units on which the backends differ most."""
     frame = comparison.membership.head(MOST_UNITS)
-    shown = min(MOST_UNITS, len(comparison.membership))
+    listed = min(MOST_UNITS, len(comparison.membership))
     return table(
         "membership",
-        f"The {shown} units that differ most, of {len(comparison.membership):,}",
+        f"The {listed} units that differ most, of {len(comparison.membership):,}",
         [
             (Column("unit", numeric=False), frame.index, str),
             (Column("EM class"), frame["em_class"], count),

@@ -61,8 +61,8 @@ def is_shipped(reference: str) -> bool:
         ``"package.module:function"``.
     """
     module, name = reference.split(":")
-    found = getattr(datasets, name, None) if module == datasets.__name__ else None
-    return getattr(found, "__module__", None) == datasets.__name__
+    function = getattr(datasets, name, None) if module == datasets.__name__ else None
+    return getattr(function, "__module__", None) == datasets.__name__
 
 
 def source_of(reference: str) -> tuple[str, str]:
@@ -89,12 +89,12 @@ def source_of(reference: str) -> tuple[str, str]:
 def _find(reference: str) -> Any:
     module, function = reference.split(":")
     try:
-        found: Any = importlib.import_module(module)
+        place: Any = importlib.import_module(module)
         for name in function.split("."):
-            found = getattr(found, name)
+            place = getattr(place, name)
     except (Exception, SystemExit) as error:  # a module runs when it is imported
         raise _unusable(reference, error) from error
-    return found
+    return place
 
 
 def _unusable(reference: str, error: BaseException) -> DataError:

@@ -280,8 +280,8 @@ class _Source:
             options = allowed_options(table.backend)
         except OptionError as error:
             raise self.fail([*place, "backend"], f"{key} backend: {error}") from error
-        own = list(MethodTable.model_fields)
-        self.check_keys(place, table.further, [*own[:1], *options, *own[1:], *SPEC_KEYS])
+        declared = list(MethodTable.model_fields)
+        self.check_keys(place, table.further, [*declared[:1], *options, *declared[1:], *SPEC_KEYS])
         boot = table.bootstrap
         built = build_method(
             table.backend,
@@ -349,23 +349,23 @@ def _check_real_comparison(study: Study) -> None:
 def _scenarios(
     source: _Source, content: Mapping[str, Any], tables: StudyTables, spec: MixtureSpec
 ) -> tuple[Scenario, ...]:
-    chosen = combinations(tables.grid)
-    if chosen == [{}]:
+    cells = combinations(tables.grid)
+    if cells == [{}]:
         return (Scenario("all", {}, tables, spec),)
-    names = _factor_names(source, chosen)
-    found = []
-    for combination in chosen:
+    names = _factor_names(source, cells)
+    scenarios = []
+    for combination in cells:
         levels = {names[key]: value for key, value in combination.items()}
         label = scenario_label(levels)
         changed = copy.deepcopy(dict(content))
         for key, value in combination.items():
             _put(source, changed, key, value)
-        own = source.validate(changed, f"[grid] {label}: ")
-        found.append(Scenario(label, levels, own, source.spec(own.model)))
-    repeated = sorted(n for n, count in Counter(s.label for s in found).items() if count > 1)
+        tables_of_cell = source.validate(changed, f"[grid] {label}: ")
+        scenarios.append(Scenario(label, levels, tables_of_cell, source.spec(tables_of_cell.model)))
+    repeated = sorted(n for n, count in Counter(s.label for s in scenarios).items() if count > 1)
     if repeated:
         raise source.fail(["grid", "crossed"], f"[grid] has {repeated[0]!r} more than once.")
-    return tuple(found)
+    return tuple(scenarios)
 
 
 def _factor_names(source: _Source, combinations: list[dict[str, Any]]) -> dict[str, str]:

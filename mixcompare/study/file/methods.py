@@ -135,14 +135,17 @@ def fit_method(
     """
     if method.within:
         spec, panel = within(spec, panel)
-    chosen = {**method.options, **options}
+    all_options = {**method.options, **options}
     if method.choose:
         fitted = min(
-            (fit(replace(spec, n_components=k), panel, seed=seed, **chosen) for k in method.choose),
+            (
+                fit(replace(spec, n_components=k), panel, seed=seed, **all_options)
+                for k in method.choose
+            ),
             key=bic,
         )
     else:
-        fitted = fit(spec, panel, backend=method.backend, seed=seed, **chosen)
+        fitted = fit(spec, panel, backend=method.backend, seed=seed, **all_options)
     if method.bootstrap is None:
         return fitted
     replicates, kind = method.bootstrap

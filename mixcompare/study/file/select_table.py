@@ -38,8 +38,8 @@ def select_arguments(
 ) -> dict[str, Any]:
     """What `mixcompare.select` is called with, as far as its numbers depend on it."""
     plain = (m for m in methods.values() if m.kind == "maximum" and not m.changes)
-    own = next((m.options for m in plain), {})
-    em = {**own, **table.further, **options.get("em", {}), "progress": False}
+    em_options = next((m.options for m in plain), {})
+    em = {**em_options, **table.further, **options.get("em", {}), "progress": False}
     sampling = {**table.sampling, **options.get("pymc", {}), "progress": False}
     replicates = min(table.replicates, _QUICK_REPLICATES) if options else table.replicates
     return {

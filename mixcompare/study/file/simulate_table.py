@@ -141,16 +141,16 @@ class SimulateTable(Table):
             raise ValueError("weights and membership exclude each other: both give classes")
         shares = self.weights is not None or bool(self.membership)
         stated = [shares, bool(self.coefficients), self.covariance is not None]
-        own = "weights or membership, coefficients and covariance"
+        parameters = "weights or membership, coefficients and covariance"
         if self.truth == "fit" and (any(stated) or self.design == "generated"):
             raise ValueError(
-                f"truth = 'fit' takes {own} from a fit to [data]: leave them out, and set design "
-                "to 'given' or 'resampled'"
+                f"truth = 'fit' takes {parameters} from a fit to [data]: leave them out, and set "
+                "design to 'given' or 'resampled'"
             )
         if self.truth == "prior" and any(stated):
-            raise ValueError(f"truth = 'prior' draws {own} itself")
+            raise ValueError(f"truth = 'prior' draws {parameters} itself")
         if self.truth == "given" and not all(stated):
-            raise ValueError(f"needs {own}, the true parameters")
+            raise ValueError(f"needs {parameters}, the true parameters")
         return self
 
     def _check_generator(self) -> None:

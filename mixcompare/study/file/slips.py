@@ -34,15 +34,15 @@ _PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)")
 def line_of(text: str, location: Sequence[str]) -> int | None:
     """Line, counted from 1, of a key or of the innermost table around it that has one."""
     header: tuple[str, ...] = ()
-    found: dict[tuple[str, ...], int] = {}
+    lines: dict[tuple[str, ...], int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if match := _HEADER.match(line):
             header = _parts(match[1])
-            found.setdefault(header, number)
+            lines.setdefault(header, number)
         elif match := _KEY.match(line):
-            found.setdefault((*header, *_parts(match[1])), number)
+            lines.setdefault((*header, *_parts(match[1])), number)
     for end in range(len(location), 0, -1):
-        line_number = found.get(tuple(location[:end]))
+        line_number = lines.get(tuple(location[:end]))
         if line_number is not None:
             return line_number
     return None

@@ -29,7 +29,7 @@ def _panel_name(value: str | None) -> str | None:
 
 def _weights(value: list[float]) -> list[float]:
     # Written so that a NaN fails it, with which every comparison is false.
-    if not value or not all(0 < own <= 1 for own in value) or not abs(sum(value) - 1) <= 1e-9:
+    if not value or not all(0 < weight <= 1 for weight in value) or not abs(sum(value) - 1) <= 1e-9:
         raise ValueError(f"must be positive numbers that sum to 1, not to {sum(value):g}")
     return value
 
@@ -37,8 +37,8 @@ def _weights(value: list[float]) -> list[float]:
 def _finite(value: Any) -> Any:
     """Numbers however nested, none of them infinite or NaN; None for what is not given."""
     if isinstance(value, list):
-        for own in value:
-            _finite(own)
+        for entry in value:
+            _finite(entry)
     elif isinstance(value, bool | str) or (value is not None and not _is_finite(value)):
         raise ValueError(f"must be finite numbers, and {value!r} is none")
     return value

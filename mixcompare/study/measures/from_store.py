@@ -80,30 +80,34 @@ def _best_optimum(study: Study, numbers: pd.DataFrame) -> pd.DataFrame:
         plain = not (method.within or method.choose)
         if plain and method.kind == "maximum":
             models.setdefault(repr(sorted(method.changes.items())), []).append(name)
-    found = []
+    reached_by_model = []
     for names in models.values():
-        chosen = numbers[(numbers["name"] == "log_likelihood") & numbers["method"].isin(names)]
-        if len(names) > 1 and len(chosen):
-            best = chosen.groupby(["scenario", "replicate"])["value"].transform("max")
-            reached = best - chosen["value"] <= same_within(best)
-            found.append(chosen.assign(name="best_optimum_found", value=reached.astype(float)))
-    return pd.concat(found) if found else numbers.iloc[:0]
+        heights = numbers[(numbers["name"] == "log_likelihood") & numbers["method"].isin(names)]
+        if len(names) > 1 and len(heights):
+            best = heights.groupby(["scenario", "replicate"])["value"].transform("max")
+            reached = best - heights["value"] <= same_within(best)
+            reached_by_model.append(
+                heights.assign(name="best_optimum_found", value=reached.astype(float))
+            )
+    return pd.concat(reached_by_model) if reached_by_model else numbers.iloc[:0]
 
 
 def _performance(rows: pd.DataFrame, baseline: str, null: float) -> pd.DataFrame:
     lines = []
     known = rows[rows["truth"].notna()]
     for sample in SAMPLES:
-        chosen = known if sample == "all" else known[known["outcome"] == "converged"]
-        for (scenario, estimand), group in chosen.groupby(["scenario", "estimand"], sort=False):
+        of_sample = known if sample == "all" else known[known["outcome"] == "converged"]
+        for (scenario, estimand), group in of_sample.groupby(["scenario", "estimand"], sort=False):
             reference = _errors(group[group["method"] == baseline])
-            for method, own in group.groupby("method", sort=False):
-                found = measures(_replicates(own), null)
+            for method, of_method in group.groupby("method", sort=False):
+                measured = measures(_replicates(of_method), null)
                 if method != baseline and len(reference):
-                    pair = pd.concat([_errors(own), reference], axis=1, join="inner").to_numpy()
-                    found["relative_precision"] = relative_precision(pair[:, 0], pair[:, 1])
+                    pair = pd.concat(
+                        [_errors(of_method), reference], axis=1, join="inner"
+                    ).to_numpy()
+                    measured["relative_precision"] = relative_precision(pair[:, 0], pair[:, 1])
                 key = (scenario, method, estimand, sample)
-                lines += [(*key, name, *measure) for name, measure in found.items()]
+                lines += [(*key, name, *measure) for name, measure in measured.items()]
     columns = ["scenario", "method", "estimand", "sample", "measure", "value", "error", "n"]
     return pd.DataFrame(lines, columns=columns)
 
@@ -124,8 +128,8 @@ def _errors(rows: pd.DataFrame) -> pd.Series:
 def _fits(numbers: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for sample in SAMPLES:
-        chosen = numbers if sample == "all" else numbers[numbers["outcome"] == "converged"]
-        for (scenario, method, name), group in chosen.groupby(
+        of_sample = numbers if sample == "all" else numbers[numbers["outcome"] == "converged"]
+        for (scenario, method, name), group in of_sample.groupby(
             ["scenario", "method", "name"], sort=False
         ):
             measure = mean(group["value"].to_numpy(dtype=np.float64))

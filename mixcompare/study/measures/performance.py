@@ -177,11 +177,11 @@ def relative_precision(error: FloatArray, baseline: FloatArray) -> Measure:
         (n,) errors of the two methods, replicate by replicate; pairs with a NaN are left out.
     """
     both = np.isfinite(error) & np.isfinite(baseline)
-    own, other = error[both], baseline[both]
-    n = len(own)
-    if n < 3 or not own.std() > 0 or not other.std() > 0:
+    errors, base_errors = error[both], baseline[both]
+    n = len(errors)
+    if n < 3 or not errors.std() > 0 or not base_errors.std() > 0:
         return Measure(np.nan, np.nan, n)
-    ratio = float(other.var(ddof=1) / own.var(ddof=1))
-    rho = float(np.corrcoef(own, other)[0, 1])
+    ratio = float(base_errors.var(ddof=1) / errors.var(ddof=1))
+    rho = float(np.corrcoef(errors, base_errors)[0, 1])
     error_of_it = 200 * ratio * np.sqrt(max(0.0, 1 - rho**2) / (n - 1))
     return Measure(100 * (ratio - 1), float(error_of_it), n)

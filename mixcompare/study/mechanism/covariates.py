@@ -60,9 +60,9 @@ def _draw(
         drawn = (rng.random(size) < table.probability).astype(np.float64)
     else:
         common = rng.normal(size=units)[unit] if table.between else 0.0
-        own = rng.normal(size=size)
-        own = own[unit] if table.level == "unit" else own
-        mixed = np.sqrt(table.between) * common + np.sqrt(1 - table.between) * own
+        values = rng.normal(size=size)
+        values = values[unit] if table.level == "unit" else values
+        mixed = np.sqrt(table.between) * common + np.sqrt(1 - table.between) * values
         return np.asarray(table.mean + table.sd * mixed)
     return drawn[unit] if table.level == "unit" else drawn
 
@@ -89,20 +89,20 @@ def resample_units(
         (n_units,) which units, by their order in `pandas.factorize(sort=True)`.
     """
     if spec.unit is None:
-        chosen = rng.integers(len(frame), size=n_units or len(frame))
-        return frame.iloc[chosen].reset_index(drop=True), chosen
+        picked = rng.integers(len(frame), size=n_units or len(frame))
+        return frame.iloc[picked].reset_index(drop=True), picked
     codes, labels = pd.factorize(frame[spec.unit], sort=True)
-    chosen = rng.integers(len(labels), size=n_units or len(labels))
+    picked = rng.integers(len(labels), size=n_units or len(labels))
     rows_of = [np.flatnonzero(codes == code) for code in range(len(labels))]
-    rows = np.concatenate([rows_of[c] for c in chosen])
-    copy_of = np.repeat(np.arange(len(chosen)), [len(rows_of[c]) for c in chosen])
+    rows = np.concatenate([rows_of[c] for c in picked])
+    copy_of = np.repeat(np.arange(len(picked)), [len(rows_of[c]) for c in picked])
     drawn = frame.iloc[rows].reset_index(drop=True)
     for column in spec.absorb or ():
         if column != spec.unit and spec.unit not in (spec.absorb or ()):
             # Two copies of a unit must not share a cell.
             drawn[column] = [f"{c}:{v}" for c, v in zip(copy_of, drawn[column], strict=True)]
     drawn[spec.unit] = copy_of
-    return drawn, chosen
+    return drawn, picked
 
 
 def lose_rows(

@@ -108,8 +108,8 @@ def generate(
             return DataSet(frame, None, None, None, missing)
         reference, probabilities = _reference(scenario, read)
         complete = _complete(frame, scenario.spec, missing)
-        drawn, chosen = resample_units(complete, scenario.spec, None, rng)
-        return DataSet(drawn, None, reference, probabilities[chosen], missing)
+        drawn, picked = resample_units(complete, scenario.spec, None, rng)
+        return DataSet(drawn, None, reference, probabilities[picked], missing)
     if table.generator is not None:
         return _generated(table.generator, table, scenario.spec, missing, rng)
     return _simulate(scenario, table, read, missing, rng)
@@ -147,9 +147,9 @@ def _simulate(
     outcomes = _outcomes(table, panel, truth, classes, noise, frame)
     effects = cell_effects(table, frame, rng)
     hard = np.eye(len(truth.weights))[classes]
-    own = {design_source(spec): replace(panel, outcomes=(outcomes + effects)[panel.row])}
+    built = {design_source(spec): replace(panel, outcomes=(outcomes + effects)[panel.row])}
     drawn = table.truth == "prior"
-    return DataSet(frame, outcomes + effects, truth, hard, missing, drawn, own)
+    return DataSet(frame, outcomes + effects, truth, hard, missing, drawn, built)
 
 
 def _rows(

@@ -61,15 +61,15 @@ def _membership(table: SimulateTable, panel: Panel) -> FloatArray | None:
     """(K, c) log-odds against the first class."""
     if not table.membership:
         return None
-    names, own = panel.concomitant_names, table.membership
-    if set(own) != set(names):
+    names, stated = panel.concomitant_names, table.membership
+    if set(stated) != set(names):
         raise DataError(
             f"[simulate.membership] must have {', '.join(names) or 'nothing'}, the columns of the "
-            f"design of [model] membership; it has {', '.join(own)}."
+            f"design of [model] membership; it has {', '.join(stated)}."
         )
-    if len({len(values) for values in own.values()}) > 1:
+    if len({len(values) for values in stated.values()}) > 1:
         raise DataError("[simulate.membership] must have a value per class in every row.")
-    odds = np.array([own[name] for name in names], dtype=np.float64).T
+    odds = np.array([stated[name] for name in names], dtype=np.float64).T
     return odds - odds[:1]
 
 
@@ -97,12 +97,12 @@ def _covariance(given: Any, k: int, m: int) -> FloatArray:
             f"[simulate] covariance must be a variance, {k} variances, a {m} x {m} matrix or {k} "
             f"of them, not an array of shape {values.shape}."
         )
-    found = np.array(allowed[values.shape]())
-    if not np.array_equal(found, found.transpose(0, 2, 1)):
+    matrices = np.array(allowed[values.shape]())
+    if not np.array_equal(matrices, matrices.transpose(0, 2, 1)):
         raise DataError(f"[simulate] covariance must be symmetric, not {given!r}.")
-    if not np.all(np.linalg.eigvalsh(found) > 0):
+    if not np.all(np.linalg.eigvalsh(matrices) > 0):
         raise DataError(f"[simulate] covariance must be positive definite, not {given!r}.")
-    return found
+    return matrices
 
 
 def _array(what: str, values: Any) -> FloatArray:

@@ -97,25 +97,27 @@ def ranks(fit: Fit, truth: Truth) -> dict[str, float]:
         for name in ("weights", "coefficients", "covariance")
     }
     drawn = _summaries(fit, **arrays)
-    own = _summaries(fit, truth.weights[None], truth.coefficients[None], truth.covariance[None])
+    at_truths = _summaries(
+        fit, truth.weights[None], truth.coefficients[None], truth.covariance[None]
+    )
     draws = thinned(fit.log_likelihood_by_draw, DRAWS)
     at_truth = get_backend(fit.backend).scorer(fit.problem).unit_log_likelihood(truth.blocks).sum()
-    found = {f"rank_{name}": float((drawn[name] < own[name][0]).sum()) for name in drawn}
+    by_name = {f"rank_{name}": float((drawn[name] < at_truths[name][0]).sum()) for name in drawn}
     if fit.spec.n_components == 1:
-        found.pop("rank_largest_weight")
-    return {"rank_log_likelihood": float((draws < at_truth).sum()), **found}
+        by_name.pop("rank_largest_weight")
+    return {"rank_log_likelihood": float((draws < at_truth).sum()), **by_name}
 
 
 def _summaries(
     fit: Fit, weights: FloatArray, coefficients: FloatArray, covariance: FloatArray
 ) -> dict[str, FloatArray]:
     """Functions of the parameters that no renumbering changes, (S,) each."""
-    found = {"largest_weight": weights.max(axis=-1)}
+    by_name = {"largest_weight": weights.max(axis=-1)}
     outcomes = fit.outcome_names
     for j, outcome in enumerate(outcomes):
         for i, name in enumerate(fit.covariate_names):
             label = name if len(outcomes) == 1 else f"{name}, {outcome}"
-            found[f"mean[{label}]"] = (weights * coefficients[..., i, j]).sum(axis=-1)
+            by_name[f"mean[{label}]"] = (weights * coefficients[..., i, j]).sum(axis=-1)
         label = "variance" if len(outcomes) == 1 else f"variance, {outcome}"
-        found[f"mean[{label}]"] = (weights * covariance[..., j, j]).sum(axis=-1)
-    return found
+        by_name[f"mean[{label}]"] = (weights * covariance[..., j, j]).sum(axis=-1)
+    return by_name

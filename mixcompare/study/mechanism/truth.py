@@ -77,8 +77,8 @@ class Truth:
             _, i, _ = parameter.position
             if covariates[i] not in self.covariate_names:
                 return 0.0
-            own = self.covariate_names.index(covariates[i])
-            values = [self.coefficients[k, own, j] for k, _, j in parameter.positions]
+            row = self.covariate_names.index(covariates[i])
+            values = [self.coefficients[k, row, j] for k, _, j in parameter.positions]
         else:
             values = [self.covariance[position] for position in parameter.positions]
         same = all(math.isclose(value, values[0], rel_tol=1e-12) for value in values)

@@ -21,61 +21,61 @@ _OF_FITS: Final = ("adjusted_rand_index", "best_optimum_found")
 _LOOP_FROM: Final = 4
 
 
-def drawings(found: Findings) -> dict[str, Drawing]:
+def drawings(findings: Findings) -> dict[str, Drawing]:
     """Every figure by its name; none without a truth."""
-    performance = found.measures["performance"]
-    if found.focus is None or performance.empty:
+    performance = findings.measures["performance"]
+    if findings.focus is None or performance.empty:
         return {}
-    focus = found.focus
-    shown = performance[(performance["sample"] == "all") & (performance["estimand"] == focus)]
-    if shown.empty:
+    focus = findings.focus
+    of_focus = performance[(performance["sample"] == "all") & (performance["estimand"] == focus)]
+    if of_focus.empty:
         return {}
-    methods = [m for m in found.methods if m in set(shown["method"])]
-    factors = {s.label: s.factors for s in found.study.scenarios if s.factors}
-    ranked = [m for m in methods if m in set(found.ranks["method"])]
-    made = [rank_histograms(found.ranks, ranked)] if ranked else []
-    made.append(lollipop(shown, methods, focus, _LOLLIPOPS))
+    methods = [m for m in findings.methods if m in set(of_focus["method"])]
+    factors = {s.label: s.factors for s in findings.study.scenarios if s.factors}
+    ranked = [m for m in methods if m in set(findings.ranks["method"])]
+    made = [rank_histograms(findings.ranks, ranked)] if ranked else []
+    made.append(lollipop(of_focus, methods, focus, _LOLLIPOPS))
     if factors:
-        made.append(against_factor(shown, factors, methods, _AGAINST, f"estimating {focus}"))
-        made += _of_fits(found)
-    several = len({name for own in factors.values() for name in own}) > 1
+        made.append(against_factor(of_focus, factors, methods, _AGAINST, f"estimating {focus}"))
+        made += _of_fits(findings)
+    several = len({name for levels in factors.values() for name in levels}) > 1
     if several and len(factors) >= _LOOP_FROM:
-        made += [nested_loop(shown, factors, methods, focus, m) for m in ("mse", "coverage")]
-    made.append(zip_plot(found.estimates, methods, focus, _worst(shown)))
-    made += _pairs(found, methods, focus)
+        made += [nested_loop(of_focus, factors, methods, focus, m) for m in ("mse", "coverage")]
+    made.append(zip_plot(findings.estimates, methods, focus, _worst(of_focus)))
+    made += _pairs(findings, methods, focus)
     return {drawing.name: drawing for drawing in made}
 
 
-def _of_fits(found: Findings) -> list[Drawing]:
+def _of_fits(findings: Findings) -> list[Drawing]:
     """Classification, and optima where several EM methods can be compared."""
-    fits = found.measures["fits"]
+    fits = findings.measures["fits"]
     fits = fits[fits["sample"] == "all"]
     measures = [m for m in _OF_FITS if m in set(fits["measure"])]
-    factors = {s.label: s.factors for s in found.study.scenarios}
+    factors = {s.label: s.factors for s in findings.study.scenarios}
     if not measures:
         return []
-    return [against_factor(fits, factors, found.methods, measures, "classes and optima")]
+    return [against_factor(fits, factors, findings.methods, measures, "classes and optima")]
 
 
-def _worst(shown: pd.DataFrame) -> str:
+def _worst(performance: pd.DataFrame) -> str:
     """The scenario in which a method's coverage is farthest from what it claims."""
-    coverage = shown[shown["measure"] == "coverage"].dropna(subset=["value"])
+    coverage = performance[performance["measure"] == "coverage"].dropna(subset=["value"])
     if coverage.empty:
-        return str(shown["scenario"].iloc[0])
+        return str(performance["scenario"].iloc[0])
     distance = (coverage["value"] - LEVEL).abs().to_numpy()
     return str(coverage["scenario"].iloc[int(distance.argmax())])
 
 
-def _pairs(found: Findings, methods: list[str], focus: str) -> list[Drawing]:
-    baseline = found.baseline if found.baseline in methods else methods[0]
+def _pairs(findings: Findings, methods: list[str], focus: str) -> list[Drawing]:
+    baseline = findings.baseline if findings.baseline in methods else methods[0]
     if len(methods) < 2:
         return []
-    made = [paired_differences(found.estimates, methods, baseline, focus)]
-    em = [name for name in methods if found.study.methods[name].kind in OPTIMA]
+    made = [paired_differences(findings.estimates, methods, baseline, focus)]
+    em = [name for name in methods if findings.study.methods[name].kind in OPTIMA]
     posterior = [name for name in methods if name not in em]
-    chosen = baseline if baseline in em else next(iter(em), baseline)
-    first, second = (chosen, posterior[0]) if em and posterior else _last_two(methods, baseline)
-    return [*made, bland_altman(found.estimates, first, second, focus)]
+    reference = baseline if baseline in em else next(iter(em), baseline)
+    first, second = (reference, posterior[0]) if em and posterior else _last_two(methods, baseline)
+    return [*made, bland_altman(findings.estimates, first, second, focus)]
 
 
 def _last_two(methods: list[str], baseline: str) -> tuple[str, str]:

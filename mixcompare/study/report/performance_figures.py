@@ -60,18 +60,18 @@ def lollipop(
     performance: pd.DataFrame, methods: Sequence[str], estimand: str, measures: Sequence[str]
 ) -> Drawing:
     """Measures of one estimand by scenario and method, with Monte Carlo intervals."""
-    chosen = performance[performance["estimand"] == estimand]
-    scenarios = list(dict.fromkeys(chosen["scenario"]))[:_MOST_ROWS]
+    of_estimand = performance[performance["estimand"] == estimand]
+    scenarios = list(dict.fromkeys(of_estimand["scenario"]))[:_MOST_ROWS]
     height = 1.2 + 0.14 * len(scenarios) * (len(methods) + 1)
     figure = Figure(figsize=(9.6, max(2.6, height)), layout="constrained")
     axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
     style = method_style(methods)
     for ax, measure in zip(axes, measures, strict=True):
-        part = chosen[chosen["measure"] == measure]
+        part = of_estimand[of_estimand["measure"] == measure]
         for i, method in enumerate(methods):
-            own = part[part["method"] == method].set_index("scenario").reindex(scenarios)
+            of_method = part[part["method"] == method].set_index("scenario").reindex(scenarios)
             at = np.arange(len(scenarios)) + (i - (len(methods) - 1) / 2) * 0.8 / len(methods)
-            _stems(ax, own, at, _IDEAL.get(measure, 0.0), style[method], method)
+            _stems(ax, of_method, at, _IDEAL.get(measure, 0.0), style[method], method)
         _ideal(ax, measure, vertical=True)
         ax.set_xlabel(LABELS.get(measure, measure))
         ax.margins(y=0.5 / len(scenarios))
@@ -84,22 +84,22 @@ def lollipop(
         f"Performance for {estimand}",
         "Points are estimates of the measures, bars their 95 % Monte Carlo intervals: methods "
         "whose bars overlap need more replicates before they can be told apart. The line marks "
-        "where a method without fault would lie." + _left_out(chosen, scenarios),
+        "where a method without fault would lie." + _left_out(of_estimand, scenarios),
         f"Lollipop plot of {', '.join(LABELS.get(m, m) for m in measures)} for {estimand} by "
         f"scenario, methods {', '.join(methods)}.",
     )
 
 
-def _left_out(chosen: pd.DataFrame, scenarios: list[str]) -> str:
-    total = chosen["scenario"].nunique()
-    shown = len(scenarios)
-    return "" if total == shown else f" The first {shown} of {total} scenarios are shown."
+def _left_out(performance: pd.DataFrame, scenarios: list[str]) -> str:
+    total = performance["scenario"].nunique()
+    drawn = len(scenarios)
+    return "" if total == drawn else f" The first {drawn} of {total} scenarios are shown."
 
 
 def _stems(
-    ax: Axes, own: pd.DataFrame, at: Any, ideal: float, style: Mapping[str, Any], label: str
+    ax: Axes, by_scenario: pd.DataFrame, at: Any, ideal: float, style: Mapping[str, Any], label: str
 ) -> None:
-    values, errors = own["value"].to_numpy(), Z * own["error"].to_numpy()
+    values, errors = by_scenario["value"].to_numpy(), Z * by_scenario["error"].to_numpy()
     ax.hlines(at, ideal, values, color=style["color"], lw=0.8, alpha=0.5)
     ax.errorbar(values, at, xerr=errors, fmt=style["marker"], color=style["color"], ms=4, lw=1.4,
                 capsize=2, label=label)  # fmt: skip
@@ -136,10 +136,10 @@ def against_factor(
             names, levels = list(scenarios), list(scenarios.values())
             at = _positions(levels)
             for method in methods:
-                own = part[part["method"] == method].set_index("scenario").reindex(names)
+                of_method = part[part["method"] == method].set_index("scenario").reindex(names)
                 ax.errorbar(
-                    at, own["value"], yerr=Z * own["error"], label=method, ms=4.5, capsize=2,
-                    **style[method],
+                    at, of_method["value"], yerr=Z * of_method["error"],
+                    label=method, ms=4.5, capsize=2, **style[method],
                 )  # fmt: skip
             _ideal(ax, measure, vertical=False)
             ax.set_xticks(at, [str(level) for level in levels])
@@ -161,16 +161,16 @@ def against_factor(
     )
 
 
-def _panels_left_out(shown: int, total: int) -> str:
-    of = f"{shown} of {total} combinations of the other factors"
-    return "" if shown == total else f" The first {of} are shown."
+def _panels_left_out(drawn: int, total: int) -> str:
+    of = f"{drawn} of {total} combinations of the other factors"
+    return "" if drawn == total else f" The first {of} are shown."
 
 
 def main_factor(factors: Mapping[str, Mapping[str, Any]]) -> str:
     """The factor with most levels, the first of those."""
     levels: dict[str, set[str]] = {}
-    for own in factors.values():
-        for name, value in own.items():
+    for of_scenario in factors.values():
+        for name, value in of_scenario.items():
             levels.setdefault(name, set()).add(str(value))
     return max(levels, key=lambda name: len(levels[name]))
 
@@ -178,10 +178,10 @@ def main_factor(factors: Mapping[str, Mapping[str, Any]]) -> str:
 def _panels(factors: Mapping[str, Mapping[str, Any]], factor: str) -> dict[str, dict[str, Any]]:
     """Title of each column to its scenarios and their levels of the factor."""
     panels: dict[str, dict[str, Any]] = {}
-    for scenario, own in factors.items():
-        if factor in own:
-            rest = ", ".join(f"{name}={value}" for name, value in own.items() if name != factor)
-            panels.setdefault(rest, {})[scenario] = own[factor]
+    for scenario, levels in factors.items():
+        if factor in levels:
+            rest = ", ".join(f"{name}={value}" for name, value in levels.items() if name != factor)
+            panels.setdefault(rest, {})[scenario] = levels[factor]
     return panels
 
 
@@ -198,20 +198,22 @@ def nested_loop(
     measure: str,
 ) -> Drawing:
     """All scenarios in one loop over the factors (Rücker & Schwarzer 2014)."""
-    chosen = performance[
+    of_estimand = performance[
         (performance["estimand"] == estimand) & (performance["measure"] == measure)
     ]
-    names = list(dict.fromkeys(name for own in factors.values() for name in own))
+    names = list(dict.fromkeys(name for levels in factors.values() for name in levels))
     scenarios = sorted(factors, key=lambda s: [_rank(factors, n, factors[s].get(n)) for n in names])
     figure = Figure(figsize=(9.6, 3.6 + 0.42 * len(names)), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 0.45 * len(names)))
     edges = np.arange(len(scenarios) + 1) - 0.5
     style = method_style(methods)
     for i, method in enumerate(methods):
-        own = chosen[chosen["method"] == method].set_index("scenario").reindex(scenarios)
+        of_method = (
+            of_estimand[of_estimand["method"] == method].set_index("scenario").reindex(scenarios)
+        )
         # Side by side, or the bars of methods that agree would hide one another.
         at = np.arange(len(scenarios)) + (i - (len(methods) - 1) / 2) * 0.6 / len(methods)
-        value, error = own["value"].to_numpy(), Z * own["error"].to_numpy()
+        value, error = of_method["value"].to_numpy(), Z * of_method["error"].to_numpy()
         color = style[method]["color"]
         upper.stairs(value, edges, baseline=None, color=color, lw=1.6, label=method)
         upper.errorbar(at, value, yerr=error, fmt="none", ecolor=color, alpha=0.6, lw=1)
@@ -231,7 +233,7 @@ def nested_loop(
 
 def _rank(factors: Mapping[str, Mapping[str, Any]], name: str, level: Any) -> int:
     """A level's place among the factor's, in the order of the study."""
-    levels = list(dict.fromkeys(str(own.get(name)) for own in factors.values()))
+    levels = list(dict.fromkeys(str(each.get(name)) for each in factors.values()))
     return levels.index(str(level))
 
 

@@ -35,11 +35,11 @@ def rank_histograms(ranks: pd.DataFrame, methods: Sequence[str]) -> Drawing:
     style = method_style(methods)
     for ax, name in zip(axes, names, strict=False):
         for method in methods:
-            own = ranks.loc[(ranks["name"] == name) & (ranks["method"] == method), "value"]
-            if len(own):
-                counts, _ = np.histogram(own, edges)
+            of_method = ranks.loc[(ranks["name"] == name) & (ranks["method"] == method), "value"]
+            if len(of_method):
+                counts, _ = np.histogram(of_method, edges)
                 ax.stairs(counts, edges, color=style[method]["color"], lw=1.6, label=method)
-                low, high = (float(binom.ppf(q, len(own), 1 / _BINS)) for q in _BAND)
+                low, high = (float(binom.ppf(q, len(of_method), 1 / _BINS)) for q in _BAND)
                 ax.axhspan(low, high, color=MUTED, alpha=0.2, lw=0)
         ax.set_title(name.removeprefix("rank_").replace("_", " "))
         ax.set_xlabel("rank of the truth")

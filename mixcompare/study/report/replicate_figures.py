@@ -32,11 +32,13 @@ def zip_plot(
     estimates
         Rows of the store's estimates.
     """
-    chosen = estimates[(estimates["estimand"] == estimand) & (estimates["scenario"] == scenario)]
+    of_scenario = estimates[
+        (estimates["estimand"] == estimand) & (estimates["scenario"] == scenario)
+    ]
     figure = Figure(figsize=(max(4.0, 2.6 * len(methods)), 4.4), layout="constrained")
     axes = figure.subplots(1, len(methods), sharey=True, sharex=True, squeeze=False)[0]
     for ax, method in zip(axes, methods, strict=True):
-        _zip(ax, chosen[chosen["method"] == method].dropna(subset=["lower", "upper"]))
+        _zip(ax, of_scenario[of_scenario["method"] == method].dropna(subset=["lower", "upper"]))
         ax.set_title(method)
         ax.set_xlabel("distance from the truth")
     axes[0].set_ylabel("centile of |estimate - truth| / SE")
@@ -52,9 +54,9 @@ def zip_plot(
     )
 
 
-def _zip(ax: Axes, own: pd.DataFrame) -> None:
-    distance = (own["estimate"] - own["truth"]).abs() / own["standard_error"]
-    ordered = own.iloc[np.argsort(distance.to_numpy(), kind="stable")]
+def _zip(ax: Axes, intervals: pd.DataFrame) -> None:
+    distance = (intervals["estimate"] - intervals["truth"]).abs() / intervals["standard_error"]
+    ordered = intervals.iloc[np.argsort(distance.to_numpy(), kind="stable")]
     centile = 100 * (np.arange(len(ordered)) + 1) / max(1, len(ordered))
     low = (ordered["lower"] - ordered["truth"]).to_numpy()
     high = (ordered["upper"] - ordered["truth"]).to_numpy()
@@ -143,11 +145,17 @@ def bland_altman(estimates: pd.DataFrame, first: str, second: str, estimand: str
     figure = Figure(figsize=(3.2 * columns + 0.6, 2.6 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, scenario in zip(axes, scenarios, strict=False):
-        own = wide.xs(scenario, level="scenario")
-        difference = (own[second] - own[first]).to_numpy()
+        of_scenario = wide.xs(scenario, level="scenario")
+        difference = (of_scenario[second] - of_scenario[first]).to_numpy()
         centre, spread = difference.mean(), difference.std(ddof=1) if len(difference) > 1 else 0.0
         ax.plot(
-            own.to_numpy().mean(axis=1), difference, "o", ms=3.5, alpha=0.5, mew=0, rasterized=True
+            of_scenario.to_numpy().mean(axis=1),
+            difference,
+            "o",
+            ms=3.5,
+            alpha=0.5,
+            mew=0,
+            rasterized=True,
         )
         ax.axhline(centre, color=_MISSES, lw=1.2)
         for sign in (-1, 1):

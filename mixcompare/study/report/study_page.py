@@ -51,11 +51,11 @@ def write_study_report(study: Study, store: Store, folder: Path, *, quick: bool)
     OptionError
         If the folder cannot be written.
     """
-    found = findings(study, store)
+    reported = findings(study, store)
     with style():
-        figures = drawings(found)
-    sections = _sections(found, figures)
-    whole = {f"tables/{name}.csv": csv_text(frame) for name, frame in found.measures.items()}
+        figures = drawings(reported)
+    sections = _sections(reported, figures)
+    whole = {f"tables/{name}.csv": csv_text(frame) for name, frame in reported.measures.items()}
     with staged(folder, last=REPORT) as staging:
         exports.write_files(
             staging,
@@ -63,17 +63,19 @@ def write_study_report(study: Study, store: Store, folder: Path, *, quick: bool)
                 **exports.table_files(table for section in sections for table in section.tables),
                 **whole,
                 **exports.figure_files(figures.values()),
-                REPORT: _render(found, sections, store, quick=quick),
+                REPORT: _render(reported, sections, store, quick=quick),
             },
         )
     return folder / REPORT
 
 
-def _render(found: Findings, sections: Sequence[Section], store: Store, *, quick: bool) -> str:
-    study = found.study
-    verdicts = [_verdict(row) for row in count_table(found.tasks, found.methods).to_dict("records")]
-    planned, done = len(found.tasks), int(found.tasks["outcome"].notna().sum())
-    failed = int(found.tasks["outcome"].isin(FAILURES).sum())
+def _render(findings: Findings, sections: Sequence[Section], store: Store, *, quick: bool) -> str:
+    study = findings.study
+    verdicts = [
+        _verdict(row) for row in count_table(findings.tasks, findings.methods).to_dict("records")
+    ]
+    planned, done = len(findings.tasks), int(findings.tasks["outcome"].notna().sum())
+    failed = int(findings.tasks["outcome"].isin(FAILURES).sum())
     return render_page(
         "study.html",
         package=__package__,
@@ -86,7 +88,7 @@ def _render(found: Findings, sections: Sequence[Section], store: Store, *, quick
         f"{len(study.scenarios)} scenario{'s' if len(study.scenarios) > 1 else ''}.",
         verdicts=verdicts,
         sections=sections,
-        record=_record(found, store),
+        record=_record(findings, store),
         commands=_commands(study),
         text=study.text,
     )
@@ -112,9 +114,9 @@ def _verdict(row: Mapping[Any, Any]) -> Verdict:
     return Verdict(str(row["method"]), f"{percent:g} %", "", statement, kind, sign, None)
 
 
-def _sections(found: Findings, figures: Mapping[str, Drawing]) -> list[Section]:
-    study = found.study
-    chosen = tuple(figures.values())
+def _sections(findings: Findings, figures: Mapping[str, Drawing]) -> list[Section]:
+    study = findings.study
+    drawings = tuple(figures.values())
     aims = study.tables.aims.text.split("\n\n") if study.tables.aims.text else ()
     sections = [
         Section("aims", "Aims", tuple(text.strip() for text in aims if text.strip())),
@@ -126,37 +128,37 @@ def _sections(found: Findings, figures: Mapping[str, Drawing]) -> list[Section]:
             tables.scenarios(study),
         ),
         Section("methods", "Methods", (), (), (tables.methods(study),)),
-        Section("counts", "Fits", tables.COUNTS_INTRO, (), (tables.counts(found.measures),)),
+        Section("counts", "Fits", tables.COUNTS_INTRO, (), (tables.counts(findings.measures),)),
     ]
-    if len(found.measures["performance"]):
-        performance = tables.performance(found.measures["performance"], found.focus)
+    if len(findings.measures["performance"]):
+        performance = tables.performance(findings.measures["performance"], findings.focus)
         sections.append(
-            Section("performance", "Performance", tables.MEASURES_INTRO, chosen, performance)
+            Section("performance", "Performance", tables.MEASURES_INTRO, drawings, performance)
         )
-    elif len(found.estimates):
-        sections.append(Section("estimates", "Estimates", (), (), (tables.estimates(found),)))
+    elif len(findings.estimates):
+        sections.append(Section("estimates", "Estimates", (), (), (tables.estimates(findings),)))
     sections.append(
-        Section("fits", "Fits and classes", (), (), (tables.fits(found.measures["fits"]),))
+        Section("fits", "Fits and classes", (), (), (tables.fits(findings.measures["fits"]),))
     )
-    failures = tables.failures(found.tasks)
+    failures = tables.failures(findings.tasks)
     if failures is not None:
         sections.append(Section("failures", "Failures", (), (), (failures,)))
     return [s for s in sections if s.intro or s.drawings or s.tables]
 
 
-def _record(found: Findings, store: Store) -> dict[str, str]:
-    done = found.tasks[found.tasks["outcome"].notna()]
+def _record(findings: Findings, store: Store) -> dict[str, str]:
+    done = findings.tasks[findings.tasks["outcome"].notna()]
     versions = [json.loads(text) for text in dict.fromkeys(done["versions"].dropna())]
     return {
-        "Seed": str(found.study.tables.run.seed),
+        "Seed": str(findings.study.tables.run.seed),
         "Store": store.path.name,
         "Time of all fits": duration(float(done["seconds"].sum())),
         "Hosts": ", ".join(dict.fromkeys(done["host"].dropna())),
         **{
             f"Versions{'' if len(versions) == 1 else f' {i + 1}'}": ", ".join(
-                f"{name} {version}" for name, version in own.items()
+                f"{name} {version}" for name, version in packages.items()
             )
-            for i, own in enumerate(versions)
+            for i, packages in enumerate(versions)
         },
         "Report written": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -85,10 +85,10 @@ def counts(measures: Mapping[str, pd.DataFrame]) -> Table:
 
 def performance(frame: pd.DataFrame, focus: str | None) -> tuple[Table, ...]:
     """A table for each sample: the focus for all and converged fits, then every estimand."""
-    own = frame[frame["estimand"] == focus]
-    tables = [_wide("focus-all", f"{focus}, all fits", own[own["sample"] == "all"], [])]
-    converged = own[own["sample"] == "converged"]
-    same = converged["n"].to_numpy().tolist() == own[own["sample"] == "all"]["n"].tolist()
+    of_focus = frame[frame["estimand"] == focus]
+    tables = [_wide("focus-all", f"{focus}, all fits", of_focus[of_focus["sample"] == "all"], [])]
+    converged = of_focus[of_focus["sample"] == "converged"]
+    same = converged["n"].to_numpy().tolist() == of_focus[of_focus["sample"] == "all"]["n"].tolist()
     if len(converged) and not same:
         tables.append(_wide("focus-converged", f"{focus}, converged fits", converged, []))
     every = frame[frame["sample"] == "all"]
@@ -103,7 +103,7 @@ def _wide(name: str, caption: str, frame: pd.DataFrame, more: list[str]) -> Tabl
     columns: list[tuple[Column, Any, Any]] = []
     groups = frame.groupby(keys, sort=False)
     for i, key in enumerate(keys):
-        columns.append((Column(key, numeric=False), [found[i] for found, _ in groups], str))
+        columns.append((Column(key, numeric=False), [place[i] for place, _ in groups], str))
     columns.append((Column("n"), groups["n"].max(), count))
     measures = [m for m in _SHOWN if m in set(frame["measure"])]
     return table(name, caption, columns + _measured(groups, measures))
@@ -113,9 +113,9 @@ def _measured(groups: Any, measures: list[str]) -> list[tuple[Column, Any, Any]]
     """A column for each measure: its values, shown with their Monte Carlo standard errors."""
     columns: list[tuple[Column, Any, Any]] = []
     for measure in measures:
-        found = [own[own["measure"] == measure] for _, own in groups]
-        values = [own["value"].iloc[0] if len(own) else np.nan for own in found]
-        errors = [own["error"].iloc[0] if len(own) else np.nan for own in found]
+        by_group = [group[group["measure"] == measure] for _, group in groups]
+        values = [group["value"].iloc[0] if len(group) else np.nan for group in by_group]
+        errors = [group["error"].iloc[0] if len(group) else np.nan for group in by_group]
         texts = [_with_error(v, e) for v, e in zip(values, errors, strict=True)]
         columns.append((Column(LABELS.get(measure, measure.replace("_", " "))), values, texts))
     return columns
@@ -130,19 +130,19 @@ def _with_error(value: float, error: float) -> str:
 
 def fits(frame: pd.DataFrame) -> Table:
     """Means over replicates of everything about a fit that is not an estimand."""
-    own = frame[frame["sample"] == "all"]
-    groups = own.groupby(["scenario", "method"], sort=False)
+    all_fits = frame[frame["sample"] == "all"]
+    groups = all_fits.groupby(["scenario", "method"], sort=False)
     columns: list[tuple[Column, Any, Any]] = [
-        (Column(key, numeric=False), [found[i] for found, _ in groups], str)
+        (Column(key, numeric=False), [place[i] for place, _ in groups], str)
         for i, key in enumerate(("scenario", "method"))
     ]
-    columns += _measured(groups, list(dict.fromkeys(own["measure"])))
+    columns += _measured(groups, list(dict.fromkeys(all_fits["measure"])))
     return table("fits", "Means over replicates, with their Monte Carlo standard errors", columns)
 
 
-def estimates(found: Findings) -> Table:
+def estimates(findings: Findings) -> Table:
     """Estimates of a study without a truth, side by side."""
-    frame = found.estimates
+    frame = findings.estimates
     text = [
         f"{significant(e)} ({significant(s, 2)})"
         for e, s in zip(frame["estimate"], frame["standard_error"].fillna(np.nan), strict=True)
@@ -152,7 +152,7 @@ def estimates(found: Findings) -> Table:
     columns: list[tuple[Column, list[Any], Any]] = [
         (Column("parameter", numeric=False), names, str)
     ]
-    for method in found.methods:
+    for method in findings.methods:
         cells = [wide.get((name, method), MISSING) for name in names]
         columns.append((Column(method), cells, str))
     return table(
@@ -168,19 +168,19 @@ def failures(tasks: pd.DataFrame) -> Table | None:
     failed = tasks[tasks["outcome"].isin(FAILURES)]
     if failed.empty:
         return None
-    shown = failed.head(_MOST_FAILURES)
+    listed = failed.head(_MOST_FAILURES)
     return table(
         "failures",
         f"{len(failed)} failures"
-        + (f", the first {len(shown)}" if len(shown) < len(failed) else "")
+        + (f", the first {len(listed)}" if len(listed) < len(failed) else "")
         + "; 'mixcompare rerun' repeats one by its number",
         [
-            (Column("task"), shown["task"], str),
-            (Column("scenario", numeric=False), shown["scenario"], str),
-            (Column("replicate"), shown["replicate"], str),
-            (Column("method", numeric=False), shown["method"], str),
-            (Column("outcome", numeric=False), shown["outcome"], str),
-            (Column("seed", numeric=False), shown["seed"], str),
-            (Column("message", numeric=False), shown["message"], str),
+            (Column("task"), listed["task"], str),
+            (Column("scenario", numeric=False), listed["scenario"], str),
+            (Column("replicate"), listed["replicate"], str),
+            (Column("method", numeric=False), listed["method"], str),
+            (Column("outcome", numeric=False), listed["outcome"], str),
+            (Column("seed", numeric=False), listed["seed"], str),
+            (Column("message", numeric=False), listed["message"], str),
         ],
     )

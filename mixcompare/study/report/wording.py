@@ -87,8 +87,8 @@ def _errors(table: SimulateTable) -> list[str]:
     if table.autocorrelation:
         parts.append(f"AR(1) within the cell with coefficient {table.autocorrelation:g}")
     if table.heteroscedastic is not None:
-        own = table.heteroscedastic
-        parts.append(f"sd growing with {own.covariate} (strength {own.strength:g})")
+        spread = table.heteroscedastic
+        parts.append(f"sd growing with {spread.covariate} (strength {spread.strength:g})")
     words = [", ".join(parts) + "."]
     if table.cell_effect is not None:
         own_effect = table.cell_effect
@@ -117,16 +117,16 @@ def _population(table: SimulateTable) -> list[str]:
     ]
 
 
-def method(chosen: Method) -> str:
+def method(stated: Method) -> str:
     """A method in a line."""
-    parts = [f"{name} = {_plain(value)}" for name, value in chosen.options.items()]
-    parts += [f"model with {name} = {_plain(value)}" for name, value in chosen.changes.items()]
-    if chosen.within:
+    parts = [f"{name} = {_plain(value)}" for name, value in stated.options.items()]
+    parts += [f"model with {name} = {_plain(value)}" for name, value in stated.changes.items()]
+    if stated.within:
         parts.append("on data from which cell means were subtracted, all rows counted")
-    if chosen.bootstrap is not None:
-        parts.append(f"intervals from {chosen.bootstrap[0]} bootstrap replicates")
-    if chosen.choose:
-        parts.append(f"number of classes from {', '.join(map(str, chosen.choose))} by BIC")
+    if stated.bootstrap is not None:
+        parts.append(f"intervals from {stated.bootstrap[0]} bootstrap replicates")
+    if stated.choose:
+        parts.append(f"number of classes from {', '.join(map(str, stated.choose))} by BIC")
     return "; ".join(parts) or "as it comes"
 
 

@@ -89,15 +89,15 @@ def check_demand(plan: Plan, options: Mapping[str, Mapping[str, Any]], workers: 
     OptionError
         If something is beyond its limit: all that is.
     """
-    found = demand(plan, options, workers)
-    exceeded = found.exceeded()
+    asked = demand(plan, options, workers)
+    exceeded = asked.exceeded()
     if exceeded:
         raise OptionError(
             f"the study asks for what this machine cannot give or nobody waits for: "
             f"{'; '.join(exceeded)}. Ask for less, or go on all the same with --yes "
             "(yes=True in Python); 'mixcompare plan' shows these limits."
         )
-    return found
+    return asked
 
 
 def demand(plan: Plan, options: Mapping[str, Mapping[str, Any]], workers: int) -> Demand:
@@ -107,9 +107,9 @@ def demand(plan: Plan, options: Mapping[str, Mapping[str, Any]], workers: int) -
     for scenario in study.scenarios:
         for name, count in plan.counts.items():
             method = study.methods[name]
-            chosen = {**method.options, **options.get(method.backend, {})}
-            seconds += count * _seconds(method, chosen)
-            needed = _bytes(scenario, method, chosen)
+            all_options = {**method.options, **options.get(method.backend, {})}
+            seconds += count * _seconds(method, all_options)
+            needed = _bytes(scenario, method, all_options)
             if needed > largest:
                 largest = needed
                 where = name if scenario.label == "all" else f"{name}, {scenario.label}"
@@ -119,23 +119,23 @@ def demand(plan: Plan, options: Mapping[str, Mapping[str, Any]], workers: int) -
 
 def _seconds(method: Method, options: Mapping[str, Any]) -> float:
     """Processor time of a fit."""
-    own = built_options(method.backend, options)
-    draws = getattr(own, "chains", 0) * (getattr(own, "draws", 0) + getattr(own, "tune", 0))
+    built = built_options(method.backend, options)
+    draws = getattr(built, "chains", 0) * (getattr(built, "draws", 0) + getattr(built, "tune", 0))
     again = 0 if method.bootstrap is None else method.bootstrap[0]
     fits = max(1, len(method.choose))
     return (
         _FIT
-        + fits * (_START * int(getattr(own, "starts", 0) or 0) + _DRAW * draws)
+        + fits * (_START * int(getattr(built, "starts", 0) or 0) + _DRAW * draws)
         + _START * again
     )
 
 
 def _bytes(scenario: Scenario, method: Method, options: Mapping[str, Any]) -> float:
     """Memory of a data set and its fit; of a real panel's rows, which are read, nothing."""
-    own = built_options(method.backend, options)
+    built = built_options(method.backend, options)
     rows, units, columns = _rows(scenario)
     k = max(method.spec(scenario.spec).n_components, *method.choose, 1)
-    draws = getattr(own, "chains", 0) * getattr(own, "draws", 0)
+    draws = getattr(built, "chains", 0) * getattr(built, "draws", 0)
     # A class, and a replicate of a bootstrap, is a named entry of some tables beside its numbers.
     values = rows * columns + k * units + draws * (units + k)
     again = 0 if method.bootstrap is None else method.bootstrap[0]
@@ -155,7 +155,7 @@ def _rows(scenario: Scenario) -> tuple[int, int, int]:
 
 def local_workers(study: Study, given: int | None, cores: int) -> int:
     """Processes that a study is run on: as given, its own number, or one for each core."""
-    chosen = study.tables.run.workers if given is None else given
-    if chosen is None:
+    asked = study.tables.run.workers if given is None else given
+    if asked is None:
         return 0 if study.is_real else cores
-    return chosen
+    return asked

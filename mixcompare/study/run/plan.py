@@ -110,8 +110,8 @@ def check_mechanisms(plan: Plan, job: Job) -> None:
                 parameters = Layout.of(spec, panel).parameters
                 names += [p.name for p in parameters]
                 wanted = study.tables.estimands.parameters
-                own = [p for p in parameters if is_wanted(p, wanted, panel.covariate_names)]
-                reported |= dict.fromkeys(p.name for p in own)
+                of_model = [p for p in parameters if is_wanted(p, wanted, panel.covariate_names)]
+                reported |= dict.fromkeys(p.name for p in of_model)
                 unknown &= set(unknown_estimands([*unknown], parameters, panel.covariate_names))
         except MixCompareError as error:
             raise type(error)(f"{where}{error}" if where else str(error)) from error

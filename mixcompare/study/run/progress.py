@@ -34,14 +34,14 @@ def progress_bar(total: int, done: int, *, show: bool) -> Iterator[Callable[[Res
     console = Console(stderr=True)
     failed = 0
     with Progress(*columns, console=console, disable=not show, refresh_per_second=2) as bar:
-        shown = bar.add_task("fits", total=total, completed=done, rate="", failed=0)
+        line = bar.add_task("fits", total=total, completed=done, rate="", failed=0)
 
         def advance(result: Result) -> None:
             nonlocal failed
             failed += result.outcome in FAILURES
             speed = bar.tasks[0].speed
             bar.update(
-                shown, advance=1, failed=failed, rate="" if speed is None else f"{speed:.1f}/s"
+                line, advance=1, failed=failed, rate="" if speed is None else f"{speed:.1f}/s"
             )
 
         yield advance

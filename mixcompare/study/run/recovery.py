@@ -54,8 +54,8 @@ def lost_fits(job: Job, store: Store, tasks: Sequence[Task]) -> list[int]:
 
 def _log_likelihoods(store: Store) -> dict[int, float]:
     criteria = store.frame("criteria")
-    own = criteria[criteria["name"] == "log_likelihood"]
-    return dict(zip(own["task"].tolist(), own["value"].tolist(), strict=True))
+    heights = criteria[criteria["name"] == "log_likelihood"]
+    return dict(zip(heights["task"].tolist(), heights["value"].tolist(), strict=True))
 
 
 def _is_of(path: Path, job: Job, task: Task, seed: str, height: float | None) -> bool:
@@ -111,9 +111,9 @@ def rename_by_label(job: Job, store: Store, tasks: Sequence[Task]) -> None:
         if task is None or (job.fits / task_file(job.study, task)).exists():
             continue
         if _is_of(path, job, task, seed, heights.get(task.number)):
-            own = job.fits / task_file(job.study, task)
-            os.replace(path, own)
-            store.keep_fit(task.number, own.name, digest_of(own))
+            by_number = job.fits / task_file(job.study, task)
+            os.replace(path, by_number)
+            store.keep_fit(task.number, by_number.name, digest_of(by_number))
 
 
 def _seeds(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:

@@ -113,23 +113,23 @@ def rerun(
 
 
 def _stored(store: Store, number: int) -> dict[str, float]:
-    found: dict[str, float] = {}
+    by_label: dict[str, float] = {}
     for table in TABLES[1:]:
         frame = store.frame(table)
-        own = frame[frame["task"] == number].drop(columns=_PLACE)
-        names, values = own[own.columns[0]], own[own.columns[1:]]
+        of_task = frame[frame["task"] == number].drop(columns=_PLACE)
+        names, values = of_task[of_task.columns[0]], of_task[of_task.columns[1:]]
         for name, row in zip(names, values.to_numpy(np.float64).tolist(), strict=True):
             labels = (f"{name}: {column}" for column in values.columns)
-            found |= dict(zip(labels, row, strict=True))
-    return found
+            by_label |= dict(zip(labels, row, strict=True))
+    return by_label
 
 
 def _numbers(kept: Kept) -> dict[str, float]:
     columns = Estimate._fields[1:]
     estimates = {
-        f"{own.estimand}: {column}": value
-        for own in kept.estimates
-        for column, value in zip(columns, own[1:], strict=True)
+        f"{estimate.estimand}: {column}": value
+        for estimate in kept.estimates
+        for column, value in zip(columns, estimate[1:], strict=True)
     }
     others = {**kept.criteria, **kept.diagnostics}
     return {**estimates, **{f"{name}: value": value for name, value in others.items()}}

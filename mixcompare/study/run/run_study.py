@@ -252,8 +252,8 @@ def _own_options(
 
 
 def _pool(study: Study, workers: int | None) -> Pool:
-    chosen = local_workers(study, workers, os.cpu_count() or 1)
-    return LocalPool(chosen) if chosen else Here()
+    count = local_workers(study, workers, os.cpu_count() or 1)
+    return LocalPool(count) if count else Here()
 
 
 def _prepare(
@@ -292,10 +292,10 @@ def _run(store: Store, plan: Plan, job: Job, pool: Pool, progress: bool | None) 
     if job.fits is not None:
         job.fits.mkdir(parents=True, exist_ok=True)
     wanted = sys.stderr.isatty() if progress is None else progress
-    shown = wanted and bool(tasks) and not plan.study.is_real
+    visible = wanted and bool(tasks) and not plan.study.is_real
     total = plan.n_fits
     try:
-        with progress_bar(total, total - len(tasks), show=shown) as advance:
+        with progress_bar(total, total - len(tasks), show=visible) as advance:
             run_tasks(job, tasks, pool, store, advance)
     except MachineError as error:
         raise MachineError(f"the run has stopped: {error} {_GO_ON}") from None
@@ -358,9 +358,9 @@ def _comparable(study: Study, plan: Plan) -> tuple[list[str], list[str]]:
     methods = {name: study.methods[name] for name in plan.counts}
     single = study.is_real and plan.n_fits == len(methods)
     alike = not any(m.within or m.choose or m.changes.keys() - _MODELS for m in methods.values())
-    own = {name: m for name, m in methods.items() if not m.changes}
-    kinds = [m.kind for m in own.values()]
+    unchanged = {name: m for name, m in methods.items() if not m.changes}
+    kinds = [m.kind for m in unchanged.values()]
     fits = "maximum" in kinds and kinds.count("mode") <= 1 and any(k in DRAWN for k in kinds)
     if not (single and alike and fits):
         return [], []
-    return list(own), [name for name in methods if name not in own]
+    return list(unchanged), [name for name in methods if name not in unchanged]

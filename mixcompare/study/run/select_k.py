@@ -66,11 +66,11 @@ def choose(
         with contextlib.suppress(DataError):
             return load_selection(kept, trust=em.trust)
     mark.unlink(missing_ok=True)
-    found = select(em.spec, em.panel, seed=seed, workers=table.workers, **asked)
-    write_selection(found, kept, overwrite=True)
+    selection = select(em.spec, em.panel, seed=seed, workers=table.workers, **asked)
+    write_selection(selection, kept, overwrite=True)
     # Last, so that a selection that was interrupted is made again.
     mark.write_text(made_with, "utf-8")
-    return found
+    return selection
 
 
 def _digest(parts: list[Any]) -> str:

@@ -123,8 +123,8 @@ def changes(store: Store, current: Mapping[str, str]) -> list[str]:
 
 
 def _stored(store: Store) -> dict[str, str]:
-    found: dict[str, str] = json.loads(store.get("signature") or "{}")
-    return found
+    stored: dict[str, str] = json.loads(store.get("signature") or "{}")
+    return stored
 
 
 def _details(store: Store, part: str) -> str:

@@ -99,12 +99,12 @@ class Store:
         rows = self._connection.execute(
             f"SELECT task, scenario, replicate, method FROM tasks{condition}"
         )
-        found = [
+        listed = [
             Task(task, place[scenario], replicate, method)
             for task, scenario, replicate, method in rows
             if scenario in place and replicate < counts.get(method, 0)
         ]
-        return sorted(found, key=lambda t: (t.replicate, t.scenario, order[t.method]))
+        return sorted(listed, key=lambda t: (t.replicate, t.scenario, order[t.method]))
 
     def task(self, number: int, labels: Sequence[str]) -> Task:
         """One task.
@@ -284,9 +284,9 @@ class Store:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self.close()
-        found = None if error is None else explained(error, self.path)
-        if found is not None:
-            raise found from error
+        cause = None if error is None else explained(error, self.path)
+        if cause is not None:
+            raise cause from error
 
 
 def open_store(path: Path, *, create: bool) -> Store:
@@ -364,9 +364,9 @@ def _prepared(path: Path, connection: sqlite3.Connection, *, create: bool) -> St
 
 def _check_sound(path: Path, connection: sqlite3.Connection) -> None:
     """Refuse a file with pages that are damaged."""
-    [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise damaged(path, " ".join(str(found).replace("*** in database main ***", "").split()))
+    [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise damaged(path, " ".join(str(verdict).replace("*** in database main ***", "").split()))
 
 
 def _second_key(table: str) -> str:

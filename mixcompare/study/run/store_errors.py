@@ -22,14 +22,14 @@ def explained(error: BaseException, path: Path) -> MixCompareError | None:
     path
         The store.
     """
-    found = error.__cause__ if isinstance(error, DatabaseError) else error
-    if not isinstance(found, sqlite3.Error):
+    cause = error.__cause__ if isinstance(error, DatabaseError) else error
+    if not isinstance(cause, sqlite3.Error):
         return None
-    code = getattr(found, "sqlite_errorcode", None)
+    code = getattr(cause, "sqlite_errorcode", None)
     if code is None:  # Python's own, such as that for a connection that is closed
         return None
     # The higher bits tell kinds of one error apart.
-    return _EXPLAIN.get(code & 0xFF, _no_store)(path, str(found))
+    return _EXPLAIN.get(code & 0xFF, _no_store)(path, str(cause))
 
 
 def damaged(path: Path, details: str) -> DataError:

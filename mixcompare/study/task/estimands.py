@@ -83,17 +83,17 @@ def estimands(
         Names of the fit's design columns.
     """
     named = zip(layout.parameters, layout.combinations(np.array(permutation)), strict=True)
-    chosen = [(p, terms) for p, terms in named if is_wanted(p, wanted, covariates)]
+    kept = [(p, terms) for p, terms in named if is_wanted(p, wanted, covariates)]
     return Estimands(
-        tuple(p for p, _ in chosen),
-        tuple(p.name for p, _ in chosen),
-        _sums([[((i,), a) for i, a in own] for _, own in chosen]),
-        _sums([_squared(own) for _, own in chosen]),
+        tuple(p for p, _ in kept),
+        tuple(p.name for p, _ in kept),
+        _sums([[((i,), a) for i, a in combination] for _, combination in kept]),
+        _sums([_squared(combination) for _, combination in kept]),
     )
 
 
-def _squared(own: Combination) -> list[tuple[tuple[int, ...], float]]:
-    return [((i, j), a * b) for i, a in own for j, b in own]
+def _squared(combination: Combination) -> list[tuple[tuple[int, ...], float]]:
+    return [((i, j), a * b) for i, a in combination for j, b in combination]
 
 
 def _sums(groups: Sequence[Sequence[tuple[tuple[int, ...], float]]]) -> _Sums:

@@ -78,57 +78,57 @@ def _estimates(
     fit: Fit, data: DataSet, wanted: tuple[str, ...], permutation: labels.IntArray
 ) -> tuple[Estimate, ...]:
     covariates = fit.covariate_names
-    chosen = estimands(fit.layout, tuple(permutation.tolist()), wanted, covariates)
-    if not chosen.names:
+    asked = estimands(fit.layout, tuple(permutation.tolist()), wanted, covariates)
+    if not asked.names:
         return ()
-    truths = [np.nan] * len(chosen.names)
+    truths = [np.nan] * len(asked.names)
     if data.truth is not None:
-        truths = chosen.truths(data.truth, covariates, fit.concomitant_names)
-    columns = (values.tolist() for values in _values(fit, chosen))
-    return tuple(map(Estimate, chosen.names, truths, *columns))
+        truths = asked.truths(data.truth, covariates, fit.concomitant_names)
+    columns = (values.tolist() for values in _values(fit, asked))
+    return tuple(map(Estimate, asked.names, truths, *columns))
 
 
-def _values(fit: Fit, chosen: Estimands) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _values(fit: Fit, asked: Estimands) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Estimates, standard errors and intervals of the chosen, which are sums of the fit's."""
     if fit.has_draws:
-        draws = chosen.sums(fit.aligned_draws)
+        draws = asked.sums(fit.aligned_draws)
         return draws.mean(axis=0), draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
-    estimate = chosen.sums(fit.layout.flatten(fit.estimate))[0]
+    estimate = asked.sums(fit.layout.flatten(fit.estimate))[0]
     if fit.replicates is not None:
-        draws = chosen.sums(fit.layout.flatten(fit.replicates))
+        draws = asked.sums(fit.layout.flatten(fit.replicates))
         return estimate, draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
     assert fit.result.errors is not None
-    errors = np.sqrt(chosen.variances(fit.result.errors.covariance))
-    return estimate, errors, *wald_interval(chosen.parameters, estimate, errors)
+    errors = np.sqrt(asked.variances(fit.result.errors.covariance))
+    return estimate, errors, *wald_interval(asked.parameters, estimate, errors)
 
 
 def _criteria(
     fit: Fit, data: DataSet, probabilities: FloatArray, permutation: labels.IntArray | None
 ) -> dict[str, float]:
     log_likelihood = fit.log_likelihood
-    found = {
+    values = {
         "log_likelihood": log_likelihood,
         "bic": bic(log_likelihood, fit.n_parameters, fit.n_independent),
         "n_components": float(probabilities.shape[1]),
         "relative_entropy": relative_entropy(probabilities, fit.replicated),
     }
     if data.classes is None:
-        return found
-    found["components_recovered"] = float(probabilities.shape[1] == data.classes.shape[1])
-    found["adjusted_rand_index"] = adjusted_rand_index(
+        return values
+    values["components_recovered"] = float(probabilities.shape[1] == data.classes.shape[1])
+    values["adjusted_rand_index"] = adjusted_rand_index(
         probabilities.argmax(axis=1), data.classes.argmax(axis=1)
     )
     if permutation is not None:
-        found["brier_score"] = brier_score(probabilities[:, permutation], data.classes)
-    return found
+        values["brier_score"] = brier_score(probabilities[:, permutation], data.classes)
+    return values
 
 
 def _diagnostics(fit: Fit, data: DataSet) -> dict[str, float]:
     if fit.has_draws:
-        found = _chains(fit)
+        values = _chains(fit)
         if data.from_prior and data.truth is not None:
-            found |= ranks(fit, data.truth)
-        return found
+            values |= ranks(fit, data.truth)
+        return values
     search, errors = fit.result.search, fit.result.errors
     assert search is not None
     assert errors is not None
@@ -145,7 +145,7 @@ def _diagnostics(fit: Fit, data: DataSet) -> dict[str, float]:
 def _chains(fit: Fit) -> dict[str, float]:
     moved = labels.switching(fit.draws.permutation)
     summary = fit.summary()
-    found = {
+    values = {
         "largest_r_hat": float(summary["r_hat"].max()),
         "smallest_ess_bulk": float(summary["ess_bulk"].min()),
         "labellings": float(moved.labellings),
@@ -153,5 +153,5 @@ def _chains(fit: Fit) -> dict[str, float]:
         "share_relabelled": moved.relabelled,
     }
     if "diverging" in fit.draws.statistics:
-        found["divergences"] = float(fit.draws.statistics["diverging"].sum())
-    return found
+        values["divergences"] = float(fit.draws.statistics["diverging"].sum())
+    return values

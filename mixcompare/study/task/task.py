@@ -248,9 +248,9 @@ def data_of(job: Job, scenario: int, replicate: int) -> DataSet:
     key = (job.seed, id(job.study), scenario, replicate)
     kept = _KEPT.get(key)
     if kept is None:
-        chosen = job.study.scenarios[scenario]
-        stream = data_stream(job.seed, chosen.label, replicate)
-        kept = job.study, generate(chosen, _reader(job.study), stream)
+        drawn_from = job.study.scenarios[scenario]
+        stream = data_stream(job.seed, drawn_from.label, replicate)
+        kept = job.study, generate(drawn_from, _reader(job.study), stream)
         _KEPT.clear()
         _KEPT[key] = kept
     return kept[1]
