@@ -131,7 +131,7 @@ def posterior_predictive(
         raise OptionError(f"posterior_predictive needs a posterior, not a fit by {fit.backend!r}.")
     check_whole("draws", draws)
     if permutation is None:
-        permutation = fit.tree["alignment"]["permutation"].to_numpy()
+        permutation = fit.draws.permutation
     panel = fit.panel
     rows = layout(panel)
     written = record(panel.outcomes)
@@ -155,7 +155,7 @@ def replicates(
 ) -> Iterator[Replicate]:
     """Replicate a fit's data from evenly spaced draws of its posterior, labels aligned."""
     posterior = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
-    drawn = fit.tree["membership"]["responsibilities"].to_numpy()
+    drawn = fit.draws.occupancy
     chains, length = permutation.shape[:2]
     panel = fit.panel
     chosen = np.unique(np.linspace(0, chains * length - 1, draws).astype(np.intp))

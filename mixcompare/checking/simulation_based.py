@@ -224,7 +224,7 @@ def drawn_quantities(fit: Fit) -> dict[str, FloatArray]:
     return _quantities(
         fit,
         fit.tree["posterior"].to_dataset(),
-        fit.tree["membership"]["responsibilities"].to_numpy(),
+        fit.draws.occupancy,
         fit.log_likelihood_by_draw,
     )
 

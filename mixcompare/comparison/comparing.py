@@ -93,7 +93,7 @@ def compare(
     thresholds = thresholds or Thresholds()
     prepared = em.problem.factors
     reference = em.responsibilities.to_numpy()
-    drawn = other.tree["membership"]["responsibilities"].to_numpy()
+    drawn = other.draws.occupancy
     raw = other.tree["posterior"].to_dataset()
     draws = align_draws(other, reference)
     permutation, aligned, mean = draws.permutation, draws.posterior, draws.responsibilities

@@ -60,7 +60,7 @@ def label_draws(
     features
         (G, D) what is known of the units, for data-based relabelling.
     """
-    drawn = posterior_fit.tree["membership"]["responsibilities"].to_numpy()
+    drawn = posterior_fit.draws.occupancy
     chains, available, units, k = drawn.shape
     wanted = max(1, min(_MOST_DRAWS, _MOST_VALUES // (units * k)) // chains)
     spaced = np.linspace(0, available - 1, min(wanted, available)).astype(np.intp)

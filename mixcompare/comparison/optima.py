@@ -80,7 +80,7 @@ def distance_and_height_of_draws(
     most
         How many draws at the most, over all chains.
     """
-    drawn = posterior_fit.tree["membership"]["responsibilities"].to_numpy()
+    drawn = posterior_fit.draws.occupancy
     total = posterior_fit.log_likelihood_by_draw
     step = max(1, -(-total.size // most))
     tau = labels.permute(drawn[:, ::step], permutation[:, ::step], axis=-1)

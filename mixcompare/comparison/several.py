@@ -56,7 +56,7 @@ class AlignedDraws:
 
 def align_draws(fit: Fit, reference: FloatArray) -> AlignedDraws:
     """Number every draw's components as those of responsibilities (G, K)."""
-    drawn = fit.tree["membership"]["responsibilities"].to_numpy()
+    drawn = fit.draws.occupancy
     permutation = labels.align_to_reference(drawn, reference)
     posterior = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
     return AlignedDraws(permutation, posterior, labels.permuted_mean(drawn, permutation))

@@ -125,8 +125,8 @@ def log_known(fit: Fit, samples: Samples, rows: NewRows) -> FloatArray:
     if samples.chosen is None:
         responsibilities = fit.responsibilities.to_numpy()[None, at]
     else:
-        drawn = fit.tree["membership"]["responsibilities"].to_numpy()
-        permutation = fit.tree["alignment"]["permutation"].to_numpy()
+        drawn = fit.draws.occupancy
+        permutation = fit.draws.permutation
         own = drawn.reshape(-1, *drawn.shape[2:])[samples.chosen][:, at]
         chosen = permutation.reshape(-1, permutation.shape[-1])[samples.chosen]
         responsibilities = labels.permute(own, chosen, axis=-1)

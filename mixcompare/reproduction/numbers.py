@@ -73,7 +73,7 @@ def _em(source: str, fit: Fit) -> pd.DataFrame:
 
 
 def _pymc(source: str, fit: Fit, reference: FloatArray) -> pd.DataFrame:
-    drawn = fit.tree["membership"]["responsibilities"].to_numpy()
+    drawn = fit.draws.occupancy
     permutation = labels.align_to_reference(drawn, reference)
     aligned = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
     total = fit.log_likelihood_by_draw

@@ -74,7 +74,7 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
     units = comparison.em.responsibilities["unit"].to_numpy()
     order = np.lexsort((-em.max(axis=1), em.argmax(axis=1)))
     places = order[np.unique(np.linspace(0, len(order) - 1, _MOST_UNITS).astype(int))]
-    drawn = comparison.posterior_fit.tree["membership"]["responsibilities"].to_numpy()
+    drawn = comparison.posterior_fit.draws.occupancy
     chains, available, _, k = drawn.shape
     step = max(1, -(-chains * available * len(places) * k // _MOST_VALUES))
     matrix = labels.co_clustering(drawn[:, ::step][:, :, places])
