@@ -10,7 +10,7 @@ import pandas as pd
 
 import mixcompare as mc
 from mixcompare.backends.em.build import mixture_of
-from mixcompare.backends.em.emissions.normal.emission import NormalEmission
+from mixcompare.backends.em.emissions.normal.normal_emission import NormalEmission
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.theta import Theta

@@ -7,7 +7,7 @@ from typing import cast
 
 from mixcompare.auditing.parameters import Parameters
 from mixcompare.backends.em.build import mixture_of
-from mixcompare.backends.em.emissions.normal.emission import NormalEmission
+from mixcompare.backends.em.emissions.normal.normal_emission import NormalEmission
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.mixture import Mixture, maximise

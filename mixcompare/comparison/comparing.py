@@ -10,13 +10,13 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.base.suggest import kind_of
-from mixcompare.comparison.checks import check_model
 from mixcompare.comparison.classifications import agreement_table, membership_table
 from mixcompare.comparison.comparison import Comparison
 from mixcompare.comparison.estimates import estimates_table, predicted_shift
 from mixcompare.comparison.evidence import Evidence, Thresholds
 from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
+from mixcompare.comparison.model_checks import check_model
 from mixcompare.comparison.modes import find_modes, modes_table
 from mixcompare.comparison.optima import optima_table
 from mixcompare.comparison.parties import Party, having, roles

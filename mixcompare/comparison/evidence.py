@@ -11,8 +11,8 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_positive
 from mixcompare.base.maxima import SAME_MAXIMUM
 from mixcompare.checking.sensitivity import THRESHOLD
-from mixcompare.comparison.checks import Checks
 from mixcompare.comparison.likelihoods import Likelihoods
+from mixcompare.comparison.model_checks import Checks
 from mixcompare.comparison.modes import Modes
 from mixcompare.comparison.parties import Party, Role, having
 from mixcompare.fits.fit import Fit

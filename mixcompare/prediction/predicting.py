@@ -18,7 +18,7 @@ from mixcompare.data.new_rows import NewRows, new_rows
 from mixcompare.data.panel import Missing
 from mixcompare.data.within import within_cells
 from mixcompare.fits.fit import Fit, check_fit
-from mixcompare.prediction.classes import Units, class_probabilities
+from mixcompare.prediction.class_probabilities import Units, class_probabilities
 from mixcompare.prediction.draws import draw_outcomes
 from mixcompare.prediction.fitted import Summary, design, fitted_values, summarise
 from mixcompare.prediction.samples import Samples, parameter_samples

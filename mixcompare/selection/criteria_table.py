@@ -12,7 +12,7 @@ import pandas as pd
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.checking.leave_one_out import LeaveOneOut
-from mixcompare.fits.evidence import LogEvidence
+from mixcompare.fits.bridge import LogEvidence
 from mixcompare.fits.fit import Fit
 from mixcompare.labels.metrics import relative_entropy
 from mixcompare.selection import criteria

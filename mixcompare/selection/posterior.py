@@ -12,7 +12,7 @@ from mixcompare.backends import build_options, fit
 from mixcompare.base.errors import OptionError
 from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
 from mixcompare.data.panel import Panel
-from mixcompare.fits.evidence import LogEvidence, bridge_sampling, mean_evidence
+from mixcompare.fits.bridge import LogEvidence, bridge_sampling, mean_evidence
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec
 
@@ -125,7 +125,7 @@ def tempered_evidence(tempered: Fit) -> LogEvidence:
 
 
 def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
-    """The log marginal likelihood of a fit with a posterior, see `mixcompare.fits.evidence`."""
+    """The log marginal likelihood of a fit with a posterior, see `mixcompare.fits.bridge`."""
     # The PyMC backend is slow to import.
     from mixcompare.backends.pymc.posterior_density import posterior_density
 

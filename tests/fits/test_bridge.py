@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 import mixcompare as mc
 from mixcompare.backends.pymc.posterior_density import posterior_density
-from mixcompare.fits.evidence import bridge_sampling, fit_proposal, mean_evidence
+from mixcompare.fits.bridge import bridge_sampling, fit_proposal, mean_evidence
 from mixcompare.prepared.problem import Problem
 
 CONSTANT = -1234.5

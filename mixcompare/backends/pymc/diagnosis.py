@@ -17,7 +17,7 @@ import xarray as xr
 
 from mixcompare.backends.pymc.options import Options
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.fits.evidence import mean_evidence
+from mixcompare.fits.bridge import mean_evidence
 from mixcompare.fits.summary import convergence
 
 R_HAT_LIMIT: Final = 1.01

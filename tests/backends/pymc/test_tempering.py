@@ -12,7 +12,7 @@ import mixcompare as mc
 from mixcompare.backends.pymc.density.densities import density_of
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.samplers.tempering import shuffle, temper
-from mixcompare.fits.evidence import mean_evidence
+from mixcompare.fits.bridge import mean_evidence
 from mixcompare.prepared.problem import Problem
 from tests.em_cases import build
 from tests.small_evidence import log_evidence, pair_probabilities, small_data

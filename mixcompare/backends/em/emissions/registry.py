@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mixcompare.backends.em.emissions.emission import Emission
-from mixcompare.backends.em.emissions.normal.emission import NormalEmission
+from mixcompare.backends.em.emissions.normal.normal_emission import NormalEmission
 
 EMISSIONS: Final[dict[str, type[Emission]]] = {"normal": NormalEmission}
 

@@ -15,9 +15,9 @@ import numpy as np
 from mixcompare.backends.em.classes.class_model import Posterior
 from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.emissions.normal.covariances import roots
-from mixcompare.backends.em.emissions.normal.emission import LOG_2PI, NormalEmission
 from mixcompare.backends.em.emissions.normal.maximisation import maximise
 from mixcompare.backends.em.emissions.normal.moments import Moments
+from mixcompare.backends.em.emissions.normal.normal_emission import LOG_2PI, NormalEmission
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.emissions.normal.statistics import Scatter
 from mixcompare.backends.em.expected import Expected, Given
