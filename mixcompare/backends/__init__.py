@@ -4,7 +4,13 @@ They import what is below `backends` and never one another, nor any likelihood t
 uses.
 """
 
-from mixcompare.backends.fitting import BACKENDS, build_options, fit, get_backend
+from mixcompare.backends.fitting import (
+    BACKENDS,
+    build_options,
+    fit,
+    get_backend,
+    register_backend,
+)
 from mixcompare.backends.protocol import Backend, Blocks, Scorer
 
 __all__ = [
@@ -15,4 +21,5 @@ __all__ = [
     "build_options",
     "fit",
     "get_backend",
+    "register_backend",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from mixcompare.backends.protocol import Backend
 from mixcompare.base.checks import check_seed
 from mixcompare.base.errors import DataError, DataWarning, OptionError
+from mixcompare.base.registry import register
 from mixcompare.data.panel import Missing, Panel, build_panel, design_source
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.tree import describe
@@ -22,7 +23,11 @@ from mixcompare.model.spec import MixtureSpec, check_spec
 from mixcompare.prepared.identification import cautions, check_identified
 from mixcompare.prepared.problem import Problem
 
-BACKENDS = {"em": "mixcompare.backends.em", "pymc": "mixcompare.backends.pymc"}
+BACKENDS: Final[dict[str, str | Backend]] = {
+    "em": "mixcompare.backends.em",
+    "pymc": "mixcompare.backends.pymc",
+}
+"""Backends by name, or the modules that are imported when they are first used."""
 
 # A fit keeps so many numbers of its prepared problem for what comes next. More are prepared
 # again when they are asked for, since a backend has let go of them for memory's sake.
@@ -39,7 +44,28 @@ def get_backend(name: str) -> Backend:
     """
     if name not in BACKENDS:
         raise OptionError(f"unknown backend {name!r}; there are: {', '.join(BACKENDS)}.")
-    return cast("Backend", importlib.import_module(BACKENDS[name]))
+    backend = BACKENDS[name]
+    return cast(
+        "Backend", importlib.import_module(backend) if isinstance(backend, str) else backend
+    )
+
+
+def register_backend(name: str, backend: str | Backend) -> None:
+    """Let `fit` fit with a backend.
+
+    Parameters
+    ----------
+    name
+        What ``fit(..., backend=)`` calls it.
+    backend
+        What offers the protocol, or the dotted name of a module that does.
+
+    Raises
+    ------
+    OptionError
+        If another has the name.
+    """
+    register(BACKENDS, "backend", name, backend)
 
 
 def fit(

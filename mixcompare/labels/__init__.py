@@ -10,7 +10,13 @@ component ``permutation[k]`` before it. It may import `base` alone.
 """
 
 from mixcompare.base.arrays import FloatArray, IntArray, permute
-from mixcompare.labels.algorithms import ALGORITHMS, Algorithm, Draws, relabel
+from mixcompare.labels.algorithms import (
+    ALGORITHMS,
+    Algorithm,
+    Draws,
+    register_algorithm,
+    relabel,
+)
 from mixcompare.labels.by_mode import Climb, climbing
 from mixcompare.labels.data_based import data_based
 from mixcompare.labels.equivalence import ecr, ecr_iterative_1, ecr_iterative_2
@@ -59,6 +65,7 @@ __all__ = [
     "pair_probabilities",
     "permute",
     "permuted_mean",
+    "register_algorithm",
     "relabel",
     "relative_labelling",
     "stephens",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import OptionError
+from mixcompare.base.registry import register
 from mixcompare.labels.by_mode import Climb, climbing
 from mixcompare.labels.data_based import data_based
 from mixcompare.labels.equivalence import ecr, ecr_iterative_1, ecr_iterative_2
@@ -84,7 +86,7 @@ def _climbed(draws: Draws) -> IntArray:
     return climbing(draws.responsibilities, draws.climb)[1]
 
 
-ALGORITHMS: Mapping[str, Algorithm] = {
+ALGORITHMS: Final[dict[str, Algorithm]] = {
     "EM": Algorithm(
         _to_reference, "soft ECR with EM's optimum as the pivot (this package)", ("reference",)
     ),
@@ -108,6 +110,17 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "ordering": Algorithm(_ordered, "Richardson & Green (1997)", ("quantity",)),
     "climbing": Algorithm(_climbed, "Yao & Lindsay (2009)", ("climb",)),
 }
+
+
+def register_algorithm(name: str, algorithm: Algorithm) -> None:
+    """Let `relabel`, and with it every comparison, run an algorithm.
+
+    Raises
+    ------
+    OptionError
+        If another has the name.
+    """
+    register(ALGORITHMS, "relabelling algorithm", name, algorithm)
 
 
 def relabel(draws: Draws, names: Iterable[str] | None = None) -> dict[str, IntArray]:

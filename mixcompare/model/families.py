@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mixcompare.base.errors import SpecificationError
+from mixcompare.base.registry import register
 from mixcompare.base.suggest import did_you_mean
 
 Values = Literal["real", "positive", "interval", "counts", "binary", "categories"]
@@ -86,11 +87,7 @@ def register_family(declared: Family) -> Family:
     """
     if not declared.links:
         raise SpecificationError(f"family {declared.name!r} has no link: name one, as in 'log'.")
-    if FAMILIES.setdefault(declared.name, declared) != declared:
-        raise SpecificationError(
-            f"there is another family {declared.name!r}. Give yours a name of its own."
-        )
-    return declared
+    return register(FAMILIES, "family", declared.name, declared, SpecificationError)
 
 
 def family(name: object) -> Family:

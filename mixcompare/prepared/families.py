@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from mixcompare.base.errors import SpecificationError
+from mixcompare.base.registry import register
 from mixcompare.data.panel import Panel
 from mixcompare.model.capabilities import require
 from mixcompare.model.spec import MixtureSpec
@@ -15,12 +17,19 @@ from mixcompare.prepared.rows import merge_rows
 
 type Preparation = Callable[[Panel, Kernels], Prepared]
 
-_PREPARATIONS: Final[dict[str, Preparation]] = {"normal": compress}
+PREPARATIONS: Final[dict[str, Preparation]] = {"normal": compress}
 
 
 def register_preparation(family: str, preparation: Preparation) -> None:
-    """Let panels of a family be prepared in a form of its own, in place of merged rows."""
-    _PREPARATIONS[family] = preparation
+    """Let panels of a family be prepared in a form of its own, in place of merged rows.
+
+    Raises
+    ------
+    SpecificationError
+        If the family has another.
+    """
+    what = "preparation for outcomes of the family"
+    register(PREPARATIONS, what, family, preparation, SpecificationError)
 
 
 def prepare(spec: MixtureSpec, panel: Panel, kernels: Kernels) -> Prepared:
@@ -32,7 +41,7 @@ def prepare(spec: MixtureSpec, panel: Panel, kernels: Kernels) -> Prepared:
         If cells are absorbed, whose effects leave merged rows no likelihood.
     """
     family = spec.response.family
-    if family in _PREPARATIONS:
-        return _PREPARATIONS[family](panel, kernels)
-    require(spec, "absorb", _PREPARATIONS)
+    if family in PREPARATIONS:
+        return PREPARATIONS[family](panel, kernels)
+    require(spec, "absorb", PREPARATIONS)
     return merge_rows(panel)

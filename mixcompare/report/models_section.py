@@ -32,7 +32,10 @@ _INTRO: Final = (
 
 def named_fits(fits: Sequence[Fit]) -> dict[str, Fit]:
     """Fits of other models by a name of their own."""
-    return {f"model {i}, {_BACKENDS[fit.backend]}": fit for i, fit in enumerate(fits, 1)}
+    return {
+        f"model {i}, {_BACKENDS.get(fit.backend, fit.backend)}": fit
+        for i, fit in enumerate(fits, 1)
+    }
 
 
 def other_models(comparison: Comparison, fits: Sequence[Fit]) -> Section:

@@ -1,4 +1,4 @@
-"""The report's sections, in order. To add one, add its outline to `SECTIONS`."""
+"""The report's sections, in order. `register_section` adds one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from mixcompare.base.registry import register
 from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import Comparison
 from mixcompare.pages.formatting import Table
@@ -70,7 +71,7 @@ class Outline:
         )
 
 
-SECTIONS: Final = (
+SECTIONS: Final = [
     Outline(
         "model",
         "Data and model",
@@ -160,7 +161,20 @@ SECTIONS: Final = (
         figures=(starts_and_stops,),
         tables=(em.runs,),
     ),
-)
+]
+
+
+def register_section(outline: Outline) -> None:
+    """Add a section to the end of every comparison's report.
+
+    Raises
+    ------
+    OptionError
+        If another section has its anchor.
+    """
+    known = {section.anchor: section for section in SECTIONS}
+    register(known, "section with the anchor", outline.anchor, outline)
+    SECTIONS[:] = known.values()
 
 
 def drawings(comparison: Comparison) -> Figures:

@@ -22,12 +22,6 @@ from mixcompare.selection.criteria_table import CRITERIA, Criterion
 SOURCE: Final = "choice of K"
 # Of the intervals that the errors are for, one-sided.
 _LEVEL: Final = 0.9995
-_BY_EM: Final = {
-    "log_likelihood": "log-likelihood",
-    **{c.column: c.title for c in CRITERIA.values() if c.value is not None},
-    "entropy_r2": "relative entropy",
-    "smallest_class": "size of the smallest class",
-}
 _OF_TESTS: Final = {"statistic": "statistic", "p_value": "p-value", "critical": "95 % quantile"}
 
 
@@ -86,8 +80,14 @@ def choice_numbers(selection: Selection) -> pd.DataFrame:
 
 
 def _criteria(selection: Selection) -> Iterator[tuple[str, str, float, float]]:
+    by_em = {
+        "log_likelihood": "log-likelihood",
+        **{c.column: c.title for c in CRITERIA.values() if c.value is not None},
+        "entropy_r2": "relative entropy",
+        "smallest_class": "size of the smallest class",
+    }
     for k, row in selection.table.iterrows():
-        for column, title in _BY_EM.items():
+        for column, title in by_em.items():
             yield "em", f"{title}, K = {k}", row[column], np.nan
         for criterion in CRITERIA.values():
             if criterion.value is None and criterion.column in row:

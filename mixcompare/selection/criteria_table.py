@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import OptionError
+from mixcompare.base.registry import register
 from mixcompare.checking.leave_one_out import LeaveOneOut
 from mixcompare.fits.bridge import LogEvidence
 from mixcompare.fits.fit import Fit
@@ -55,7 +57,7 @@ class Criterion:
         return np.asarray(self.factor * table[self.column].to_numpy(float))
 
 
-CRITERIA: Mapping[str, Criterion] = {
+CRITERIA: Final[dict[str, Criterion]] = {
     "aic": Criterion("AIC", "aic", value=lambda f: criteria.aic(f.log_likelihood, f.n_parameters)),
     "bic": Criterion(
         "BIC, n = units",
@@ -83,6 +85,31 @@ CRITERIA: Mapping[str, Criterion] = {
     "bridge": Criterion("marginal likelihood, bridge", "log_evidence_bridge", -2.0),
     "smc": Criterion("marginal likelihood, SMC", "log_evidence_smc", -2.0),
 }
+
+
+def register_criterion(name: str, criterion: Criterion) -> None:
+    """Let `select` table a criterion of EM's fits, choose by it and draw it.
+
+    Parameters
+    ----------
+    name
+        In `Selection.choices`, and of the column.
+    criterion
+        With a function of the fit.
+
+    Raises
+    ------
+    OptionError
+        If the criterion has no such function, its column another name, or another criterion
+        has the name.
+    """
+    if criterion.value is None or criterion.column != name:
+        raise OptionError(
+            f"the criterion {name!r} needs value=, a function of EM's fit, and column={name!r}."
+        )
+    register(CRITERIA, "criterion", name, criterion)
+
+
 # Panels are samples of units, so that BIC counts these unless it is asked not to.
 DEFAULT: Final = "bic"
 

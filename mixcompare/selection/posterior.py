@@ -17,7 +17,6 @@ from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec
 
 Asked = Literal["loo", "bridge", "smc"]
-_NUTS: Final = ("nutpie", "pymc", "numpyro", "blackjax")
 # What sequential Monte Carlo shares with the No-U-Turn samplers.
 _OF_SMC: Final = ("draws", "chains", "cores", "progress")
 # Beyond, the K! copies of a proposal are too many to sum.
@@ -72,10 +71,11 @@ def check_asked(asked: Iterable[str], counts: Iterable[int], sampling: Mapping[s
             f"classes, not {max(counts)}: ask for 'smc', or fewer classes."
         )
     options = build_options("pymc", sampling)
-    if options.sampler not in _NUTS or options.initial is not None:
+    known = options.kind == "posterior" and options.sampler != "smc"
+    if not known or options.initial is not None:
         raise OptionError(
-            f"sampling must have a sampler of {', '.join(_NUTS)} and no initial; 'smc' is asked "
-            "for in posterior."
+            "sampling must have a sampler of the posterior, such as 'nutpie', and no initial; "
+            "'smc' is asked for in posterior."
         )
 
 

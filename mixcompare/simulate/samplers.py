@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.base.errors import DataError
+from mixcompare.base.errors import DataError, SpecificationError
+from mixcompare.base.registry import register
 from mixcompare.model.capabilities import require
 from mixcompare.model.covariances import root
 from mixcompare.model.spec import MixtureSpec
@@ -22,12 +23,19 @@ class (..., N) of each row, counted from 0; covariates (N, p); and the source of
 Axes in front are those of several sets of parameters, each with classes and outcomes of its own.
 """
 
-_SAMPLERS: Final[dict[str, Sampler]] = {}
+SAMPLERS: Final[dict[str, Sampler]] = {}
+"""Samplers by the name of their family."""
 
 
 def register_sampler(family: str, sampler: Sampler) -> None:
-    """Let outcomes of a family be drawn by a sampler; the last one registered counts."""
-    _SAMPLERS[family] = sampler
+    """Let outcomes of a family be drawn by a sampler.
+
+    Raises
+    ------
+    SpecificationError
+        If the family has another.
+    """
+    register(SAMPLERS, "sampler for outcomes of the family", family, sampler, SpecificationError)
 
 
 def sampler_of(spec: MixtureSpec) -> Sampler:
@@ -38,8 +46,8 @@ def sampler_of(spec: MixtureSpec) -> Sampler:
     SpecificationError
         If none is registered.
     """
-    require(spec, "simulation", _SAMPLERS)
-    return _SAMPLERS[spec.response.family]
+    require(spec, "simulation", SAMPLERS)
+    return SAMPLERS[spec.response.family]
 
 
 def draw_normal(

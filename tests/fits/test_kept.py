@@ -27,7 +27,7 @@ def test_a_fit_that_was_just_made_is_neither_read_nor_prepared_again(
     fresh: mc.Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fits, "panel_from_dataset", None)
-    monkeypatch.setattr(families, "_PREPARATIONS", {})
+    monkeypatch.setattr(families, "PREPARATIONS", {})
     assert fresh.panel.n_units == 40
     assert fresh.problem.prepared.n_units == 40
     assert fresh.problem.panel is fresh.panel

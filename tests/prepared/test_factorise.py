@@ -15,7 +15,7 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.prepared import factorise as module
 from mixcompare.prepared.compress import compress
 from mixcompare.prepared.factorise import Kernels, factorise
-from mixcompare.prepared.families import _PREPARATIONS
+from mixcompare.prepared.families import PREPARATIONS
 from mixcompare.prepared.prepared import Prepared
 
 P, M = 3, 2
@@ -129,7 +129,7 @@ def test_a_fit_hands_its_choice_on(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(kernels)
         return compress(panel)
 
-    monkeypatch.setitem(_PREPARATIONS, "normal", note)
+    monkeypatch.setitem(PREPARATIONS, "normal", note)
     table = {"y": [0.0, 1.0, 2.0, 3.5, 9.0, 10.0, 11.0, 12.5]}
     spec = mc.MixtureSpec("y ~ 1", n_components=2, covariance_by="shared")
     mc.fit(spec, table, starts=1, kernels="numpy")

@@ -144,7 +144,7 @@ def test_priors_of_coefficients_are_on_the_scale_of_the_link(problem: Problem) -
 
 
 def test_a_family_may_register_a_form_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(families, "_PREPARATIONS", dict(families._PREPARATIONS))
+    monkeypatch.setattr(families, "PREPARATIONS", dict(families.PREPARATIONS))
     seen: list[Any] = []
 
     def noted(panel: mc.Panel, kernels: str) -> Rows:

@@ -40,7 +40,7 @@ def test_a_family_is_drawn_by_the_sampler_that_is_registered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(families, "FAMILIES", dict(families.FAMILIES))
-    monkeypatch.setattr(samplers, "_SAMPLERS", dict(samplers._SAMPLERS))
+    monkeypatch.setattr(samplers, "SAMPLERS", dict(samplers.SAMPLERS))
     families.register_family(families.Family("coin", "binary", links=("logit",)))
     spec = mc.MixtureSpec("y ~ x", n_components=2, family="coin")
     with pytest.raises(mc.SpecificationError, match="register_sampler"):

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal, get_args
 
+from mixcompare.backends.pymc.samplers.registry import SAMPLERS
 from mixcompare.base.checks import check_choice, check_number, check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.base.machine import check_memory, check_time, check_workers
 from mixcompare.fits.kinds import Kind
 
-Sampler = Literal["nutpie", "pymc", "numpyro", "blackjax", "smc", "pathfinder", "advi"]
 Init = Literal["overdispersed", "prior", "em"]
-
-# What each sampler needs beside PyMC, and the extra of this package that installs it.
-EXTRAS: Final = {
-    "numpyro": ("numpyro", "jax"),
-    "blackjax": ("blackjax", "jax"),
-    "pathfinder": ("pymc_extras", "pathfinder"),
-}
-# Draws of these are from an approximation, a cheap look at the posterior.
-APPROXIMATIONS: Final = ("pathfinder", "advi")
 
 # Fewer draws give no R-hat and no effective sample size.
 _FEWEST_DRAWS = 10
@@ -56,7 +47,8 @@ class Options:
         prior to the posterior, which can cross between modes and gives the log marginal
         likelihood with its error; or a cheap look, ``"pathfinder"`` (Zhang et al. 2022) or
         mean-field ``"advi"`` (Kucukelbir et al. 2017), whose fits have the status
-        ``"approximate"``.
+        ``"approximate"``; or another that
+        `mixcompare.backends.pymc.samplers.registry.register_mcmc` has made known.
     init
         Where chains start: ``"overdispersed"`` about the pooled fit, ``"prior"`` draws, or
         ``"em"`` near `initial`, which the fit's message then says. Sequential Monte Carlo
@@ -86,7 +78,7 @@ class Options:
     tune: int = 1000
     chains: int = 4
     cores: int | None = None
-    sampler: Sampler = "nutpie"
+    sampler: str = "nutpie"
     init: Init = "overdispersed"
     initial: Any = None
     target_accept: float = 0.9
@@ -100,7 +92,7 @@ class Options:
         if self.cores is not None:
             check_whole("cores", self.cores)
             check_workers(self.cores, "cores")
-        for name, allowed in (("sampler", get_args(Sampler)), ("init", get_args(Init))):
+        for name, allowed in (("sampler", tuple(SAMPLERS)), ("init", get_args(Init))):
             check_choice(name, getattr(self, name), allowed)
         _installed(self.sampler)
         if (self.init == "em") != (self.initial is not None):
@@ -123,7 +115,7 @@ class Options:
     @property
     def kind(self) -> Kind:
         """What kind of fit the sampler makes."""
-        return "approximation" if self.sampler in APPROXIMATIONS else "posterior"
+        return "approximation" if SAMPLERS[self.sampler].approximation else "posterior"
 
     def _check_size(self) -> None:
         """Refuse what cannot be held or awaited, whatever the data."""
@@ -133,9 +125,10 @@ class Options:
 
 
 def _installed(sampler: str) -> None:
-    package, extra = EXTRAS.get(sampler, ("pymc", ""))
-    if importlib.util.find_spec(package) is None:
+    known = SAMPLERS[sampler]
+    if importlib.util.find_spec(known.package) is None:
+        install = f"mixcompare[{known.extra}]" if known.extra else known.package
         raise OptionError(
-            f"sampler={sampler!r} needs the package {package}, which is not installed: pip install "
-            f"'mixcompare[{extra}]', or take sampler='nutpie'."
+            f"sampler={sampler!r} needs the package {known.package}, which is not installed: pip "
+            f"install '{install}', or take sampler='nutpie'."
         )

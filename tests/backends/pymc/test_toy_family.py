@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pymc as pm
-import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import Mode
 from scipy.integrate import quad
@@ -21,91 +18,34 @@ from mixcompare.backends.pymc import scorer
 from mixcompare.backends.pymc.density.densities import GraphDensity, density_of, graph_density
 from mixcompare.backends.pymc.density.packing import serves
 from mixcompare.backends.pymc.dimensions import Dimensions
-from mixcompare.backends.pymc.emissions import register_term
-from mixcompare.backends.pymc.emissions.registry import TERMS
-from mixcompare.backends.pymc.emissions.terms import EmissionTerm
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.posterior_density import posterior_density
 from mixcompare.backends.pymc.samplers.tempering import shuffle, temper
-from mixcompare.model.families import FAMILIES, Family, register_family
 from mixcompare.prepared.problem import Problem
+from tests.toy_family import COEFFICIENTS, WEIGHTS, brute_force, draw, registered
 
 PYTHON = Mode(linker="py", optimizer="fast_compile").including("stabilize")
-PRIOR_SD = 2.0
-COEFFICIENTS = np.array([[2.0, 0.5], [0.0, -0.5]])
 SPEC: dict[str, Any] = {"family": "geometric", "unit": "unit"}
 
 
-@dataclass(frozen=True)
-class GeometricTerm(EmissionTerm):
-    """Failures before a success, whose mean has a log-linear predictor."""
-
-    n_components: int
-    n_covariates: int
-
-    @classmethod
-    def of(cls, problem: Problem, response: int) -> Self:
-        return cls(problem.spec.n_components, problem.rows.n_covariates)
-
-    def inputs(self, problem: Problem, response: int) -> Mapping[str, Any]:
-        rows = problem.rows
-        return {
-            "covariates": rows.covariates,
-            "failures": rows.outcomes[:, 0],
-            "repeats": rows.counts,
-            "carrier": rows.carrier,
-            "nothing": np.zeros(len(problem.carriers.unit)),
-        }
-
-    def variables(self, data: Mapping[str, Any], dims: Mapping[str, Any]) -> Mapping[str, Any]:
-        coefficients = pm.Normal("coefficients", 0.0, PRIOR_SD, dims=dims["coefficients"])
-        return {"coefficients": coefficients}
-
-    def log_density(self, variables: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
-        log_mean = data["covariates"] @ variables["coefficients"][..., 0].T
-        y = data["failures"][:, None]
-        by_row = y * log_mean - (y + 1) * pt.softplus(log_mean)
-        zeros = data["nothing"][:, None] + pt.zeros((1, self.n_components))
-        return zeros[data["carrier"]].inc(data["repeats"][:, None] * by_row)
-
-
 @pytest.fixture(scope="module", autouse=True)
-def registered() -> Iterator[None]:
-    register_family(Family("geometric", "counts", links=("log",)))
-    register_term("geometric", GeometricTerm)
-    yield
-    del FAMILIES["geometric"], TERMS["geometric"]
+def _registered() -> Iterator[None]:
+    with registered():
+        yield
 
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    """Sixty units of eight rows in two classes."""
-    rng = np.random.default_rng(4)
-    unit = np.repeat(np.arange(60), 8)
-    classes = rng.choice(2, p=[0.6, 0.4], size=60)
-    x = rng.normal(size=unit.size).round(1)
-    b = COEFFICIENTS[classes[unit]]
-    mean = np.exp(b[:, 0] + b[:, 1] * x)
-    y = rng.geometric(1 / (1 + mean)) - 1
-    count = rng.choice([1.0, 2.0], size=60)[unit]
-    age = classes[unit] + 0.1 * unit
-    return pd.DataFrame({"unit": unit, "x": x, "y": y, "n": count, "age": age})
+    """Sixty units of eight rows in two classes, with weights and a covariate of the classes."""
+    counts = pd.DataFrame(draw(60, seed=4, rows=8))
+    count = np.random.default_rng(4).choice([1.0, 2.0], size=60)[counts["unit"]]
+    return counts.assign(n=count, age=counts["class"] + 0.1 * counts["unit"])
 
 
 def problem_of(table: pd.DataFrame, **parts: Any) -> Problem:
     spec = mc.MixtureSpec("y ~ x", n_components=2, **SPEC, **parts)
     return Problem.of(spec, mc.build_panel(spec, table))
-
-
-def brute_force(table: pd.DataFrame, coefficients: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """(G, K) log densities of the units' rows, one after the other."""
-    result = np.zeros((table["unit"].nunique(), len(coefficients)))
-    for k, (intercept, slope) in enumerate(coefficients[..., 0]):
-        for unit, x, y in table[["unit", "x", "y"]].to_numpy():
-            success = 1 / (1 + np.exp(intercept + slope * x))
-            result[int(unit), k] += geom(success, loc=-1).logpmf(y)
-    return result
 
 
 def parameters(seed: int, n: int) -> dict[str, Any]:
@@ -119,7 +59,7 @@ def parameters(seed: int, n: int) -> dict[str, Any]:
 def test_scores_are_those_of_scipy(table: pd.DataFrame) -> None:
     weighted = problem_of(table, unit_weights="n")
     at, score = parameters(1, 3), scorer(weighted)
-    given_class = np.stack([brute_force(table, b) for b in at["coefficients"]])
+    given_class = np.stack([brute_force(table, b[..., 0]) for b in at["coefficients"]])
     np.testing.assert_allclose(score.log_density(at), given_class, rtol=1e-10)
     joint = given_class + np.log(at["weights"])[:, None]
     marginal = logsumexp(joint, axis=-1)
@@ -149,13 +89,14 @@ def test_density_is_prior_times_likelihood_with_its_gradient(
     variables = mixture.constrained(mixture.split(points))
     evaluation = evaluate(mixture, variables, 3)
     at = evaluation.parameters
-    given_class = np.stack([brute_force(table, b) for b in at["coefficients"]])
+    given_class = np.stack([brute_force(table, b[..., 0]) for b in at["coefficients"]])
     np.testing.assert_allclose(
         evaluation.log_likelihood, scorer(problem).unit_log_likelihood(at), rtol=1e-10
     )
     assert evaluation.responsibilities.shape == given_class.shape
     prior = mixture.log_prior_by_parameter(variables, at)
-    expected = norm(0, PRIOR_SD).logpdf(at["coefficients"]).sum(axis=(1, 2, 3))
+    stated = norm(problem.priors.coefficient_mean, problem.priors.coefficient_sd)
+    expected = stated.logpdf(at["coefficients"]).sum(axis=(1, 2, 3))
     # PyMC's normal has a constant that is rounded to single precision.
     np.testing.assert_allclose(prior["coefficients"], expected, rtol=1e-8)
     total = evaluation.log_likelihood.sum(axis=1) + mixture.log_prior(variables)
@@ -225,7 +166,7 @@ def test_samplers_recover_the_truth(table: pd.DataFrame, sampler: Any) -> None:
         spec, table, backend="pymc", sampler=sampler, seed=2, draws=400, tune=400, chains=2
     )
     summary = fit.summary()
-    truth = [0.6, 0.4, *COEFFICIENTS.ravel()]
+    truth = [*WEIGHTS, *COEFFICIENTS.ravel()]
     assert list(summary.index[2:4]) == ["coefficients[1, Intercept]", "coefficients[1, x]"]
     assert (np.abs(summary["mean"] - truth) < 4 * summary["sd"]).all(), summary
     assert (summary["r_hat"] < 1.05).all()
@@ -237,11 +178,13 @@ def test_sequential_monte_carlo_gives_the_evidence() -> None:
     y = np.array([0, 3, 1, 7, 2])
     spec = mc.MixtureSpec("y ~ 1", n_components=1, **SPEC)
     panel = mc.build_panel(spec, pd.DataFrame({"unit": np.arange(5), "y": y}))
-    mixture = build_mixture(Problem.of(spec, panel))
+    problem = Problem.of(spec, panel)
+    mixture, priors = build_mixture(problem), problem.priors
+    prior = norm(priors.coefficient_mean.item(), priors.coefficient_sd.item())
 
     def joint(b: float) -> float:
         likelihood = geom(1 / (1 + np.exp(b)), loc=-1).logpmf(y).sum()
-        return float(np.exp(likelihood + norm(0, PRIOR_SD).logpdf(b)))
+        return float(np.exp(likelihood + prior.logpdf(b)))
 
     known = np.log(quad(joint, -10, 10, points=[0, 1, 2])[0])
     run = temper(mixture, density_of(mixture), 200, np.random.default_rng(1))

@@ -6,6 +6,8 @@ from typing import Final
 
 from mixcompare.backends.em.emissions.emission import Emission
 from mixcompare.backends.em.emissions.normal.normal_emission import NormalEmission
+from mixcompare.base.errors import SpecificationError
+from mixcompare.base.registry import register
 
 EMISSIONS: Final[dict[str, type[Emission]]] = {"normal": NormalEmission}
 
@@ -19,5 +21,16 @@ def register_emission(family: str, emission: type[Emission]) -> None:
         Name under which the family is declared.
     emission
         A class derived from `Emission`.
+
+    Raises
+    ------
+    SpecificationError
+        If the family has another.
     """
-    EMISSIONS[family] = emission
+    register(
+        EMISSIONS,
+        "emission of EM's for outcomes of the family",
+        family,
+        emission,
+        SpecificationError,
+    )

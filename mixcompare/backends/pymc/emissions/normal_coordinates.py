@@ -24,7 +24,7 @@ from mixcompare.backends.pymc.affine_normal import LOG_2PI
 from mixcompare.backends.pymc.coordinates import Arrays
 from mixcompare.backends.pymc.emissions import bartlett
 from mixcompare.backends.pymc.emissions.bartlett import BartlettPrior
-from mixcompare.backends.pymc.emissions.covariances import bartlett_prior, log_covariance_prior
+from mixcompare.backends.pymc.emissions.covariances import ARITHMETIC, log_covariance_prior
 from mixcompare.backends.pymc.emissions.normal_density import class_log_density
 from mixcompare.backends.pymc.emissions.standard_panel import StandardPanel, standardise
 from mixcompare.backends.pymc.emissions.structure import Structure
@@ -319,7 +319,7 @@ def normal_coordinates(term: Any, structure: Structure, problem: Problem) -> Nor
         term=term,
         structure=structure,
         panel=panel,
-        bartlett=bartlett_prior(structure.covariance, priors.covariance_df, scale),
+        bartlett=ARITHMETIC[structure.covariance].prior(priors.covariance_df, scale),
         priors=priors,
     )
 

@@ -7,6 +7,7 @@ from typing import Final
 from mixcompare.backends.pymc.emissions.normal import NormalTerm
 from mixcompare.backends.pymc.emissions.terms import EmissionTerm
 from mixcompare.base.errors import SpecificationError
+from mixcompare.base.registry import register
 from mixcompare.model.capabilities import require
 from mixcompare.prepared.problem import Problem
 
@@ -22,8 +23,7 @@ def register_term(family: str, term: type[EmissionTerm]) -> None:
     SpecificationError
         If the family has another.
     """
-    if TERMS.setdefault(family, term) is not term:
-        raise SpecificationError(f"the family {family!r} has another term of PyMC's.")
+    register(TERMS, "term of PyMC's for outcomes of the family", family, term, SpecificationError)
 
 
 def term_of(problem: Problem, response: int) -> EmissionTerm:

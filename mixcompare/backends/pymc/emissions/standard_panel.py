@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from mixcompare.backends.pymc.emissions.covariances import outcome_scale
+from mixcompare.backends.pymc.emissions.covariances import ARITHMETIC
 from mixcompare.backends.pymc.whitening import whiten
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.covariances import Covariance
@@ -110,7 +110,7 @@ def standardise(
     x, y = np.split(prepared.pooled_rows, [prepared.n_covariates], axis=1)
     total = prepared.total_degrees_of_freedom
     centre, residual = _pooled_fit(x, y)
-    scale = outcome_scale(residual, total, covariance)
+    scale = ARITHMETIC[covariance].outcome_scale(residual, total)
     variance = np.sum(residual**2, axis=0) / total
     prior_rows = np.diag(np.sqrt(np.mean(variance / priors.coefficient_sd**2, axis=1)))
     common = np.isin(prepared.covariate_names, prepared.common_names)

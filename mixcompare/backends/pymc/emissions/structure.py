@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mixcompare.backends.pymc.emissions.covariances import n_below, n_squares
+from mixcompare.backends.pymc.emissions.covariances import ARITHMETIC
 from mixcompare.model.covariances import Covariance
 from mixcompare.model.spec import CovarianceBy
 
@@ -45,12 +45,12 @@ class Structure:
     @property
     def n_squares(self) -> int:
         """Chi-squared variables of one covariance."""
-        return n_squares(self.covariance, self.n_outcomes)
+        return ARITHMETIC[self.covariance].n_squares(self.n_outcomes)
 
     @property
     def n_below(self) -> int:
         """Normal variables of one covariance."""
-        return n_below(self.covariance, self.n_outcomes)
+        return ARITHMETIC[self.covariance].n_below(self.n_outcomes)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -13,18 +13,23 @@ import xarray as xr
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.samplers import approximations, nuts, tempering
+from mixcompare.backends.pymc.samplers.registry import SAMPLERS, McmcSampler, register_mcmc
 from mixcompare.backends.pymc.samplers.starts import starts
 from mixcompare.base.arrays import FloatArray
 
-_SAMPLERS: Final = {
-    "nutpie": nuts.nutpie_nuts,
-    "pymc": nuts.pymc_nuts,
-    "numpyro": nuts.pymc_nuts,
-    "blackjax": nuts.pymc_nuts,
-    "smc": tempering.sequential_monte_carlo,
-    "pathfinder": approximations.pathfinder,
-    "advi": approximations.advi,
-}
+for _name, _sampler in {
+    "nutpie": McmcSampler(nuts.nutpie_nuts),
+    "pymc": McmcSampler(nuts.pymc_nuts),
+    "numpyro": McmcSampler(nuts.pymc_nuts, package="numpyro", extra="jax"),
+    "blackjax": McmcSampler(nuts.pymc_nuts, package="blackjax", extra="jax"),
+    "smc": McmcSampler(tempering.sequential_monte_carlo),
+    "pathfinder": McmcSampler(
+        approximations.pathfinder, approximation=True, package="pymc_extras", extra="pathfinder"
+    ),
+    "advi": McmcSampler(approximations.advi, approximation=True),
+}.items():
+    register_mcmc(_name, _sampler)
+
 # Statistics under the names that PyMC and ArviZ give them.
 _RENAMED: Final = {
     "logp": "lp",
@@ -85,7 +90,7 @@ def sample(mixture: Mixture, options: Options, seed: np.random.SeedSequence) -> 
         Root of all random numbers; the same seed gives the same draws.
     """
     progress = sys.stderr.isatty() if options.progress is None else options.progress
-    run = _SAMPLERS[options.sampler]
+    run = SAMPLERS[options.sampler].run
     tree = run(mixture, options, starts(mixture, options), seed, progress)
     posterior = tree["posterior"].to_dataset()
     free = {name: posterior[name].to_numpy() for name in mixture.shapes}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 import numpy as np
 from scipy.special import gammaln, multigammaln
@@ -45,15 +46,89 @@ def common_scale(structure: CovarianceSpec, scale: FloatArray) -> FloatArray:
     return scale
 
 
+class Arithmetic(Protocol):
+    """What EM computes of one structure."""
+
+    def structured(self, covariance: FloatArray) -> FloatArray:
+        """(..., m, m) that maximise the likelihood, from unrestricted ones of m > 1 outcomes."""
+
+    def pseudo_rows(self, nu: float, psi: FloatArray) -> tuple[float, FloatArray]:
+        """What the prior adds to a component's rows and to its scatter (m, m) in the M-step."""
+
+    def log_prior(self, nu: float, psi: FloatArray, covariance: FloatArray) -> FloatArray:
+        """(..., K) log-densities of covariances (..., K, m, m)."""
+
+
+class Full:
+    """Any covariance, inverse-Wishart."""
+
+    def structured(self, covariance: FloatArray) -> FloatArray:
+        """As they are."""
+        return np.ascontiguousarray(covariance)
+
+    def pseudo_rows(self, nu: float, psi: FloatArray) -> tuple[float, FloatArray]:
+        """See `Arithmetic`."""
+        return nu + len(psi) + 1, psi
+
+    def log_prior(self, nu: float, psi: FloatArray, covariance: FloatArray) -> FloatArray:
+        """See `Arithmetic`."""
+        m = len(psi)
+        constant = 0.5 * nu * (np.linalg.slogdet(psi)[1] - m * np.log(2))
+        trace = np.trace(np.linalg.solve(covariance, psi), axis1=-2, axis2=-1)
+        kernel = (nu + m + 1) * np.linalg.slogdet(covariance)[1] + trace
+        return np.asarray(constant - multigammaln(nu / 2, m) - 0.5 * kernel)
+
+
+class Diagonal:
+    """Variances, inverse-gamma each."""
+
+    def structured(self, covariance: FloatArray) -> FloatArray:
+        """Without what is off the diagonal."""
+        return np.asarray(covariance * np.eye(covariance.shape[-1]))
+
+    def pseudo_rows(self, nu: float, psi: FloatArray) -> tuple[float, FloatArray]:
+        """See `Arithmetic`."""
+        return nu + 2, np.diag(np.diag(psi))
+
+    def log_prior(self, nu: float, psi: FloatArray, covariance: FloatArray) -> FloatArray:
+        """See `Arithmetic`."""
+        variances = np.diagonal(covariance, axis1=-2, axis2=-1)
+        return _log_inverse_gamma(nu, np.diag(psi), variances).sum(axis=-1)
+
+
+class Spherical:
+    """One variance, inverse-gamma."""
+
+    def structured(self, covariance: FloatArray) -> FloatArray:
+        """The mean of the variances."""
+        m = covariance.shape[-1]
+        variance = np.trace(covariance, axis1=-2, axis2=-1) / m
+        return np.asarray(variance[..., None, None] * np.eye(m))
+
+    def pseudo_rows(self, nu: float, psi: FloatArray) -> tuple[float, FloatArray]:
+        """See `Arithmetic`."""
+        m = len(psi)
+        return (nu + 2) / m, np.trace(psi) / m / m * np.eye(m)
+
+    def log_prior(self, nu: float, psi: FloatArray, covariance: FloatArray) -> FloatArray:
+        """See `Arithmetic`."""
+        variance = np.diagonal(covariance, axis1=-2, axis2=-1)[..., 0]
+        return _log_inverse_gamma(nu, np.trace(psi) / len(psi), variance)
+
+
+ARITHMETIC: Final[Mapping[Covariance, Arithmetic]] = {
+    "spherical": Spherical(),
+    "diagonal": Diagonal(),
+    "full": Full(),
+}
+"""EM's arithmetic of every structure that the model declares."""
+
+
 def structured(structure: CovarianceSpec, covariance: FloatArray) -> FloatArray:
     """(..., m, m) covariances that maximise the likelihood, from unrestricted ones."""
-    m = covariance.shape[-1]
-    if m == 1 or structure.covariance == "full":
+    if covariance.shape[-1] == 1:
         return np.ascontiguousarray(covariance)
-    if structure.covariance == "diagonal":
-        return np.asarray(covariance * np.eye(m))
-    variance = np.trace(covariance, axis1=-2, axis2=-1) / m
-    return np.asarray(variance[..., None, None] * np.eye(m))
+    return ARITHMETIC[structure.covariance].structured(covariance)
 
 
 def roots(covariance: FloatArray) -> FloatArray:
@@ -69,13 +144,7 @@ def roots(covariance: FloatArray) -> FloatArray:
 
 def pseudo_rows(structure: CovarianceSpec, raw: ResolvedPriors) -> tuple[float, FloatArray]:
     """What the prior adds to a component's rows and to its scatter (m, m) in the M-step."""
-    degrees, scale = raw.covariance_df, raw.covariance_scale
-    m = len(scale)
-    if structure.covariance == "full":
-        return degrees + m + 1, scale
-    if structure.covariance == "diagonal":
-        return degrees + 2, np.diag(np.diag(scale))
-    return (degrees + 2) / m, np.trace(scale) / m / m * np.eye(m)
+    return ARITHMETIC[structure.covariance].pseudo_rows(raw.covariance_df, raw.covariance_scale)
 
 
 def log_covariance_prior(
@@ -83,16 +152,7 @@ def log_covariance_prior(
 ) -> FloatArray:
     """(..., K) of covariances (..., K, m, m)."""
     nu, psi = raw.covariance_df, raw.covariance_scale
-    m = len(psi)
-    if structure.covariance == "full":
-        constant = 0.5 * nu * (np.linalg.slogdet(psi)[1] - m * np.log(2))
-        trace = np.trace(np.linalg.solve(covariance, psi), axis1=-2, axis2=-1)
-        kernel = (nu + m + 1) * np.linalg.slogdet(covariance)[1] + trace
-        return np.asarray(constant - multigammaln(nu / 2, m) - 0.5 * kernel)
-    variances = np.diagonal(covariance, axis1=-2, axis2=-1)
-    if structure.covariance == "diagonal":
-        return _log_inverse_gamma(nu, np.diag(psi), variances).sum(axis=-1)
-    return _log_inverse_gamma(nu, np.trace(psi) / m, variances[..., 0])
+    return ARITHMETIC[structure.covariance].log_prior(nu, psi, covariance)
 
 
 def _log_inverse_gamma(nu: float, scale: FloatArray | float, value: FloatArray) -> FloatArray:

@@ -1,26 +1,39 @@
 """A family that the package does not have: geometric counts, by a logarithmic link.
 
-All that a family needs for fits by EM: its declaration and its emission.
+All that a family needs: its declaration, EM's emission, PyMC's term and a sampler. Tests of each
+take their data and the brute force that they hold it against from here as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 from scipy import stats
 
 from mixcompare.backends.em.classes.class_model import Allocation
-from mixcompare.backends.em.emissions import Emission, register_emission
+from mixcompare.backends.em.emissions import EMISSIONS, Emission, register_emission
 from mixcompare.backends.em.theta import Blocks
-from mixcompare.base.arrays import FloatArray
-from mixcompare.model.families import Family, register_family
+from mixcompare.backends.pymc.emissions import register_term
+from mixcompare.backends.pymc.emissions.registry import TERMS
+from mixcompare.backends.pymc.emissions.terms import EmissionTerm
+from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.families import FAMILIES, Family, register_family
 from mixcompare.model.responses import Response
 from mixcompare.prepared.prepared import Prepared
+from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 from mixcompare.prepared.rows import Rows
+from mixcompare.simulate.samplers import SAMPLERS, register_sampler
 
+GEOMETRIC = Family("geometric", "counts", links=("log",))
+WEIGHTS = np.array([0.6, 0.4])
+COEFFICIENTS = np.array([[2.0, -0.4], [0.2, 0.5]])
 # Of Newton's decrement.
 _ENOUGH = 1e-24
 
@@ -148,17 +161,81 @@ class GeometricEmission(Emission):
         return np.moveaxis(total, 0, axis)
 
 
-def register() -> None:
-    """Declare the family and give EM its emission."""
-    register_family(Family("geometric", "counts", links=("log",)))
+@dataclass(frozen=True)
+class GeometricTerm(EmissionTerm):
+    """The same in PyMC."""
+
+    n_components: int
+
+    @classmethod
+    def of(cls, problem: Problem, response: int) -> Self:
+        """The graph knows the number of classes; all else is data."""
+        return cls(problem.spec.n_components)
+
+    def inputs(self, problem: Problem, response: int) -> Mapping[str, Any]:
+        """Merged rows and the coefficients' priors."""
+        rows, priors = problem.rows, problem.priors
+        return {
+            "covariates": rows.covariates,
+            "failures": rows.outcomes[:, 0],
+            "repeats": rows.counts,
+            "carrier": rows.carrier,
+            "nothing": np.zeros(len(problem.carriers.unit)),
+            "prior_mean": priors.coefficient_mean,
+            "prior_sd": priors.coefficient_sd,
+        }
+
+    def variables(self, data: Mapping[str, Any], dims: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Coefficients, normal under the prior."""
+        prior = data["prior_mean"], data["prior_sd"]
+        return {"coefficients": pm.Normal("coefficients", *prior, dims=dims["coefficients"])}
+
+    def log_density(self, variables: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
+        """Row by row, summed over each carrier's."""
+        log_mean = data["covariates"] @ variables["coefficients"][..., 0].T
+        y = data["failures"][:, None]
+        by_row = y * log_mean - (y + 1) * pt.softplus(log_mean)
+        zeros = data["nothing"][:, None] + pt.zeros((1, self.n_components))
+        return zeros[data["carrier"]].inc(data["repeats"][:, None] * by_row)
+
+
+def draw_counts(
+    parameters: Mapping[str, FloatArray],
+    classes: IntArray,
+    covariates: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Outcomes (N, 1) of rows whose classes (N,) are known."""
+    eta = (covariates * parameters["coefficients"][classes, :, 0]).sum(axis=-1)
+    return (rng.geometric(1 / (1 + np.exp(eta)))[:, None] - 1).astype(float)
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """Make all parts of the family known, for as long as this lasts."""
+    register_family(GEOMETRIC)
     register_emission("geometric", GeometricEmission)
+    register_term("geometric", GeometricTerm)
+    register_sampler("geometric", draw_counts)
+    yield
+    registry: dict[str, Any]
+    for registry in (FAMILIES, EMISSIONS, TERMS, SAMPLERS):
+        del registry["geometric"]
 
 
 def draw(units: int, seed: int, rows: int = 6) -> dict[str, Any]:
     """Two classes of counts that differ in level and slope."""
     rng = np.random.default_rng(seed)
     unit = np.repeat(np.arange(units), rows)
-    classes = rng.integers(2, size=units)[unit]
-    x = rng.normal(size=len(unit))
-    mean = np.exp(np.where(classes == 0, 0.2 + 0.5 * x, 2.0 - 0.4 * x))
-    return {"unit": unit, "x": x, "y": (rng.geometric(1 / (1 + mean)) - 1).astype(float)}
+    classes = rng.choice(2, p=WEIGHTS, size=units)[unit]
+    x = rng.normal(size=len(unit)).round(1)
+    mean = np.exp(COEFFICIENTS[classes, 0] + COEFFICIENTS[classes, 1] * x)
+    y = (rng.geometric(1 / (1 + mean)) - 1).astype(float)
+    return {"unit": unit, "x": x, "y": y, "class": classes}
+
+
+def brute_force(table: Mapping[str, Any], coefficients: FloatArray) -> FloatArray:
+    """(G, K) log-densities of the units at coefficients (K, 2) by SciPy, row by row."""
+    unit, x, y = (np.asarray(table[name]) for name in ("unit", "x", "y"))
+    by_class = [stats.geom.logpmf(y + 1, 1 / (1 + np.exp(a + b * x))) for a, b in coefficients]
+    return np.stack([np.bincount(unit, each) for each in by_class], axis=1)

@@ -1,0 +1,46 @@
+"""The samplers that ``sampler=`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mixcompare.base.registry import register
+
+
+@dataclass(frozen=True, slots=True)
+class McmcSampler:
+    """A way to draw from the posterior, or from an approximation of it.
+
+    Attributes
+    ----------
+    run
+        Called with the mixture, the options, where chains start, a ``SeedSequence`` and whether
+        progress is shown. It gives an xarray ``DataTree`` whose group ``posterior`` has the
+        model's free variables with dims (chain, draw, ...), see `Mixture.free_dataset`, and
+        ``sample_stats``, if there are any, what is known of each draw under PyMC's names.
+    approximation
+        Whether its draws are a cheap look, which never counts as converged.
+    package, extra
+        What it needs beside PyMC, and the extra of this package that installs it.
+    """
+
+    run: Callable[..., Any]
+    approximation: bool = False
+    package: str = "pymc"
+    extra: str = ""
+
+
+SAMPLERS: Final[dict[str, McmcSampler]] = {}
+
+
+def register_mcmc(name: str, sampler: McmcSampler) -> None:
+    """Let ``fit(..., backend="pymc", sampler=name)`` draw with a sampler.
+
+    Raises
+    ------
+    OptionError
+        If another has the name.
+    """
+    register(SAMPLERS, "sampler", name, sampler)
