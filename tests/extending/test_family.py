@@ -116,8 +116,8 @@ def test_outcomes_are_simulated(by_em: mc.Fit) -> None:
     [
         ("compare", lambda em, nuts: mc.compare(em, nuts)),
         ("bootstrap", lambda em, _: mc.bootstrap(em, replicates=2)),
-        ("predict", lambda em, _: mc.predict(em, toy_family.draw(3, seed=0))),
-        ("predictive_draws", lambda em, _: mc.predictive_draws(em, toy_family.draw(3, seed=0))),
+        ("predict", lambda em, _: mc.predict(em, {})),
+        ("predictive_draws", lambda em, _: mc.predictive_draws(em, {}, seed=1)),
         ("posterior_predictive", lambda _, nuts: mc.posterior_predictive(nuts)),
         ("prior_predictive", lambda em, _: mc.prior_predictive(em.spec, em.panel)),
         ("calibrate", lambda em, _: mc.calibrate(em.spec, em.panel)),

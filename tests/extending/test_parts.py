@@ -104,10 +104,7 @@ def hannan_quinn(fit: mc.Fit) -> float:
     return float(-2 * fit.log_likelihood + penalty)
 
 
-def test_a_criterion_is_tabled_chosen_by_drawn_and_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(CRITERIA, "hannan_quinn", raising=False)  # taken out again at the end
+def test_a_criterion_is_tabled_chosen_by_and_drawn() -> None:
     new = Criterion("Hannan-Quinn", "hannan_quinn", value=hannan_quinn)
     register_criterion("hannan_quinn", new)
     try:
@@ -173,8 +170,8 @@ def test_a_sampler_gives_a_posterior_like_any_other() -> None:
     assert walked.kind == "posterior"
     assert walked.log_likelihood_by_draw.shape == (8, 1500)
     nuts = mc.fit(one_class, two_lines(), backend="pymc", draws=500, tune=500, chains=2, **QUIET)
-    one, other = walked.summary(), nuts.summary()
-    assert ((one["mean"] - other["mean"]).abs() < 0.5 * other["sd"]).all()
+    one, other = walked.summary()[1:], nuts.summary()[1:]  # the one class has the weight 1
+    assert ((one["mean"] - other["mean"]).abs() < 0.2 * other["sd"]).all()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -264,9 +261,7 @@ def units_by_rows(comparison: mc.Comparison) -> Table:
     return table("units-by-rows", "Units by their number of rows", columns)
 
 
-def test_a_section_stands_at_the_reports_end(
-    em: mc.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_section_stands_at_the_reports_end(em: mc.Fit, tmp_path: Path) -> None:
     comparison, before = mc.compare(em, stand_in(em)), list(SECTIONS)
     said = "Where units have few rows, their classes are less certain."
     try:

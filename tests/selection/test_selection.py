@@ -17,7 +17,6 @@ from mixcompare.report.figures.selection import plot_selection
 from mixcompare.selection import candidates as module
 from mixcompare.selection import criteria
 from mixcompare.selection.candidates import split
-from mixcompare.selection.criteria_table import CRITERIA, Criterion
 from tests.places import REFERENCE
 
 
@@ -248,19 +247,3 @@ def test_weighted_units_cannot_be_simulated() -> None:
     )
     with pytest.raises(mc.OptionError, match="cannot have unit_weights"):
         mc.select(spec, table, n_components=[1, 2], starts=4, replicates=9)
-
-
-def test_a_new_criterion_is_tabled_chosen_by_and_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hannan_quinn(fit: mc.Fit) -> float:
-        penalty = 2 * fit.n_parameters * np.log(np.log(fit.n_independent))
-        return float(-2 * fit.log_likelihood + penalty)
-
-    new = Criterion("Hannan-Quinn", "hannan_quinn", value=hannan_quinn)
-    monkeypatch.setitem(CRITERIA, "hannan_quinn", new)
-    found = mc.select(SPEC, separated(), n_components=[1, 2, 3], starts=8, seed=1)
-    for k, fit in found.fits.items():
-        assert found.table.loc[k, "hannan_quinn"] == hannan_quinn(fit)
-    assert found.best("hannan_quinn") == 3
-    legend = plot_selection(found).axes[1].get_legend()
-    assert legend is not None
-    assert "Hannan-Quinn" in [entry.get_text() for entry in legend.get_texts()]
