@@ -21,13 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor
 
 from mixcompare.backends.em.classes import membership
-from mixcompare.backends.em.emissions.emission import ClassRows, Derivatives
+from mixcompare.backends.em.emissions.emission import Derivatives
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray, IntArray
@@ -43,8 +43,6 @@ class FreeLayout:
 
     Attributes
     ----------
-    n_components
-        Number of classes.
     n_odds
         Coefficients of one class's log-odds.
     responses
@@ -122,16 +120,15 @@ def score_and_information(model: Mixture, theta: Theta, *, keep_outer: bool = Tr
     place, derivatives = free_layout(model), _derivatives(model, theta)
     score, information = _prior_curvature(model, theta, place, derivatives)
     outer = np.zeros_like(information)
-    sums = Totals(place.n_components, len(derivatives))
+    sums = None
     for chunk in chunks(model, theta, place, derivatives):
         parts = [chunk.of_class(k) for k in range(place.n_components)]
-        scores = [part.scores() for part in parts]
-        sums.add(parts)
+        sums = _added(sums, parts)
         _add_odds(information, chunk, place)
-        _subtract_squares(information, chunk, parts, scores, place)
-        score += _add_outer(outer, chunk, parts, scores, place)
-        del parts, scores
-    sums.add_information(derivatives, place, information)
+        _subtract_squares(information, chunk, parts, place)
+        score += _add_outer(outer, chunk, parts, place)
+        del parts
+    _add_classes(information, sums, derivatives, place)
     information += outer
     return Curvature(outer if keep_outer else None, score, information)
 
@@ -140,11 +137,11 @@ def complete_information(model: Mixture, theta: Theta) -> FloatArray:
     """(n, n) expected complete-data information: what it would be if the classes were known."""
     place, derivatives = free_layout(model), _derivatives(model, theta)
     _, information = _prior_curvature(model, theta, place, derivatives)
-    sums = Totals(place.n_components, len(derivatives))
+    sums = None
     for chunk in chunks(model, theta, place, derivatives):
-        sums.add([chunk.of_class(k) for k in range(place.n_components)])
+        sums = _added(sums, [chunk.of_class(k) for k in range(place.n_components)])
         _add_odds(information, chunk, place)
-    sums.add_information(derivatives, place, information)
+    _add_classes(information, sums, derivatives, place)
     return information
 
 
@@ -167,8 +164,7 @@ def factor(
     return (triangle, bool(lower)), size
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassPart:
+class ClassPart(NamedTuple):
     """The units of a chunk that may be in one class.
 
     Attributes
@@ -177,46 +173,17 @@ class ClassPart:
         (U,) their places in the chunk.
     tau, counts
         (U,) class probabilities, and these times the units' weights.
-    responses
-        What each emission has of them.
+    scores
+        (U, d) derivatives of the log-density by the class's free parameters.
+    sums
+        Of each emission, see `Derivatives`.
     """
 
     held: IntArray
     tau: FloatArray
     counts: FloatArray
-    responses: Sequence[ClassRows]
-
-    def scores(self) -> FloatArray:
-        """(U, d) derivatives of the log-density by the class's free parameters."""
-        parts = [rows.scores() for rows in self.responses]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-
-
-class Totals:
-    """Each emission's sums by class, which its information is made of.
-
-    Parameters
-    ----------
-    n_components, n_responses
-        Of the model.
-    """
-
-    def __init__(self, n_components: int, n_responses: int) -> None:
-        self._sums: list[list[Any]] = [[None] * n_components for _ in range(n_responses)]
-
-    def add(self, parts: Sequence[ClassPart]) -> None:
-        """Add a chunk's units, class by class."""
-        for i, by_class in enumerate(self._sums):
-            for k, (total, part) in enumerate(zip(by_class, parts, strict=True)):
-                sums = part.responses[i].sums()
-                by_class[k] = sums if total is None else total + sums
-
-    def add_information(
-        self, derivatives: Sequence[Derivatives], place: FreeLayout, information: FloatArray
-    ) -> None:
-        """Add the complete-data information of all emissions."""
-        for sums, each, span in zip(self._sums, derivatives, place.spans, strict=True):
-            each.add_information(sums, information[span, span])
+    scores: FloatArray
+    sums: Sequence[FloatArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,8 +216,10 @@ class Chunk:
         held = np.flatnonzero(self.tau[:, k] > _NOT_IN_CLASS)
         places, tau = held + self.units.start, self.tau[held, k]
         counts = tau * self.weights[held]
-        responses = [each.of_class(k, places, counts) for each in self.derivatives]
-        return ClassPart(held, tau, counts, responses)
+        pairs = [each.of_class(k, places, counts) for each in self.derivatives]
+        scores, sums = zip(*pairs, strict=True)
+        whole = scores[0] if len(scores) == 1 else np.concatenate(scores, axis=1)
+        return ClassPart(held, tau, counts, whole, sums)
 
     def by_odds(self, from_class: FloatArray, held: IntArray | slice) -> FloatArray:
         """(U, (K - 1) c) scores of the log-odds from those (U, K) of the log-probabilities."""
@@ -278,6 +247,23 @@ def _derivatives(model: Mixture, theta: Theta) -> list[Derivatives]:
     return [emission.derivatives(at) for emission, at in pairs]
 
 
+def _added(total: list[FloatArray] | None, parts: Sequence[ClassPart]) -> list[FloatArray]:
+    """Each emission's sums (K, ...) by class, with those of a chunk added."""
+    sums = [np.array(by_class) for by_class in zip(*(part.sums for part in parts), strict=True)]
+    return sums if total is None else [a + b for a, b in zip(total, sums, strict=True)]
+
+
+def _add_classes(
+    information: FloatArray,
+    sums: list[FloatArray] | None,
+    derivatives: Sequence[Derivatives],
+    place: FreeLayout,
+) -> None:
+    """Add what all units tell of the emissions' parameters."""
+    for each, of_classes, span in zip(derivatives, sums or (), place.spans, strict=True):
+        each.add_information(of_classes, information[span, span])
+
+
 def _add_odds(information: FloatArray, chunk: Chunk, place: FreeLayout) -> None:
     """Add what a chunk's classes tell of their probabilities."""
     at_odds = np.ix_(place.odds, place.odds)
@@ -285,26 +271,18 @@ def _add_odds(information: FloatArray, chunk: Chunk, place: FreeLayout) -> None:
 
 
 def _subtract_squares(
-    information: FloatArray,
-    chunk: Chunk,
-    parts: Sequence[ClassPart],
-    scores: Sequence[FloatArray],
-    place: FreeLayout,
+    information: FloatArray, chunk: Chunk, parts: Sequence[ClassPart], place: FreeLayout
 ) -> None:
     """Subtract the expected squares of complete-data scores."""
-    for k, (part, by_class) in enumerate(zip(parts, scores, strict=True)):
+    for k, part in enumerate(parts):
         from_class = (np.arange(place.n_components) == k) - chunk.prior[part.held]
-        whole = np.concatenate([chunk.by_odds(from_class, part.held), by_class], axis=1)
+        whole = np.concatenate([chunk.by_odds(from_class, part.held), part.scores], axis=1)
         columns = np.concatenate([place.odds, place.by_class(k)])
         information[np.ix_(columns, columns)] -= (whole * part.counts[:, None]).T @ whole
 
 
 def _add_outer(
-    total: FloatArray,
-    chunk: Chunk,
-    parts: Sequence[ClassPart],
-    scores: Sequence[FloatArray],
-    place: FreeLayout,
+    total: FloatArray, chunk: Chunk, parts: Sequence[ClassPart], place: FreeLayout
 ) -> FloatArray:
     """Outer products of the units' scores; returns the scores' weighted sum (n,)."""
     shared = place.shared_columns
@@ -312,8 +290,8 @@ def _add_outer(
     common = np.zeros((len(root), len(shared)))
     common[:, : len(place.odds)] = chunk.by_odds(chunk.tau - chunk.prior, slice(None))
     blocks = [(np.arange(len(root)), shared, common)]
-    for k, (part, by_class) in enumerate(zip(parts, scores, strict=True)):
-        inside, columns = by_class * part.tau[:, None], place.by_class(k)
+    for k, part in enumerate(parts):
+        inside, columns = part.scores * part.tau[:, None], place.by_class(k)
         alone = ~np.isin(columns, shared)
         if not alone.all():
             common[np.ix_(part.held, np.searchsorted(shared, columns[~alone]))] += inside[:, ~alone]

@@ -142,8 +142,8 @@ def pack(case: Case, at: Theta) -> np.ndarray:
     vector[free.odds] = odds[1:].ravel()
     for k in range(free.n_components):
         covariance = blocks["covariance"][k]
-        vector[first][place.coefficients(k)] = blocks["coefficients"][k].ravel()
-        vector[first][place.covariance(k)] = [covariance[b > 0][0] for b in basis]
+        vector[first][place[k, : -len(basis)]] = blocks["coefficients"][k].ravel()
+        vector[first][place[k, -len(basis) :]] = [covariance[b > 0][0] for b in basis]
     return vector
 
 
@@ -161,7 +161,7 @@ def unpack(case: Case, vector: np.ndarray) -> Theta:
     every = range(free.n_components)
     return normal_theta(
         weights,
-        np.stack([response[place.coefficients(k)].reshape(p, m) for k in every]),
-        np.stack([np.tensordot(response[place.covariance(k)], basis, 1) for k in every]),
+        np.stack([response[place[k, : p * m]].reshape(p, m) for k in every]),
+        np.stack([np.tensordot(response[place[k, p * m :]], basis, 1) for k in every]),
         membership,
     )

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,24 +51,24 @@ class Spurious(Protocol):
         """What makes it so; the class is called by the name."""
 
 
-class ClassRows(Protocol):
-    """The carriers that may be in one class."""
-
-    def scores(self) -> FloatArray:
-        """(U, d) derivatives of their log-densities by the class's free parameters."""
-
-    def sums(self) -> Any:
-        """What the information needs of them, which can be added to that of others."""
-
-
 class Derivatives(Protocol):
     """Derivatives of the log-densities at one set of parameters."""
 
-    def of_class(self, k: int, carriers: IntArray, counts: FloatArray) -> ClassRows:
-        """Of carriers (U,) in class k, as often as they count (U,)."""
+    def of_class(
+        self, k: int, carriers: IntArray, counts: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Of carriers (U,) in class k, as often as they count (U,).
 
-    def add_information(self, sums: Sequence[Any], information: FloatArray) -> None:
-        """Add the expected complete-data information (n, n), from each class's sums."""
+        Returns
+        -------
+        scores
+            (U, d) derivatives of their log-densities by the class's free parameters.
+        sums
+            What the information needs of them, which can be added to that of others.
+        """
+
+    def add_information(self, sums: FloatArray, information: FloatArray) -> None:
+        """Add the expected complete-data information (n, n), from the sums (K, ...) by class."""
 
     def add_prior(self, gradient: FloatArray, curvature: FloatArray) -> None:
         """Add the gradient (n,) of the log-prior and minus its Hessian (n, n)."""
@@ -254,123 +254,81 @@ class Emission(ABC):
 
     def coincide(self, theta: Blocks, k: int, other: int) -> bool:
         """Whether two classes have as good as the same densities."""
-        vector = self.unbounded({name: block[None] for name, block in theta.items()})[0]
+        vector = self.vector(theta)
         return bool((np.abs(vector[self.places[k]] - vector[self.places[other]]) <= _SAME).all())
 
     def moved(self, theta: Blocks, step: FloatArray) -> Blocks:
         """Parameters a step (n,) of the free ones away."""
-        return self._at(self._vector(theta) + step, theta)
+        return self.at_vector(self.vector(theta) + step, theta)
 
     def derivatives(self, theta: Blocks) -> Derivatives:
         """Derivatives at one set of parameters."""
-        return ScoredDerivatives(self, theta, self.scores(theta))
+        return ScoredDerivatives(self, theta)
 
-    def information(self, theta: Blocks, counts: FloatArray) -> FloatArray:
-        """(n, n) expected complete-data information, by central differences of the scores.
+    def vector(self, theta: Blocks) -> FloatArray:
+        """(n,) `unbounded` of one set of parameters."""
+        return np.asarray(self.unbounded({name: block[None] for name, block in theta.items()})[0])
 
-        Parameters
-        ----------
-        counts
-            (C, K) how often each carrier counts in each class.
-        """
-
-        def total(vector: FloatArray) -> FloatArray:
-            by_class = np.einsum("ck,ckd->kd", counts, self.scores(self._at(vector, theta)))
-            result = np.zeros(self.n_free)
-            np.add.at(result, self.places, by_class)
-            return result
-
-        slopes = differences(total, self._vector(theta))
-        return np.asarray(-0.5 * (slopes + slopes.T))
-
-    def prior_curvature(self, theta: Blocks) -> tuple[FloatArray, FloatArray]:
-        """Gradient of the log-prior by the free parameters and minus its Hessian."""
-
-        def density(vector: FloatArray) -> FloatArray:
-            return np.asarray(self.log_prior(self._at(vector, theta)))
-
-        vector = self._vector(theta)
-        return differences(density, vector), -second_differences(density, vector)
-
-    def jacobian(
-        self, theta: Blocks, reported: Sequence[tuple[str, tuple[int, ...]]]
-    ) -> FloatArray:
-        """(P, n) derivatives of scalars in raw units, by block and place, by the free ones."""
-
-        def values(vector: FloatArray) -> FloatArray:
-            raw = self.to_raw(self._at(vector, theta))
-            return np.array([raw[name][position] for name, position in reported])
-
-        slopes = differences(values, self._vector(theta))
-        return np.asarray(slopes.reshape(len(reported), self.n_free))
-
-    def _vector(self, theta: Blocks) -> FloatArray:
-        several = {name: block[None] for name, block in theta.items()}
-        return np.asarray(self.unbounded(several)[0])
-
-    def _at(self, vector: FloatArray, like: Blocks) -> Blocks:
+    def at_vector(self, vector: FloatArray, like: Blocks) -> Blocks:
+        """`bounded` of one vector (n,)."""
         several = self.bounded(vector[None], {name: block[None] for name, block in like.items()})
         return {name: block[0] for name, block in several.items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CountedCarriers:
-    """Carriers (U,) of one class and how often each counts (U,)."""
-
-    carriers: IntArray
-    counts: FloatArray
-
-    def __add__(self, other: CountedCarriers) -> CountedCarriers:
-        return CountedCarriers(
-            np.concatenate([self.carriers, other.carriers]),
-            np.concatenate([self.counts, other.counts]),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredRows:
-    """Carriers of one class with their scores (U, d)."""
-
-    counted: CountedCarriers
-    by_carrier: FloatArray
-
-    def scores(self) -> FloatArray:
-        """(U, d) scores."""
-        return self.by_carrier
-
-    def sums(self) -> CountedCarriers:
-        """The carriers and their counts."""
-        return self.counted
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ScoredDerivatives:
-    """Derivatives of a family that has scores (C, K, d) alone."""
+    """Derivatives of any emission, by central differences of its scores and prior."""
 
     emission: Emission
     theta: Blocks
-    scores: FloatArray
 
-    def of_class(self, k: int, carriers: IntArray, counts: FloatArray) -> ScoredRows:
-        """Of carriers in class k."""
-        return ScoredRows(CountedCarriers(carriers, counts), self.scores[carriers, k])
+    @cached_property
+    def _scores(self) -> FloatArray:
+        return self.emission.scores(self.theta)
 
-    def add_information(self, sums: Sequence[CountedCarriers], information: FloatArray) -> None:
+    @cached_property
+    def _vector(self) -> FloatArray:
+        return self.emission.vector(self.theta)
+
+    def _at(self, vector: FloatArray) -> Blocks:
+        return self.emission.at_vector(vector, self.theta)
+
+    def of_class(
+        self, k: int, carriers: IntArray, counts: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Scores, and (C,) how often each carrier counts."""
+        return self._scores[carriers, k], np.bincount(carriers, counts, len(self._scores))
+
+    def add_information(self, sums: FloatArray, information: FloatArray) -> None:
         """Add the expected complete-data information (n, n)."""
-        counts = np.zeros(self.scores.shape[:2])
-        for k, counted in enumerate(sums):
-            counts[counted.carriers, k] = counted.counts
-        information += self.emission.information(self.theta, counts)
+        counts = np.ascontiguousarray(sums.T)
+
+        def total(vector: FloatArray) -> FloatArray:
+            scores = self.emission.scores(self._at(vector))
+            result = np.zeros(self.emission.n_free)
+            np.add.at(result, self.emission.places, np.einsum("ck,ckd->kd", counts, scores))
+            return result
+
+        slopes = differences(total, self._vector)
+        information -= 0.5 * (slopes + slopes.T)
 
     def add_prior(self, gradient: FloatArray, curvature: FloatArray) -> None:
         """Add the gradient (n,) of the log-prior and minus its Hessian (n, n)."""
-        slope, bend = self.emission.prior_curvature(self.theta)
-        gradient += slope
-        curvature += bend
+
+        def density(vector: FloatArray) -> FloatArray:
+            return np.asarray(self.emission.log_prior(self._at(vector)))
+
+        gradient += differences(density, self._vector)
+        curvature -= second_differences(density, self._vector)
 
     def jacobian(self, reported: Sequence[tuple[str, tuple[int, ...]]]) -> FloatArray:
         """(P, n) derivatives of scalars in raw units, by block and place."""
-        return self.emission.jacobian(self.theta, reported)
+
+        def values(vector: FloatArray) -> FloatArray:
+            raw = self.emission.to_raw(self._at(vector))
+            return np.array([raw[name][position] for name, position in reported])
+
+        return differences(values, self._vector).reshape(len(reported), self.emission.n_free)
 
 
 def differences(function: Callable[[FloatArray], FloatArray], at: FloatArray) -> FloatArray:

@@ -18,116 +18,15 @@ from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.covariances import elements
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sums:
-    """A class's weighted sums.
-
-    Attributes
-    ----------
-    gram, cross, scatter
-        ``X'X`` (p, p), ``X'E`` (p, m) and ``E'E`` (m, m) of covariates X and residuals E.
-    mass
-        Degrees of freedom.
-    """
-
-    gram: FloatArray
-    cross: FloatArray
-    scatter: FloatArray
-    mass: float
-
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(
-            self.gram + other.gram,
-            self.cross + other.cross,
-            self.scatter + other.scatter,
-            self.mass + other.mass,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NormalRows:
-    """The units of a chunk that may be in one class.
-
-    Attributes
-    ----------
-    counts
-        (U,) how often each counts.
-    covariates, rest
-        (U, r, p) factor rows and (U, r, m) residuals.
-    degrees
-        (U,) degrees of freedom.
-    precision, basis
-        (m, m) of the class, and (q, m, m) matrices that its covariance is a combination of.
-    """
-
-    counts: FloatArray
-    covariates: FloatArray
-    rest: FloatArray
-    degrees: FloatArray
-    precision: FloatArray
-    basis: FloatArray
-
-    def scores(self) -> FloatArray:
-        """(U, p m + q) derivatives of the log-density by coefficients and covariance elements."""
-        units, (q, m, _) = len(self.counts), self.basis.shape
-        solved = self.rest @ self.precision
-        by_coefficients = (self.covariates.mT @ solved).reshape(units, self.covariates.shape[2] * m)
-        products = (solved.mT @ solved).reshape(units, m * m)
-        trace = np.einsum("aij,ji->a", self.basis, self.precision)
-        by_covariance = products @ self.basis.reshape(q, -1).T - np.outer(self.degrees, trace)
-        return np.concatenate([by_coefficients, 0.5 * by_covariance], axis=1)
-
-    def sums(self) -> Sums:
-        """Weighted sums over these units."""
-        root = np.sqrt(self.counts)[:, None, None]
-        x = (self.covariates * root).reshape(-1, self.covariates.shape[-1])
-        e = (self.rest * root).reshape(-1, self.rest.shape[-1])
-        return Sums(x.T @ x, x.T @ e, e.T @ e, float(self.counts @ self.degrees))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FreePlaces:
-    """Where coefficients and covariance elements stand among a response's free parameters.
-
-    Attributes
-    ----------
-    coefficient_places
-        (K, p m) places of the coefficients.
-    n_covariance
-        Free elements of one covariance.
-    shared
-        Whether the classes share it.
-    """
-
-    coefficient_places: IntArray
-    n_covariance: int
-    shared: bool
-
-    def coefficients(self, k: int) -> IntArray:
-        """Coefficients of component k, row by row of B_k."""
-        return np.asarray(self.coefficient_places[k])
-
-    def covariance(self, k: int) -> IntArray:
-        """Covariance elements of component k."""
-        first = int(self.coefficient_places.max()) + 1
-        block = 0 if self.shared else k
-        return first + block * self.n_covariance + np.arange(self.n_covariance)
-
-    @property
-    def by_class(self) -> IntArray:
-        """(K, p m + q) coefficients and covariance elements of each component."""
-        each = range(len(self.coefficient_places))
-        return np.stack([np.concatenate([self.coefficients(k), self.covariance(k)]) for k in each])
-
-
-def free_places(data: Standardised) -> FreePlaces:
-    """Places of a response's free parameters."""
+def free_places(data: Standardised) -> IntArray:
+    """(K, p m + q) places of each class's coefficients, row by row, and covariance elements."""
     _, _, p, m = data.shape
-    return FreePlaces(
-        positions(data.n_components, p, m, data.n_common),
-        len(elements(data.structure.covariance, m)),
-        data.structure.covariance_by == "shared",
-    )
+    k = data.n_components
+    coefficients = positions(k, p, m, data.n_common)
+    q = len(elements(data.structure.covariance, m))
+    block = np.zeros(k, dtype=int) if data.structure.covariance_by == "shared" else np.arange(k)
+    covariance = int(coefficients.max()) + 1 + block[:, None] * q + np.arange(q)
+    return np.concatenate([coefficients, covariance], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,61 +46,79 @@ class NormalDerivatives:
     def _precisions(self) -> FloatArray:
         return np.linalg.inv(self.covariance)
 
-    def of_class(self, k: int, carriers: IntArray, counts: FloatArray) -> NormalRows:
-        """Of units in class k."""
-        data = self.data
-        covariates = data.covariates[carriers]
-        return NormalRows(
-            counts,
-            covariates,
-            data.outcomes[carriers] - covariates @ self.coefficients[k],
-            data.degrees_of_freedom[carriers],
-            self._precisions[k],
-            self.basis,
-        )
+    def _places(self, k: int) -> tuple[IntArray, IntArray]:
+        """Of class k's coefficients and of its covariance elements."""
+        places = free_places(self.data)[k]
+        size = self.coefficients[k].size
+        return places[:size], places[size:]
 
-    def add_information(self, sums: Sequence[Sums], information: FloatArray) -> None:
+    def of_class(
+        self, k: int, carriers: IntArray, counts: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Scores (U, p m + q), and (p + m + 1, p + m + 1) sums.
+
+        These are ``[X E]'[X E]`` of covariates X and residuals E, above the diagonal, and in
+        the last corner degrees of freedom.
+        """
+        data, precision, (q, m, _) = self.data, self._precisions[k], self.basis.shape
+        x, nu = data.covariates[carriers], data.degrees_of_freedom[carriers]
+        rest = data.outcomes[carriers] - x @ self.coefficients[k]
+        units, _, p = x.shape
+        solved = rest @ precision
+        by_coefficients = (x.mT @ solved).reshape(units, p * m)
+        products = (solved.mT @ solved).reshape(units, m * m)
+        trace = np.einsum("aij,ji->a", self.basis, precision)
+        by_covariance = products @ self.basis.reshape(q, -1).T - np.outer(nu, trace)
+        scores = np.concatenate([by_coefficients, 0.5 * by_covariance], axis=1)
+        root = np.sqrt(counts)[:, None, None]
+        x, e = (x * root).reshape(-1, p), (rest * root).reshape(-1, m)
+        sums = np.zeros((p + m + 1, p + m + 1))
+        sums[:p, :p], sums[:p, p:-1], sums[p:-1, p:-1] = x.T @ x, x.T @ e, e.T @ e
+        sums[-1, -1] = counts @ nu
+        return scores, sums
+
+    def add_information(self, sums: FloatArray, information: FloatArray) -> None:
         """Add the expected complete-data information of coefficients and covariances (n, n)."""
-        place, basis = free_places(self.data), self.basis
+        p, basis = self.data.shape[2], self.basis
         for k, (total, precision) in enumerate(zip(sums, self._precisions, strict=True)):
-            b, s = place.coefficients(k), place.covariance(k)
+            b, s = self._places(k)
+            gram, cross, scatter = total[:p, :p], total[:p, p:-1], total[p:-1, p:-1]
             by_basis = precision @ basis @ precision
-            mixed = np.einsum("ij,ajk->ika", total.cross, by_basis).reshape(len(b), len(s))
-            information[np.ix_(b, b)] += np.kron(total.gram, precision)
+            mixed = np.einsum("ij,ajk->ika", cross, by_basis).reshape(len(b), len(s))
+            information[np.ix_(b, b)] += np.kron(gram, precision)
             information[np.ix_(b, s)] += mixed
             information[np.ix_(s, b)] += mixed.T
-            bend = covariance_curvature(precision, basis, total.scatter, total.mass)[1]
+            bend = covariance_curvature(precision, basis, scatter, float(total[-1, -1]))[1]
             information[np.ix_(s, s)] += bend
 
     def add_prior(self, gradient: FloatArray, curvature: FloatArray) -> None:
         """Add the gradient (n,) of the log-prior and minus its Hessian (n, n)."""
-        place, prior = free_places(self.data), self.data.prior
+        prior, shared = self.data.prior, self.data.structure.covariance_by == "shared"
         assert prior is not None
-        for k, coefficients in enumerate(self.coefficients):
-            b = place.coefficients(k)
-            gradient[b] += prior.shift - prior.precision @ coefficients.ravel()
-            curvature[np.ix_(b, b)] += prior.precision
-        b, first = place.coefficients(0), self.coefficients[0]
-        gradient[b] += prior.common_shift - prior.common_precision @ first.ravel()
-        curvature[np.ix_(b, b)] += prior.common_precision
-        for k in range(1 if place.shared else len(self.covariance)):
-            s, precision = place.covariance(k), self._precisions[k]
+        every = [(k, prior.precision, prior.shift) for k in range(len(self.coefficients))]
+        for k, precision, shift in [*every, (0, prior.common_precision, prior.common_shift)]:
+            b, _ = self._places(k)
+            gradient[b] += shift - precision @ self.coefficients[k].ravel()
+            curvature[np.ix_(b, b)] += precision
+        for k, precision in enumerate(self._precisions[:1] if shared else self._precisions):
+            _, s = self._places(k)
             slope, bend = covariance_curvature(precision, self.basis, prior.scatter, prior.rows)
             gradient[s] += slope
             curvature[np.ix_(s, s)] += bend
 
     def jacobian(self, reported: Sequence[tuple[str, tuple[int, ...]]]) -> FloatArray:
         """(P, n) derivatives of coefficients and covariances in raw units by the free ones."""
-        data, place, basis = self.data, free_places(self.data), self.basis
+        data, each = self.data, [self._places(k) for k in range(len(self.coefficients))]
         _, _, p, m = data.shape
-        rows = np.zeros((len(reported), int(place.by_class.max()) + 1))
+        rows = np.zeros((len(reported), int(each[-1][1].max()) + 1))
         for row, (name, (k, i, j)) in zip(rows, reported, strict=True):
+            b, s = each[k]
             if name == "coefficients":
                 block = np.zeros((p, m))
                 block[:, j] = data.unwhiten[i] * data.scale[j]
-                row[place.coefficients(k)] = block.ravel()
+                row[b] = block.ravel()
             else:
-                row[place.covariance(k)] = basis[:, i, j] * data.scale[i] * data.scale[j]
+                row[s] = self.basis[:, i, j] * data.scale[i] * data.scale[j]
         return rows
 
 

@@ -177,7 +177,7 @@ class NormalEmission(Emission):
     @cached_property
     def places(self) -> IntArray:
         """(K, p m + q) places of each class's coefficients and covariance elements."""
-        return free_places(self.data).by_class
+        return free_places(self.data)
 
     def to_raw(self, theta: Blocks) -> Blocks:
         """Parameters in the data's own units."""
@@ -273,12 +273,13 @@ class NormalEmission(Emission):
 
     def moved(self, theta: Blocks, step: FloatArray) -> Blocks:
         """Parameters a step of the free ones away; covariances by way of their logarithm."""
-        place, basis = free_places(self.data), self.derivatives(theta).basis
+        basis = self.derivatives(theta).basis
         coefficients, covariance = theta["coefficients"].copy(), np.empty_like(theta["covariance"])
-        for c, sigma in enumerate(theta["covariance"]):
-            coefficients[c] += step[place.coefficients(c)].reshape(coefficients[c].shape)
+        size = coefficients[0].size
+        for c, (sigma, places) in enumerate(zip(theta["covariance"], self.places, strict=True)):
+            coefficients[c] += step[places[:size]].reshape(coefficients[c].shape)
             root = np.linalg.cholesky(sigma)
-            change = np.tensordot(step[place.covariance(c)], basis, 1)
+            change = np.tensordot(step[places[size:]], basis, 1)
             values, vectors = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, change).T))
             turned = root @ vectors * np.exp(np.clip(values, -1.0, 1.0) / 2)
             covariance[c] = turned @ turned.T
@@ -293,7 +294,7 @@ class NormalEmission(Emission):
         derivatives = self.derivatives(theta)
         every, ones = np.arange(len(self.rows)), np.ones(len(self.rows))
         each = range(self.n_components)
-        return np.stack([derivatives.of_class(k, every, ones).scores() for k in each], axis=1)
+        return np.stack([derivatives.of_class(k, every, ones)[0] for k in each], axis=1)
 
     def with_data(self, data: Standardised) -> NormalEmission:
         """The same family on other rows."""
