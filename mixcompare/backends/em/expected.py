@@ -1,10 +1,10 @@
-"""To which classes carriers belong: given to start from, or what an E-step finds."""
+"""To which classes carriers belong, as an E-step finds it or a start gives it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy.special import entr
@@ -33,27 +33,6 @@ class Finder(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """Class probabilities (S, C, K) of the carriers that starts begin from."""
-
-    units: Units
-    occupancy: FloatArray
-
-    def __getitem__(self, index: Index) -> Given:
-        return Given(self.units.of(index), self.occupancy[index])
-
-    @cached_property
-    def counts(self) -> FloatArray:
-        """(S, C, K) these times the units' weights."""
-        return self.units.weigh(self.occupancy)
-
-    @property
-    def by_class(self) -> FloatArray:
-        """(S, K) their sums over the carriers."""
-        return np.asarray(self.counts.sum(axis=-2))
-
-
-@dataclass(frozen=True, eq=False)
 class Expected:
     """What an E-step finds, in raw units with all constants in.
 
@@ -66,15 +45,28 @@ class Expected:
         The model and parameters that it is of.
     found
         By carrier; None if it is to be made when it is asked for.
+    sums
+        (3,) log-likelihood, Q and entropy, where they were summed along the way.
+    moments
+        All that the next M-step of the emissions needs, where it was summed along the way, with
+        ``units`` (K,) that belong to each class.
     """
 
     model: Finder
     at: Theta
     found: Posterior | None = None
+    sums: FloatArray | None = None
+    moments: Any = None
 
     def __getitem__(self, index: Index) -> Self:
-        found = None if self.found is None else Posterior(*(part[index] for part in self.found))
-        return replace(self, model=self.model.of(index), at=self.at[index], found=found)
+        return replace(
+            self,
+            model=self.model.of(index),
+            at=self.at[index],
+            found=None if self.found is None else Posterior(*(part[index] for part in self.found)),
+            sums=None if self.sums is None else self.sums[index],
+            moments=None if self.moments is None else self.moments[index],
+        )
 
     def of_one(self, start: int) -> Self:
         """One start's, which holds nothing of the others."""
@@ -87,12 +79,18 @@ class Expected:
         """The same E-steps, of which others take the place of some; takes over the arrays."""
         for part, new in zip(self.found or (), others.found or (), strict=True):
             part[rows] = new
-        return replace(self, at=self.at.with_rows(rows, others.at))
+        sums, moments = self.sums, self.moments
+        if sums is not None:
+            sums = sums.copy()
+            sums[rows] = others.sums
+        if moments is not None and others.moments is not None:
+            moments = moments.with_rows(rows, others.moments)
+        return replace(self, at=self.at.with_rows(rows, others.at), sums=sums, moments=moments)
 
     @property
     def lighter(self) -> Self:
         """The same, which makes what is by carrier when it is asked for."""
-        return replace(self, found=None)
+        return replace(self, found=None, moments=None)
 
     @cached_property
     def _posterior(self) -> Posterior:
@@ -126,11 +124,14 @@ class Expected:
     @property
     def by_class(self) -> FloatArray:
         """(K,) their sums over the carriers."""
-        return np.asarray(self.counts.sum(axis=-2))
+        sums = self.counts.sum(axis=-2) if self.moments is None else self.moments.units
+        return np.asarray(sums)
 
     @cached_property
     def log_likelihood(self) -> FloatArray:
         """Sum over the units."""
+        if self.sums is not None:
+            return self.sums[..., 0]
         return self.units.sum(self.unit_log_likelihood)
 
     @property
@@ -142,10 +143,14 @@ class Expected:
     @cached_property
     def expected_log_likelihood(self) -> FloatArray:
         """Q of these parameters at their own class probabilities."""
+        if self.sums is not None:
+            return self.sums[..., 1]
         held = self.occupancy > 0  # 0 times log 0
         return self.units.sum((self.occupancy * np.where(held, self.joint, 0.0)).sum(axis=-1))
 
     @cached_property
     def entropy(self) -> FloatArray:
         """Entropy of the class probabilities; with Q it sums to the log-likelihood."""
+        if self.sums is not None:
+            return self.sums[..., 2]
         return self.units.sum(entr(self.occupancy).sum(axis=-1))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.acceleration import extrapolate
-from mixcompare.backends.em.expected import Expected, Given
+from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import End, Log, Run, Status
@@ -168,7 +168,7 @@ class _Running:
         self._given = model.given(np.ascontiguousarray(occupancy))
 
     @property
-    def expected(self) -> Given | Expected:
+    def expected(self) -> Expected:
         """What the next M-step starts from."""
         return self.plain[-1].reached if self.plain else self._given
 

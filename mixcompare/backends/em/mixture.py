@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mixcompare.backends.em.classes.class_model import ClassModel, Posterior
 from mixcompare.backends.em.classes.units import Units
 from mixcompare.backends.em.emissions.emission import Emission, Spurious
-from mixcompare.backends.em.expected import Expected, Given
+from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.theta import Blocks, Index, Theta, block_tag
 from mixcompare.base.arrays import FloatArray, IntArray
 
@@ -168,11 +168,14 @@ class Mixture:
         """(..., C, K) posterior class probabilities alone, as the E-step finds them."""
         return self.posterior(theta).occupancy
 
-    def given(self, occupancy: FloatArray) -> Given:
+    def given(self, occupancy: FloatArray) -> Expected:
         """Class probabilities (S, C, K) that starts begin from."""
-        return Given(self.units, occupancy)
+        nothing = np.empty((len(occupancy), 0))
+        return Expected(
+            self, Theta({"weights": nothing}, ()), Posterior(occupancy, nothing, nothing)
+        )
 
-    def m_step(self, expected: Given | Expected, previous: Theta | None = None) -> Maximised:
+    def m_step(self, expected: Expected, previous: Theta | None = None) -> Maximised:
         """M-step of S starts together; all arrays have an axis in front.
 
         Parameters
@@ -187,7 +190,7 @@ class Mixture:
         return Maximised(self._with_classes(expected, responses, previous), first)
 
     def _with_classes(
-        self, expected: Given | Expected, responses: tuple[Blocks, ...], previous: Theta | None
+        self, expected: Expected, responses: tuple[Blocks, ...], previous: Theta | None
     ) -> Theta:
         before = None if previous is None else previous.classes
         return Theta(self.classes.m_step(expected, before), responses)

@@ -14,13 +14,14 @@ import mixcompare as mc
 from mixcompare.backends.em import Options
 from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.em.classes.class_model import Posterior
+from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.kernels.compiled_mixture import (
-    CompiledExpected,
     FusedMixture,
     compiled,
 )
 from mixcompare.backends.em.kernels.gaussian_mixture import CompiledMixture, is_mixture
 from mixcompare.backends.em.kernels.panel import Compiled
+from mixcompare.backends.em.kernels.passes import At
 from mixcompare.backends.em.kernels.posterior_kernels import TILE, exponential, logarithm
 from mixcompare.backends.em.loop import iterate
 from mixcompare.backends.em.mixture import DegenerateComponentError, Mixture, maximise
@@ -117,7 +118,7 @@ def test_moments_about_distant_means_are_not_used() -> None:
     assert moments.scatter(swapped.blocks["coefficients"]).cancelled is None
     assert moments.scatter(end.blocks["coefficients"]).cancelled
     ours = FusedMixture(data.classes, data.emissions, passes)
-    found = CompiledExpected(ours, swapped, Posterior(hard, hard[:, 0], hard), moments=moments)
+    found = Expected(ours, swapped, Posterior(hard, hard[:, 0], hard), moments=moments)
     assert_same_parameters(maximise(ours, found), end)
 
 
@@ -127,10 +128,10 @@ def test_log_weights_by_unit() -> None:
     rows = normal_data(data)
     passes, other = CompiledMixture(rows), Compiled(rows)
     by_unit = np.log(rng.dirichlet([1.0, 1.0], size=500))
-    at = (rng.normal(size=(2, 1, 3)), np.tile(np.eye(3), (2, 1, 1)), by_unit, np.ones(2))
-    assert passes.moments(*at, None) is None
-    arrays, sums = passes.e_step(*at)
-    others, other_sums = other.e_step(*at)
+    at = At(rng.normal(size=(2, 1, 3)), np.tile(np.eye(3), (2, 1, 1)), by_unit, np.ones(2))
+    assert passes.moments(at, None) is None
+    arrays, sums = passes.e_step(at)
+    others, other_sums = other.e_step(at)
     np.testing.assert_allclose(sums, other_sums, rtol=1e-11)
     for ours, reference in zip(arrays, others, strict=True):
         np.testing.assert_allclose(ours, reference, rtol=1e-11)

@@ -7,8 +7,7 @@ It is a special case: one normal response and classes that units keep. Its numbe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,17 +15,15 @@ from mixcompare.backends.em.classes.class_model import Posterior
 from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.emissions.normal.covariances import roots
 from mixcompare.backends.em.emissions.normal.maximisation import maximise
-from mixcompare.backends.em.emissions.normal.moments import Moments
 from mixcompare.backends.em.emissions.normal.normal_emission import LOG_2PI, NormalEmission
-from mixcompare.backends.em.emissions.normal.standardise import Standardised
-from mixcompare.backends.em.emissions.normal.statistics import Scatter
-from mixcompare.backends.em.expected import Expected, Given
+from mixcompare.backends.em.emissions.normal.statistics import Counted, Scatter
+from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.kernels.gaussian_mixture import CompiledMixture, is_mixture
 from mixcompare.backends.em.kernels.panel import Compiled
-from mixcompare.backends.em.kernels.passes import Passes
+from mixcompare.backends.em.kernels.passes import At, Passes
 from mixcompare.backends.em.mixture import Maximised, Mixture
-from mixcompare.backends.em.theta import Index, Theta
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.backends.em.theta import Theta
+from mixcompare.base.arrays import FloatArray
 from mixcompare.prepared.factorise import Kernels
 
 # A fresh process takes about half a second to import numba and load cached kernels, and a
@@ -39,79 +36,12 @@ _SECONDS_PER_CALL = 3e-4
 _SECONDS_PER_UNIT = 4.5e-8
 _SECONDS_PER_VALUE = 9e-9
 
-type Arguments = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
-
-
-@dataclass(frozen=True, eq=False)
-class CompiledExpected(Expected):
-    """What compiled passes find.
-
-    Attributes
-    ----------
-    sums
-        (3,) log-likelihood, Q and entropy, where they were summed along the way.
-    moments
-        All that the next M-step needs, where it was summed along the way.
-    """
-
-    sums: FloatArray | None = None
-    moments: Moments | None = None
-
-    def __getitem__(self, index: Index) -> Self:
-        return replace(
-            super().__getitem__(index),
-            sums=None if self.sums is None else self.sums[index],
-            moments=None if self.moments is None else self.moments[index],
-        )
-
-    def with_rows(self, rows: IntArray, others: Self) -> Self:
-        """The same E-steps, of which others take the place of some; takes over the arrays."""
-        sums, moments = self.sums, self.moments
-        if sums is not None:
-            sums = sums.copy()
-            sums[rows] = others.sums
-        if moments is not None and others.moments is not None:
-            moments = moments.with_rows(rows, others.moments)
-        return replace(super().with_rows(rows, others), sums=sums, moments=moments)
-
-    @property
-    def lighter(self) -> Self:
-        """The same, which makes what is by carrier when it is asked for."""
-        return replace(self, found=None, moments=None)
-
-    @property
-    def by_class(self) -> FloatArray:
-        """(K,) sums of the class probabilities over the units."""
-        return super().by_class if self.moments is None else self.moments.units
-
-    @cached_property
-    def log_likelihood(self) -> FloatArray:
-        """Sum over the units."""
-        return super().log_likelihood if self.sums is None else self.sums[..., 0]
-
-    @cached_property
-    def expected_log_likelihood(self) -> FloatArray:
-        """Q of these parameters at their own class probabilities."""
-        return super().expected_log_likelihood if self.sums is None else self.sums[..., 1]
-
-    @cached_property
-    def entropy(self) -> FloatArray:
-        """Entropy of the class probabilities; with Q it sums to the log-likelihood."""
-        return super().entropy if self.sums is None else self.sums[..., 2]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PassSums:
-    """Sums over the units by compiled passes, as `Counted` has them by NumPy."""
+class PassSums(Counted):
+    """Sums over the units by compiled passes."""
 
-    data: Standardised
     passes: Passes
-    counts: FloatArray
-
-    @property
-    def mass(self) -> FloatArray:
-        """(..., K) weighted degrees of freedom."""
-        return np.asarray(self.data.degrees_of_freedom @ self.counts)
 
     def normal_equations(self) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products (..., K, p, p) and (..., K, p, m)."""
@@ -145,54 +75,49 @@ class FusedMixture(Mixture):
 
     def posterior(self, theta: Theta) -> Posterior:
         """What an E-step finds for each unit."""
-        arguments = self._arguments(theta)
-        if arguments is None:
+        at = self._at(theta)
+        if at is None:
             return super().posterior(theta)
-        return self.passes.e_step(*arguments)[0]
+        return self.passes.e_step(at)[0]
 
-    def expect(self, theta: Theta, at_hand: Any = None) -> CompiledExpected:
+    def expect(self, theta: Theta, at_hand: Any = None) -> Expected:
         """E-step, with squared residuals at hand if the M-step found them."""
-        arguments = self._arguments(theta)
-        if arguments is None:
-            return CompiledExpected(self, theta, super().posterior(theta))
+        at = self._at(theta)
+        if at is None:
+            return super().expect(theta)
         weights = self.units.weights
-        summed = self.passes.moments(*arguments, weights)
+        summed = self.passes.moments(at, weights)
         if summed is not None:
             moments, sums = summed
-            return CompiledExpected(self, theta, None, sums, moments)
-        posterior, sums = self.passes.e_step(*arguments, at_hand)
-        return CompiledExpected(self, theta, posterior, sums if weights is None else None)
+            return Expected(self, theta, None, sums, moments)
+        posterior, sums = self.passes.e_step(at, at_hand)
+        return Expected(self, theta, posterior, sums if weights is None else None)
 
     def occupancy(self, theta: Theta) -> FloatArray:
         """(..., G, K) posterior class probabilities alone, as the E-step finds them."""
-        arguments = self._arguments(theta)
-        if arguments is None:
+        at = self._at(theta)
+        if at is None:
             return super().occupancy(theta)
-        return self.passes.occupancy(*arguments)
+        return self.passes.occupancy(at)
 
-    def m_step(self, expected: Given | Expected, previous: Theta | None = None) -> Maximised:
+    def m_step(self, expected: Expected, previous: Theta | None = None) -> Maximised:
         """M-step of S starts together, with their squared residuals at hand."""
         data = self.normal.data
 
-        def count(which: Given | Expected) -> PassSums:
-            return PassSums(data, self.passes, which.counts)
+        def count(which: Expected) -> PassSums:
+            return PassSums(data, which.counts, self.passes)
 
-        moments = expected.moments if isinstance(expected, CompiledExpected) else None
-        coefficients, covariance, reasons, squares = maximise(
+        response, reasons, squares = maximise(
             data,
-            count(expected) if moments is None else moments,
+            expected.moments or count(expected),
             lambda which: count(expected[which]),
             expected.units.repetition,
             None if previous is None else previous.responses[0]["covariance"],
         )
-        response = {"coefficients": coefficients, "covariance": covariance}
         return Maximised(self._with_classes(expected, (response,), previous), reasons, squares)
 
-    def _arguments(self, theta: Theta) -> Arguments | None:
-        """What compiled passes take: coefficients, roots, log-weights and log-norms.
-
-        None where something is NaN, which the kernels' maximum over the classes would lose.
-        """
+    def _at(self, theta: Theta) -> At | None:
+        """What passes take; None where something is NaN, which their maximum would lose."""
         response = theta.responses[0]
         coefficients, covariance = response["coefficients"], response["covariance"]
         if not np.isfinite(coefficients.sum()):
@@ -208,7 +133,7 @@ class FusedMixture(Mixture):
             log_determinants = 2 * np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
         log_norms = log_determinants + (m * LOG_2PI + 2 * data.log_scale)
         log_weights = self.classes.log_probabilities(theta.classes)
-        return coefficients, lower, log_weights, log_norms
+        return At(coefficients, lower, log_weights, log_norms)
 
 
 def with_kernels(model: Mixture, kernels: Kernels, starts: int) -> Mixture:

@@ -13,11 +13,10 @@ from scipy.linalg.lapack import dtrtri
 
 from mixcompare.backends.em.classes.class_model import Posterior
 from mixcompare.backends.em.emissions.normal.moments import Moments
-from mixcompare.backends.em.emissions.normal.regression import separate
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.emissions.normal.statistics import Scatter
 from mixcompare.backends.em.emissions.normal.tiled_rows import TiledRows
-from mixcompare.backends.em.kernels.passes import split_log_weights
+from mixcompare.backends.em.kernels.passes import At, Passes
 from mixcompare.base.arrays import FloatArray
 
 
@@ -30,7 +29,7 @@ def is_mixture(data: Standardised) -> bool:
     return bool(np.all(x == x[0]) and x[0] != 0 and np.all(data.degrees_of_freedom == 1))
 
 
-class CompiledMixture:
+class CompiledMixture(Passes):
     """The compiled passes over one mixture's rows.
 
     Parameters
@@ -40,9 +39,8 @@ class CompiledMixture:
     """
 
     def __init__(self, data: Standardised) -> None:
-        from mixcompare.backends.em.kernels import (
-            mixture_kernels,  # numba takes long to import
-        )
+        # numba takes long to import
+        from mixcompare.backends.em.kernels import mixture_kernels
 
         self._kernels: ModuleType = mixture_kernels
         self._intercept = data.covariates[:1].item()
@@ -62,94 +60,64 @@ class CompiledMixture:
         origin = np.zeros((*tau.shape[:-2], tau.shape[-1], 1, self._m))
         return self._moments_about(origin, tau).normal_equations()
 
-    def regressions(self, tau: FloatArray) -> FloatArray:
-        """Weighted means as coefficients (..., K, 1, m), NaN where not identified."""
-        return separate(*self.normal_equations(tau))
-
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> Scatter:
         """Weighted cross-products of the residuals."""
         return Scatter(self._moments_about(coefficients, tau).squares)
 
-    def moments(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-        unit_weights: FloatArray | None,
-    ) -> tuple[Moments, FloatArray] | None:
-        """Moments of the next M-step, and weighted log-likelihood, Q and entropy, in one pass.
+    def moments(self, at: At, unit_weights: FloatArray | None) -> tuple[Moments, FloatArray] | None:
+        """In one pass, in which nothing of the size of units times classes is made.
 
-        Nothing of the size of units times classes is made. None where log-weights differ
-        between units: their own M-step needs the responsibilities.
+        None where log-weights differ between units: their own M-step needs the responsibilities.
         """
-        if log_weights.shape[-2] > 1:
+        if at.log_weights.shape[-2] > 1:
             return None
-        starts = prod(log_norms.shape[:-1])
+        starts = prod(at.log_norms.shape[:-1])
         nothing = np.empty((starts, 0, 0))
-        arguments = (coefficients, roots, log_weights, log_norms)
-        return self._pass(arguments, unit_weights, nothing, nothing, np.empty((starts, 0)))
+        return self._pass(at, unit_weights, nothing, nothing, np.empty((starts, 0)))
 
     def e_step(
         self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
+        at: At,
         squares: FloatArray | None = None,  # noqa: ARG002
     ) -> tuple[Posterior, FloatArray]:
         """What is found by unit, and its sums."""
-        *starts, k = log_norms.shape
+        *starts, k = at.log_norms.shape
         shape = (prod(starts), k, self._units)
         joint, tau, unit = np.empty(shape), np.empty(shape), np.empty((shape[0], self._units))
-        arguments = (coefficients, roots, log_weights, log_norms)
-        _, sums = self._pass(arguments, None, joint, tau, unit)
-        shape = (*starts, k, self._units)
-        posterior = Posterior(
-            tau.reshape(shape).mT, unit.reshape(*starts, self._units), joint.reshape(shape).mT
-        )
-        return posterior, sums
+        _, sums = self._pass(at, None, joint, tau, unit)
+        return at.posterior(tau, unit, joint), sums
 
-    def occupancy(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-    ) -> FloatArray:
+    def occupancy(self, at: At) -> FloatArray:
         """Class probabilities (..., G, K) as `e_step` gives them."""
-        *starts, k = log_norms.shape
-        tau = np.empty((prod(starts), k, self._units))
-        arguments = (coefficients, roots, log_weights, log_norms)
+        *starts, k = at.log_norms.shape
+        tau, unit = np.empty((prod(starts), k, self._units)), np.empty((prod(starts), self._units))
         # A tile's joint density is written first, so that class probabilities may take its place.
-        self._pass(arguments, None, tau, tau, np.empty((len(tau), self._units)))
-        return tau.reshape(*starts, k, self._units).mT
+        self._pass(at, None, tau, tau, unit)
+        return at.posterior(tau, unit, tau).occupancy
 
     def _pass(
         self,
-        arguments: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+        at: At,
         unit_weights: FloatArray | None,
         joint: FloatArray,
         tau: FloatArray,
         unit: FloatArray,
     ) -> tuple[Moments, FloatArray]:
-        coefficients, roots, log_weights, log_norms = arguments
-        *starts, k = log_norms.shape
+        *starts, k = at.log_norms.shape
         s = prod(starts)
-        constant, by_unit = split_log_weights(log_weights.reshape(s, -1, k))
+        constant, by_unit = at.split_log_weights()
         size = 4 * self._tiles.shape[1]
         inverse_roots = np.zeros((s * k, size, size))
-        roots = roots.reshape(-1, self._m, self._m)
-        for own, root in zip(inverse_roots, roots, strict=True):
+        for own, root in zip(inverse_roots, at.roots.reshape(-1, self._m, self._m), strict=True):
             own[: self._m, : self._m] = np.tril(dtrtri(root, lower=1)[0])
         room, sums = self._room(s, k), np.empty((s, 3))
         self._kernels.e_steps(
             self._tiles,
             self._units,
             np.empty((1, 0)) if unit_weights is None else np.atleast_2d(unit_weights),
-            self._means(coefficients),
+            self._means(at.coefficients),
             inverse_roots.reshape(s, k, size, size),
-            constant - 0.5 * log_norms.reshape(s, k),
+            constant - 0.5 * at.log_norms.reshape(s, k),
             by_unit,
             joint,
             tau,
@@ -157,7 +125,7 @@ class CompiledMixture:
             *room,
             sums,
         )
-        return self._moments(coefficients, *room), sums.reshape(*starts, 3)
+        return self._moments(at.coefficients, *room), sums.reshape(*starts, 3)
 
     def _moments_about(self, coefficients: FloatArray, tau: FloatArray) -> Moments:
         units, k = tau.shape[-2:]

@@ -16,11 +16,11 @@ from mixcompare.backends.em.classes.class_model import Posterior
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.emissions.normal.statistics import Scatter
 from mixcompare.backends.em.emissions.normal.tiled_rows import TiledRows
-from mixcompare.backends.em.kernels.passes import split_log_weights
+from mixcompare.backends.em.kernels.passes import At, Passes
 from mixcompare.base.arrays import FloatArray, IntArray
 
 
-class Compiled:
+class Compiled(Passes):
     """The compiled passes over one panel's units.
 
     Parameters
@@ -87,7 +87,7 @@ class Compiled:
         return np.asarray(found.reshape(*tau.shape[:-2], tau.shape[-1], p, m))
 
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> Scatter:
-        """Weighted cross-products of the residuals; squares where there is a single outcome."""
+        """Weighted cross-products of the residuals."""
         m, squares = self._m, None
         by_class = _by_class(tau)
         if m > 1:
@@ -99,81 +99,38 @@ class Compiled:
             total = self._kernels.weighted_squares(squares, by_class)
         return Scatter(total.reshape(*coefficients.shape[:-2], m, m), squares=squares)
 
-    def e_step(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-        squares: FloatArray | None = None,
-    ) -> tuple[Posterior, FloatArray]:
-        """What is found by unit, and its sums.
-
-        Parameters
-        ----------
-        roots
-            (..., K, m, m) lower triangular factors of the covariances.
-        log_weights
-            (..., 1, K), or (..., G, K) where they differ between units.
-        log_norms
-            (..., K) by which twice the log-density falls per degree of freedom.
-        squares
-            Squared residuals of these coefficients, if an M-step found them.
-
-        Returns
-        -------
-        posterior
-        sums
-            (..., 3) log-likelihood, Q and entropy, where all units count once.
-        """
-        *starts, k, p, m = coefficients.shape
+    def e_step(self, at: At, squares: FloatArray | None = None) -> tuple[Posterior, FloatArray]:
+        """What is found by unit, and its sums."""
+        *starts, k, p, m = at.coefficients.shape
         s, units = prod(starts), len(self._nu)
         joint, tau = np.empty((s, k, units)), np.empty((s, k, units))
         unit, sums = np.empty((s, units)), np.empty((s, 3))
-        constant, by_unit = split_log_weights(log_weights.reshape(s, -1, k))
+        constant, by_unit = at.split_log_weights()
         if squares is None:
-            squares = self._squares(coefficients) if m == 1 else np.empty((0, 0, 0))
+            squares = self._squares(at.coefficients) if m == 1 else np.empty((0, 0, 0))
         self._e_step(
             self._tiles,
             self._first,
             self._offset,
             self._nu,
-            np.ascontiguousarray(coefficients).reshape(s, k, p, m),
-            roots.reshape(s, k, m, m),
+            np.ascontiguousarray(at.coefficients).reshape(s, k, p, m),
+            at.roots.reshape(s, k, m, m),
             constant,
             by_unit,
-            log_norms.reshape(s, k),
+            at.log_norms.reshape(s, k),
             squares,
             joint,
             tau,
             unit,
             sums,
         )
-        shape = (*starts, k, units)
-        posterior = Posterior(
-            tau.reshape(shape).mT, unit.reshape(*starts, units), joint.reshape(shape).mT
-        )
-        return posterior, sums.reshape(*starts, 3)
+        return at.posterior(tau, unit, joint), sums.reshape(*starts, 3)
 
     def _squares(self, coefficients: FloatArray) -> FloatArray:
         """(tiles, S K, TILE) squared residuals of a single outcome."""
         flat = np.ascontiguousarray(coefficients).reshape(-1, self._p, 1)
         own: FloatArray = self._kernels.squares(self._tiles, self._first, self._offset, flat)
         return own
-
-    def occupancy(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-    ) -> FloatArray:
-        """Class probabilities (..., G, K) as `e_step` gives them."""
-        return self.e_step(coefficients, roots, log_weights, log_norms)[0].occupancy
-
-    def moments(self, *_: FloatArray | None) -> None:
-        """Not offered: the M-step has its own passes."""
-        return
 
 
 def _by_class(tau: FloatArray) -> FloatArray:

@@ -2,73 +2,93 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from mixcompare.backends.em.classes.class_model import Posterior
 from mixcompare.backends.em.emissions.normal.moments import Moments
+from mixcompare.backends.em.emissions.normal.regression import separate
 from mixcompare.backends.em.emissions.normal.statistics import Scatter
 from mixcompare.backends.em.emissions.normal.tiled_rows import Rows
 from mixcompare.base.arrays import FloatArray
 
 
-class Passes(Protocol):
-    """Passes over all units; see `mixcompare.backends.em.kernels.panel.Compiled`.
+class At(NamedTuple):
+    """Parameters as E-steps take them; all may have the same axes in front.
+
+    Attributes
+    ----------
+    coefficients, roots
+        (K, p, m), and (K, m, m) lower triangular factors of the covariances.
+    log_weights
+        (1, K), or (G, K) where they differ between units.
+    log_norms
+        (K,) by which twice the log-density falls per degree of freedom.
+    """
+
+    coefficients: FloatArray
+    roots: FloatArray
+    log_weights: FloatArray
+    log_norms: FloatArray
+
+    def split_log_weights(self) -> tuple[FloatArray, FloatArray]:
+        """(S, K) by class and (S, K, G) by unit: one is zero or has no units."""
+        *starts, rows, k = self.log_weights.shape
+        flat = self.log_weights.reshape(-1, rows, k)
+        if rows == 1:
+            return np.ascontiguousarray(flat[:, 0]), np.empty((prod(starts), k, 0))
+        return np.zeros((prod(starts), k)), np.ascontiguousarray(flat.mT)
+
+    def posterior(self, tau: FloatArray, unit: FloatArray, joint: FloatArray) -> Posterior:
+        """From arrays (S, K, G), (S, G) and (S, K, G), whose memory it keeps."""
+        starts, k = self.log_norms.shape[:-1], self.log_norms.shape[-1]
+        shape = (*starts, k, unit.shape[-1])
+        return Posterior(
+            tau.reshape(shape).mT, unit.reshape(*starts, unit.shape[-1]), joint.reshape(shape).mT
+        )
+
+
+class Passes(ABC):
+    """Passes over all units, whose weights tau are (G, K).
 
     All arrays may have the same further axes in front, for starts that run together.
     """
 
     @property
+    @abstractmethod
     def rows(self) -> tuple[Rows, Rows] | None:
         """Covariates (G, r, p) and outcomes (G, r, m), if they can be read out of the tiles."""
 
+    @abstractmethod
     def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products of the covariates with themselves and the outcomes."""
+        """Weighted cross-products (K, p, p) of the covariates and (K, p, m) with the outcomes."""
 
     def regressions(self, tau: FloatArray) -> FloatArray:
-        """Coefficients that solve them class by class, NaN where not identified."""
+        """Coefficients (K, p, m) that solve them class by class, NaN where not identified."""
+        return separate(*self.normal_equations(tau))
 
+    @abstractmethod
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> Scatter:
-        """Weighted cross-products of the residuals."""
+        """Weighted cross-products of the residuals; squares where there is a single outcome."""
 
-    def e_step(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-        squares: FloatArray | None = None,
-    ) -> tuple[Posterior, FloatArray]:
+    @abstractmethod
+    def e_step(self, at: At, squares: FloatArray | None = None) -> tuple[Posterior, FloatArray]:
         """What is found by unit, and (3,) log-likelihood, Q and entropy if all units count once.
 
-        Log-weights are (1, K) or, where they differ between units, (G, K); squares are those
-        of `scatter` at the same coefficients.
+        Squares are those of `scatter` at the same coefficients, if an M-step found them.
         """
 
-    def occupancy(
-        self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-    ) -> FloatArray:
-        """The first of what `e_step` gives, without room for the others where that can be."""
+    def occupancy(self, at: At) -> FloatArray:
+        """Class probabilities (G, K) as `e_step` gives them, in less room where that can be."""
+        return self.e_step(at)[0].occupancy
 
     def moments(
         self,
-        coefficients: FloatArray,
-        roots: FloatArray,
-        log_weights: FloatArray,
-        log_norms: FloatArray,
-        unit_weights: FloatArray | None,
+        at: At,
+        unit_weights: FloatArray | None,  # noqa: ARG002
     ) -> tuple[Moments, FloatArray] | None:
-        """What the next M-step needs, and the sums; None if not offered."""
-
-
-def split_log_weights(log_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(S, K) by class and (S, K, G) by unit of (S, 1 or G, K): one is zero or has no units."""
-    starts, rows, k = log_weights.shape
-    if rows == 1:
-        return np.ascontiguousarray(log_weights[:, 0]), np.empty((starts, k, 0))
-    return np.zeros((starts, k)), np.ascontiguousarray(log_weights.mT)
+        """Moments of the next M-step, and weighted sums as of `e_step`; None if not offered."""
+        return None

@@ -6,7 +6,6 @@ Sums over the units are those of `statistics` or of `moments`; what is small is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,32 +19,13 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import has_covariances
 
 
-class Regressed(NamedTuple):
-    """What an M-step finds for S starts.
-
-    Attributes
-    ----------
-    coefficients, covariance
-        (S, K, p, m) and (S, K, m, m), meaningless for those that are degenerate.
-    reasons
-        Why a start is degenerate; empty if it is not.
-    squares
-        Squared residuals by unit, as in `Scatter`.
-    """
-
-    coefficients: FloatArray
-    covariance: FloatArray
-    reasons: list[str]
-    squares: FloatArray | None
-
-
 def maximise(
     data: Standardised,
     statistics: Statistics,
     recount: Callable[[NDArray[np.bool_]], Statistics],
     repetition: FloatArray | None,
     previous: FloatArray | None,
-) -> Regressed:
+) -> tuple[dict[str, FloatArray], list[str], FloatArray | None]:
     """Maximise the expected log-density, and log-prior if there is one, for S starts.
 
     Weighted least squares for the coefficients, then the weighted residual cross-product
@@ -61,6 +41,16 @@ def maximise(
         As `mixcompare.backends.em.classes.units.Units` has it.
     previous
         (S, K, m, m) covariances of the iterates that the sums come from, if there are any.
+
+    Returns
+    -------
+    theta
+        ``coefficients`` (S, K, p, m) and ``covariance`` (S, K, m, m), meaningless for those
+        starts that are degenerate.
+    reasons
+        Why a start is degenerate; empty if it is not.
+    squares
+        Squared residuals by unit, as in `Scatter`.
     """
     mass = statistics.mass
     reasons = [""] * len(mass)
@@ -76,7 +66,7 @@ def maximise(
         scatter[cancelled] = recount(cancelled).scatter(coefficients[cancelled]).products
     covariance = _covariances(data, scatter, mass)
     _note_collapsed(data, coefficients, covariance, reasons)
-    return Regressed(coefficients, covariance, reasons, squares)
+    return {"coefficients": coefficients, "covariance": covariance}, reasons, squares
 
 
 def _note_empty(

@@ -135,14 +135,13 @@ class NormalEmission(Emission):
 
     def m_step(self, expected: Allocation, previous: Blocks | None) -> tuple[Blocks, list[str]]:
         """Weighted least squares and residual cross-products, see `maximisation`."""
-        found = maximise(
+        return maximise(
             self.data,
             Counted(self.data, expected.counts),
             lambda which: Counted(self.data, expected[which].counts),
             expected.units.repetition,
             None if previous is None else previous["covariance"],
-        )
-        return {"coefficients": found.coefficients, "covariance": found.covariance}, found.reasons
+        )[:2]
 
     def log_prior(self, theta: Blocks) -> FloatArray:
         """(...,) of coefficients and covariances that classes do not share, and once of others."""
