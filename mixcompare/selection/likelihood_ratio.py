@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from mixcompare.backends.em.build import build_mixture
+from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.em.choice import Chooser
 from mixcompare.backends.em.kernels.compiled_mixture import with_kernels
 from mixcompare.backends.em.options import Options
@@ -150,7 +150,8 @@ def _replicate(
     simulating, searching, splitting = seed.spawn(3)
     truth = null.estimate
     drawn, _ = simulate(null.spec, null.panel, truth, np.random.default_rng(simulating))
-    model = with_kernels(build_mixture(Problem.of(larger, drawn)), "auto", total)
+    prepared = Problem.of(larger, drawn).prepared
+    model = with_kernels(mixture_of(larger, prepared), "auto", total)
     smaller_model = model.with_components(null.spec.n_components)
     from_truth = replace(options, starts=0, initial=truth)
     smaller = search(smaller_model, from_truth, searching)[0].run

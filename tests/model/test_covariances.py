@@ -65,7 +65,9 @@ def test_gradient_of_the_prior_is_that_of_ems_density(name: Covariance) -> None:
     for group in elements(name, 3):
         direction = np.zeros((3, 3))
         direction[tuple(zip(*group, strict=True))] = 1.0
-        ends = [log_covariance_prior(spec, raw, sigma + s * direction) for s in (step, -step)]
+        ends = [
+            log_covariance_prior(spec.response, raw, sigma + s * direction) for s in (step, -step)
+        ]
         difference = (ends[0] - ends[1])[0] / (2 * step)
         total = sum(gradient[place] for place in group)
         assert total == pytest.approx(difference, rel=1e-6, abs=1e-6)

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 import mixcompare as mc
 from mixcompare.cli.app import app
-from mixcompare.report.figures.selection import plot_selection
 from mixcompare.selection import candidates as module
 from mixcompare.selection import criteria
 from mixcompare.selection.candidates import split

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mixcompare.backends.em.build import build_mixture
+from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.em.emissions import EMISSIONS
 from mixcompare.backends.em.kernels.compiled_mixture import with_kernels
 from mixcompare.backends.em.options import Options
@@ -37,7 +37,8 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Res
         If the user's own start does not suit the model.
     """
     layout, concomitants = problem.layout, problem.prepared.concomitant_names
-    model = build_mixture(problem, with_prior=options.estimator == "map")
+    with_prior = options.estimator == "map"
+    model = mixture_of(problem.spec, problem.prepared, with_prior=with_prior)
     del problem  # whose rows the model has in its own coordinates
     total = n_starts(model.n_components, options) + (options.initial is not None)
     model = with_kernels(model, options.kernels, total)

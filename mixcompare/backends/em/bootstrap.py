@@ -12,7 +12,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixcompare import labels
-from mixcompare.backends.em.build import build_mixture
+from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.em.kernels.compiled_mixture import with_kernels
 from mixcompare.backends.em.loop import iterate, iterate_together, starts_together
 from mixcompare.backends.em.mixture import Mixture
@@ -108,7 +108,7 @@ class _Source:
 
 
 def _source(fit: Fit) -> _Source:
-    model = build_mixture(fit.problem, with_prior=fit.kind == "mode")
+    model = mixture_of(fit.spec, fit.problem.prepared, with_prior=fit.kind == "mode")
     return _Source(fit, model, model.theta(fit.estimate))
 
 
@@ -135,7 +135,8 @@ def _resimulated(source: _Source, rngs: Sequence[np.random.Generator]) -> list[R
 def _refit(source: _Source, rng: np.random.Generator) -> Refit:
     spec = source.fit.spec
     drawn, _ = simulate(spec, source.fit.panel, source.estimate.blocks, rng)
-    model = build_mixture(Problem.of(spec, drawn), with_prior=source.model.has_prior)
+    prepared = Problem.of(spec, drawn).prepared
+    model = mixture_of(spec, prepared, with_prior=source.model.has_prior)
     start = model.expect(model.from_raw(source.estimate)).occupancy
     return _end(model, iterate(model, start, Options()))
 

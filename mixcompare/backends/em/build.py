@@ -1,25 +1,13 @@
-"""From a prepared problem to the mixture that EM climbs."""
+"""From what was prepared to the mixture that EM climbs, in its coordinates."""
 
 from __future__ import annotations
 
-from mixcompare.backends.em.classes.static import static_classes
+from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.emissions import EMISSIONS
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.prepared import Prepared
-from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.resolved_priors import resolve_priors
-
-
-def build_mixture(problem: Problem, *, with_prior: bool = False) -> Mixture:
-    """Express a prepared problem in EM's coordinates.
-
-    Parameters
-    ----------
-    with_prior
-        Whether the specification's priors enter, for a mode of the posterior.
-    """
-    return mixture_of(problem.spec, problem.prepared, with_prior=with_prior)
 
 
 def mixture_of(spec: MixtureSpec, prepared: Prepared, *, with_prior: bool = False) -> Mixture:
@@ -33,7 +21,7 @@ def mixture_of(spec: MixtureSpec, prepared: Prepared, *, with_prior: bool = Fals
     priors = resolve_priors(spec, prepared) if with_prior else None
     k, response = spec.n_components, spec.response
     emission = EMISSIONS[response.family].of(response, k, prepared, priors)
-    return Mixture(static_classes(k, prepared, priors), (emission,))
+    return Mixture(StaticClasses.of(k, prepared, priors), (emission,))
 
 
 def on_other_rows(model: Mixture, prepared: Prepared) -> Mixture:

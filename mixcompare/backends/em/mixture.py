@@ -129,12 +129,15 @@ class Mixture:
 
     def of(self, starts: Index) -> Self:
         """The model of some of the starts that run together."""
-        classes = self.classes.of(starts)
-        return self if classes is self.classes else replace(self, classes=classes)
+        units = self.units.of(starts)
+        return self if units is self.units else self._with_units(units)
 
     def weighing(self, weights: FloatArray) -> Self:
         """The same with other unit weights, (G,) or (S, G)."""
-        return replace(self, classes=self.classes.weighing(weights))
+        return self._with_units(Units(self.units.number, weights))
+
+    def _with_units(self, units: Units) -> Self:
+        return replace(self, classes=self.classes.with_units(units))
 
     def theta(self, blocks: Blocks) -> Theta:
         """Parameters from blocks by name, see `Theta.blocks`."""

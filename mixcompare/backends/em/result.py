@@ -9,8 +9,7 @@ import numpy as np
 
 from mixcompare import labels
 from mixcompare.backends.em.choice import Choice, Chooser
-from mixcompare.backends.em.classes.class_model import Separation
-from mixcompare.backends.em.classes.separation import NO_MAXIMUM
+from mixcompare.backends.em.classes.separation import NO_MAXIMUM, Separation
 from mixcompare.backends.em.diagnosis import diagnose
 from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.mixture import Mixture

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixcompare.backends.em.build import build_mixture, on_other_rows
+from mixcompare.backends.em.build import mixture_of, on_other_rows
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
@@ -72,7 +72,7 @@ class Scorer:
 
     @cached_property
     def _fitted(self) -> Mixture:
-        return build_mixture(self.problem)
+        return mixture_of(self.problem.spec, self.problem.prepared)
 
     def _at(
         self, parameters: Mapping[str, FloatArray], new: Problem | None

@@ -134,7 +134,7 @@ def expected_complete(case: Case, parameters: Theta, tau: np.ndarray) -> float:
 def pack(case: Case, at: Theta) -> np.ndarray:
     free, place = free_layout(case.model), free_places(case.data)
     [first] = free.spans
-    basis, blocks = basis_of(case.spec, case.data.shape[-1]), at.blocks
+    basis, blocks = basis_of(case.spec.response, case.data.shape[-1]), at.blocks
     vector = np.zeros(free.size)
     odds = blocks.get("membership_coefficients")
     if odds is None:
@@ -151,7 +151,7 @@ def unpack(case: Case, vector: np.ndarray) -> Theta:
     free, place = free_layout(case.model), free_places(case.data)
     _, _, p, m = case.data.shape
     [first] = free.spans
-    basis, response = basis_of(case.spec, m), vector[first]
+    basis, response = basis_of(case.spec.response, m), vector[first]
     odds = np.concatenate([np.zeros(free.n_odds), vector[free.odds]]).reshape(-1, free.n_odds)
     if case.spec.membership is None:
         weights, membership = np.exp(odds[:, 0]) / np.exp(odds).sum(), None

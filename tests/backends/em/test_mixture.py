@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -169,7 +170,7 @@ def test_an_iteration_makes_nothing_of_units_times_classes(
     made: list[int] = []
     e_step_of = CompiledMixture.e_step
 
-    def note(self: CompiledMixture, *arguments: FloatArray) -> object:
+    def note(self: CompiledMixture, *arguments: Any) -> object:
         made.append(1)
         return e_step_of(self, *arguments)
 

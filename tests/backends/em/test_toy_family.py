@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 import mixcompare as mc
-from mixcompare.backends.em.build import build_mixture
+from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.em.emissions.emission import differences, second_differences
 from mixcompare.backends.em.information import complete_information, score_and_information
 from mixcompare.backends.em.loop import iterate
@@ -35,6 +35,10 @@ def _registered() -> Iterator[None]:
 
 def problem(spec: mc.MixtureSpec = SPEC, table: dict[str, Any] = TABLE) -> Problem:
     return Problem.of(spec, mc.build_panel(spec, table))
+
+
+def built(of: Problem) -> Mixture:
+    return mixture_of(of.spec, of.prepared)
 
 
 def brute_force(weights: FloatArray, coefficients: FloatArray) -> FloatArray:
@@ -61,7 +65,7 @@ def fit() -> mc.Fit:
 
 def test_likelihood_is_that_of_all_classes_summed() -> None:
     rng = np.random.default_rng(0)
-    model = build_mixture(problem())
+    model = built(problem())
     weights, coefficients = np.array([0.3, 0.7]), rng.normal(size=(2, 2))
     at = model.theta({"weights": weights, "coefficients": coefficients[..., None]})
     expected = brute_force(weights, coefficients)
@@ -72,7 +76,7 @@ def test_likelihood_is_that_of_all_classes_summed() -> None:
 
 @pytest.mark.parametrize("acceleration", ["none", "squarem"])
 def test_em_climbs_from_any_start(acceleration: str) -> None:
-    model = build_mixture(problem())
+    model = built(problem())
     for seed in range(5):
         tau = np.random.default_rng(seed).dirichlet([0.5, 0.5], size=80)
         run = iterate(model, tau, Options(acceleration=acceleration))  # type: ignore[arg-type]
@@ -83,7 +87,7 @@ def test_em_climbs_from_any_start(acceleration: str) -> None:
 def test_a_fit_is_a_maximum_with_the_standard_errors_of_its_curvature(fit: mc.Fit) -> None:
     assert fit.status == "converged"
     blocks = fit.layout.take(fit.tree["estimate"].to_dataset())
-    at = vector_of(build_mixture(problem()), blocks)
+    at = vector_of(built(problem()), blocks)
 
     def total(vector: FloatArray) -> FloatArray:
         return np.asarray(of_vector(vector).sum())
@@ -105,7 +109,7 @@ def test_a_fit_is_a_maximum_with_the_standard_errors_of_its_curvature(fit: mc.Fi
 
 
 def test_score_and_information_are_those_of_the_likelihood_anywhere() -> None:
-    model = build_mixture(problem())
+    model = built(problem())
     rng = np.random.default_rng(3)
     at = model.theta({"weights": np.array([0.4, 0.6]), "coefficients": rng.normal(size=(2, 2, 1))})
 
@@ -146,7 +150,7 @@ def test_a_mode_is_where_the_posterior_density_is_flat() -> None:
         prior += (stated.concentration - 1) * (odds - logsumexp(odds)).sum()
         return np.asarray(of_vector(vector).sum() + prior)
 
-    at = vector_of(build_mixture(problem()), blocks)
+    at = vector_of(built(problem()), blocks)
     covariance = np.linalg.inv(-second_differences(density, at))
     gradient = differences(density, at)
     assert np.sqrt(gradient @ covariance @ gradient) < 1e-4
@@ -169,9 +173,9 @@ def test_a_response_of_another_family_beside_it() -> None:
     """Given the class responses are independent: their log-densities add up."""
     rng = np.random.default_rng(5)
     table = {**TABLE, "z": np.asarray(TABLE["y"]) * 0.1 + rng.normal(size=len(TABLE["y"]))}
-    counts = build_mixture(problem(SPEC, table))
+    counts = built(problem(SPEC, table))
     normal_spec = mc.MixtureSpec("z ~ x", unit="unit", n_components=2)
-    normal = build_mixture(problem(normal_spec, table))
+    normal = built(problem(normal_spec, table))
     both = Mixture(counts.classes, (*normal.emissions, *counts.emissions))
     assert isinstance(both.emissions[1], GeometricEmission)
     run = iterate(both, rng.dirichlet([0.5, 0.5], size=80), Options())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixcompare.backends.em.classes.separation import Separation
 from mixcompare.backends.em.classes.units import Units
-from mixcompare.backends.em.theta import Blocks, Index
+from mixcompare.backends.em.theta import Blocks
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.prepared.prepared import Prepared
 
@@ -52,17 +53,6 @@ class Allocation(Protocol):
         """Those of some of the starts."""
 
 
-class Separation(Protocol):
-    """Parameters of the class model that run off to infinity."""
-
-    @property
-    def directions(self) -> FloatArray:
-        """(n, r) orthonormal directions of its free parameters along which they do."""
-
-    def sentence(self, names: Sequence[str], odds: FloatArray) -> str:
-        """What it means, with names and values of the parameters."""
-
-
 class ClassModel(ABC):
     """Probabilities of K classes; its parameters are blocks, with ``weights`` (K,) among them.
 
@@ -73,11 +63,7 @@ class ClassModel(ABC):
     units: Units
 
     @abstractmethod
-    def of(self, starts: Index) -> ClassModel:
-        """The same for some of the starts that run together, whose unit weights may differ."""
-
-    @abstractmethod
-    def weighing(self, weights: FloatArray) -> ClassModel:
+    def with_units(self, units: Units) -> ClassModel:
         """The same with other unit weights."""
 
     @abstractmethod

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,35 +73,25 @@ class Separation:
         )
 
 
-class Odds(NamedTuple):
-    """Log-odds at the end of EM.
-
-    Attributes
-    ----------
-    design
-        (G, c) whitened unit covariates.
-    unmix
-        (c, c) such that raw log-odds are ``odds @ unmix.T``.
-    log_probabilities
-        (G, K) of the classes before outcomes are seen.
-    occupancy
-        (G, K) posterior class probabilities.
-    counts
-        (G,) how often units count.
-    """
-
-    design: FloatArray
-    unmix: FloatArray
-    log_probabilities: FloatArray
-    occupancy: FloatArray
-    counts: FloatArray
-
-
-def separation(at: Odds, climb: Callable[[FloatArray], float]) -> Separation | None:
+def separation(
+    design: FloatArray,
+    unmix: FloatArray,
+    counts: FloatArray,
+    log_probabilities: FloatArray,
+    occupancy: FloatArray,
+    climb: Callable[[FloatArray], float],
+) -> Separation | None:
     """Whether log-odds at the end of EM run off, and along which directions.
 
     Parameters
     ----------
+    design, unmix
+        (G, c) whitened unit covariates, and (c, c) such that raw log-odds are
+        ``odds @ unmix.T``.
+    counts
+        (G,) how often units count.
+    log_probabilities, occupancy
+        (G, K) of the classes before outcomes are seen, and class probabilities after.
     climb
         Log-likelihood where log-odds (K, c) are added to those at the end.
 
@@ -109,22 +99,22 @@ def separation(at: Odds, climb: Callable[[FloatArray], float]) -> Separation | N
     -------
     None where they do not.
     """
-    if at.log_probabilities.min() > np.log(_SUSPICIOUS):
+    if log_probabilities.min() > np.log(_SUSPICIOUS):
         return None
-    possible = at.occupancy > _EXCLUDED
-    moved = _all_directions(at.design, possible, climb)
+    possible = occupancy > _EXCLUDED
+    moved = _all_directions(design, possible, climb)
     if not moved.any():
         return None
     reached = possible.argmax(axis=1)
-    change = at.design @ moved.T
+    change = design @ moved.T
     behind = change[np.arange(len(change)), reached][:, None] - change
     separated = behind > _NOTHING * np.abs(change).max()
-    limit = np.where(separated, 0.0, np.exp(at.log_probabilities))
+    limit = np.where(separated, 0.0, np.exp(log_probabilities))
     limit /= limit.sum(axis=1, keepdims=True)
-    directions = _without_information(at, limit)
+    directions = _without_information(design, counts, limit)
     # As change of the log-odds over the covariate's spread, whatever its units.
-    spread = np.linalg.norm(np.linalg.solve(at.unmix.T, at.design.T), axis=1)
-    raw = directions.T.reshape(-1, len(moved) - 1, moved.shape[1]) @ at.unmix.T * spread
+    spread = np.linalg.norm(np.linalg.solve(unmix.T, design.T), axis=1)
+    raw = directions.T.reshape(-1, len(moved) - 1, moved.shape[1]) @ unmix.T * spread
     largest = np.abs(raw).max(axis=(1, 2), keepdims=True)
     involved = (np.abs(raw) > _PART * largest).any(axis=0)
     involved = np.concatenate([np.zeros((1, moved.shape[1]), dtype=bool), involved])
@@ -191,8 +181,7 @@ def _never_falls(climb: Callable[[FloatArray], float], direction: FloatArray) ->
     return all(climb(step * direction) >= here - allowed for step in _FOLLOWED)
 
 
-def _without_information(at: Odds, limit: FloatArray) -> FloatArray:
+def _without_information(design: FloatArray, counts: FloatArray, limit: FloatArray) -> FloatArray:
     """((K-1) c, r) directions of which class probabilities (G, K) in the limit say nothing."""
-    known = membership.information(at.design, at.counts, limit)
-    values, vectors = np.linalg.eigh(known)
-    return np.asarray(vectors[:, values <= _NOTHING * max(values[-1], at.counts.sum())])
+    values, vectors = np.linalg.eigh(membership.information(design, counts, limit))
+    return np.asarray(vectors[:, values <= _NOTHING * max(values[-1], counts.sum())])

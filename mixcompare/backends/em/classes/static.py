@@ -11,10 +11,10 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
 
 from mixcompare.backends.em.classes import membership
-from mixcompare.backends.em.classes.class_model import Allocation, ClassModel, Posterior, Separation
-from mixcompare.backends.em.classes.separation import Odds, separation
+from mixcompare.backends.em.classes.class_model import Allocation, ClassModel, Posterior
+from mixcompare.backends.em.classes.separation import Separation, separation
 from mixcompare.backends.em.classes.units import Units
-from mixcompare.backends.em.theta import Blocks, Index
+from mixcompare.backends.em.theta import Blocks
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import OptionError
 from mixcompare.prepared.prepared import Prepared
@@ -23,31 +23,6 @@ from mixcompare.prepared.resolved_priors import ResolvedPriors
 _LOG_2PI = float(np.log(2 * np.pi))
 # exp of less is denormal or nearly so, which slows every product that follows.
 _LOG_ZERO = -600.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassPrior:
-    """The prior of class probabilities, as additions to the M-step.
-
-    Attributes
-    ----------
-    concentration
-        Of the Dirichlet; it adds ``concentration - 1`` units to every class (Fraley & Raftery
-        2007, section 2).
-    raw_precision
-        (c, c) precision of the zero-sum log-odds in the data's own units, or None.
-    precision
-        The same for whitened unit covariates.
-    """
-
-    concentration: float
-    raw_precision: FloatArray | None = None
-    precision: FloatArray | None = None
-
-    @property
-    def units(self) -> float:
-        """Units that the prior adds to every class."""
-        return self.concentration - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,24 +42,34 @@ class StaticClasses(ClassModel):
     concomitants, unmix
         (G, c) whitened unit covariates, and (c, c) such that raw log-odds are
         ``membership_coefficients @ unmix.T``; or None.
-    prior
-        For a mode of the posterior; None for maximum likelihood.
+    priors
+        For a mode of the posterior; None for maximum likelihood. The Dirichlet's adds
+        ``concentration - 1`` units to every class (Fraley & Raftery 2007, section 2).
     """
 
     n_components: int
     units: Units
     concomitants: FloatArray | None = None
     unmix: FloatArray | None = None
-    prior: ClassPrior | None = None
+    priors: ResolvedPriors | None = None
 
-    def of(self, starts: Index) -> StaticClasses:
-        """The same for some of the starts that run together."""
-        units = self.units.of(starts)
-        return self if units is self.units else replace(self, units=units)
+    @classmethod
+    def of(
+        cls, n_components: int, prepared: Prepared, priors: ResolvedPriors | None
+    ) -> StaticClasses:
+        """The classes of a panel's units."""
+        units = Units(prepared.n_units, prepared.unit_weights)
+        if prepared.concomitants is None:
+            return cls(n_components, units, priors=priors)
+        # Orthonormal columns over the units.
+        weighted = prepared.concomitants * np.sqrt(prepared.replicated)[:, None]
+        triangle = np.linalg.qr(weighted, mode="r") / np.sqrt(prepared.total_units)
+        unmix = solve_triangular(triangle, np.eye(len(triangle)))
+        return cls(n_components, units, prepared.concomitants @ unmix, unmix, priors)
 
-    def weighing(self, weights: FloatArray) -> StaticClasses:
+    def with_units(self, units: Units) -> StaticClasses:
         """The same with other unit weights."""
-        return replace(self, units=Units(self.units.number, weights))
+        return replace(self, units=units)
 
     def with_components(self, number: int) -> StaticClasses:
         """The same with another number of classes."""
@@ -101,7 +86,13 @@ class StaticClasses(ClassModel):
     @property
     def has_prior(self) -> bool:
         """Whether the model's priors enter."""
-        return self.prior is not None
+        return self.priors is not None
+
+    @cached_property
+    def _precision(self) -> FloatArray | None:
+        """(c, c) prior precision of the zero-sum log-odds of whitened unit covariates."""
+        raw = None if self.priors is None else self.priors.membership_precision
+        return raw if raw is None or self.unmix is None else self.unmix.T @ raw @ self.unmix
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -136,7 +127,8 @@ class StaticClasses(ClassModel):
         """Average occupancy, or log-odds by Newton's method."""
         units = expected.units
         if self.concomitants is None:
-            added, by_class = 0.0 if self.prior is None else self.prior.units, expected.by_class
+            by_class = expected.by_class
+            added = 0.0 if self.priors is None else self.priors.concentration - 1
             if not added:
                 return {"weights": by_class / units.total[..., None]}
             total = units.total + added * by_class.shape[-1]
@@ -145,9 +137,10 @@ class StaticClasses(ClassModel):
         before = None if previous is None else previous["membership_coefficients"]
         if before is None:
             before = np.zeros((len(counts), counts.shape[-1], self.concomitants.shape[1]))
-        precision = None if self.prior is None else self.prior.precision
         each = zip(counts, before, strict=True)
-        odds = np.stack([membership.maximise(self.concomitants, *pair, precision) for pair in each])
+        odds = np.stack(
+            [membership.maximise(self.concomitants, *at, self._precision) for at in each]
+        )
         return self._with_weights(odds, units)
 
     def _with_weights(self, odds: FloatArray, units: Units | None = None) -> Blocks:
@@ -160,15 +153,15 @@ class StaticClasses(ClassModel):
 
     def log_prior(self, theta: Blocks) -> tuple[FloatArray | float, ...]:
         """Of a Dirichlet, or of the zero-sum log-odds, beside which weights have none."""
-        prior = self.prior
-        if prior is None:
+        priors = self.priors
+        if priors is None:
             return ()
         odds = theta.get("membership_coefficients")
         if odds is not None:
             assert self.unmix is not None
-            assert prior.raw_precision is not None
-            return (_log_zero_sum(prior.raw_precision, odds @ self.unmix.T),)
-        weights, a = theta["weights"], prior.concentration
+            assert priors.membership_precision is not None
+            return (_log_zero_sum(priors.membership_precision, odds @ self.unmix.T),)
+        weights, a = theta["weights"], priors.concentration
         k = weights.shape[-1]
         with np.errstate(divide="ignore"):
             kernel = (a - 1) * np.log(weights).sum(axis=-1) if a != 1 else 0.0
@@ -249,34 +242,33 @@ class StaticClasses(ClassModel):
     def prior_curvature(self, theta: Blocks) -> tuple[FloatArray, FloatArray]:
         """By the log-odds; weights are a function of these, without a Jacobian."""
         k, c = self.n_components, self.design.shape[1]
-        size, prior = (k - 1) * c, self.prior
-        if prior is None:
+        size = (k - 1) * c
+        if self.priors is None:
             return np.zeros(size), np.zeros((size, size))
         odds = theta.get("membership_coefficients")
-        if odds is not None and prior.precision is not None:
-            penalty = np.kron(np.eye(k) - 1 / k, prior.precision)
+        if odds is not None and self._precision is not None:
+            penalty = np.kron(np.eye(k) - 1 / k, self._precision)
             return np.asarray(-(penalty @ odds.ravel())[c:]), np.asarray(penalty[c:, c:])
         # sum_k (a - 1) log pi_k, with pi a function of the log-odds
-        pi, total = theta["weights"], prior.units * k
+        pi, units = theta["weights"], self.priors.concentration - 1
+        total = units * k
         spread = (np.diag(pi) - np.outer(pi, pi))[1:, 1:]
-        return (prior.units - total * pi)[1:], np.asarray(total * spread)
+        return (units - total * pi)[1:], np.asarray(total * spread)
 
     def separation(
         self, theta: Blocks, occupancy: FloatArray, climb: Callable[[Blocks], float]
     ) -> Separation | None:
         """Whether unit covariates separate classes; a prior keeps log-odds finite."""
-        if self.concomitants is None or self.unmix is None or self.prior is not None:
+        if self.concomitants is None or self.unmix is None or self.priors is not None:
             return None
         odds = theta["membership_coefficients"]
-        at = Odds(
+        return separation(
             self.concomitants,
             self.unmix,
+            self.units.counts,
             self.log_probabilities(theta),
             occupancy,
-            self.units.counts,
-        )
-        return separation(
-            at, lambda added: climb({**theta, "membership_coefficients": odds + added})
+            lambda added: climb({**theta, "membership_coefficients": odds + added}),
         )
 
     def derivative(self, theta: Blocks, name: str, position: tuple[int, ...]) -> FloatArray:
@@ -299,37 +291,6 @@ class StaticClasses(ClassModel):
         by_class = np.einsum("gk,kl,gc->klc", each, np.eye(k)[:, 1:], design)
         by_others = np.einsum("gk,gl,gc->klc", each, each[:, 1:], design)
         return np.asarray(by_class - by_others).reshape(k, (k - 1) * design.shape[1])
-
-
-def static_classes(
-    n_components: int, prepared: Prepared, priors: ResolvedPriors | None
-) -> StaticClasses:
-    """Static classes of a panel's units.
-
-    Parameters
-    ----------
-    priors
-        For a mode of the posterior; None for maximum likelihood.
-    """
-    units = Units(prepared.n_units, prepared.unit_weights)
-    concomitants, unmix = _whiten(prepared)
-    prior = None
-    if priors is not None:
-        precision = raw = priors.membership_precision
-        if raw is not None and unmix is not None:
-            precision = unmix.T @ raw @ unmix
-        prior = ClassPrior(priors.concentration, raw, precision)
-    return StaticClasses(n_components, units, concomitants, unmix, prior)
-
-
-def _whiten(prepared: Prepared) -> tuple[FloatArray | None, FloatArray | None]:
-    """Unit covariates with orthonormal columns over the units, and the way back."""
-    if prepared.concomitants is None:
-        return None, None
-    weighted = prepared.concomitants * np.sqrt(prepared.replicated)[:, None]
-    triangle = np.linalg.qr(weighted, mode="r") / np.sqrt(prepared.total_units)
-    unmix = solve_triangular(triangle, np.eye(len(triangle)))
-    return prepared.concomitants @ unmix, unmix
 
 
 def _log_zero_sum(precision: FloatArray, odds: FloatArray) -> FloatArray:

@@ -32,23 +32,30 @@ _FIRST, _SECOND = _EPS ** (1 / 3), _EPS**0.25
 _SAME = 0.05
 
 
-class Spurious(Protocol):
-    """A class that makes a maximum spurious."""
+@dataclass(frozen=True, slots=True)
+class Spurious:
+    """A class that makes a maximum spurious.
 
-    @property
-    def component(self) -> int:
-        """Its place among the classes, from 0."""
+    Attributes
+    ----------
+    component
+        Its place among the classes, from 0.
+    rows
+        Rows (degrees of freedom) that it has.
+    ratio
+        How narrow it is relative to the others.
+    words
+        What makes it so, to be said after its name.
+    """
 
-    @property
-    def rows(self) -> float:
-        """Rows that it has."""
-
-    @property
-    def ratio(self) -> float:
-        """How narrow it is relative to the others."""
+    component: int
+    rows: float
+    ratio: float
+    words: str
 
     def sentence(self, name: str) -> str:
         """What makes it so; the class is called by the name."""
+        return f"{name} {self.words}"
 
 
 class Derivatives(Protocol):

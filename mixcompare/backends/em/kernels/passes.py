@@ -87,7 +87,7 @@ class Passes(ABC):
 
     def moments(
         self,
-        at: At,
+        at: At,  # noqa: ARG002
         unit_weights: FloatArray | None,  # noqa: ARG002
     ) -> tuple[Moments, FloatArray] | None:
         """Moments of the next M-step, and weighted sums as of `e_step`; None if not offered."""

@@ -10,23 +10,11 @@ from scipy.special import gammaln, multigammaln
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import Covariance, elements
-from mixcompare.model.responses import CovarianceBy
+from mixcompare.model.responses import Response
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 
-class CovarianceSpec(Protocol):
-    """A covariance structure, and whether classes share a covariance; specifications have both."""
-
-    @property
-    def covariance(self) -> Covariance:
-        """``"full"``, ``"diagonal"`` or ``"spherical"``."""
-
-    @property
-    def covariance_by(self) -> CovarianceBy:
-        """``"component"`` or ``"shared"``."""
-
-
-def basis_of(structure: CovarianceSpec, m: int) -> FloatArray:
+def basis_of(structure: Response, m: int) -> FloatArray:
     """(q, m, m) matrices whose combinations are the covariances of the structure."""
     free = elements(structure.covariance, m)
     basis = np.zeros((len(free), m, m))
@@ -36,7 +24,7 @@ def basis_of(structure: CovarianceSpec, m: int) -> FloatArray:
     return basis
 
 
-def common_scale(structure: CovarianceSpec, scale: FloatArray) -> FloatArray:
+def common_scale(structure: Response, scale: FloatArray) -> FloatArray:
     """(m,) scales of the outcomes, the same where outcomes share a variance."""
     scale = scale.copy()
     for places in elements(structure.covariance, len(scale)):
@@ -124,7 +112,7 @@ ARITHMETIC: Final[Mapping[Covariance, Arithmetic]] = {
 """EM's arithmetic of every structure that the model declares."""
 
 
-def structured(structure: CovarianceSpec, covariance: FloatArray) -> FloatArray:
+def structured(structure: Response, covariance: FloatArray) -> FloatArray:
     """(..., m, m) covariances that maximise the likelihood, from unrestricted ones."""
     if covariance.shape[-1] == 1:
         return np.ascontiguousarray(covariance)
@@ -142,13 +130,13 @@ def roots(covariance: FloatArray) -> FloatArray:
         return np.full(covariance.shape, np.nan)
 
 
-def pseudo_rows(structure: CovarianceSpec, raw: ResolvedPriors) -> tuple[float, FloatArray]:
+def pseudo_rows(structure: Response, raw: ResolvedPriors) -> tuple[float, FloatArray]:
     """What the prior adds to a component's rows and to its scatter (m, m) in the M-step."""
     return ARITHMETIC[structure.covariance].pseudo_rows(raw.covariance_df, raw.covariance_scale)
 
 
 def log_covariance_prior(
-    structure: CovarianceSpec, raw: ResolvedPriors, covariance: FloatArray
+    structure: Response, raw: ResolvedPriors, covariance: FloatArray
 ) -> FloatArray:
     """(..., K) of covariances (..., K, m, m)."""
     nu, psi = raw.covariance_df, raw.covariance_scale

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from mixcompare.backends.em.classes.class_model import Allocation
-from mixcompare.backends.em.emissions.emission import Emission
+from mixcompare.backends.em.emissions.emission import Emission, Spurious
 from mixcompare.backends.em.emissions.normal import starts
 from mixcompare.backends.em.emissions.normal.covariances import roots
 from mixcompare.backends.em.emissions.normal.degeneracy import is_regular, rounding, why_singular
 from mixcompare.backends.em.emissions.normal.derivatives import NormalDerivatives, free_places
 from mixcompare.backends.em.emissions.normal.maximisation import maximise
 from mixcompare.backends.em.emissions.normal.prior import log_prior
-from mixcompare.backends.em.emissions.normal.spurious import Spurious, find_spurious, rounding_steps
+from mixcompare.backends.em.emissions.normal.spurious import find_spurious, rounding_steps
 from mixcompare.backends.em.emissions.normal.standardise import Standardised, standardise
 from mixcompare.backends.em.emissions.normal.statistics import Counted, residuals
 from mixcompare.backends.em.expected import Expected

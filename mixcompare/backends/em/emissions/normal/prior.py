@@ -13,12 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.emissions.normal.covariances import (
-    CovarianceSpec,
-    log_covariance_prior,
-    pseudo_rows,
-)
+from mixcompare.backends.em.emissions.normal.covariances import log_covariance_prior, pseudo_rows
 from mixcompare.base.arrays import FloatArray
+from mixcompare.model.responses import Response
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 
 _LOG_2PI = float(np.log(2 * np.pi))
@@ -51,7 +48,7 @@ class NormalPrior:
 
 
 def standard_prior(
-    structure: CovarianceSpec,
+    structure: Response,
     raw: ResolvedPriors,
     pooled: FloatArray,
     unwhiten: FloatArray,
@@ -83,7 +80,7 @@ def _normal(
 
 
 def log_prior(
-    structure: CovarianceSpec,
+    structure: Response,
     raw: ResolvedPriors,
     is_common: NDArray[np.bool_],
     coefficients: FloatArray,

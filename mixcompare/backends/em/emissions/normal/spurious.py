@@ -27,7 +27,6 @@ freedom and count by their units' weights, unless these are so small that they c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -35,6 +34,7 @@ from scipy.linalg import eigh
 from scipy.special import logsumexp
 
 from mixcompare.backends.em.classes.units import Units
+from mixcompare.backends.em.emissions.emission import Spurious
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.emissions.normal.tiled_rows import column
 from mixcompare.backends.em.expected import Expected
@@ -51,51 +51,6 @@ DECISIVE: Final = 5.0
 # Values closer than this, relative to their range, are one value; steps that differ less are equal.
 _SAME_VALUE: Final = 1e-9
 _SAME_STEP: Final = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Spurious:
-    """A class that makes a maximum spurious.
-
-    Attributes
-    ----------
-    component
-        Its place among the classes, from 0.
-    rows, total
-        Rows (degrees of freedom) that it and all classes have.
-    ratio
-        The smallest eigenvalue of its covariance relative to the other classes'.
-    variance, others
-        Its variance and the other classes' average, in the outcome's units; None where there
-        are several outcomes.
-    value
-        Whether it is narrower than rounding.
-    """
-
-    component: int
-    rows: float
-    total: float
-    ratio: float
-    variance: float | None
-    others: float | None
-    value: bool
-
-    def sentence(self, name: str) -> str:
-        """The class's rows and its variance against the others'.
-
-        Parameters
-        ----------
-        name
-            What the class is called.
-        """
-        rows = f"{name} has {self.rows:.3g} of {self.total:.4g} rows"
-        if self.variance is not None:
-            narrow = f"a variance of {self.variance:.2g} against {self.others:.2g} in the others"
-        else:
-            narrow = f"in its narrowest direction {self.ratio:.1g} of the other classes' variance"
-        if not self.value:
-            return f"{rows} and {narrow}"
-        return f"{rows} and {narrow}, less than the rounding of the data alone would make"
 
 
 def find_spurious(
@@ -127,7 +82,8 @@ def find_spurious(
             worth += _of_weight(expected, float(counts.sum()))
             if _support(expected, counts, k) >= worth + DECISIVE:
                 continue
-        found.append(_described(data, covariance[k], by_class, k, ratios, average, value))
+        words = _words(data, covariance[k], average, by_class[k], by_class.sum(), ratios[0], value)
+        found.append(Spurious(k, float(by_class[k]), float(ratios[0]), words))
     return min(found, key=lambda one: one.ratio, default=None)
 
 
@@ -210,23 +166,19 @@ def _support(expected: Expected, counts: FloatArray, k: int) -> float:
     return float(counts @ (expected.unit_log_likelihood - alone))
 
 
-def _described(
+def _words(
     data: Standardised,
     covariance: FloatArray,
-    rows: FloatArray,
-    k: int,
-    ratios: FloatArray,
     average: FloatArray,
+    rows: float,
+    total: float,
+    ratio: float,
     value: bool,
-) -> Spurious:
-    scale = float(data.scale[0]) ** 2
-    one = len(average) == 1
-    return Spurious(
-        component=k,
-        rows=float(rows[k]),
-        total=float(rows.sum()),
-        ratio=float(ratios[0]),
-        variance=float(covariance[0, 0]) * scale if one else None,
-        others=float(average[0, 0]) * scale if one else None,
-        value=value,
-    )
+) -> str:
+    """The class's rows and its variance against the others', in the outcome's units."""
+    narrow = f"in its narrowest direction {ratio:.1g} of the other classes' variance"
+    if len(average) == 1:
+        variance, others = np.array([covariance[0, 0], average[0, 0]]) * float(data.scale[0]) ** 2
+        narrow = f"a variance of {variance:.2g} against {others:.2g} in the others"
+    rounding = ", less than the rounding of the data alone would make" if value else ""
+    return f"has {rows:.3g} of {total:.4g} rows and {narrow}{rounding}"

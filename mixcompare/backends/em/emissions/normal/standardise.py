@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dgeqrf, dtrtri, dtrtrs
 
-from mixcompare.backends.em.emissions.normal.covariances import CovarianceSpec, common_scale
+from mixcompare.backends.em.emissions.normal.covariances import common_scale
 from mixcompare.backends.em.emissions.normal.prior import NormalPrior, standard_prior
 from mixcompare.backends.em.emissions.normal.tiled_rows import Rows
 from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.model.responses import Response
 from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 
@@ -39,7 +40,7 @@ class Standardised:
     Attributes
     ----------
     structure, n_components
-        CovarianceSpec of the covariances, and number of classes.
+        The response, for its covariances, and number of classes.
     covariates, outcomes
         (G, r, p) and (G, r, m) standardised factor rows of each unit; read out of the compiled
         passes' tiles where these hold them.
@@ -53,7 +54,7 @@ class Standardised:
         The priors, for a mode of the posterior; None for maximum likelihood.
     """
 
-    structure: CovarianceSpec
+    structure: Response
     n_components: int
     covariates: Rows
     outcomes: Rows
@@ -123,7 +124,7 @@ class Standardised:
 
 
 def standardise(
-    structure: CovarianceSpec,
+    structure: Response,
     n_components: int,
     prepared: PreparedPanel,
     priors: ResolvedPriors | None = None,
