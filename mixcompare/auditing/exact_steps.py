@@ -39,7 +39,7 @@ class ExactSteps:
 
     def counting(self, rows: FloatArray) -> ExactSteps:
         """The same with other numbers of rows (G,) of the units."""
-        normal = self._normal.with_data(replace(self.data, degrees_of_freedom=rows))
+        normal = replace(self._normal, data=replace(self.data, degrees_of_freedom=rows))
         return ExactSteps(replace(self.model, emissions=(normal,)))
 
     def expect(self, parameters: Parameters) -> Expected:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import batched
 from typing import Literal, get_args
 
@@ -89,34 +88,22 @@ def bootstrap(fit: Fit, *, replicates: int = 200, kind: Kind = "units", seed: in
     check_whole("replicates", replicates)
     check_seed(seed)
     check_memory(replicates * _BYTES, f"replicates = {replicates}")
-    source = _source(fit)
+    with_prior = fit.kind == "mode"
+    model = mixture_of(fit.spec, fit.problem.prepared, with_prior=with_prior)
     # Two BLAS threads that wait for one another slow these small products many times over.
     with threadpool_limits(1, user_api="blas"):
-        seeds = np.random.SeedSequence(seed).spawn(replicates)
-        refit = _reweighted if kind == "units" else _resimulated
-        runs = refit(source, [np.random.default_rng(child) for child in seeds])
-    return fit.attached({"bootstrap": _group(source, runs, kind, seed)})
+        rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(replicates)]
+        refits = _reweighted(fit, model, rngs) if kind == "units" else _resimulated(fit, rngs)
+    group = _group(fit, model, refits)
+    group.attrs = {"kind": kind, "seed": seed, **group.attrs}
+    return fit.attached({"bootstrap": group})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Source:
-    """What replicates are made from; the estimate is in raw units."""
-
-    fit: Fit
-    model: Mixture
-    estimate: Theta
-
-
-def _source(fit: Fit) -> _Source:
-    model = mixture_of(fit.spec, fit.problem.prepared, with_prior=fit.kind == "mode")
-    return _Source(fit, model, model.theta(fit.estimate))
-
-
-def _reweighted(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:
+def _reweighted(fit: Fit, model: Mixture, rngs: Sequence[np.random.Generator]) -> list[Refit]:
     """Refits to the same units, counted as often as they are drawn, in groups."""
-    model = with_kernels(source.model, "auto", len(rngs))
-    start = model.expect(model.from_raw(source.estimate)).occupancy
-    counted = source.fit.problem.prepared.replicated
+    model = with_kernels(model, "auto", len(rngs))
+    start = _start(fit, model)
+    counted = fit.problem.prepared.replicated
     total = counted.sum()
     refits: list[Refit] = []
     for group in batched(rngs, starts_together(model)):
@@ -127,25 +114,26 @@ def _reweighted(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Re
     return refits
 
 
-def _resimulated(source: _Source, rngs: Sequence[np.random.Generator]) -> list[Refit]:
+def _resimulated(fit: Fit, rngs: Sequence[np.random.Generator]) -> list[Refit]:
     """Refits to outcomes simulated from the estimate."""
-    return [_refit(source, rng) for rng in rngs]
+    refits = []
+    for rng in rngs:
+        drawn, _ = simulate(fit.spec, fit.panel, fit.estimate, rng)
+        prepared = Problem.of(fit.spec, drawn).prepared
+        model = mixture_of(fit.spec, prepared, with_prior=fit.kind == "mode")
+        refits.append(_end(model, iterate(model, _start(fit, model), Options())))
+    return refits
 
 
-def _refit(source: _Source, rng: np.random.Generator) -> Refit:
-    spec = source.fit.spec
-    drawn, _ = simulate(spec, source.fit.panel, source.estimate.blocks, rng)
-    prepared = Problem.of(spec, drawn).prepared
-    model = mixture_of(spec, prepared, with_prior=source.model.has_prior)
-    start = model.expect(model.from_raw(source.estimate)).occupancy
-    return _end(model, iterate(model, start, Options()))
+def _start(fit: Fit, model: Mixture) -> FloatArray:
+    return model.expect(model.from_raw(model.theta(fit.estimate))).occupancy
 
 
 def _end(model: Mixture, run: Run) -> Refit:
     return model.to_raw(run.path[-1]) if run.status == "converged" else run
 
 
-def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Dataset:
+def _group(fit: Fit, model: Mixture, runs: list[Refit]) -> xr.Dataset:
     kept = [run for run in runs if isinstance(run, Theta)]
     failed = [run.message for run in runs if isinstance(run, Run)]
     if not kept:
@@ -153,18 +141,13 @@ def _group(source: _Source, runs: list[Refit], kind: Kind, seed: int) -> xr.Data
             f"all {len(runs)} replicates failed ({failed[0]}): the fit is too fragile to "
             "bootstrap. Ask for fewer components or a simpler covariance."
         )
-    reference = source.fit.responsibilities.to_numpy()
-    aligned = [_aligned(source.model, theta, reference).blocks for theta in kept]
+    reference = fit.responsibilities.to_numpy()
+    aligned = [_aligned(model, theta, reference).blocks for theta in kept]
     arrays = {name: np.stack([blocks[name] for blocks in aligned])[None] for name in aligned[0]}
-    coords = coordinates(source.fit.spec, source.fit.problem.prepared)
-    group = parameter_dataset(source.fit.layout, coords, ("chain", "draw"), **arrays)
-    group.attrs = {
-        "kind": kind,
-        "seed": seed,
-        "replicates": len(runs),
-        "failures": len(failed),
-        "reasons": "; ".join(dict.fromkeys(failed)),
-    }
+    coords = coordinates(fit.spec, fit.problem.prepared)
+    group = parameter_dataset(fit.layout, coords, ("chain", "draw"), **arrays)
+    reasons = "; ".join(dict.fromkeys(failed))
+    group.attrs = {"replicates": len(runs), "failures": len(failed), "reasons": reasons}
     return group
 
 

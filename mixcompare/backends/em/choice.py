@@ -56,13 +56,7 @@ class Choice:
 
 
 class Chooser:
-    """Chooses among starts, of which there may be more each time.
-
-    Parameters
-    ----------
-    model, options
-        What the starts were run on.
-    """
+    """Chooses among starts on one model, of which there may be more each time."""
 
     def __init__(self, model: Mixture, options: Options) -> None:
         self._model, self._options = model, options
@@ -120,13 +114,7 @@ def _final(started: Sequence[Started]) -> FloatArray:
 
 
 def group_optima(objective: FloatArray) -> IntArray:
-    """Number the distinct optima from the highest (0) down; -1 for starts without one.
-
-    Parameters
-    ----------
-    objective
-        (S,) final values; -inf for starts that are not usable.
-    """
+    """Number the distinct optima of (S,) values from the highest (0) down; -1 where not finite."""
     order = np.argsort(-objective, kind="stable")
     result = np.full(len(objective), -1, dtype=np.intp)
     number = -1

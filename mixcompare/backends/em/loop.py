@@ -12,7 +12,7 @@ from mixcompare.backends.em.acceleration import extrapolate
 from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.runs import End, Log, Run, Status
+from mixcompare.backends.em.runs import Log, Run, Status
 from mixcompare.backends.em.stopping import Iterate, criterion_value
 from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
@@ -86,7 +86,7 @@ def iterate_together(model: Mixture, occupancy: FloatArray, options: Options) ->
         if (full := running.iterations >= options.max_iterations).any():
             message = f"{options.max_iterations} iterations and not converged"
             running.end(full, "iteration limit", [message] * len(full))
-    return running.log.runs(running.ends)
+    return running.log.runs()
 
 
 def _step(model: Mixture, theta: Theta, at_hand: Any = None) -> Iterate:
@@ -158,8 +158,7 @@ class _Running:
     def __init__(self, model: Mixture, occupancy: FloatArray) -> None:
         n = len(occupancy)
         self.model = model
-        self.ends: list[End] = [End("degenerate", "", np.inf, None)] * n
-        self.log = Log()
+        self.log = Log(n)
         self.starts = np.arange(n)
         self.plain: list[Iterate] = []
         self.connected, self.iterations = np.zeros((2, n), dtype=np.intp)
@@ -209,8 +208,13 @@ class _Running:
         """End some; there is a message for each of all."""
         for row in np.flatnonzero(which).tolist():
             reached = self.plain[-1].reached.of_one(row) if self.plain else None
-            criterion = float(self.criterion[row])
-            self.ends[self.starts[row]] = End(status, messages[row], criterion, reached)
+            self.log.end(
+                self.starts[row],
+                status=status,
+                message=messages[row],
+                criterion=float(self.criterion[row]),
+                e_step=reached,
+            )
         rows = np.flatnonzero(~which)
         if not len(rows):
             self.plain = []

@@ -158,13 +158,7 @@ class Mixture:
         return self.classes.expect(self.log_density(theta), theta.classes)
 
     def expect(self, theta: Theta, at_hand: Any = None) -> Expected:  # noqa: ARG002
-        """E-step.
-
-        Parameters
-        ----------
-        at_hand
-            From the M-step that found these parameters.
-        """
+        """E-step, with what the M-step that found these parameters has at hand."""
         return Expected(self, theta, self.posterior(theta))
 
     def occupancy(self, theta: Theta) -> FloatArray:
@@ -179,13 +173,7 @@ class Mixture:
         )
 
     def m_step(self, expected: Expected, previous: Theta | None = None) -> Maximised:
-        """M-step of S starts together; all arrays have an axis in front.
-
-        Parameters
-        ----------
-        previous
-            The iterates that they come from, if there are any.
-        """
+        """M-step of S starts together, from the previous iterates if there are any."""
         before = (None,) * len(self.emissions) if previous is None else previous.responses
         pairs = zip(self.emissions, before, strict=True)
         responses, reasons = zip(*(e.m_step(expected, at) for e, at in pairs), strict=True)

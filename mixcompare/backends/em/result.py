@@ -34,15 +34,8 @@ def build_result(
 ) -> Result:
     """Choose the best start, number its components, and describe all starts.
 
-    Parameters
-    ----------
-    concomitants
-        Names of the membership's covariates.
-
-    Raises
-    ------
-    DegenerateFitError
-        If no start gave a usable fit.
+    Concomitants are the names of the membership's covariates. DegenerateFitError if no start gave
+    a usable fit.
     """
     chooser = Chooser(model, options)
     if chooser.choose(started) is None:

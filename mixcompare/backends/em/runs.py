@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,9 @@ from mixcompare.base.arrays import FloatArray, IntArray
 Status = Literal[
     "converged", "iteration limit", "ascent violated", "degenerate", "short run", "saddle"
 ]
+
+
+_VALUES = ("log_likelihood", "expected_log_likelihood", "entropy", "log_prior")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,20 +61,17 @@ class Run:
         return self.dropped + len(self.log_likelihood)
 
     @property
+    def lighter(self) -> Run:
+        """The same run, whose last E-step makes what is by carrier anew when asked for it."""
+        return self if self.e_step is None else replace(self, e_step=self.e_step.lighter)
+
+    @property
     def last(self) -> Run:
         """The same run without its path and without what its last E-step can find again."""
         if len(self.log_likelihood) < 2:
             return self
-        return replace(
-            self,
-            path=self.path[-1:],
-            e_step=None if self.e_step is None else self.e_step.lighter,
-            log_likelihood=self.log_likelihood[-1:],
-            expected_log_likelihood=self.expected_log_likelihood[-1:],
-            entropy=self.entropy[-1:],
-            log_prior=self.log_prior[-1:],
-            dropped=self.n_iterations - 1,
-        )
+        values: dict[str, Any] = {name: getattr(self, name)[-1:] for name in _VALUES}
+        return replace(self.lighter, path=self.path[-1:], dropped=self.n_iterations - 1, **values)
 
     @property
     def objective(self) -> FloatArray:
@@ -87,8 +88,7 @@ def joined(first: Run, then: Run, message: str) -> Run:
     """One run that went on as another, whose first iterates below the end of it are left out."""
     kept = slice(int((then.objective >= first.objective[-1]).argmax()), None)
     values: dict[str, Any] = {
-        name: np.concatenate([getattr(first, name), getattr(then, name)[kept]])
-        for name in ("log_likelihood", "expected_log_likelihood", "entropy", "log_prior")
+        name: np.concatenate([getattr(first, name), getattr(then, name)[kept]]) for name in _VALUES
     }
     return replace(
         first,
@@ -119,66 +119,35 @@ class Started:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class End:
-    """How a run ended."""
-
-    status: Status
-    message: str
-    criterion: float
-    e_step: Expected | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
-    """Accepted iterates of several starts, whose numbers are given."""
-
-    starts: IntArray
-    theta: Theta
-    values: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
-    """(S,) log-likelihoods, Q, entropies and log-priors."""
-
-
-@dataclass(slots=True, eq=False)
 class Log:
-    """What runs that go on together have accepted so far, in order."""
+    """What starts that run together have accepted so far, in order, and how each of n ended."""
 
-    records: list[Record] = field(default_factory=list)
+    def __init__(self, n: int) -> None:
+        self._records: list[tuple[IntArray, Theta, FloatArray]] = []
+        self._ends = [Run(NOTHING, None, *np.empty((4, 0)), np.inf, "degenerate", "")] * n
 
     def add(self, starts: IntArray, iterate: Iterate) -> None:
         """Accept an iterate of these starts."""
-        at, log_prior = iterate.reached, iterate.log_prior
-        values = (at.log_likelihood, at.expected_log_likelihood, at.entropy, log_prior)
-        self.records.append(Record(starts, iterate.theta, values))
+        at = iterate.reached
+        values = at.log_likelihood, at.expected_log_likelihood, at.entropy, iterate.log_prior
+        self._records.append((starts, iterate.theta, np.array(values)))
 
-    def runs(self, ends: list[End]) -> list[Run]:
+    def end(self, start: int, **end: Any) -> None:
+        """Note how a start ended: `Run` but for its path."""
+        self._ends[start] = replace(self._ends[start], **end)
+
+    def runs(self) -> list[Run]:
         """The runs one by one, in the order of the starts' numbers."""
-        if not self.records:
-            return [_run(None, np.empty((0, 4)), end) for end in ends]
-        path = concatenate([record.theta for record in self.records])
-        values = np.concatenate([record.values for record in self.records], axis=1).T
-        if len(ends) == 1:
-            return [_run(path, values, ends[0])]
-        starts = np.concatenate([record.starts for record in self.records])
-        order = np.argsort(starts, kind="stable")
-        path, values = path[order], values[order]
-        bounds = np.searchsorted(starts[order], np.arange(len(ends) + 1))
+        if not self._records:
+            return self._ends
+        starts = np.concatenate([starts for starts, _, _ in self._records])
+        path = concatenate([theta for _, theta, _ in self._records])
+        values = np.concatenate([values for _, _, values in self._records], axis=1)
+        if len(self._ends) > 1:
+            order = np.argsort(starts, kind="stable")
+            starts, path, values = starts[order], path[order], values[:, order]
+        bounds = pairwise(np.searchsorted(starts, np.arange(len(self._ends) + 1)))
         return [
-            _run(path[i:j], values[i:j], end)
-            for i, j, end in zip(bounds[:-1], bounds[1:], ends, strict=True)
+            replace(end, path=path[i:j], **dict(zip(_VALUES, values[:, i:j], strict=True)))
+            for end, (i, j) in zip(self._ends, bounds, strict=True)
         ]
-
-
-def _run(path: Theta | None, values: FloatArray, end: End) -> Run:
-    log_likelihood, expected, entropy, log_prior = values.T
-    return Run(
-        path=path or NOTHING,
-        e_step=end.e_step,
-        log_likelihood=log_likelihood,
-        expected_log_likelihood=expected,
-        entropy=entropy,
-        log_prior=log_prior,
-        criterion=end.criterion,
-        status=end.status,
-        message=end.message,
-    )

@@ -56,10 +56,7 @@ def off_saddles(
     run; if not, the start and all that stopped at the same height have the status ``"saddle"``,
     and give way to the best of the others.
 
-    Parameters
-    ----------
-    choose
-        The number of the best start.
+    The best start is that whose number is chosen.
 
     Returns
     -------

@@ -52,11 +52,7 @@ class Scorer:
         With ``q`` the responsibilities of one iterate and ``theta`` the parameters of the next,
         the bound is ``Q(theta | q) + H(q)``; its distance to the log-likelihood at theta is the
         Kullback-Leibler divergence of q from the responsibilities there (Neal & Hinton 1998).
-
-        Parameters
-        ----------
-        path
-            S iterates by block.
+        The path has S iterates by block.
 
         Returns
         -------

@@ -27,7 +27,7 @@ from mixcompare.backends.em.choice import Choice, Chooser
 from mixcompare.backends.em.loop import iterate_together, starts_together
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.runs import Run, Started
+from mixcompare.backends.em.runs import Started
 from mixcompare.backends.em.starts import moved, random_starts, starting_occupancies
 from mixcompare.base.arrays import FloatArray
 
@@ -168,13 +168,8 @@ def _run(model: Mixture, starts: Sequence[_Start], options: Options) -> list[Sta
     together = first if len(starts) == 1 else np.stack([tau for _, tau, _ in starts])
     runs = iterate_together(model, together, options)
     if model.n_carriers * model.n_components > _VALUES_KEPT:
-        runs = [_lighter(run) for run in runs]
+        runs = [run.lighter for run in runs]
     return [Started(kind, run, line) for (kind, _, line), run in zip(starts, runs, strict=True)]
-
-
-def _lighter(run: Run) -> Run:
-    """The same run, whose last E-step makes its arrays by unit anew when asked for them."""
-    return run if run.e_step is None else replace(run, e_step=replace(run.e_step, found=None))
 
 
 def _to_continue(started: Sequence[Started], number: int) -> set[int]:

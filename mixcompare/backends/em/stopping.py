@@ -74,16 +74,8 @@ def remaining_gain(objective: FloatArray) -> FloatArray:
     """Larger of the last gain and Aitken's estimate of the gains still to come.
 
     With gains that shrink by the rate c, all that are left sum to ``last c / (1 - c)``
-    (Boehning, Dietz, Schaub, Schlattmann & Lindsay 1994).
-
-    Parameters
-    ----------
-    objective
-        (3, ...) successive values.
-
-    Returns
-    -------
-    (...,); zero at a standstill, where the last gain is nothing but rounding.
+    (Boehning, Dietz, Schaub, Schlattmann & Lindsay 1994). Of (3, ...) successive values, (...,);
+    zero at a standstill, where the last gain is nothing but rounding.
     """
     before, last = objective[1] - objective[0], objective[2] - objective[1]
     with np.errstate(divide="ignore", invalid="ignore"):

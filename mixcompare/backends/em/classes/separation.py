@@ -81,7 +81,7 @@ def separation(
     occupancy: FloatArray,
     climb: Callable[[FloatArray], float],
 ) -> Separation | None:
-    """Whether log-odds at the end of EM run off, and along which directions.
+    """Along which directions log-odds at the end of EM run off; None if they do not.
 
     Parameters
     ----------
@@ -94,10 +94,6 @@ def separation(
         (G, K) of the classes before outcomes are seen, and class probabilities after.
     climb
         Log-likelihood where log-odds (K, c) are added to those at the end.
-
-    Returns
-    -------
-    None where they do not.
     """
     if log_probabilities.min() > np.log(_SUSPICIOUS):
         return None

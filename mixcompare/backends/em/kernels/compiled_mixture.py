@@ -157,7 +157,7 @@ def compiled(model: Mixture) -> FusedMixture:
     passes: Passes = CompiledMixture(data) if is_mixture(data) else Compiled(data)
     if passes.rows is not None:
         covariates, outcomes = passes.rows
-        normal = normal.with_data(replace(data, covariates=covariates, outcomes=outcomes))
+        normal = replace(normal, data=replace(data, covariates=covariates, outcomes=outcomes))
     return FusedMixture(model.classes, (normal,), passes)
 
 

@@ -30,13 +30,7 @@ def is_mixture(data: Standardised) -> bool:
 
 
 class CompiledMixture(Passes):
-    """The compiled passes over one mixture's rows.
-
-    Parameters
-    ----------
-    data
-        What is packed into tiles, once; see `is_mixture`.
-    """
+    """The compiled passes over one mixture's rows, see `is_mixture`, packed into tiles once."""
 
     def __init__(self, data: Standardised) -> None:
         # numba takes long to import

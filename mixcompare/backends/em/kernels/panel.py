@@ -21,13 +21,7 @@ from mixcompare.base.arrays import FloatArray, IntArray
 
 
 class Compiled(Passes):
-    """The compiled passes over one panel's units.
-
-    Parameters
-    ----------
-    data
-        What is packed into tiles, once.
-    """
+    """The compiled passes over one panel's units, packed into tiles once."""
 
     def __init__(self, data: Standardised) -> None:
         # numba takes long to import
@@ -142,12 +136,7 @@ def _layout(used: NDArray[np.bool_]) -> tuple[IntArray, IntArray, int]:
     """First column used in each factor row, each row's place in a tile, the tile's size.
 
     Row i of a triangle starts at column i or later; ``offset[i] + column`` is the column's
-    place.
-
-    Parameters
-    ----------
-    used
-        (r, p + m) which elements of the factors are not zero in all units.
+    place. Used (r, p + m) are elements of the factors that are not zero in all units.
     """
     q = used.shape[1]
     first = np.where(used.any(axis=1), used.argmax(axis=1), q)

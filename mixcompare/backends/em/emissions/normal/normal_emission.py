@@ -294,7 +294,3 @@ class NormalEmission(Emission):
         every, ones = np.arange(len(self.rows)), np.ones(len(self.rows))
         each = range(self.n_components)
         return np.stack([derivatives.of_class(k, every, ones)[0] for k in each], axis=1)
-
-    def with_data(self, data: Standardised) -> NormalEmission:
-        """The same family on other rows."""
-        return replace(self, data=data)

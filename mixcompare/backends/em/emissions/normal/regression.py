@@ -15,16 +15,8 @@ _UNIDENTIFIED = 1e-14
 def separate(gram: FloatArray, cross: FloatArray) -> FloatArray:
     """Coefficients (..., K, p, m) where no class depends on another, nor on a covariance.
 
-    All outcomes share the covariates, so that the covariance plays no part.
-
-    Parameters
-    ----------
-    gram, cross
-        (..., K, p, p) and (..., K, p, m) weighted cross-products.
-
-    Returns
-    -------
-    NaN where a class's coefficients are not identified.
+    From weighted cross-products (..., K, p, p) and (..., K, p, m). All outcomes share the
+    covariates, so that the covariance plays no part. NaN where a class's are not identified.
     """
     coefficients = np.empty_like(cross, order="C")
     p, m = cross.shape[-2:]

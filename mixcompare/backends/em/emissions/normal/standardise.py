@@ -132,12 +132,7 @@ def standardise(
     """Whiten the covariates and scale the residuals of the pooled fit.
 
     Outcomes are scaled one by one, by one common scale if the covariance is spherical,
-    so that every covariance structure keeps its form.
-
-    Parameters
-    ----------
-    priors
-        For a mode of the posterior; None for maximum likelihood.
+    so that every covariance structure keeps its form. Priors are for a mode of the posterior.
     """
     p, n = prepared.n_covariates, prepared.total_degrees_of_freedom
     is_common = np.isin(prepared.covariate_names, prepared.common_names)
