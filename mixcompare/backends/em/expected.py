@@ -15,21 +15,14 @@ from mixcompare.backends.em.theta import Index, Theta
 from mixcompare.base.arrays import FloatArray, IntArray
 
 
-class Finder(Protocol):
+class _Mixture(Protocol):
     """The model whose E-step it is; see `mixcompare.backends.em.mixture.Mixture`."""
 
     @property
-    def classes(self) -> ClassModel:
-        """The classes' own model."""
-
-    def of(self, starts: Index) -> Self:
-        """The model of some of the starts that run together."""
-
-    def posterior(self, theta: Theta) -> Posterior:
-        """What an E-step finds for each carrier."""
-
-    def unbounded(self, theta: Theta) -> FloatArray:
-        """(S, n) vectors in which a step of any length leads to valid parameters."""
+    def classes(self) -> ClassModel: ...
+    def of(self, starts: Index) -> Self: ...
+    def posterior(self, theta: Theta) -> Posterior: ...
+    def unbounded(self, theta: Theta) -> FloatArray: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +45,7 @@ class Expected:
         ``units`` (K,) that belong to each class.
     """
 
-    model: Finder
+    model: _Mixture
     at: Theta
     found: Posterior | None = None
     sums: FloatArray | None = None

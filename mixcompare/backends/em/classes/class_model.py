@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -53,7 +52,7 @@ class Allocation(Protocol):
         """Those of some of the starts."""
 
 
-class ClassModel(ABC):
+class ClassModel(Protocol):
     """Probabilities of K classes; its parameters are blocks, with ``weights`` (K,) among them.
 
     Blocks may have the same axes in front. Free parameters are a vector without bounds.
@@ -62,102 +61,74 @@ class ClassModel(ABC):
     n_components: int
     units: Units
 
-    @abstractmethod
     def with_units(self, units: Units) -> ClassModel:
         """The same with other unit weights."""
 
-    @abstractmethod
     def with_components(self, number: int) -> ClassModel:
         """The same with another number of classes."""
 
-    @abstractmethod
     def on_other_units(self, prepared: Prepared) -> ClassModel:
         """The same for units that were not fitted, in these coordinates."""
 
     @property
-    @abstractmethod
     def has_prior(self) -> bool:
         """Whether the model's priors enter, for a mode of the posterior."""
 
     @property
-    @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the blocks."""
 
-    @abstractmethod
     def even(self) -> Blocks:
         """Parameters under which all classes are equally probable."""
 
-    @abstractmethod
     def log_probabilities(self, theta: Blocks) -> FloatArray:
         """(..., C, K) or (..., 1, K) log-probabilities before outcomes are seen."""
 
-    @abstractmethod
     def expect(self, log_density: FloatArray, theta: Blocks) -> Posterior:
         """E-step from log-densities (..., C, K) of the carriers' outcomes given each class."""
 
-    @abstractmethod
     def m_step(self, expected: Allocation, previous: Blocks | None) -> Blocks:
         """Maximise the expected log-probability of the classes, for S starts."""
 
-    @abstractmethod
     def log_prior(self, theta: Blocks) -> tuple[FloatArray | float, ...]:
         """Terms (...,) of the prior's log-density in raw units, to be added in their order."""
 
-    @abstractmethod
     def unbounded(self, theta: Blocks) -> FloatArray:
         """(S, n) vectors in which a step of any length leads to valid parameters."""
 
-    @abstractmethod
     def bounded(self, vectors: FloatArray, like: Blocks) -> Blocks:
         """The inverse of `unbounded`, for parameters of the shape of `like`."""
 
-    @abstractmethod
     def permute(self, theta: Blocks, permutation: IntArray) -> Blocks:
         """The same model with its classes renumbered."""
 
-    @abstractmethod
     def to_raw(self, theta: Blocks) -> Blocks:
         """Parameters in the data's own units."""
 
-    @abstractmethod
     def from_raw(self, theta: Blocks) -> Blocks:
         """Parameters in standardised units."""
 
-    @abstractmethod
     def check_initial(self, theta: Blocks) -> Blocks:
         """A user's parameters, in raw units, made exact; OptionError if they are not valid."""
 
     @property
-    @abstractmethod
     def design(self) -> FloatArray:
         """(C, c) covariates of the log-odds of all classes but the first."""
 
-    @abstractmethod
     def moved(self, theta: Blocks, step: FloatArray) -> Blocks:
         """Parameters a step of the free ones, (K - 1) c log-odds, away."""
 
-    @abstractmethod
     def prior_curvature(self, theta: Blocks) -> tuple[FloatArray, FloatArray]:
         """Gradient of the log-prior by the free parameters and minus its Hessian."""
 
     def separation(
-        self,
-        theta: Blocks,  # noqa: ARG002
-        occupancy: FloatArray,  # noqa: ARG002
-        climb: Callable[[Blocks], float],  # noqa: ARG002
+        self, theta: Blocks, occupancy: FloatArray, climb: Callable[[Blocks], float]
     ) -> Separation | None:
         """Whether free parameters run off to infinity at the end of EM; None if they do not.
 
-        Parameters
-        ----------
-        occupancy
-            (C, K) posterior class probabilities there.
-        climb
-            Log-likelihood at other parameters of the classes, all else the same.
+        Occupancy (C, K) is that there, and to climb is to find the log-likelihood at other
+        parameters of the classes, all else the same.
         """
-        return None
 
-    @abstractmethod
     def derivative(self, theta: Blocks, name: str, position: tuple[int, ...]) -> FloatArray:
         """Of one scalar in raw units by the free parameters."""

@@ -87,28 +87,16 @@ def _bound(joint, tau, unit, held):
 
 
 @njit(cache=True, nogil=True)
-def e_step(
-    tiles,
-    first,
-    offset,
-    nu,
-    beta,
-    roots,
-    log_weights,
-    by_unit,
-    log_norms,
-    known,
-    joint,
-    tau,
-    unit,
-    sums,
-):
+def e_step(panel, nu, beta, roots, weights, log_norms, known, found, sums):
     """Fill joint and tau (S, K, G), unit (S, G) and (S, 3) sums, see `_bound`.
 
-    All S starts use a tile while it is in the cache. ``by_unit`` (S, K, G) adds to the
-    log-weights, or has no columns. ``known`` are the `squares` of these coefficients, or
-    without tiles if they are not known.
+    All S starts use a tile while it is in the cache. The second of the log-weights, (S, K, G),
+    adds to the first by unit, or has no columns. ``known`` are the `squares` of these
+    coefficients, or without tiles if they are not known.
     """
+    tiles, first, offset = panel
+    log_weights, by_unit = weights
+    joint, tau, unit = found
     starts, n_classes, _, m = beta.shape
     units = nu.size
     own_joint, own_tau = np.empty((n_classes, TILE)), np.empty((n_classes, TILE))

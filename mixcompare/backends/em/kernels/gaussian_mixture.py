@@ -67,7 +67,7 @@ class CompiledMixture(Passes):
             return None
         starts = prod(at.log_norms.shape[:-1])
         nothing = np.empty((starts, 0, 0))
-        return self._pass(at, unit_weights, nothing, nothing, np.empty((starts, 0)))
+        return self._pass(at, unit_weights, (nothing, nothing, np.empty((starts, 0))))
 
     def e_step(
         self,
@@ -78,7 +78,7 @@ class CompiledMixture(Passes):
         *starts, k = at.log_norms.shape
         shape = (prod(starts), k, self._units)
         joint, tau, unit = np.empty(shape), np.empty(shape), np.empty((shape[0], self._units))
-        _, sums = self._pass(at, None, joint, tau, unit)
+        _, sums = self._pass(at, None, (joint, tau, unit))
         return at.posterior(tau, unit, joint), sums
 
     def occupancy(self, at: At) -> FloatArray:
@@ -86,16 +86,14 @@ class CompiledMixture(Passes):
         *starts, k = at.log_norms.shape
         tau, unit = np.empty((prod(starts), k, self._units)), np.empty((prod(starts), self._units))
         # A tile's joint density is written first, so that class probabilities may take its place.
-        self._pass(at, None, tau, tau, unit)
+        self._pass(at, None, (tau, tau, unit))
         return at.posterior(tau, unit, tau).occupancy
 
     def _pass(
         self,
         at: At,
         unit_weights: FloatArray | None,
-        joint: FloatArray,
-        tau: FloatArray,
-        unit: FloatArray,
+        found: tuple[FloatArray, FloatArray, FloatArray],
     ) -> tuple[Moments, FloatArray]:
         *starts, k = at.log_norms.shape
         s = prod(starts)
@@ -109,14 +107,14 @@ class CompiledMixture(Passes):
             self._tiles,
             self._units,
             np.empty((1, 0)) if unit_weights is None else np.atleast_2d(unit_weights),
-            self._means(at.coefficients),
-            inverse_roots.reshape(s, k, size, size),
-            constant - 0.5 * at.log_norms.reshape(s, k),
-            by_unit,
-            joint,
-            tau,
-            unit,
-            *room,
+            (
+                self._means(at.coefficients),
+                inverse_roots.reshape(s, k, size, size),
+                constant - 0.5 * at.log_norms.reshape(s, k),
+                by_unit,
+            ),
+            found,
+            room,
             sums,
         )
         return self._moments(at.coefficients, *room), sums.reshape(*starts, 3)

@@ -31,21 +31,7 @@ def pack(values):
 
 
 @njit(**OPTIONS)
-def _e_step(
-    tiles,
-    units,
-    unit_weights,
-    means,
-    inverse_roots,
-    constants,
-    by_unit,
-    joint,
-    tau,
-    unit,
-    total,
-    first,
-    second,
-):
+def _e_step(tiles, units, unit_weights, at, found, room):
     """Return the sums of log-likelihood, Q and entropy; fill the moments of the next M-step.
 
     Parameters
@@ -54,18 +40,19 @@ def _e_step(
         What `pack` gives, and the number of units.
     unit_weights
         (G,) how often each unit counts, or empty.
-    means, inverse_roots
-        (K, 4 strips) and (K, 4 strips, 4 strips); lower triangles L^-1 of Sigma = L L'.
-        Both are filled up with zeros.
-    constants, by_unit
-        (K,) log-density at the mean plus log-weight; (K, G) what is added to it by unit, or
-        (K, 0).
-    joint, tau, unit
-        (K, G), (K, G) and (G,) to be filled, or empty.
-    total, first, second
+    at
+        Means (K, 4 strips); inverse roots (K, 4 strips, 4 strips), lower triangles L^-1 of
+        Sigma = L L', both filled up with zeros; (K,) log-density at the mean plus log-weight; and
+        (K, G) what is added to it by unit, or (K, 0).
+    found
+        Joint and tau (K, G), and unit (G,), to be filled, or empty.
+    room
         (K,), (K, 4 strips) and (K, 4 strips, 4 strips), zero before: weighted counts, sums
         and cross-products of the differences from the means.
     """
+    means, inverse_roots, constants, by_unit = at
+    joint, tau, unit = found
+    total, first, second = room
     n_classes, strips = means.shape[0], tiles.shape[1]
     own = np.empty((n_classes, TILE))
     centred, weighted = np.empty((strips, 4 * TILE)), np.empty(4 * TILE)
@@ -100,41 +87,22 @@ def _e_step(
 
 
 @njit(**OPTIONS)
-def e_steps(
-    tiles,
-    units,
-    unit_weights,
-    means,
-    inverse_roots,
-    constants,
-    by_unit,
-    joint,
-    tau,
-    unit,
-    total,
-    first,
-    second,
-    sums,
-):
+def e_steps(tiles, units, unit_weights, at, found, room, sums):
     """The E-steps of all starts: arrays of `_e_step` with an axis in front; fill (S, 3) sums.
 
     Unit weights are (1, G), (S, G) or (1, 0).
     """
+    means, inverse_roots, constants, by_unit = at
+    joint, tau, unit = found
+    total, first, second = room
     for s in range(means.shape[0]):
         sums[s, 0], sums[s, 1], sums[s, 2] = _e_step(
             tiles,
             units,
             unit_weights[s if unit_weights.shape[0] > 1 else 0],
-            means[s],
-            inverse_roots[s],
-            constants[s],
-            by_unit[s],
-            joint[s],
-            tau[s],
-            unit[s],
-            total[s],
-            first[s],
-            second[s],
+            (means[s], inverse_roots[s], constants[s], by_unit[s]),
+            (joint[s], tau[s], unit[s]),
+            (total[s], first[s], second[s]),
         )
 
 

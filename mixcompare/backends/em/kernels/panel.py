@@ -99,23 +99,17 @@ class Compiled(Passes):
         s, units = prod(starts), len(self._nu)
         joint, tau = np.empty((s, k, units)), np.empty((s, k, units))
         unit, sums = np.empty((s, units)), np.empty((s, 3))
-        constant, by_unit = at.split_log_weights()
         if squares is None:
             squares = self._squares(at.coefficients) if m == 1 else np.empty((0, 0, 0))
         self._e_step(
-            self._tiles,
-            self._first,
-            self._offset,
+            (self._tiles, self._first, self._offset),
             self._nu,
             np.ascontiguousarray(at.coefficients).reshape(s, k, p, m),
             at.roots.reshape(s, k, m, m),
-            constant,
-            by_unit,
+            at.split_log_weights(),
             at.log_norms.reshape(s, k),
             squares,
-            joint,
-            tau,
-            unit,
+            (joint, tau, unit),
             sums,
         )
         return at.posterior(tau, unit, joint), sums.reshape(*starts, 3)

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from mixcompare.backends.em.emissions.normal import regression
 from mixcompare.backends.em.emissions.normal.covariances import structured
 from mixcompare.backends.em.emissions.normal.degeneracy import is_regular, why_singular
+from mixcompare.backends.em.emissions.normal.moments import Moments
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
-from mixcompare.backends.em.emissions.normal.statistics import Statistics
+from mixcompare.backends.em.emissions.normal.statistics import Counted
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import has_covariances
 
 
 def maximise(
     data: Standardised,
-    statistics: Statistics,
-    recount: Callable[[NDArray[np.bool_]], Statistics],
+    statistics: Counted | Moments,
+    recount: Callable[[NDArray[np.bool_]], Counted],
     repetition: FloatArray | None,
     previous: FloatArray | None,
 ) -> tuple[dict[str, FloatArray], list[str], FloatArray | None]:
@@ -108,7 +109,7 @@ def _note_collapsed(
 
 
 def _coefficients(
-    data: Standardised, statistics: Statistics, previous: FloatArray | None
+    data: Standardised, statistics: Counted | Moments, previous: FloatArray | None
 ) -> FloatArray:
     if data.prior is None and data.n_common == 0:
         return statistics.regressions()

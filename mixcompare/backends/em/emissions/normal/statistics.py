@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,23 +30,6 @@ class Scatter(NamedTuple):
     products: FloatArray
     cancelled: NDArray[np.bool_] | None = None
     squares: FloatArray | None = None
-
-
-class Statistics(Protocol):
-    """What an M-step is made of: `Counted`, compiled sums, or moments from an E-step."""
-
-    @property
-    def mass(self) -> FloatArray:
-        """(..., K) weighted degrees of freedom."""
-
-    def normal_equations(self) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products (..., K, p, p) and (..., K, p, m)."""
-
-    def regressions(self) -> FloatArray:
-        """Coefficients (..., K, p, m) that solve them class by class, NaN if not identified."""
-
-    def scatter(self, coefficients: FloatArray) -> Scatter:
-        """Weighted cross-products of the residuals of coefficients (..., K, p, m)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
