@@ -33,13 +33,8 @@ def extrapolate(
     longest
         (S,) largest step ``-a`` allowed; a step of 1 is theta2 itself.
 
-    Returns
-    -------
-    proposals
-        For those starts that have one.
-    proposed
-        (S,) which these are: the step is longer than EM's own, the proposal finite and not
-        degenerate.
+    Also (S,) which starts have one: the step is longer than EM's own, the proposal finite and not
+    degenerate.
     """
     start, middle, end = (model.unbounded(theta) for theta in iterates)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -13,10 +13,7 @@ from mixcompare.prepared.resolved_priors import resolve_priors
 def mixture_of(spec: MixtureSpec, prepared: Prepared, *, with_prior: bool = False) -> Mixture:
     """The mixture of a specification on what was prepared of its panel.
 
-    Parameters
-    ----------
-    with_prior
-        Whether the specification's priors enter, for a mode of the posterior.
+    The specification's priors enter for a mode of the posterior.
     """
     priors = resolve_priors(spec, prepared) if with_prior else None
     k, response = spec.n_components, spec.response

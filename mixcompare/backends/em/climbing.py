@@ -44,12 +44,8 @@ class Summit:
 class Climber:
     """EM on one data set, from any point.
 
-    Parameters
-    ----------
-    options
-        How EM is run; its starts and standard errors play no part.
-    climbs
-        How many are expected, to judge whether compiled kernels pay.
+    Of the options, starts and standard errors play no part. How many climbs are expected says
+    whether compiled kernels pay.
     """
 
     def __init__(

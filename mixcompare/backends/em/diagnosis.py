@@ -38,12 +38,8 @@ def diagnose(
 ) -> Diagnosis:
     """Judge the best start's end.
 
-    Parameters
-    ----------
-    order
-        (K,) that renumbers the best start's components as the estimate has them.
-    separated
-        What membership covariates that separate classes do; empty if there are none.
+    Order (K,) renumbers the best start's components as the estimate has them; separated says what
+    membership covariates that separate classes do, if they do.
     """
     status: str = started[choice.best].run.status
     if status == "converged":

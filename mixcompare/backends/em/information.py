@@ -41,12 +41,8 @@ _NOT_IN_CLASS = 1e-30
 class FreeLayout:
     """Where each block of free parameters stands in the vector.
 
-    Attributes
-    ----------
-    n_odds
-        Coefficients of one class's log-odds.
-    responses
-        Places of each emission's classes (K, d) among its own free parameters.
+    Log-odds of a class have n_odds coefficients; each emission's classes have places (K, d) among
+    its own free parameters.
     """
 
     n_components: int
@@ -190,18 +186,8 @@ class ClassPart(NamedTuple):
 class Chunk:
     """Some units of a model.
 
-    Attributes
-    ----------
-    derivatives
-        Of each emission.
-    units
-        Which units.
-    tau, prior
-        (U, K) class probabilities after and before the outcomes.
-    design
-        (U, c) unit covariates of the log-odds.
-    weights
-        (U,) how often each unit counts.
+    Class probabilities are tau (U, K) after the outcomes and prior (U, K) before; the design (U, c)
+    is that of the log-odds, and weights (U,) say how often each unit counts.
     """
 
     derivatives: Sequence[Derivatives]

@@ -52,10 +52,7 @@ def iterate_together(model: Mixture, occupancy: FloatArray, options: Options) ->
     Starts share every pass over the data and nothing else: a start's run is the same, to the
     last bit, whatever others it runs with.
 
-    Parameters
-    ----------
-    occupancy
-        (S, C, K) class probabilities to start from. Unit weights may differ between starts.
+    Class probabilities to start from are (S, C, K). Unit weights may differ between starts.
     """
     running = _Running(model, occupancy)
     while len(running.starts):
@@ -137,22 +134,9 @@ def _leap(running: _Running) -> None:
 class _Running:
     """The starts that have not ended; arrays have one row for each.
 
-    Attributes
-    ----------
-    model
-        What they climb.
-    starts
-        Their numbers.
-    plain
-        The last three iterates, or fewer.
-    connected
-        How many iterates, to the last, plain steps connect.
-    iterations
-        How many have been accepted.
-    criterion
-        Value of the stopping rule.
-    longest
-        Longest extrapolation that is allowed.
+    Plain are the last three iterates or fewer, to the last of which plain steps lead from as many
+    as are connected; criterion is the stopping rule's value, and longest the longest extrapolation
+    that is allowed.
     """
 
     def __init__(self, model: Mixture, occupancy: FloatArray) -> None:

@@ -29,14 +29,8 @@ class DegenerateComponentError(Exception):
 class Maximised(NamedTuple):
     """What an M-step finds for S starts.
 
-    Attributes
-    ----------
-    theta
-        Parameters of all S, meaningless for those that are degenerate.
-    reasons
-        Why a start is degenerate; empty if it is not.
-    at_hand
-        What was found on the way and the E-step of these parameters may use.
+    Parameters of all S, why a start is degenerate, whose parameters are meaningless (empty if it is
+    not), and what was found on the way and the E-step of these parameters may use.
     """
 
     theta: Theta
@@ -49,13 +43,6 @@ class Mixture:
     """Classes and what is observed of them.
 
     Given the class, responses are independent of one another.
-
-    Attributes
-    ----------
-    classes
-        The classes' own model.
-    emissions
-        Densities of each response given the class.
     """
 
     classes: ClassModel

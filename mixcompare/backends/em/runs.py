@@ -105,13 +105,8 @@ def joined(first: Run, then: Run, message: str) -> Run:
 class Started:
     """A start and the run that it gave.
 
-    Attributes
-    ----------
-    kind
-        Of start.
-    line
-        Starts of one line share their kind, or come from what this line has reached; starts
-        of different lines know nothing of each other. Negative: the user's own.
+    Starts of one line share their kind, or come from what this line has reached; starts of
+    different lines know nothing of each other. Negative: the user's own.
     """
 
     kind: str
@@ -124,7 +119,8 @@ class Log:
 
     def __init__(self, n: int) -> None:
         self._records: list[tuple[IntArray, Theta, FloatArray]] = []
-        self._ends = [Run(NOTHING, None, *np.empty((4, 0)), np.inf, "degenerate", "")] * n
+        none = np.empty(0)
+        self._ends = [Run(NOTHING, None, none, none, none, none, np.inf, "degenerate", "")] * n
 
     def add(self, starts: IntArray, iterate: Iterate) -> None:
         """Accept an iterate of these starts."""

@@ -58,12 +58,8 @@ def off_saddles(
 
     The best start is that whose number is chosen.
 
-    Returns
-    -------
-    started
-        With such starts replaced.
-    curvature
-        Score and information at the best one's end, classes ordered by their weight.
+    The starts with such ones replaced, and score and information at the best one's end, classes
+    ordered by their weight.
     """
     started = list(started)
     while True:

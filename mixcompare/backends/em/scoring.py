@@ -52,12 +52,9 @@ class Scorer:
         With ``q`` the responsibilities of one iterate and ``theta`` the parameters of the next,
         the bound is ``Q(theta | q) + H(q)``; its distance to the log-likelihood at theta is the
         Kullback-Leibler divergence of q from the responsibilities there (Neal & Hinton 1998).
-        The path has S iterates by block.
 
-        Returns
-        -------
-        (S,) log-likelihoods, and (S - 1,) bounds at the second iterate and later, before their
-        E-steps.
+        Of S iterates, (S,) log-likelihoods, and (S - 1,) bounds at the second and later, before
+        their E-steps.
         """
         model, theta = self._at(path, None)
         reached = model.expect(theta)

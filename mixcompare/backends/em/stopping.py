@@ -55,14 +55,8 @@ def criterion_value(
 ) -> FloatArray:
     """(S,) how far EM is from stopping; infinite while it is too early to tell.
 
-    Parameters
-    ----------
-    plain
-        Latest iterates, oldest first.
-    size
-        (S,) sizes of the objective, to which it and Q are relative.
-    connected
-        (S,) how many of the iterates plain EM steps connect.
+    From the latest iterates, oldest first, of which plain EM steps have connected so many (S,); the
+    objective, and changes of it and of Q, are relative to a size (S,).
     """
     needed = 3 if criterion == "aitken" else 2
     if len(plain) < needed:

@@ -27,13 +27,8 @@ class Theta:
     All arrays may have the same further axes in front: starts that run together, or the
     iterations of one. An index selects along these.
 
-    Attributes
-    ----------
-    classes
-        Blocks of the class model, with ``weights`` (K,) among them: the classes' probabilities,
-        averaged over the units where they differ.
-    responses
-        Blocks of each response's emission.
+    Among the classes' are ``weights`` (K,): their probabilities, averaged over the units where they
+    differ.
     """
 
     classes: Blocks

@@ -30,14 +30,8 @@ def maximise(
 ) -> FloatArray:
     """Coefficients (K, c) of highest expected log-probability, the first class's zero.
 
-    Parameters
-    ----------
-    counts
-        (G, K) responsibilities times the units' weights.
-    start
-        (K, c) to begin at.
-    precision
-        (c, c) prior precision of the coefficients less their mean over the classes.
+    Counts (G, K) are responsibilities times the units' weights, precision (c, c) is that of a prior
+    of the coefficients less their mean over the classes.
     """
     k, c = start.shape
     penalty = np.zeros((k * c, k * c))
@@ -72,12 +66,7 @@ def information(
 ) -> FloatArray:
     """((K-1) c, (K-1) c) information of the coefficients of all classes but the first.
 
-    Parameters
-    ----------
-    total
-        (G,) how often each unit counts.
-    probabilities
-        (G, K) class probabilities.
+    Of units that count in total (G,) times, with class probabilities (G, K).
     """
     units, c = concomitants.shape
     k = probabilities.shape[1]

@@ -15,13 +15,8 @@ from mixcompare.base.arrays import FloatArray
 class Units:
     """The independent units and their weights.
 
-    Attributes
-    ----------
-    number
-        Of units, G.
-    weights
-        (G,) how often each unit counts, or (S, G) if that differs between starts that run
-        together; None where all count once.
+    Weights are (G,), or (S, G) if they differ between starts that run together; None where all G
+    count once.
     """
 
     number: int

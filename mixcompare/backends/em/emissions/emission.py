@@ -66,12 +66,8 @@ class Derivatives(Protocol):
     ) -> tuple[FloatArray, FloatArray]:
         """Of carriers (U,) in class k, as often as they count (U,).
 
-        Returns
-        -------
-        scores
-            (U, d) derivatives of their log-densities by the class's free parameters.
-        sums
-            What the information needs of them, which can be added to that of others.
+        Scores (U, d) are derivatives of their log-densities by the class's free parameters; sums
+        are what the information needs of them, and can be added to those of others.
         """
 
     def add_information(self, sums: FloatArray, information: FloatArray) -> None:
@@ -105,13 +101,8 @@ class Emission(ABC):
     ) -> Emission:
         """The emission of a response on what was prepared of it.
 
-        Parameters
-        ----------
-        prepared
-            Merged rows (`mixcompare.prepared.rows.Rows`), unless the family has a preparation
-            of its own.
-        priors
-            For a mode of the posterior; None for maximum likelihood.
+        Prepared are merged rows (`mixcompare.prepared.rows.Rows`), unless the family has a
+        preparation of its own; priors are for a mode of the posterior.
         """
 
     @property
@@ -140,12 +131,7 @@ class Emission(ABC):
     def m_step(self, expected: Allocation, previous: Blocks | None) -> tuple[Blocks, list[str]]:
         """Maximise the expected log-density, and log-prior if there is one, for S starts.
 
-        Returns
-        -------
-        theta
-            Meaningless for those starts that are degenerate.
-        reasons
-            Why a start is degenerate; empty if it is not.
+        Parameters, and why a start is degenerate, whose own are meaningless; empty if it is not.
         """
 
     @abstractmethod

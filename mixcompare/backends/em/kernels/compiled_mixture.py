@@ -60,10 +60,7 @@ class PassSums(Counted):
 class FusedMixture(Mixture):
     """One normal response and static classes, by compiled passes over the same rows.
 
-    Attributes
-    ----------
-    passes
-        Of the emission's rows; they are read out of the passes' tiles where these hold them.
+    The emission's rows are read out of the passes' tiles where these hold them.
     """
 
     passes: Passes

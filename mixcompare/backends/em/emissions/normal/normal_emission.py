@@ -50,10 +50,7 @@ class NormalEmission(Emission):
     which every structure is linear; extrapolation happens in coordinates of its own, without
     bounds.
 
-    Attributes
-    ----------
-    data
-        Rows in standardised coordinates.
+    Rows are in standardised coordinates.
     """
 
     data: Standardised

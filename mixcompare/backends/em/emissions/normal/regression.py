@@ -46,18 +46,11 @@ def joint(
     maximisation of an ECM step (Meng & Rubin 1993). With a shared covariance and no prior
     it does not depend on them.
 
-    Parameters
-    ----------
-    covariance
-        (..., K, m, m); None for the pooled fit's residual covariance as it is in standardised
-        units, about the identity.
-    n_common
-        How many of the last rows are the same in all classes.
+    Without covariances (..., K, m, m) for the pooled fit's residual covariance as it is in
+    standardised units, about the identity. The last n_common rows are the same in all classes.
 
-    Returns
-    -------
-    NaN where the coefficients are not identified: in the classes that are to blame, if it is
-    not the common ones.
+    NaN where the coefficients are not identified: in the classes that are to blame, if it is not
+    the common ones.
     """
     *starts, k, p, m = cross.shape
     place = positions(k, p, m, n_common)

@@ -58,14 +58,7 @@ def find_spurious(
 ) -> Spurious | None:
     """The narrowest class of a fit that makes it spurious; None if there is none.
 
-    Parameters
-    ----------
-    covariance
-        (K, m, m) of the fit.
-    expected
-        The E-step at the fit.
-    steps
-        (m,) from `rounding_steps`.
+    From covariances (K, m, m) and the E-step at the fit, and `rounding_steps` (m,).
     """
     counts = _counts(expected.units)
     by_class = (counts * data.degrees_of_freedom) @ expected.occupancy

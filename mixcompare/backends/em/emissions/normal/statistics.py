@@ -36,10 +36,7 @@ class Scatter(NamedTuple):
 class Counted:
     """Sums over the units themselves.
 
-    Attributes
-    ----------
-    counts
-        (..., G, K) responsibilities times unit weights.
+    Counts (..., G, K) are responsibilities times unit weights.
     """
 
     data: Standardised

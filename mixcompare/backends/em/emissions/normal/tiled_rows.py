@@ -18,14 +18,8 @@ from mixcompare.base.arrays import FloatArray, IntArray
 class TiledRows:
     """What reads like an array (G, r, c) along its first axis, to the bit.
 
-    Attributes
-    ----------
-    tiles
-        (tiles, size, units of a tile) values.
-    n_units
-        Number of units, G.
-    places
-        (r, c) places of a unit's values in a tile; negative where they are zero in all units.
+    Tiles (tiles, size, units of a tile) have a unit's values (r, c) in places, negative where they
+    are zero in all units.
     """
 
     tiles: FloatArray
