@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 from scipy import stats
@@ -234,7 +235,7 @@ def draw(units: int, seed: int, rows: int = 6) -> dict[str, Any]:
     return {"unit": unit, "x": x, "y": y, "class": classes}
 
 
-def brute_force(table: Mapping[str, Any], coefficients: FloatArray) -> FloatArray:
+def brute_force(table: Mapping[str, Any] | pd.DataFrame, coefficients: FloatArray) -> FloatArray:
     """(G, K) log-densities of the units at coefficients (K, 2) by SciPy, row by row."""
     unit, x, y = (np.asarray(table[name]) for name in ("unit", "x", "y"))
     by_class = [stats.geom.logpmf(y + 1, 1 / (1 + np.exp(a + b * x))) for a, b in coefficients]

@@ -12,16 +12,19 @@ from scipy.special import logsumexp
 
 import mixcompare as mc
 from mixcompare.backends import get_backend
+from mixcompare.backends.em.emissions import EMISSIONS
+from mixcompare.backends.pymc.emissions.registry import TERMS
 from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
+from mixcompare.simulate.samplers import SAMPLERS
 from tests import toy_family
 
 QUIET: dict[str, Any] = {"seed": 1, "progress": False}
 # Registry, backend that looks there, and what it asks for.
 REGISTRIES: list[tuple[Any, str, str]] = [
-    (toy_family.EMISSIONS, "em", "register_emission"),
-    (toy_family.TERMS, "pymc", "register_term"),
-    (toy_family.SAMPLERS, "", "register_sampler"),
+    (EMISSIONS, "em", "register_emission"),
+    (TERMS, "pymc", "register_term"),
+    (SAMPLERS, "", "register_sampler"),
 ]
 
 
@@ -48,7 +51,7 @@ def by_em(spec: mc.MixtureSpec, counts: dict[str, Any]) -> mc.Fit:
 
 @pytest.fixture(scope="module")
 def by_pymc(spec: mc.MixtureSpec, counts: dict[str, Any]) -> mc.Fit:
-    few = {"draws": 200, "tune": 200, "chains": 2}
+    few: dict[str, Any] = {"draws": 200, "tune": 200, "chains": 2}
     return mc.fit(spec, counts, backend="pymc", **few, **QUIET)
 
 

@@ -179,12 +179,15 @@ def test_a_sampler_gives_a_posterior_like_any_other() -> None:
 # ---------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Ridge:
+    ridge: float = 0.0
+
+
 class LeastSquares:
     """One class in closed form."""
 
-    @dataclass(frozen=True)
-    class Options:
-        ridge: float = 0.0
+    Options: type[Any] = Ridge
 
     def supports(self, spec: mc.MixtureSpec, options: Any) -> tuple[str, ...]:
         return () if spec.n_components == 1 else ("Least squares have one class.",)
