@@ -25,6 +25,7 @@ from mixcompare.model.covariances import STRUCTURES, Covariance
 from mixcompare.pages.formatting import Column, Table, table
 from mixcompare.prepared.problem import Problem
 from mixcompare.report.sections import SECTIONS, Outline, register_section
+from mixcompare.report.selection_section import choice_of_k
 from mixcompare.selection import Criterion, register_criterion
 from mixcompare.selection.criteria_table import CRITERIA
 from tests import em_cases
@@ -48,6 +49,11 @@ LINES = mc.MixtureSpec("y ~ x", unit="unit", n_components=2)
 @pytest.fixture(scope="module")
 def em() -> mc.Fit:
     return mc.fit(LINES, two_lines(), starts=8, **QUIET)
+
+
+@pytest.fixture(scope="module")
+def comparison(em: mc.Fit) -> mc.Comparison:
+    return mc.compare(em, stand_in(em))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -104,7 +110,7 @@ def hannan_quinn(fit: mc.Fit) -> float:
     return float(-2 * fit.log_likelihood + penalty)
 
 
-def test_a_criterion_is_tabled_chosen_by_and_drawn() -> None:
+def test_a_criterion_is_tabled_chosen_by_drawn_and_reported(comparison: mc.Comparison) -> None:
     new = Criterion("Hannan-Quinn", "hannan_quinn", value=hannan_quinn)
     register_criterion("hannan_quinn", new)
     try:
@@ -115,6 +121,8 @@ def test_a_criterion_is_tabled_chosen_by_and_drawn() -> None:
         legend = mc.plot(found).axes[1].get_legend()
         assert legend is not None
         assert "Hannan-Quinn" in [entry.get_text() for entry in legend.get_texts()]
+        shown = choice_of_k(comparison, found).tables[0]
+        assert "Hannan-Quinn" in [column.label for column in shown.columns]
     finally:
         del CRITERIA["hannan_quinn"]
     with pytest.raises(mc.OptionError, match="another criterion 'bic'"):
@@ -264,8 +272,8 @@ def units_by_rows(comparison: mc.Comparison) -> Table:
     return table("units-by-rows", "Units by their number of rows", columns)
 
 
-def test_a_section_stands_at_the_reports_end(em: mc.Fit, tmp_path: Path) -> None:
-    comparison, before = mc.compare(em, stand_in(em)), list(SECTIONS)
+def test_a_section_stands_at_the_reports_end(comparison: mc.Comparison, tmp_path: Path) -> None:
+    before = list(SECTIONS)
     said = "Where units have few rows, their classes are less certain."
     try:
         register_section(
