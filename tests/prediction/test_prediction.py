@@ -187,15 +187,12 @@ def test_row_order_and_unit_labels_do_not_matter() -> None:
 def test_the_labels_of_draws_do_not_matter() -> None:
     em, data = em_fit("panel"), new_table("panel")
     steady = stand_in(em, draws=10, chains=2)
-    switched = stand_in(em, draws=10, chains=2)
-    posterior = switched.tree["posterior"].to_dataset()
-    flipped = posterior.isel(component=[1, 0]).assign_coords(component=[1, 2])
-    switched.tree["posterior"] = type(switched.tree)(flipped)
-    group = switched.tree["alignment"].to_dataset()
-    switched.tree["alignment"] = type(switched.tree)(
-        group.assign(permutation=1 - group["permutation"])
-    )
-    close_datasets(mc.predict(switched, data), mc.predict(steady, data))
+    tree = stand_in(em, draws=10, chains=2).tree
+    flipped = tree["posterior"].to_dataset().isel(component=[1, 0])
+    tree["posterior"] = type(tree)(flipped.assign_coords(component=[1, 2]))
+    group = tree["alignment"].to_dataset()
+    tree["alignment"] = type(tree)(group.assign(permutation=1 - group["permutation"]))
+    close_datasets(mc.predict(mc.Fit(tree), data), mc.predict(steady, data))
 
 
 def test_a_unit_is_predicted_alike_alone_and_among_others() -> None:

@@ -27,7 +27,7 @@ def draws(case: Case, n: int) -> dict[str, np.ndarray]:
     names = ["weights", "coefficients", "covariance"]
     if case.prepared.concomitant_names:
         names.append("membership_coefficients")
-    return {name: np.stack([getattr(one, name) for one in drawn]) for name in names}
+    return {name: np.stack([one.blocks[name] for one in drawn]) for name in names}
 
 
 def by_pymc(density: PosteriorDensity, points: np.ndarray) -> list[float]:

@@ -96,7 +96,7 @@ def mc_names(fit: mc.Fit) -> list[str]:
 def test_an_initial_that_does_not_suit_is_refused(change: Any, match: str) -> None:
     case = build("full", m=1, k=2)
     at = random_parameters(case)
-    good = {n: getattr(at, n) for n in ("weights", "coefficients", "covariance")}
+    good = {n: at.blocks[n] for n in ("weights", "coefficients", "covariance")}
     mixture = build_mixture(case.problem)
     with pytest.raises(OptionError, match=match):
         starts(mixture, Options(init="em", initial=change(good)))
