@@ -30,11 +30,7 @@ class Diagnosis:
 
 
 def diagnose(
-    choice: Choice,
-    started: Sequence[Started],
-    options: Options,
-    order: IntArray,
-    separated: str,
+    choice: Choice, started: Sequence[Started], options: Options, order: IntArray, separated: str
 ) -> Diagnosis:
     """Judge the best start's end.
 

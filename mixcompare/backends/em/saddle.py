@@ -79,11 +79,7 @@ def off_saddles(
 
 
 def _beyond(
-    model: Mixture,
-    run: Run,
-    at: Theta,
-    curvature: Curvature,
-    options: Options,
+    model: Mixture, run: Run, at: Theta, curvature: Curvature, options: Options
 ) -> Run | None:
     """The run continued off the saddle point at its end; None if it is at none."""
     if model.n_components == 1 or run.status != "converged":

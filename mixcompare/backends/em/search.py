@@ -79,10 +79,7 @@ def n_lines(options: Options) -> int:
 
 
 def _search_further(
-    model: Mixture,
-    options: Options,
-    seed: np.random.SeedSequence,
-    started: list[Started],
+    model: Mixture, options: Options, seed: np.random.SeedSequence, started: list[Started]
 ) -> None:
     """Add rounds of starts until the best optimum has been found again."""
     chooser = Chooser(model, options)
@@ -110,10 +107,7 @@ def _search_further(
 
 
 def _moves(
-    options: Options,
-    started: Sequence[Started],
-    choice: Choice,
-    seed: np.random.SeedSequence,
+    options: Options, started: Sequence[Started], choice: Choice, seed: np.random.SeedSequence
 ) -> Iterator[_Start]:
     """Starts moved from the best optimum of every line."""
     lines = np.array([s.line for s in started])

@@ -14,12 +14,7 @@ from scipy.linalg.lapack import dpotri
 from scipy.sparse import csr_array, vstack
 
 from mixcompare.backends.em.emissions.emission import Derivatives
-from mixcompare.backends.em.information import (
-    Curvature,
-    factor,
-    free_layout,
-    score_and_information,
-)
+from mixcompare.backends.em.information import Curvature, factor, free_layout, score_and_information
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
@@ -203,10 +198,7 @@ def _jacobian(model: Mixture, theta: Theta, reported: Sequence[Parameter]) -> cs
 
 
 def _rows(
-    model: Mixture,
-    theta: Theta,
-    derivatives: Sequence[Derivatives],
-    reported: Sequence[Parameter],
+    model: Mixture, theta: Theta, derivatives: Sequence[Derivatives], reported: Sequence[Parameter]
 ) -> FloatArray:
     """Some rows of the jacobian."""
     place, owners = free_layout(model), model.owners

@@ -23,10 +23,7 @@ def log_class_probabilities(concomitants: FloatArray, membership: FloatArray) ->
 
 
 def maximise(
-    concomitants: FloatArray,
-    counts: FloatArray,
-    start: FloatArray,
-    precision: FloatArray | None,
+    concomitants: FloatArray, counts: FloatArray, start: FloatArray, precision: FloatArray | None
 ) -> FloatArray:
     """Coefficients (K, c) of highest expected log-probability, the first class's zero.
 
