@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,18 +20,10 @@ _SADDLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """Status of the estimate, and cautions about it: whole sentences, which can be joined."""
-
-    status: str
-    cautions: tuple[str, ...] = ()
-
-
 def diagnose(
     choice: Choice, started: Sequence[Started], options: Options, order: IntArray, separated: str
-) -> Diagnosis:
-    """Judge the best start's end.
+) -> tuple[str, tuple[str, ...]]:
+    """Status of the best start's end, and cautions: whole sentences, which can be joined.
 
     Order (K,) renumbers the best start's components as the estimate has them; separated says what
     membership covariates that separate classes do, if they do.
@@ -47,7 +38,7 @@ def diagnose(
         separated,
         _rare(choice, started, options),
     )
-    return Diagnosis(status, tuple(caution for caution in cautions if caution))
+    return status, tuple(filter(None, cautions))
 
 
 def _estimate_spurious(choice: Choice, options: Options, order: IntArray) -> str:

@@ -257,11 +257,8 @@ def maximise(
 ) -> Theta:
     """The M-step of one start, from its class probabilities (C, K) or an E-step.
 
-    Raises
-    ------
-    DegenerateComponentError
-        If a component has too little data for its parameters or its covariance is
-        singular up to rounding: the likelihood is unbounded in that direction.
+    DegenerateComponentError if a component has too little data for its parameters or its covariance
+    is singular up to rounding: the likelihood is unbounded in that direction.
     """
     before = None if previous is None else previous[None]
     start = expected[None] if isinstance(expected, Expected) else model.given(expected[None])

@@ -11,7 +11,6 @@ from mixcompare import labels
 from mixcompare.backends.em.choice import Choice, Chooser
 from mixcompare.backends.em.classes.separation import NO_MAXIMUM, Separation
 from mixcompare.backends.em.diagnosis import diagnose
-from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Run, Started
@@ -63,22 +62,22 @@ def build_result(
     without_maximum = (
         "" if apart is None else apart.sentence(concomitants, estimate["membership_coefficients"])
     )
-    diagnosis = diagnose(choice, started, options, order, without_maximum)
+    status, cautions = diagnose(choice, started, options, order, without_maximum)
     return Result(
         options.kind,
         estimate,
         responsibilities,
         log_likelihood,
-        diagnosis.status,
+        status,
         _message(choice, best),
-        diagnosis.cautions,
+        cautions,
         measures={
             "estimator": options.estimator,
             "log_prior": float(best.log_prior[-1]),
             "score_distance": known.score_distance,
         },
         errors=_standard_errors(known, options, NO_MAXIMUM if without_maximum else ""),
-        search=_search(layout, model, started, choice, responsibilities, diagnosis.cautions),
+        search=_search(layout, model, started, choice, responsibilities, cautions),
         history=history,
     )
 
@@ -174,7 +173,9 @@ def _search(
         kept = slice(0 if s.run.dropped else len(s.run.log_likelihood))
         history[i, kept] = s.run.log_likelihood[kept]
         if s.run.e_step is not None:
-            path = model.permute(s.run.path, _alignment(model, s.run.e_step, reference))
+            found = s.run.e_step.found
+            tau = found.occupancy if found else model.occupancy(s.run.e_step.at)
+            path = model.permute(s.run.path, labels.align_to_reference(tau, reference))
             weights[i, kept] = path.weights[kept]
             raw = model.to_raw(path[-1]).blocks
             for name, values in arrays.items():
@@ -193,12 +194,6 @@ def _search(
         "spurious_ratio": _of_spurious(choice, "ratio"),
     }
     return Search(arrays, ends, history, weights, bool(found_again(choice)), cautions)
-
-
-def _alignment(model: Mixture, reached: Expected, reference: FloatArray) -> IntArray:
-    """(K,) renumbering of a start's classes that brings them nearest to the best one's."""
-    tau = reached.found.occupancy if reached.found else model.occupancy(reached.at)
-    return labels.align_to_reference(tau, reference)
 
 
 def _of_spurious(choice: Choice, name: str) -> FloatArray:

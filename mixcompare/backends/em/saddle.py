@@ -73,7 +73,10 @@ def off_saddles(
         if other is None:
             return started, curvature
         for i, s in enumerate(started):
-            if i != best and s.run.status == "converged" and not _is_elsewhere(s.run, run):
+            if i == best or s.run.status != "converged":
+                continue
+            here, there = run.objective[-1], s.run.objective[-1]
+            if abs(there - here) <= _above(run) - here:
                 started[i] = replace(s, run=_as_saddle(s.run, f"start {best} stopped there too"))
         started[best] = replace(started[best], run=other)
 
@@ -149,11 +152,6 @@ def _moved(model: Mixture, at: Theta, step: FloatArray) -> Theta:
 
 def _above(run: Run) -> float:
     return float(run.objective[-1] + same_within(run.objective[-1]))
-
-
-def _is_elsewhere(run: Run, other: Run) -> bool:
-    """Whether a run has ended at another height."""
-    return bool(abs(run.objective[-1] - other.objective[-1]) > _above(other) - other.objective[-1])
 
 
 def _as_saddle(run: Run, note: str) -> Run:

@@ -14,6 +14,8 @@ from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
 from mixcompare.prepared.problem import Problem
 
+type Named = Mapping[str, FloatArray]
+
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
@@ -25,28 +27,22 @@ class Scorer:
 
     problem: Problem
 
-    def log_density(
-        self, parameters: Mapping[str, FloatArray], new: Problem | None = None
-    ) -> FloatArray:
+    def log_density(self, parameters: Named, new: Problem | None = None) -> FloatArray:
         """(S, C, K) log-densities of the carriers' rows given each class."""
         model, theta = self._at(parameters, new)
         return model.log_density(theta)
 
-    def unit_log_likelihood(
-        self, parameters: Mapping[str, FloatArray], new: Problem | None = None
-    ) -> FloatArray:
+    def unit_log_likelihood(self, parameters: Named, new: Problem | None = None) -> FloatArray:
         """(S, G) log-likelihoods of the units times their weights."""
         model, theta = self._at(parameters, new)
         return model.expect(theta).weighted_log_likelihood
 
-    def occupancy(
-        self, parameters: Mapping[str, FloatArray], new: Problem | None = None
-    ) -> FloatArray:
+    def occupancy(self, parameters: Named, new: Problem | None = None) -> FloatArray:
         """(S, C, K) class probabilities of the carriers given all outcomes of their units."""
         model, theta = self._at(parameters, new)
         return model.occupancy(theta)
 
-    def lower_bounds(self, path: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    def lower_bounds(self, path: Named) -> tuple[FloatArray, FloatArray]:
         """The bound that EM climbs, along iterates.
 
         With ``q`` the responsibilities of one iterate and ``theta`` the parameters of the next,
@@ -67,9 +63,7 @@ class Scorer:
     def _fitted(self) -> Mixture:
         return mixture_of(self.problem.spec, self.problem.prepared)
 
-    def _at(
-        self, parameters: Mapping[str, FloatArray], new: Problem | None
-    ) -> tuple[Mixture, Theta]:
+    def _at(self, parameters: Named, new: Problem | None) -> tuple[Mixture, Theta]:
         """What is scored, the fitted rows or new ones in their coordinates, and at what."""
         model = self._fitted
         if new is not None:

@@ -149,7 +149,11 @@ def _ended(model: Mixture, options: Options, starts: Iterator[_Start]) -> list[S
         held += batch
         ended += _run(model, batch, brief)
     best = _to_continue(ended, options.continued)
-    result = [_cut(started) for started in ended]
+    result = []
+    for s in ended:
+        message = f"{len(s.run.log_likelihood)} iterations; not among the best short runs"
+        cut = replace(s, run=replace(s.run, status="short run", message=message))
+        result.append(cut if s.run.status == "iteration limit" else s)
     for chosen in batched(sorted(best), together):
         whole = _run(model, [held[i] for i in chosen], options)
         for i, started in zip(chosen, whole, strict=True):
@@ -172,13 +176,6 @@ def _to_continue(started: Sequence[Started], number: int) -> set[int]:
     cut.sort(key=lambda i: -started[i].run.objective[-1])
     users = {i for i in cut if started[i].kind == "user"}
     return users | set([i for i in cut if i not in users][:number])
-
-
-def _cut(started: Started) -> Started:
-    if started.run.status != "iteration limit":
-        return started
-    message = f"{len(started.run.log_likelihood)} iterations; not among the best short runs"
-    return replace(started, run=replace(started.run, status="short run", message=message))
 
 
 def _shown(starts: Iterator[_Start], options: Options, total: int) -> Iterator[_Start]:

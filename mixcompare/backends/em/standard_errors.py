@@ -99,8 +99,9 @@ def uncertainty(
     if curvature is None:
         curvature = score_and_information(model, theta, keep_outer=robust)
     outer, total, information = curvature
-    bounded = None if unbounded is None else _bounded(len(total), unbounded)
-    if bounded is not None:
+    bounded = None
+    if unbounded is not None:  # orthonormal directions (n, n - r) that stay finite
+        bounded = block_diag(null_space(unbounded.T), np.eye(len(total) - len(unbounded)))
         total = total @ bounded
         information = bounded.T @ information @ bounded
     if (factored := factor(information, overwrite=True)) is None:
@@ -173,11 +174,6 @@ def _between(jacobian: csr_array, middle: FloatArray) -> FloatArray:
         part = slice(i, i + _COLUMNS_AT_A_TIME)
         product[:, part] = jacobian @ (jacobian[part] @ middle).T
     return product
-
-
-def _bounded(size: int, unbounded: FloatArray) -> FloatArray:
-    """(n, n - r) orthonormal basis of the free parameters' directions that stay finite."""
-    return np.asarray(block_diag(null_space(unbounded.T), np.eye(size - len(unbounded))))
 
 
 def _without_error(

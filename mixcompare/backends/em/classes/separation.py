@@ -107,7 +107,9 @@ def separation(
     separated = behind > _NOTHING * np.abs(change).max()
     limit = np.where(separated, 0.0, np.exp(log_probabilities))
     limit /= limit.sum(axis=1, keepdims=True)
-    directions = _without_information(design, counts, limit)
+    # Of which class probabilities in the limit say nothing.
+    values, vectors = np.linalg.eigh(membership.information(design, counts, limit))
+    directions = vectors[:, values <= _NOTHING * max(values[-1], counts.sum())]
     # As change of the log-odds over the covariate's spread, whatever its units.
     spread = np.linalg.norm(np.linalg.solve(unmix.T, design.T), axis=1)
     raw = directions.T.reshape(-1, len(moved) - 1, moved.shape[1]) @ unmix.T * spread
@@ -175,9 +177,3 @@ def _never_falls(climb: Callable[[FloatArray], float], direction: FloatArray) ->
     here = climb(np.zeros_like(direction))
     allowed = _ROUNDING * (1 + abs(here))
     return all(climb(step * direction) >= here - allowed for step in _FOLLOWED)
-
-
-def _without_information(design: FloatArray, counts: FloatArray, limit: FloatArray) -> FloatArray:
-    """((K-1) c, r) directions of which class probabilities (G, K) in the limit say nothing."""
-    values, vectors = np.linalg.eigh(membership.information(design, counts, limit))
-    return np.asarray(vectors[:, values <= _NOTHING * max(values[-1], counts.sum())])

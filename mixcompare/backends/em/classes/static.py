@@ -208,13 +208,7 @@ class StaticClasses(ClassModel):
         return {**theta, "membership_coefficients": np.linalg.solve(self.unmix, odds.mT).mT}
 
     def check_initial(self, theta: Blocks) -> Blocks:
-        """A user's weights, summing to one, and log-odds against the first class.
-
-        Raises
-        ------
-        OptionError
-            If a weight is negative or all are zero.
-        """
+        """Weights that sum to one; OptionError if one is negative or all are zero."""
         weights = theta["weights"]
         if not (np.all(weights >= 0) and weights.sum() > 0):
             raise OptionError("initial weights must not be negative, and one must be positive.")

@@ -135,7 +135,8 @@ class FusedMixture(Mixture):
 
 def with_kernels(model: Mixture, kernels: Kernels, starts: int) -> Mixture:
     """The same model by compiled passes, if it has them and they are asked for or pay."""
-    if not _has_passes(model) or kernels == "numpy":
+    one = len(model.emissions) == 1 and isinstance(model.emissions[0], NormalEmission)
+    if kernels == "numpy" or not (one and isinstance(model.classes, StaticClasses)):
         return model
     if kernels == "numba":
         return compiled(model)
@@ -166,8 +167,3 @@ def numpy_seconds(model: Mixture, starts: int) -> float:
     by_class = _SECONDS_PER_UNIT * model.n_carriers + _SECONDS_PER_VALUE * model.size
     per_iteration = _SECONDS_PER_CALL + by_class * model.n_components
     return starts * _TYPICAL_ITERATIONS * per_iteration
-
-
-def _has_passes(model: Mixture) -> bool:
-    one = len(model.emissions) == 1 and isinstance(model.emissions[0], NormalEmission)
-    return one and isinstance(model.classes, StaticClasses)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -199,13 +198,7 @@ class NormalEmission(Emission):
         return rounding(self.data, theta["coefficients"], theta["covariance"])
 
     def check_initial(self, theta: Blocks) -> Blocks:
-        """A user's parameters in raw units.
-
-        Raises
-        ------
-        OptionError
-            If a covariance is not positive definite.
-        """
+        """The same; OptionError if a covariance is not positive definite."""
         sigma = theta["covariance"]
         finite = np.isfinite(sigma).all()
         size = np.abs(sigma).max(axis=(1, 2)) if finite else np.zeros(len(sigma))
@@ -219,10 +212,9 @@ class NormalEmission(Emission):
 
     def proposal(self, kind: str, rng: np.random.Generator) -> Blocks | None:
         """Start ``"elemental"``, from few units, or ``"perturbed"``, near the pooled fit."""
-        make: Callable[[Standardised, np.random.Generator], FloatArray] | None
-        make = {"elemental": starts.elemental, "perturbed": starts.perturbed}.get(kind)
-        if make is None:
+        if kind not in ("elemental", "perturbed"):
             return None
+        make = starts.elemental if kind == "elemental" else starts.perturbed
         coefficients = make(self.data, rng)
         covariance = starts.covariances_of_nearest(self.data, coefficients)
         return {"coefficients": coefficients, "covariance": covariance}

@@ -56,27 +56,20 @@ def standard_prior(
     is_common: NDArray[np.bool_],
 ) -> NormalPrior:
     """Express priors in standardised units, see `Standardised` for the maps."""
-    rows, scatter = pseudo_rows(structure, raw)
-    own = _normal(raw, pooled, unwhiten, scale, ~is_common)
-    common = _normal(raw, pooled, unwhiten, scale, is_common)
-    return NormalPrior(raw, *own, *common, rows, scatter / np.outer(scale, scale))
-
-
-def _normal(
-    raw: ResolvedPriors,
-    pooled: FloatArray,
-    unwhiten: FloatArray,
-    scale: FloatArray,
-    rows: NDArray[np.bool_],
-) -> tuple[FloatArray, FloatArray]:
-    """Precision and shift of ``pooled + unwhiten @ B * scale ~ Normal``, of these rows."""
     p, m = pooled.shape
-    precision, shift = np.zeros((p, m, p, m)), np.zeros((p, m))
-    for j in range(m):
-        weighted = unwhiten[rows].T * (scale[j] / raw.coefficient_sd[rows, j] ** 2)
-        precision[:, j, :, j] = weighted @ unwhiten[rows] * scale[j]
-        shift[:, j] = weighted @ (raw.coefficient_mean - pooled)[rows, j]
-    return precision.reshape(p * m, p * m), shift.ravel()
+
+    def normal(rows: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+        """Precision and shift of ``pooled + unwhiten @ B * scale ~ Normal``, of these rows."""
+        precision, shift = np.zeros((p, m, p, m)), np.zeros((p, m))
+        for j in range(m):
+            weighted = unwhiten[rows].T * (scale[j] / raw.coefficient_sd[rows, j] ** 2)
+            precision[:, j, :, j] = weighted @ unwhiten[rows] * scale[j]
+            shift[:, j] = weighted @ (raw.coefficient_mean - pooled)[rows, j]
+        return precision.reshape(p * m, p * m), shift.ravel()
+
+    rows, scatter = pseudo_rows(structure, raw)
+    scatter = scatter / np.outer(scale, scale)
+    return NormalPrior(raw, *normal(~is_common), *normal(is_common), rows, scatter)
 
 
 def log_prior(

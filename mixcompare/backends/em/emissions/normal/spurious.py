@@ -62,6 +62,9 @@ def find_spurious(
     """
     counts = _counts(expected.units)
     by_class = (counts * data.degrees_of_freedom) @ expected.occupancy
+    p, q, m = _of_class(data)
+    c = expected.model.classes.design.shape[1]  # of the log-odds, whose freedom counts as well
+    of_weight = c / 2 * np.log(max(counts.sum(), 1.0))
     found = []
     for k in range(data.n_components):
         others = np.delete(np.arange(data.n_components), k)
@@ -69,10 +72,9 @@ def find_spurious(
         ratios = eigh(covariance[k], average, eigvals_only=True)
         value = _on_one_value(covariance[k], steps)
         if not value:
-            if not _narrow_and_few(data, float(by_class[k]), ratios):
+            if not (q > 0 and ratios[0] < NARROW and by_class[k] * m < FEW * (p * m + q)):
                 continue
-            worth = _freedom(data, float(by_class[k]), ratios)
-            worth += _of_weight(expected, float(counts.sum()))
+            worth = _freedom(data, float(by_class[k]), ratios) + of_weight
             if _support(expected, counts, k) >= worth + DECISIVE:
                 continue
         words = _words(data, covariance[k], average, by_class[k], by_class.sum(), ratios[0], value)
@@ -133,21 +135,11 @@ def _of_class(data: Standardised) -> tuple[int, int, int]:
     return p - data.n_common, q, m
 
 
-def _narrow_and_few(data: Standardised, rows: float, ratios: FloatArray) -> bool:
-    p, q, m = _of_class(data)
-    return q > 0 and bool(ratios[0] < NARROW) and rows * m < FEW * (p * m + q)
-
-
 def _freedom(data: Standardised, rows: float, ratios: FloatArray) -> float:
     """Log of the number of places where such a class could have been."""
     p, q, m = _of_class(data)
     narrowness = -np.log(np.clip(ratios, np.finfo(float).tiny, 1.0)).sum()
     return float((p / 2 + q / m) * narrowness + (p * m + q) / 2 * np.log(max(rows, 1.0)))
-
-
-def _of_weight(expected: Expected, units: float) -> float:
-    """The same of its log-odds."""
-    return float(expected.model.classes.design.shape[1] / 2 * np.log(max(units, 1.0)))
 
 
 def _support(expected: Expected, counts: FloatArray, k: int) -> float:

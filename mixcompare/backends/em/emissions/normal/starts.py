@@ -35,13 +35,17 @@ def elemental(data: Standardised, rng: np.random.Generator) -> FloatArray:
     """(K, p, m) coefficients of each component by least squares on a few random units."""
     units, _, p, m = data.shape
     order = rng.permutation(units)
-    per_component = _units_that_identify(data, order)
+    typical = max(float(np.median(data.degrees_of_freedom[order])), 1.0)
+    # The fewest with more rows than coefficients, if there are as many.
+    per_component = int(max(1, min(units // data.n_components, np.ceil((p + 1) / typical))))
     coefficients = np.empty((data.n_components, p, m))
     for k in range(data.n_components):
         drawn = order[k * per_component : (k + 1) * per_component]
         x = data.covariates[drawn].reshape(-1, p)
         y = data.outcomes[drawn].reshape(-1, m)
-        coefficients[k] = _shrunk_regression(x, y)
+        # A tiny ridge: a few units may not identify every coefficient, and the pooled fit
+        # (zero in these coordinates) is the honest guess for the rest.
+        coefficients[k] = np.linalg.solve(x.T @ x + 1e-3 * np.eye(p), x.T @ y)
     return coefficients
 
 
@@ -80,28 +84,11 @@ def chi_squared_median(degrees: FloatArray) -> FloatArray:
     return np.asarray((1 - 2 / (9 * degrees)) ** 3)
 
 
-def _units_that_identify(data: Standardised, order: np.ndarray) -> int:
-    """Least number of units per component with more rows than coefficients, if there are."""
-    _, _, p, _ = data.shape
-    typical = max(float(np.median(data.degrees_of_freedom[order])), 1.0)
-    return int(max(1, min(len(order) // data.n_components, np.ceil((p + 1) / typical))))
-
-
-def _shrunk_regression(x: FloatArray, y: FloatArray) -> FloatArray:
-    # A tiny ridge: a few units may not identify every coefficient, and the pooled fit
-    # (zero in these coordinates) is the honest guess for the rest.
-    ridge = 1e-3 * np.eye(x.shape[1])
-    return np.linalg.solve(x.T @ x + ridge, x.T @ y)
-
-
 def _squared_residuals(data: Standardised, coefficients: FloatArray) -> FloatArray:
     """(G,) summed over rows and outcomes, some units at a time so that all are not copied."""
-    return np.concatenate(
-        [
-            np.square(
-                data.outcomes[i : i + UNITS_AT_A_TIME]
-                - data.covariates[i : i + UNITS_AT_A_TIME] @ coefficients
-            ).sum(axis=(1, 2))
-            for i in range(0, data.shape[0], UNITS_AT_A_TIME)
-        ]
-    )
+    sums = []
+    for i in range(0, data.shape[0], UNITS_AT_A_TIME):
+        part = slice(i, i + UNITS_AT_A_TIME)
+        rest = data.outcomes[part] - data.covariates[part] @ coefficients
+        sums.append(np.square(rest).sum(axis=(1, 2)))
+    return np.concatenate(sums)
