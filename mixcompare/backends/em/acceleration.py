@@ -24,17 +24,8 @@ def extrapolate(
 ) -> tuple[Theta, NDArray[np.bool_]]:
     """Propose a mixture beyond three successive iterates, for S starts.
 
-    Parameters
-    ----------
-    model
-        Of these starts.
-    iterates
-        theta0, theta1, theta2 of plain EM, with an axis of starts in front.
-    longest
-        (S,) largest step ``-a`` allowed; a step of 1 is theta2 itself.
-
-    Also (S,) which starts have one: the step is longer than EM's own, the proposal finite and not
-    degenerate.
+    The model is that of these starts, iterates are theta0, theta1, theta2 of plain EM, and longest
+    (S,) is the largest step ``-a`` allowed; a step of 1 is theta2 itself.
     """
     start, middle, end = (model.unbounded(theta) for theta in iterates)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

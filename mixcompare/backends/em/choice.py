@@ -45,6 +45,11 @@ class Choice:
         return self.reached[0]
 
     @property
+    def found_again(self) -> bool:
+        """Whether starts of two lines have reached the estimate."""
+        return len(self.lines) > 1
+
+    @property
     def at_best(self) -> int:
         """Number of starts that reached the estimate."""
         return int((self.optimum == 0).sum())

@@ -9,7 +9,6 @@ import numpy as np
 from mixcompare.backends.em.choice import Choice
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Started
-from mixcompare.backends.em.search import found_again
 from mixcompare.base.arrays import IntArray
 
 _SADDLE = (
@@ -76,7 +75,7 @@ def _rare(choice: Choice, started: Sequence[Started], options: Options) -> str:
     if one_class or not random:
         return ""
     at_best, total = choice.at_best, len(started)
-    if at_best > 1 and (options.starts is not None or found_again(choice)):
+    if at_best > 1 and (options.starts is not None or choice.found_again):
         return ""
     reached = f"The best optimum was reached by {at_best} of {total:,} starts"
     if at_best > 1:

@@ -163,16 +163,9 @@ def factor(
 class ClassPart(NamedTuple):
     """The units of a chunk that may be in one class.
 
-    Attributes
-    ----------
-    held
-        (U,) their places in the chunk.
-    tau, counts
-        (U,) class probabilities, and these times the units' weights.
-    scores
-        (U, d) derivatives of the log-density by the class's free parameters.
-    sums
-        Of each emission, see `Derivatives`.
+    Held (U,) are their places in the chunk, counts (U,) class probabilities tau times the units'
+    weights, scores (U, d) derivatives of the log-density by the class's free parameters, and sums
+    are by emission, see `Derivatives`.
     """
 
     held: IntArray

@@ -15,7 +15,6 @@ from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
 from mixcompare.backends.em.runs import Run, Started
 from mixcompare.backends.em.saddle import off_saddles
-from mixcompare.backends.em.search import found_again
 from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
 from mixcompare.backends.em.theta import Blocks, Theta
 from mixcompare.base.arrays import FloatArray, IntArray
@@ -193,7 +192,7 @@ def _search(
         "spurious_rows": _of_spurious(choice, "rows"),
         "spurious_ratio": _of_spurious(choice, "ratio"),
     }
-    return Search(arrays, ends, history, weights, bool(found_again(choice)), cautions)
+    return Search(arrays, ends, history, weights, choice.found_again, cautions)
 
 
 def _of_spurious(choice: Choice, name: str) -> FloatArray:

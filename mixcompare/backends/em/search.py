@@ -68,11 +68,6 @@ def search(model: Mixture, options: Options, seed: np.random.SeedSequence) -> li
     return started
 
 
-def found_again(choice: Choice | None) -> bool:
-    """Whether starts of two lines have reached the best optimum."""
-    return choice is not None and len(choice.lines) > 1
-
-
 def n_lines(options: Options) -> int:
     """Number of independent lines of starts."""
     return max(len(options.kinds), 2)
@@ -87,8 +82,8 @@ def _search_further(
     values = model.size * model.n_components
     per_pass = values + _PASS / starts_together(model)
     random = options.first_starts
-    while not found_again(choice := chooser.choose(started)):
-        if choice is None:  # further starts would end degenerate as well
+    while choice := chooser.choose(started):  # if none, further ones would end degenerate as well
+        if choice.found_again:
             return
         passes = sum(s.run.n_iterations for s in started)
         if len(started) + _FURTHER + _MOVED > MOST_STARTS or passes * per_pass > _MOST_WORK:

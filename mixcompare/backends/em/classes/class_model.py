@@ -18,14 +18,8 @@ from mixcompare.prepared.prepared import Prepared
 class Posterior(NamedTuple):
     """What an E-step finds for each carrier of a class; all may have axes in front.
 
-    Attributes
-    ----------
-    occupancy
-        (C, K) class probabilities given the outcomes.
-    unit_log_likelihood
-        (G,) log-likelihoods.
-    joint
-        (C, K) logarithms of class probability times density given the class.
+    Class probabilities (C, K) given the outcomes, log-likelihoods (G,) of units, and jointly (C, K)
+    logarithms of class probability times density given the class.
     """
 
     occupancy: FloatArray

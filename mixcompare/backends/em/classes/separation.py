@@ -83,17 +83,9 @@ def separation(
 ) -> Separation | None:
     """Along which directions log-odds at the end of EM run off; None if they do not.
 
-    Parameters
-    ----------
-    design, unmix
-        (G, c) whitened unit covariates, and (c, c) such that raw log-odds are
-        ``odds @ unmix.T``.
-    counts
-        (G,) how often units count.
-    log_probabilities, occupancy
-        (G, K) of the classes before outcomes are seen, and class probabilities after.
-    climb
-        Log-likelihood where log-odds (K, c) are added to those at the end.
+    From whitened unit covariates (G, c) and the (c, c) such that raw log-odds are ``odds @
+    unmix.T``, how often units count (G,), class probabilities (G, K) before and after outcomes are
+    seen, and the log-likelihood where log-odds (K, c) are added to those at the end.
     """
     if log_probabilities.min() > np.log(_SUSPICIOUS):
         return None

@@ -54,11 +54,9 @@ class Units:
 
     def weigh(self, values: FloatArray) -> FloatArray:
         """(..., G, K) values times the units' weights."""
-        weights = self.weights
-        return values if weights is None else values * weights[..., None]
+        return values if self.weights is None else values * self.weights[..., None]
 
     def sum(self, by_unit: FloatArray) -> FloatArray:
         """(...,) weighted sum of values (..., G)."""
-        weights = self.weights
-        total: FloatArray = (by_unit if weights is None else by_unit * weights).sum(axis=-1)
-        return total
+        by_unit = by_unit if self.weights is None else by_unit * self.weights
+        return np.asarray(by_unit.sum(axis=-1))

@@ -36,16 +36,8 @@ _SAME = 0.05
 class Spurious:
     """A class that makes a maximum spurious.
 
-    Attributes
-    ----------
-    component
-        Its place among the classes, from 0.
-    rows
-        Rows (degrees of freedom) that it has.
-    ratio
-        How narrow it is relative to the others.
-    words
-        What makes it so, to be said after its name.
+    Component is its place among the classes, from 0, rows the degrees of freedom that it has, and
+    ratio how narrow it is relative to the others. Words say what makes it so, after its name.
     """
 
     component: int

@@ -43,15 +43,9 @@ def maximise(
     previous
         (S, K, m, m) covariances of the iterates that the sums come from, if there are any.
 
-    Returns
-    -------
-    theta
-        ``coefficients`` (S, K, p, m) and ``covariance`` (S, K, m, m), meaningless for those
-        starts that are degenerate.
-    reasons
-        Why a start is degenerate; empty if it is not.
-    squares
-        Squared residuals by unit, as in `Scatter`.
+    Returns ``coefficients`` (S, K, p, m) and ``covariance`` (S, K, m, m), why a start is
+    degenerate, whose parameters are meaningless (empty if it is not), and squared residuals by
+    unit, as in `Scatter`.
     """
     mass = statistics.mass
     reasons = [""] * len(mass)

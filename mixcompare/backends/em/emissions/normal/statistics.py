@@ -16,15 +16,9 @@ from mixcompare.base.arrays import FloatArray
 class Scatter(NamedTuple):
     """Weighted cross-products of residuals.
 
-    Attributes
-    ----------
-    products
-        (..., K, m, m).
-    cancelled
-        (...,) where so little of them is left that they cannot be trusted; None if nowhere.
-    squares
-        Squared residuals by unit, where they were found on the way, as compiled passes hold
-        them.
+    Cancelled (...,) is where so little of the products (..., K, m, m) is left that they cannot be
+    trusted, None if nowhere. Squares are squared residuals by unit, where they were found on the
+    way, as compiled passes hold them.
     """
 
     products: FloatArray
