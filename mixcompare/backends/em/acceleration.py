@@ -24,8 +24,20 @@ def extrapolate(
 ) -> tuple[Theta, NDArray[np.bool_]]:
     """Propose a mixture beyond three successive iterates, for S starts.
 
-    The model is that of these starts, iterates are theta0, theta1, theta2 of plain EM, and longest
-    (S,) is the largest step ``-a`` allowed; a step of 1 is theta2 itself.
+    Parameters
+    ----------
+    iterates
+        theta0, theta1, theta2 of plain EM, with an axis of starts in front, as the model has.
+    longest
+        (S,) largest step ``-a`` allowed; a step of 1 is theta2 itself.
+
+    Returns
+    -------
+    proposals
+        For those starts that have one.
+    proposed
+        (S,) which these are: the step is longer than EM's own, the proposal finite and not
+        degenerate.
     """
     start, middle, end = (model.unbounded(theta) for theta in iterates)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -44,8 +44,8 @@ class Summit:
 class Climber:
     """EM on one data set, from any point.
 
-    Of the options, starts and standard errors play no part. How many climbs are expected says
-    whether compiled kernels pay.
+    Starts and standard errors of the options play no part; `climbs` is how many are expected, to
+    judge whether compiled kernels pay.
     """
 
     def __init__(

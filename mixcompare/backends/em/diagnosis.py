@@ -24,8 +24,8 @@ def diagnose(
 ) -> tuple[str, tuple[str, ...]]:
     """Status of the best start's end, and cautions: whole sentences, which can be joined.
 
-    Order (K,) renumbers the best start's components as the estimate has them; separated says what
-    membership covariates that separate classes do, if they do.
+    `order` (K,) renumbers the best start's components as the estimate has them; `separated` is what
+    membership covariates that separate classes do, empty if there are none.
     """
     status: str = started[choice.best].run.status
     if status == "converged":

@@ -134,9 +134,8 @@ def _leap(running: _Running) -> None:
 class _Running:
     """The starts that have not ended; arrays have one row for each.
 
-    Plain are the last three iterates or fewer, to the last of which plain steps lead from as many
-    as are connected; criterion is the stopping rule's value, and longest the longest extrapolation
-    that is allowed.
+    `plain` are the last three iterates, or fewer; `connected` is how many iterates, to the last,
+    plain steps connect; `longest` is the longest extrapolation that is allowed.
     """
 
     def __init__(self, model: Mixture, occupancy: FloatArray) -> None:

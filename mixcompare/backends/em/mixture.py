@@ -29,8 +29,8 @@ class DegenerateComponentError(Exception):
 class Maximised(NamedTuple):
     """What an M-step finds for S starts.
 
-    Parameters of all S, why a start is degenerate, whose parameters are meaningless (empty if it is
-    not), and what was found on the way and the E-step of these parameters may use.
+    `reasons` say why a start is degenerate, whose parameters are meaningless, and are empty if it
+    is not; the E-step of these parameters may use what was found on the way, `at_hand`.
     """
 
     theta: Theta

@@ -106,7 +106,7 @@ class Started:
     """A start and the run that it gave.
 
     Starts of one line share their kind, or come from what this line has reached; starts of
-    different lines know nothing of each other. Negative: the user's own.
+    different lines know nothing of each other. The user's own has a negative one.
     """
 
     kind: str

@@ -56,10 +56,8 @@ def off_saddles(
     run; if not, the start and all that stopped at the same height have the status ``"saddle"``,
     and give way to the best of the others.
 
-    The best start is that whose number is chosen.
-
-    The starts with such ones replaced, and score and information at the best one's end, classes
-    ordered by their weight.
+    `choose` gives the number of the best start. Returned are the starts with such ones replaced,
+    and score and information at the best one's end, classes ordered by their weight.
     """
     started = list(started)
     while True:

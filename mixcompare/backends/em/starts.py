@@ -39,7 +39,7 @@ def random_starts(
 ) -> Iterator[tuple[str, FloatArray]]:
     """Yield (kind, class probabilities (C, K)) of random starts.
 
-    One for each seed, the first of which has a number from which the kinds follow.
+    One for each seed; `first` is the number of the first of them, from which the kinds follow.
     """
     for i, child in enumerate(seeds, start=first):
         kind = options.kinds[i % len(options.kinds)]

@@ -55,8 +55,8 @@ def criterion_value(
 ) -> FloatArray:
     """(S,) how far EM is from stopping; infinite while it is too early to tell.
 
-    From the latest iterates, oldest first, of which plain EM steps have connected so many (S,); the
-    objective, and changes of it and of Q, are relative to a size (S,).
+    `plain` are the latest iterates, oldest first, of which plain EM steps connect `connected` (S,);
+    `size` (S,) is that of the objective, to which it and Q are relative.
     """
     needed = 3 if criterion == "aitken" else 2
     if len(plain) < needed:

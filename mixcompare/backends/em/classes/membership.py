@@ -63,7 +63,7 @@ def information(
 ) -> FloatArray:
     """((K-1) c, (K-1) c) information of the coefficients of all classes but the first.
 
-    Of units that count in total (G,) times, with class probabilities (G, K).
+    `total` (G,) is how often each unit counts, and probabilities are (G, K).
     """
     units, c = concomitants.shape
     k = probabilities.shape[1]

@@ -83,9 +83,10 @@ def separation(
 ) -> Separation | None:
     """Along which directions log-odds at the end of EM run off; None if they do not.
 
-    From whitened unit covariates (G, c) and the (c, c) such that raw log-odds are ``odds @
-    unmix.T``, how often units count (G,), class probabilities (G, K) before and after outcomes are
-    seen, and the log-likelihood where log-odds (K, c) are added to those at the end.
+    `design` (G, c) are whitened unit covariates, and `unmix` (c, c) is such that raw log-odds are
+    ``odds @ unmix.T``; `counts` (G,) is how often units count; the (G, K) are of the classes before
+    and after outcomes are seen. `climb` gives the log-likelihood where log-odds (K, c) are added to
+    those at the end.
     """
     if log_probabilities.min() > np.log(_SUSPICIOUS):
         return None

@@ -36,8 +36,8 @@ _SAME = 0.05
 class Spurious:
     """A class that makes a maximum spurious.
 
-    Component is its place among the classes, from 0, rows the degrees of freedom that it has, and
-    ratio how narrow it is relative to the others. Words say what makes it so, after its name.
+    `component` is its place among the classes, from 0, `rows` the degrees of freedom that it has,
+    `ratio` how narrow it is relative to the others, and `words` what makes it so, after its name.
     """
 
     component: int
@@ -93,8 +93,13 @@ class Emission(ABC):
     ) -> Emission:
         """The emission of a response on what was prepared of it.
 
-        Prepared are merged rows (`mixcompare.prepared.rows.Rows`), unless the family has a
-        preparation of its own; priors are for a mode of the posterior.
+        Parameters
+        ----------
+        prepared
+            Merged rows (`mixcompare.prepared.rows.Rows`), unless the family has a preparation
+            of its own.
+        priors
+            For a mode of the posterior; None for maximum likelihood.
         """
 
     @property
@@ -123,7 +128,12 @@ class Emission(ABC):
     def m_step(self, expected: Allocation, previous: Blocks | None) -> tuple[Blocks, list[str]]:
         """Maximise the expected log-density, and log-prior if there is one, for S starts.
 
-        Parameters, and why a start is degenerate, whose own are meaningless; empty if it is not.
+        Returns
+        -------
+        theta
+            Meaningless for those starts that are degenerate.
+        reasons
+            Why a start is degenerate; empty if it is not.
         """
 
     @abstractmethod

@@ -46,8 +46,8 @@ def joint(
     maximisation of an ECM step (Meng & Rubin 1993). With a shared covariance and no prior
     it does not depend on them.
 
-    Without covariances (..., K, m, m) for the pooled fit's residual covariance as it is in
-    standardised units, about the identity. The last n_common rows are the same in all classes.
+    Covariances are (..., K, m, m), or None for the pooled fit's residual covariance as it is in
+    standardised units, about the identity. The last `n_common` rows are the same in all classes.
 
     NaN where the coefficients are not identified: in the classes that are to blame, if it is not
     the common ones.
