@@ -260,7 +260,7 @@ def _withheld(fit: Fit) -> dict[str, str]:
     """Why EM has no standard errors, or not all, if it has not."""
     if not fit.is_optimum:
         return {}
-    reason = str(fit.tree["standard_errors"].attrs.get("reason", ""))
+    reason = fit.errors.reason
     extent = "some withheld" if fit.summary()["se"].notna().any() else "none"
     return {"standard errors": f"{extent}: {reason}"} if reason else {}
 

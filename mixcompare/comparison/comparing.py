@@ -124,7 +124,7 @@ def compare(
         moved=moved,
         modes=modes,
         invariant=invariant,
-        divergences=int(other.tree["sample_stats"]["diverging"].sum()),
+        divergences=int(other.draws.statistics["diverging"].sum()),
         thresholds=thresholds,
         approximate=other.kind == "approximation",
     )

@@ -32,10 +32,8 @@ def estimates_table(em: Fit, raw: xr.Dataset, aligned: xr.Dataset) -> pd.DataFra
     (``_raw``) and after alignment, ess_tail after it.
     """
     parameters = em.parameters
-    estimate = flatten(em.tree["estimate"].to_dataset(), parameters)
-    errors = flatten(em.tree["standard_errors"].to_dataset(), parameters)
-    robust = em.sandwich_se
-    left = summarise_estimate(parameters, estimate, errors).add_prefix("em_")
+    estimate, robust = em.layout.flatten(em.estimate), em.sandwich_se
+    left = summarise_estimate(parameters, estimate, em.errors.each).add_prefix("em_")
     left["em_sandwich_se"] = np.nan if robust is None else robust
     right = summarise_posterior(parameters, flatten(aligned, parameters))
     before = convergence(flatten(raw, parameters))
@@ -71,7 +69,7 @@ def predicted_shift(em: Fit, priors: ResolvedPriors) -> FloatArray:
     parameters = em.parameters
     gradient = _log_prior_gradient(em.spec, priors, em)
     slope = np.array([sum(gradient[p.variable][i] for i in p.positions) for p in parameters])
-    inverse = em.tree["standard_errors"]["inverse_information"].to_numpy()
+    inverse = em.errors.inverse_information
     error = np.sqrt(np.diag(inverse))
     if not np.all(np.isfinite(error)):
         return np.full(len(error), np.nan)
@@ -122,7 +120,7 @@ def _log_prior_gradient(
         "covariance": covariance,
     }
     if priors.membership_precision is not None:
-        odds = em.tree["estimate"]["membership_coefficients"].to_numpy()
+        odds = em.estimate["membership_coefficients"]
         centred = odds - odds.mean(axis=0)
         gradient["membership_coefficients"] = -centred @ priors.membership_precision
     return gradient

@@ -140,16 +140,15 @@ def find_modes(em: Fit, climber: Climber, responsibilities: FloatArray, climbs: 
 
 def _optima(em: Fit, climber: Climber) -> list[Mode]:
     """EM's distinct optima, the best first, at the best start that reached each."""
-    starts = em.tree["starts"].to_dataset()
-    numbers = starts["optimum"].to_numpy()
-    log_likelihood = starts["log_likelihood"].to_numpy()
-    objective = log_likelihood + starts["log_prior"].to_numpy()
+    starts = em.search.ends
+    numbers, log_likelihood = starts["optimum"], starts["log_likelihood"]
+    objective = log_likelihood + starts["log_prior"]
     spurious = spurious_starts(em)
     found = []
     for optimum in range(numbers.max() + 1):
         members = np.flatnonzero(numbers == optimum)
         best = members[objective[members].argmax()]
-        own = {name: values[best] for name, values in em.layout.take(starts).items()}
+        own = {name: values[best] for name, values in em.search.parameters.items()}
         tau = climber.responsibilities(own)
         heights = float(log_likelihood[best]), float(objective[best])
         found.append(Mode(*heights, tau, own, optimum, bool(spurious[best])))
@@ -158,10 +157,10 @@ def _optima(em: Fit, climber: Climber) -> list[Mode]:
 
 def spurious_starts(em: Fit) -> NDArray[np.bool_]:
     """(S,) whether the optimum that each of EM's starts reached is spurious."""
-    starts = em.tree["starts"].dataset
+    starts = em.search.ends
     if "spurious" not in starts:  # a fit that was saved before they were marked
-        return np.zeros(starts.sizes["start"], dtype=bool)
-    return starts["spurious"].to_numpy().astype(bool)
+        return np.zeros(len(starts["optimum"]), dtype=bool)
+    return np.asarray(starts["spurious"], dtype=bool)
 
 
 def _place(known: list[Mode], summit: Summit) -> int:

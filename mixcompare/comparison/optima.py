@@ -24,16 +24,15 @@ def optima_table(em: Fit) -> pd.DataFrame:
     it and their share, units' worth of its smallest class, whether it is spurious with the rows
     of the class that makes it so, and the status of its starts.
     """
-    starts = em.tree["starts"].to_dataset()
-    rows = starts.get("spurious_rows", starts["log_likelihood"] * np.nan)
+    starts = em.search.ends
     frame = pd.DataFrame(
         {
-            "optimum": starts["optimum"].to_numpy(),
-            "log_likelihood": starts["log_likelihood"].to_numpy(),
-            "smallest_class": starts["weights"].min("component").to_numpy() * em.n_independent,
+            "optimum": starts["optimum"],
+            "log_likelihood": starts["log_likelihood"],
+            "smallest_class": em.search.parameters["weights"].min(axis=1) * em.n_independent,
             "spurious": spurious_starts(em),
-            "spurious_rows": rows.to_numpy(),
-            "status": starts["status"].to_numpy(),
+            "spurious_rows": starts.get("spurious_rows", np.nan),
+            "status": starts["status"],
         }
     )
     usable = frame[frame["optimum"] >= 0].groupby("optimum")
@@ -58,13 +57,13 @@ def distance_of_optima(em: Fit, numbers: Iterable[int]) -> FloatArray:
     numbers
         Of the optima, as in the index of `optima_table`.
     """
-    starts = em.tree["starts"].to_dataset()
-    optimum = starts["optimum"].to_numpy()
+    optimum = em.search.ends["optimum"]
     scorer, reference = Scorer(em.problem), em.responsibilities.to_numpy()
     distance = []
     for number in numbers:
-        end = starts.isel(start=np.flatnonzero(optimum == number)[:1])
-        distance.append(total_variation(reference, scorer.occupancy(em.layout.take(end))[0]).mean())
+        first = np.flatnonzero(optimum == number)[:1]
+        end = {name: values[first] for name, values in em.search.parameters.items()}
+        distance.append(total_variation(reference, scorer.occupancy(end)[0]).mean())
     return np.array(distance)
 
 

@@ -82,7 +82,7 @@ def judge_optimum(e: Evidence) -> Verdict:
         return Verdict(section, "caution", SEPARATION, " ".join(e.em.cautions))
     if e.em.status != "converged":
         return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
-    at_best, total = int(e.optima["starts"].iloc[0]), e.em.tree["starts"].sizes["start"]
+    at_best, total = int(e.optima["starts"].iloc[0]), len(e.em.search.ends["optimum"])
     optima = "1 optimum" if len(e.optima) == 1 else f"{len(e.optima)} distinct optima"
     found = (
         f"{at_best} of {total} starts reached the maximum {e.scores.em_maximum:.4f}; {optima}; "

@@ -40,21 +40,22 @@ def runs_table(maxima: Mapping[str, Fit]) -> pd.DataFrame:
 
 
 def _row(fit: Fit, top: float) -> dict[str, float | str]:
-    starts = fit.tree["starts"].to_dataset()
-    usable = (starts["optimum"].to_numpy() >= 0) & ~spurious_starts(fit)
-    shortfall = top - starts["log_likelihood"].to_numpy()[usable]
+    starts = fit.search.ends
+    total = len(starts["optimum"])
+    usable = (starts["optimum"] >= 0) & ~spurious_starts(fit)
+    shortfall = top - starts["log_likelihood"][usable]
     criterion, given = str(fit.options["criterion"]), fit.options["tolerance"]
     return {
-        "kinds": ", ".join(dict.fromkeys(map(str, starts["kind"].to_numpy()))),
+        "kinds": ", ".join(dict.fromkeys(map(str, starts["kind"]))),
         "criterion": criterion,
         "tolerance": TOLERANCES[criterion] if given is None else float(given),
-        "starts": starts.sizes["start"],
-        "near": float((shortfall <= NEAR).sum() / starts.sizes["start"]),
+        "starts": total,
+        "near": float((shortfall <= NEAR).sum() / total),
         "lowest": float(shortfall.max(initial=0.0)),
-        "iterations": float(np.median(starts["iterations"].to_numpy())),
+        "iterations": float(np.median(starts["iterations"])),
         "log_likelihood": fit.log_likelihood,
         "shortfall": top - fit.log_likelihood,
-        "score_distance": float(fit.tree["estimate"].attrs["score_distance"]),
+        "score_distance": float(fit.result.measures["score_distance"]),
         "seconds": fit.seconds,
     }
 
@@ -65,9 +66,8 @@ def near_by_iteration(fit: Fit, top: float) -> FloatArray:
     A start that has stopped stays where it stopped; one that became unusable or spurious never
     counts, and one whose path was not kept is left out.
     """
-    starts = fit.tree["starts"].to_dataset()
-    history = starts["log_likelihood_history"].to_numpy()
-    usable = (starts["optimum"].to_numpy() >= 0) & ~spurious_starts(fit)
+    history = fit.search.log_likelihood_history
+    usable = (fit.search.ends["optimum"] >= 0) & ~spurious_starts(fit)
     kept = np.isfinite(history).any(axis=1) | ~usable
     history, usable = history[kept], usable[kept]
     stayed = pd.DataFrame(history).ffill(axis=1).to_numpy()

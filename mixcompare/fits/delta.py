@@ -65,13 +65,12 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
         )
     if not fit.is_optimum:
         raise DataError("the delta method needs a fit with backend='em'; transform draws instead.")
-    errors = fit.tree["standard_errors"].to_dataset()
-    covariance = errors["parameter_covariance"].to_numpy()
+    covariance = fit.errors.covariance
     unknown = np.isnan(np.diag(covariance))
     if unknown.all():
-        raise DataError(f"the fit has no standard errors: {errors.attrs['reason']}.")
+        raise DataError(f"the fit has no standard errors: {fit.errors.reason}.")
     covariance = np.where(unknown | unknown[:, None], 0.0, covariance)
-    centre = fit.layout.flatten(fit.tree["estimate"].to_dataset())
+    centre = fit.layout.flatten(fit.estimate)
     value = _evaluate(fit, function, centre)
     steps = _STEP * np.where(unknown, np.maximum(np.abs(centre), 1), np.sqrt(np.diag(covariance)))
     slopes = np.zeros((len(value), len(centre)))

@@ -19,7 +19,7 @@ from mixcompare.base.errors import DataError, OptionError
 from mixcompare.base.suggest import kind_of
 from mixcompare.data.panel import Panel
 from mixcompare.fits.kinds import DRAWN, OPTIMA, Kind, kind_of_before
-from mixcompare.fits.result import Draws, Result
+from mixcompare.fits.result import Draws, Result, Search, StandardErrors
 from mixcompare.fits.storage import check_whole, load_tree, panel_from_dataset, save_tree
 from mixcompare.fits.summary import summarise_estimate, summarise_posterior
 from mixcompare.fits.tree import build_tree, permute_posterior, read_result
@@ -100,16 +100,18 @@ class Fit:
 
     @property
     def draws(self) -> Draws:
-        """A posterior's draws as sampled.
+        """A posterior's draws as sampled; a KeyError where there are none, as in EM's fits."""
+        return _there(self.result.draws, "posterior")
 
-        Raises
-        ------
-        KeyError
-            If the fit has none, as EM's have none.
-        """
-        if self.result.draws is None:
-            raise KeyError("posterior")
-        return self.result.draws
+    @property
+    def errors(self) -> StandardErrors:
+        """An optimum's standard errors; a KeyError where the fit is none."""
+        return _there(self.result.errors, "standard_errors")
+
+    @property
+    def search(self) -> Search:
+        """Where the search for an optimum ended; a KeyError where the fit is none."""
+        return _there(self.result.search, "starts")
 
     @property
     def replicates(self) -> Mapping[str, FloatArray] | None:
@@ -338,9 +340,8 @@ class Fit:
         """
         if self.has_draws:
             return summarise_posterior(self.parameters, self.aligned_draws)
-        assert self.result.errors is not None
-        estimate, errors = self.layout.flatten(self.estimate), self.result.errors.each
-        table = summarise_estimate(self.parameters, estimate, errors)
+        estimate = self.layout.flatten(self.estimate)
+        table = summarise_estimate(self.parameters, estimate, self.errors.each)
         robust = self.sandwich_se
         return table if robust is None else table.assign(sandwich_se=robust)
 
@@ -373,6 +374,12 @@ class Fit:
         cautions = f"<ul>{noted}</ul>" if noted else ""
         table = self.summary().to_html(float_format="{:.4g}".format)
         return f"<p><b>{escape(head)}</b></p>{cautions}{table}"
+
+
+def _there[Part](part: Part | None, group: str) -> Part:
+    if part is None:
+        raise KeyError(group)
+    return part
 
 
 @lru_cache(maxsize=64)

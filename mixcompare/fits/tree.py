@@ -185,7 +185,7 @@ def _posterior(result: Result, layout: Layout, coords: Mapping[str, Any]) -> dic
 
 
 def read_result(tree: xr.DataTree, kind: Kind, layout: Layout) -> Result:
-    """The result that a tree holds; arrays are the tree's own.
+    """The result that a tree holds, perhaps of an earlier version; arrays are the tree's own.
 
     Parameters
     ----------
@@ -241,8 +241,8 @@ def _read_search(tree: xr.DataTree, layout: Layout) -> Search | None:
         layout.take(arrays),
         {name: values for name, values in arrays.items() if name not in layout.arrays},
         *histories,
-        bool(attrs["found_again"]),
-        tuple(json.loads(attrs["cautions"])),
+        bool(attrs.get("found_again")),
+        tuple(json.loads(attrs.get("cautions", "[]"))),
     )
 
 

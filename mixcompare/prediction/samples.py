@@ -75,15 +75,12 @@ def parameter_samples(fit: Fit, draws: int | None) -> Samples:
         If there are not so many draws.
     """
     if not fit.has_draws:
-        estimate = fit.tree["estimate"].to_dataset()
-        arrays = {name: values[None] for name, values in fit.layout.take(estimate).items()}
-        return _samples(arrays, None)
-    posterior = fit.aligned_posterior()
-    total = posterior.sizes["chain"] * posterior.sizes["draw"]
+        return _samples({name: values[None] for name, values in fit.estimate.items()}, None)
+    aligned = fit.layout.permute(fit.draws.parameters, fit.draws.permutation)
+    total = fit.log_likelihood_by_draw.size
     chosen = _spread(total, draws)
     arrays = {
-        name: values.reshape(total, *values.shape[2:])[chosen]
-        for name, values in fit.layout.take(posterior).items()
+        name: values.reshape(total, *values.shape[2:])[chosen] for name, values in aligned.items()
     }
     return _samples(arrays, chosen)
 

@@ -149,8 +149,7 @@ def estimates_intro(comparison: Comparison) -> tuple[str, ...]:
     if missing.any():
         which = "EM's" if missing.all() else f"{missing.sum()} of EM's"
         verb = "is" if missing.sum() == 1 and not missing.all() else "are"
-        reason = comparison.em.tree["standard_errors"].attrs["reason"]
-        sentences.append(f"{which} standard errors {verb} withheld: {reason}.")
+        sentences.append(f"{which} standard errors {verb} withheld: {comparison.em.errors.reason}.")
     errors = comparison.verdicts[comparison.verdicts["section"] == "standard errors"]
     sentences += [f"Caution: {text}" for text in errors["statement"][errors["verdict"] != "agree"]]
     return tuple(sentences)

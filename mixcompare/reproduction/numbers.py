@@ -111,9 +111,8 @@ def _monte_carlo_error(draws: FloatArray, kind: str) -> FloatArray:
 
 def draws_digest(fit: Fit) -> str:
     """SHA-256 of every draw of the parameters, as sampled."""
-    posterior = fit.tree["posterior"].to_dataset()
     digest = hashlib.sha256()
-    for name, values in fit.layout.take(posterior).items():
+    for name, values in fit.draws.parameters.items():
         digest.update(f"{name}{values.shape}".encode())
         digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
     return digest.hexdigest()

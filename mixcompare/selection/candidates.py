@@ -119,7 +119,7 @@ def climb_higher(
     if best is None or height <= best.log_likelihood + same_within(height):
         return candidate
     # The same starts as before, and the draw.
-    more = {"initial": draw, "starts": best.tree["starts"].sizes["start"]}
+    more = {"initial": draw, "starts": len(best.search.ends["optimum"])}
     try:
         tried = fit(best.spec, best.panel, seed=best.seed, **{**options, **more})
     except DegenerateFitError:

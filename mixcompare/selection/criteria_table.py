@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -132,7 +131,7 @@ def _row(candidate: Candidate) -> dict[str, float | str | bool]:
         bad = {"spurious": "none", "status": "degenerate", "cautions": "", "notes": "no fit"}
         return {**end, **bad}
     tau = fit.responsibilities.to_numpy()
-    starts = fit.tree["starts"]["optimum"].to_numpy()
+    starts = fit.search.ends["optimum"]
     by_em = {name: c.value(fit) for name, c in CRITERIA.items() if c.value is not None}
     return {
         "log_likelihood": fit.log_likelihood,
@@ -142,11 +141,11 @@ def _row(candidate: Candidate) -> dict[str, float | str | bool]:
         "smallest_class": float((fit.replicated @ tau).min()),
         "starts_at_best": int((starts == 0).sum()),
         "starts": int(np.size(starts)),
-        "found_again": bool(fit.tree["starts"].attrs["found_again"]),
+        "found_again": fit.search.found_again,
         "spurious": _spurious(fit),
         "status": fit.status,
         **end,
-        "cautions": " ".join(json.loads(fit.tree["starts"].attrs["cautions"])),
+        "cautions": " ".join(fit.search.cautions),
         "notes": _notes(fit, candidate.falls),
     }
 
@@ -155,16 +154,15 @@ def _spurious(fit: Fit) -> str:
     """What became of spurious maxima: the estimate, or one above it that was passed over."""
     if fit.status == "spurious":
         return "estimate"
-    starts = fit.tree["starts"].dataset
-    higher = starts["log_likelihood"] > fit.log_likelihood
-    return "passed over" if bool((starts["spurious"] & higher).any()) else "none"
+    higher = fit.search.ends["log_likelihood"] > fit.log_likelihood
+    return "passed over" if (fit.search.ends["spurious"] & higher).any() else "none"
 
 
 def _notes(fit: Fit, falls: bool) -> str:
     """What should be known beside a number of classes, in a few words."""
-    starts = fit.tree["starts"].dataset
-    at_best, total = int((starts["optimum"] == 0).sum()), starts.sizes["start"]
-    again = at_best > 1 and (starts.attrs["found_again"] or fit.options["starts"] is not None)
+    optimum = fit.search.ends["optimum"]
+    at_best, total = int((optimum == 0).sum()), len(optimum)
+    again = at_best > 1 and (fit.search.found_again or fit.options["starts"] is not None)
     spurious = {"estimate": "a spurious maximum", "passed over": "a spurious one passed over"}
     notes = (
         spurious.get(_spurious(fit), ""),

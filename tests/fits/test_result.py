@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+import xarray as xr
 
 import mixcompare as mc
+from mixcompare.comparison.optima import optima_table
 from mixcompare.fits import fit as fit_module
 from mixcompare.fits.tree import build_tree
 from mixcompare.study.file.load import build_study
@@ -53,6 +55,19 @@ def test_fits_of_earlier_versions_have_the_kind_that_they_do_not_say(
     tree = fits[kind].tree.copy()
     del tree.attrs["kind"]
     assert mc.Fit(tree).kind == kind
+
+
+def test_a_search_that_was_saved_before_spurious_maxima_were_marked_is_read(
+    fits: dict[str, mc.Fit],
+) -> None:
+    tree = fits["maximum"].tree.copy()
+    kept = tree["starts"].to_dataset().drop_vars(["spurious", "spurious_rows", "spurious_ratio"])
+    tree["starts"] = xr.DataTree(kept.drop_attrs(deep=False))
+    before = mc.Fit(tree)
+    assert not before.search.found_again
+    assert before.search.cautions == ()
+    assert not optima_table(before)["spurious"].any()
+    assert before.summary().equals(fits["maximum"].summary())
 
 
 def test_the_highest_draw_is_the_one_of_highest_likelihood(fits: dict[str, mc.Fit]) -> None:

@@ -126,12 +126,12 @@ def covariates(facts: Facts) -> Answer:
 def starts(facts: Facts) -> Answer:
     """EM's starts and iterations."""
     em = facts.comparison.em
-    of_starts = em.tree["starts"].to_dataset()
-    kinds = ", ".join(dict.fromkeys(map(str, of_starts["kind"].to_numpy())))
-    final = em.tree["history"].sizes["iteration"]
+    each = em.search.ends["kind"]
+    kinds = ", ".join(dict.fromkeys(map(str, each)))
+    final = len(em.result.history["log_likelihood"])
     most = em.options["max_iterations"]
     return automatic(
-        f"{of_starts.sizes['start']} starts ({kinds}); the best ended after {final} iterations, at "
+        f"{len(each)} starts ({kinds}); the best ended after {final} iterations, at "
         f"most {most:,} were allowed; {em.message}.",
         "optima",
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.modes import spurious_starts
+from mixcompare.fits.fit import Fit
 from mixcompare.pages.palette import class_color, optimum_color
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding
@@ -22,7 +23,7 @@ _SPURIOUS = 10**6
 
 def ascent(comparison: Comparison) -> Drawing:
     """Log-likelihood by iteration for all starts, whole and near the end."""
-    history, optimum = _histories(comparison, "log_likelihood_history")
+    history, optimum = _histories(comparison.em, comparison.em.search.log_likelihood_history)
     figure = Figure(figsize=(9.4, 3.7), layout="constrained")
     whole, near = figure.subplots(1, 2)
     for ax in (whole, near):
@@ -49,7 +50,7 @@ def ascent(comparison: Comparison) -> Drawing:
 
 def weights_by_iteration(comparison: Comparison) -> Drawing | None:
     """Class weights by iteration for all starts, a panel per class."""
-    history, optimum = _histories(comparison, "weights_history")
+    history, optimum = _histories(comparison.em, comparison.em.search.weights_history)
     k = history.shape[-1]
     if k == 1:
         return None
@@ -80,11 +81,10 @@ def weights_by_iteration(comparison: Comparison) -> Drawing | None:
     )
 
 
-def _histories(comparison: Comparison, name: str) -> tuple[FloatArray, NDArray[np.intp]]:
+def _histories(em: Fit, history: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
     """What was kept of the starts' paths, and the optimum of each, spurious ones by themselves."""
-    starts = comparison.em.tree["starts"].to_dataset()
-    history, optimum = starts[name].to_numpy(), starts["optimum"].to_numpy()
-    optimum = np.where(spurious_starts(comparison.em) & (optimum > 0), _SPURIOUS, optimum)
+    optimum = em.search.ends["optimum"]
+    optimum = np.where(spurious_starts(em) & (optimum > 0), _SPURIOUS, optimum)
     kept = np.isfinite(history).reshape(len(history), -1).any(axis=1) | (optimum < 0)
     return history[kept], optimum[kept]
 

@@ -124,8 +124,7 @@ def _covariance(comparison: Comparison, component: int, outcome: int) -> FloatAr
         for position in parameter.positions
     }
     of_class = [places[component, i, outcome] for i in range(len(comparison.em.covariate_names))]
-    errors = comparison.em.tree["standard_errors"]["parameter_covariance"].to_numpy()
-    return np.asarray(errors[np.ix_(of_class, of_class)])
+    return comparison.em.errors.covariance[np.ix_(of_class, of_class)]
 
 
 def _mean_of_posterior(

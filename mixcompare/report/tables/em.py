@@ -66,9 +66,9 @@ def statuses(comparison: Comparison) -> Table:
 
 def starts_frame(comparison: Comparison) -> pd.DataFrame:
     """One row per EM start."""
-    starts = comparison.em.tree["starts"].to_dataset()
+    starts = comparison.em.search.ends
     columns = ["kind", "status", "message", "log_likelihood", "iterations", "optimum", "spurious"]
-    frame = pd.DataFrame({c: starts[c].to_numpy() for c in columns if c in starts})
+    frame = pd.DataFrame({c: starts[c] for c in columns if c in starts})
     return frame.rename_axis("start")
 
 

@@ -281,7 +281,7 @@ def _reference_fit(
         fitted.covariance.to_numpy(),
         fitted.covariate_names,
         fitted.outcome_names,
-        fitted.tree["estimate"]["membership_coefficients"].to_numpy() if named else None,
+        fitted.estimate.get("membership_coefficients"),
         named,
     )
     return truth, fitted.responsibilities.to_numpy()

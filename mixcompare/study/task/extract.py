@@ -97,8 +97,7 @@ def _values(fit: Fit, asked: Estimands) -> tuple[FloatArray, FloatArray, FloatAr
     if fit.replicates is not None:
         draws = asked.sums(fit.layout.flatten(fit.replicates))
         return estimate, draws.std(axis=0, ddof=1), *np.quantile(draws, _TAILS, axis=0)
-    assert fit.result.errors is not None
-    errors = np.sqrt(asked.variances(fit.result.errors.covariance))
+    errors = np.sqrt(asked.variances(fit.errors.covariance))
     return estimate, errors, *wald_interval(asked.parameters, estimate, errors)
 
 
@@ -129,16 +128,13 @@ def _diagnostics(fit: Fit, data: DataSet) -> dict[str, float]:
         if data.from_prior and data.truth is not None:
             values |= ranks(fit, data.truth)
         return values
-    search, errors = fit.result.search, fit.result.errors
-    assert search is not None
-    assert errors is not None
-    optimum = search.ends["optimum"]
+    optimum = fit.search.ends["optimum"]
     return {
         "share_at_best_optimum": float((optimum == 0).mean()),
         "distinct_optima": float(len(set(optimum[optimum >= 0].tolist()))),
         "unusable_starts": float((optimum < 0).sum()),
-        "iterations": float(search.ends["iterations"].sum()),
-        "standard_errors_withheld": float(bool(errors.reason)),
+        "iterations": float(fit.search.ends["iterations"].sum()),
+        "standard_errors_withheld": float(bool(fit.errors.reason)),
     }
 
 
