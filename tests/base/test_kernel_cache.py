@@ -80,9 +80,9 @@ import numpy as np
 import mixcompare as mc
 from mixcompare.backends.pymc.density.packing import pack
 from mixcompare.backends.pymc.mixture import build_mixture
-from mixcompare.backends.pymc.density.nutpie_program import density
 from mixcompare.data.panel import build_panel
 from mixcompare.prepared.problem import Problem
+from tests.compiled_density import density
 rng = np.random.default_rng(0)
 table = {"u": np.repeat(np.arange(40), 5), "x": rng.normal(size=200), "y": rng.normal(size=200)}
 spec = mc.MixtureSpec("y ~ x", unit="u", n_components=2)

@@ -82,15 +82,16 @@ def compressed(table: pd.DataFrame, options: Options) -> None:
     """The backend's own model, compiled and sampled."""
     mixture = build_mixture(Problem.of(SPEC, mc.build_panel(SPEC, table)))
     watch = Stopwatch()
-    nutpie_program._compiled()
+    nutpie_program.compiled()
     pack(mixture)
     compiled = watch.read()
     watch = Stopwatch()
     draws = sample(mixture, options, np.random.SeedSequence(1))
     sampled = watch.read()
     merged = {n: v.reshape(-1, *v.shape[2:]) for n, v in draws.variables.items()}
-    b = mixture.parameters(merged, draws.shape[0] * draws.shape[1])["coefficients"]
-    report("compressed", b[..., 0].reshape(*draws.shape, 3, 4), compiled, sampled)
+    shape = draws.stats["diverging"].shape
+    b = mixture.parameters(merged, shape[0] * shape[1])["coefficients"]
+    report("compressed", b[..., 0].reshape(*shape, 3, 4), compiled, sampled)
 
 
 def naive_model(table: pd.DataFrame) -> pm.Model:
@@ -196,7 +197,7 @@ def gradient(name: str, model: pm.Model, seconds: float = 10.0) -> float:
 
 def own_gradient(mixture: Mixture, seconds: float = 10.0) -> float:
     """The same of the density that nutpie samples here."""
-    block, function = pack(mixture), nutpie_program._compiled()[0].ctypes
+    block, function = pack(mixture), nutpie_program.compiled()[0].ctypes
     size = mixture.n_free
     arrays = np.random.default_rng(0).uniform(-0.3, 0.3, size=size), np.empty(size), np.empty(1)
     addresses = [a.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for a in arrays]

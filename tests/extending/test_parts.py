@@ -9,7 +9,6 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 import mixcompare as mc
 from mixcompare import labels
@@ -154,12 +153,7 @@ def metropolis(
         here, value = np.where(taken[:, None], there, here), np.where(taken, reached, value)
         path.append((here, value))
     points, values = (np.stack(kept, axis=1) for kept in zip(*path[options.tune :], strict=True))
-    return xr.DataTree.from_dict(
-        {
-            "posterior": mixture.free_dataset(points),
-            "sample_stats": xr.Dataset({"lp": (("chain", "draw"), values)}),
-        }
-    )
+    return mixture.constrained(mixture.split(points)), {"lp": values}
 
 
 def test_a_sampler_gives_a_posterior_like_any_other() -> None:

@@ -20,34 +20,16 @@ from mixcompare.prepared.problem import Problem
 
 __all__ = ["Options", "build_model", "run", "scorer", "supports"]
 
+scorer = Scorer
+
 
 def supports(spec: MixtureSpec, _options: Options) -> tuple[str, ...]:
     """Why the model cannot be sampled with these options, a sentence each; empty if it can."""
     return reasons(spec, "backend='pymc'", TERMS)
 
 
-def scorer(problem: Problem) -> Scorer:
-    """Score parameters on the problem by the model's own expressions."""
-    return Scorer(problem)
-
-
 def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Result:
-    """Sample the posterior of a specification.
-
-    Parameters
-    ----------
-    problem
-        The model, its priors and its data, compressed.
-    options
-        How to sample.
-    seed
-        Root of all random numbers.
-
-    Returns
-    -------
-    Result
-        With draws.
-    """
+    """Sample the posterior; the seed is the root of all random numbers."""
     _check_memory(problem, options)
     if options.ordered_by is not None:
         ordering(problem, options.ordered_by)  # a slip should not wait for the sampler

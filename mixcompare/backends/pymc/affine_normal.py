@@ -17,21 +17,10 @@ LOG_2PI: Final = float(np.log(2 * np.pi))
 def affine_normal(name: str, terms: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Rows v such that ``offset + spread v`` is standard normal, as a variable of the model.
 
-    Parameters
-    ----------
-    terms
-        Offset (q,), spread (q, q) and its log determinant.
-    shape
-        (q,) or (n, q).
+    Terms are offset (q,), spread (q, q) and its log determinant; the shape is (q,) or (n, q).
     """
-    return pm.CustomDist(
-        name,
-        *terms,
-        logp=_logp,
-        random=_random,
-        signature="(q),(q,q),()->(q)",
-        shape=shape,
-    )
+    signature = "(q),(q,q),()->(q)"
+    return pm.CustomDist(name, *terms, logp=_logp, random=_random, signature=signature, shape=shape)
 
 
 def _logp(value: Any, offset: Any, spread: Any, log_volume: Any) -> Any:
@@ -43,16 +32,12 @@ def _logp(value: Any, offset: Any, spread: Any, log_volume: Any) -> Any:
 
 
 def _random(
-    offset: FloatArray,
-    spread: FloatArray,
-    log_volume: FloatArray,  # noqa: ARG001 (PyMC passes every parameter)
-    rng: np.random.Generator | None = None,
-    size: tuple[int, ...] | None = None,
+    offset: FloatArray, spread: FloatArray, _: FloatArray, rng: Any = None, size: Any = None
 ) -> FloatArray:
     generator = np.random.default_rng(rng)
     q = offset.shape[-1]
     standard = generator.standard_normal((*(size or ()), q)) - offset.reshape(-1, q)[0]
-    return np.linalg.solve(spread.reshape(-1, q, q)[0], standard[..., None])[..., 0]
+    return solved(spread.reshape(-1, q, q)[0], standard)
 
 
 def solved(spread: FloatArray, standard: FloatArray) -> FloatArray:

@@ -21,6 +21,9 @@ from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.prepared.problem import Problem
 
 type Arrays = Mapping[str, FloatArray]
+type Values = dict[str, FloatArray]
+# Expressions of PyTensor by name.
+type Graphs = Mapping[str, Any]
 
 
 class Coordinates(Protocol):
@@ -38,47 +41,38 @@ class Coordinates(Protocol):
     def free_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of their values without bounds."""
 
-    def inputs(self) -> dict[str, FloatArray]:
+    def inputs(self) -> Values:
         """Everything numeric that the graph reads, by the name of its ``pm.Data``."""
 
-    def unconstrained(self, variables: Arrays) -> dict[str, FloatArray]:
+    def unconstrained(self, variables: Arrays) -> Values:
         """Points of free variables, (..., shape) each."""
 
-    def constrained(self, points: Arrays) -> dict[str, FloatArray]:
+    def constrained(self, points: Arrays) -> Values:
         """The inverse of `unconstrained`."""
 
-    def pooled(self) -> dict[str, FloatArray]:
+    def pooled(self) -> Values:
         """Free variables, the same for every class, about which chains start."""
 
-    def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> dict[str, FloatArray]:
+    def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> Values:
         """Free variables drawn from the prior.
 
-        Parameters
-        ----------
-        noise
-            Standard normal numbers (n, ...) in the shapes of the variables, to be made use of.
-        rng
-            For what is not normal.
+        Standard normal numbers (n, ...) in their shapes are to be made use of; the generator is
+        for what is not normal.
         """
 
     def log_prior(self, variables: Arrays) -> FloatArray:
         """(S,) log prior densities of the points, with all constants."""
 
-    def log_prior_by_parameter(
-        self, variables: Arrays, parameters: Arrays
-    ) -> dict[str, FloatArray]:
+    def log_prior_by_parameter(self, variables: Arrays, parameters: Arrays) -> Values:
         """(S,) log prior densities of the parameters themselves, without any Jacobian.
 
-        Parameters
-        ----------
-        parameters
-            The same draws in original units.
+        Both mappings are the same draws; parameters are in original units.
         """
 
-    def parameters(self, variables: Arrays, n_draws: int) -> dict[str, FloatArray]:
+    def parameters(self, variables: Arrays, n_draws: int) -> Values:
         """Parameters in original units, (S, ...) each."""
 
-    def free_values(self, parameters: Arrays) -> dict[str, FloatArray]:
+    def free_values(self, parameters: Arrays) -> Values:
         """The inverse of `parameters`.
 
         Raises
@@ -87,7 +81,7 @@ class Coordinates(Protocol):
             If these do not have the structure of the specification.
         """
 
-    def renumbered(self, points: Arrays, permutation: IntArray) -> dict[str, FloatArray]:
+    def renumbered(self, points: Arrays, permutation: IntArray) -> Values:
         """Points (S, ...) whose class k is the class ``permutation[:, k]`` of those given."""
 
 
@@ -98,16 +92,13 @@ class EmissionCoordinates(Coordinates, Protocol):
     def n_values(self) -> int:
         """How many numbers one draw's densities need on the way."""
 
-    def log_density(self, variables: Arrays, n_draws: int) -> FloatArray:
+    def log_density(self, variables: Arrays) -> FloatArray:
         """(K, S, C) log densities of the carriers' rows given each class."""
 
     def scores(self, parameters: Arrays, rows: Problem) -> FloatArray:
         """(S, C, K) log densities of a problem's rows at parameters in original units.
 
-        Parameters
-        ----------
-        rows
-            The problem of these coordinates or another with the same columns.
+        The problem is that of these coordinates or another with the same columns.
         """
 
 
@@ -119,15 +110,9 @@ class ClassCoordinates(Coordinates, Protocol):
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Likelihood and class probabilities of S draws.
 
-        Parameters
-        ----------
-        log_density
-            (K, S, C) given each class, which may be written over.
-
-        Returns
-        -------
-        (S, G) log likelihoods of the units times their weights, (S, C, K) class probabilities
-        given the outcomes, and (S, K) average class probabilities.
+        Of log densities (K, S, C) given each class, which may be written over: (S, G) log
+        likelihoods of the units times their weights, (S, C, K) class probabilities given the
+        outcomes, and (S, K) average class probabilities.
         """
 
     def log_probabilities(self, parameters: Arrays, rows: Problem) -> FloatArray:

@@ -9,11 +9,10 @@ disagree on it sit in different modes, whatever the relabelling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import xarray as xr
 
 from mixcompare.backends.pymc.options import Options
 from mixcompare.base.arrays import FloatArray, IntArray
@@ -29,23 +28,12 @@ _RUNS_APART: Final = 2.0
 
 
 def diagnose(
-    names: Sequence[str],
-    aligned: FloatArray,
-    log_likelihood: FloatArray,
-    diverging: FloatArray,
+    names: Sequence[str], aligned: FloatArray, log_likelihood: FloatArray, diverging: FloatArray
 ) -> tuple[str, str]:
     """Status and message of a fit.
 
-    Parameters
-    ----------
-    names
-        Names of the P reported parameters.
-    aligned
-        (C, S, P) aligned draws.
-    log_likelihood
-        (C, S) summed over units.
-    diverging
-        (C, S) whether the transition diverged.
+    Of aligned draws (C, S, P) of P named parameters, the log-likelihood (C, S) summed over units,
+    and whether each transition (C, S) diverged.
     """
     chains, draws = log_likelihood.shape
     quantities = np.concatenate([aligned, log_likelihood[..., None]], axis=-1)
@@ -68,21 +56,20 @@ def diagnose(
 
 
 def _missed(r_hat: float, ess: float, wanted: int, divergent: int) -> str:
-    reasons = []
-    if r_hat > R_HAT_LIMIT:
-        reasons.append(f"R-hat of at most {R_HAT_LIMIT}")
-    if ess < wanted:
-        reasons.append(f"bulk ESS of at least {wanted} ({ESS_PER_CHAIN} per chain)")
-    if divergent:
-        reasons.append("no divergent transitions")
-    return ", ".join(reasons)
+    limits = {
+        f"R-hat of at most {R_HAT_LIMIT}": r_hat > R_HAT_LIMIT,
+        f"bulk ESS of at least {wanted} ({ESS_PER_CHAIN} per chain)": ess < wanted,
+        "no divergent transitions": divergent > 0,
+    }
+    return ", ".join(limit for limit, missed in limits.items() if missed)
 
 
 def _modes(r_hat: float, log_likelihood: FloatArray) -> str:
     if not r_hat > _MODES_APART:
         return ""
     levels = "; ".join(
-        f"{_chains(members)} at {log_likelihood[members].mean():.1f}"
+        f"chain{'s' if len(members) > 1 else ''} {', '.join(str(c + 1) for c in members)} at "
+        f"{log_likelihood[members].mean():.1f}"
         for members in occupancy(log_likelihood)
     )
     return (
@@ -92,26 +79,16 @@ def _modes(r_hat: float, log_likelihood: FloatArray) -> str:
 
 
 def occupancy(log_likelihood: FloatArray) -> list[IntArray]:
-    """Chains by mode, the highest log-likelihood first.
+    """Chains by mode, the highest log-likelihood (C, S) summed over units first.
 
     Chains are told apart where successive means differ by more than the draws of a chain
     spread (twice their mean standard deviation).
-
-    Parameters
-    ----------
-    log_likelihood
-        (C, S) summed over units.
     """
     means = log_likelihood.mean(axis=1)
     order = np.argsort(-means, kind="stable")
     gaps = -np.diff(means[order])
     apart = np.flatnonzero(gaps > 2 * log_likelihood.std(axis=1).mean())
     return [np.sort(members) for members in np.split(order, apart + 1)]
-
-
-def _chains(members: IntArray) -> str:
-    numbers = ", ".join(str(c + 1) for c in members)
-    return f"chain{'s' if len(members) > 1 else ''} {numbers}"
 
 
 def approximation(sampler: str, draws: int) -> str:
@@ -123,7 +100,7 @@ def approximation(sampler: str, draws: int) -> str:
     )
 
 
-def remarks(options: Options, stats: xr.Dataset) -> str:
+def remarks(options: Options, stats: Mapping[str, FloatArray]) -> str:
     """What else a reader has to know of a run."""
     notes = []
     if options.init == "em":
@@ -141,11 +118,8 @@ def remarks(options: Options, stats: xr.Dataset) -> str:
     return "".join(notes)
 
 
-def _evidence(stats: xr.Dataset) -> str:
-    by_run, errors = (
-        stats[name].to_numpy()
-        for name in ("log_marginal_likelihood", "log_marginal_likelihood_error")
-    )
+def _evidence(stats: Mapping[str, FloatArray]) -> str:
+    by_run, errors = (stats[f"log_marginal_likelihood{end}"] for end in ("", "_error"))
     whole = mean_evidence(by_run, errors)
     text = (
         f" Log marginal likelihood {whole.value:.2f}, standard error {whole.error:.2g} "

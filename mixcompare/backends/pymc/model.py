@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import pymc as pm
 
-from mixcompare.backends.pymc.dimensions import exchangeable
+from mixcompare.backends.pymc.graphs import exchangeable, plain
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture, suffix
 from mixcompare.prepared.problem import Problem
 
@@ -16,11 +16,6 @@ def build_model(problem: Problem) -> pm.Model:
 
     Nothing tells one class from another: the prior is the same for all, and no order
     is imposed, so labels are exchangeable and have to be aligned afterwards.
-
-    Parameters
-    ----------
-    problem
-        The model, its priors and its data.
 
     Returns
     -------
@@ -37,19 +32,16 @@ def build_model(problem: Problem) -> pm.Model:
 
 def model_of(mixture: Mixture) -> pm.Model:
     """The model of a mixture, see `build_model`."""
-    named = mixture.dimensions
+    dims, term = mixture.dimensions.by_array, mixture.classes.term
     # Transforms keep every variable in range; checks of it would only be compiled.
-    with pm.Model(coords=dict(named.coords), check_bounds=False) as model:
-        term, data = (
-            mixture.classes.term,
-            exchangeable(mixture.classes.term, mixture.classes.inputs()),
-        )
-        classes = term.variables(data, named.by_array)
+    with pm.Model(coords=dict(mixture.dimensions.coords), check_bounds=False) as model:
+        data = exchangeable(term, mixture.classes.inputs())
+        classes = term.variables(data, dims)
         densities = []
-        for (tag, _), emission in zip(mixture.parts[1:], mixture.emissions, strict=True):
+        for tag, response in mixture.responses:
             with pm.Model(name=tag.removesuffix("::")) if tag else nullcontext():
-                rows = exchangeable(emission.term, emission.inputs())
-                variables = emission.term.variables(rows, named.of_response(suffix(tag)))
-                densities.append(emission.term.log_density(variables, rows))
-        term.likelihood(classes, sum(densities[1:], densities[0]), data, named.by_array)
+                rows = exchangeable(response.term, response.inputs())
+                variables = response.term.variables(rows, plain(dims, suffix(tag)))
+                densities.append(response.term.log_density(variables, rows))
+        term.likelihood(classes, sum(densities[1:], densities[0]), data, dims)
     return model

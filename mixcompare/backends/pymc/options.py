@@ -88,7 +88,10 @@ class Options:
     def __post_init__(self) -> None:
         for name, lowest in (("draws", _FEWEST_DRAWS), ("tune", _FEWEST_DRAWS), ("chains", 1)):
             check_whole(name, getattr(self, name), lowest)
-        self._check_size()
+        # What cannot be held or awaited, whatever the data.
+        what = f"draws = {self.draws} and tune = {self.tune} with chains = {self.chains}"
+        check_memory(self.chains * self.draws * _BYTES, what)
+        check_time(self.chains * (self.draws + self.tune) * _SECONDS, what)
         if self.cores is not None:
             check_whole("cores", self.cores)
             check_workers(self.cores, "cores")
@@ -100,12 +103,8 @@ class Options:
                 "init='em' needs initial=, a fit or its parameters, and nothing else takes it: "
                 f"init is {self.init!r} and initial {'not ' * (self.initial is None)}given."
             )
-        check_number(
-            "target_accept",
-            self.target_accept,
-            lambda rate: 0.5 <= rate < 1,
-            "a number from 0.5 to below 1",
-        )
+        rate, wanted = self.target_accept, "a number from 0.5 to below 1"
+        check_number("target_accept", rate, lambda rate: 0.5 <= rate < 1, wanted)
         if not isinstance(self.ordered_by, str | None):
             raise OptionError(
                 f"ordered_by must name a quantity of the classes, not {self.ordered_by!r}."
@@ -116,12 +115,6 @@ class Options:
     def kind(self) -> Kind:
         """What kind of fit the sampler makes."""
         return "approximation" if SAMPLERS[self.sampler].approximation else "posterior"
-
-    def _check_size(self) -> None:
-        """Refuse what cannot be held or awaited, whatever the data."""
-        what = f"draws = {self.draws} and tune = {self.tune} with chains = {self.chains}"
-        check_memory(self.chains * self.draws * _BYTES, what)
-        check_time(self.chains * (self.draws + self.tune) * _SECONDS, what)
 
 
 def _installed(sampler: str) -> None:

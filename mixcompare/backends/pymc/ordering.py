@@ -20,13 +20,7 @@ from mixcompare.prepared.problem import Problem
 
 
 def ordering(problem: Problem, quantity: str) -> tuple[Parameter, ...]:
-    """The quantity's parameters, one of each class.
-
-    Parameters
-    ----------
-    quantity
-        A parameter's name without its class: ``"weights"``, ``"coefficients[x]"``,
-        ``"covariance"``.
+    """The parameters of a quantity, a parameter's name without its class, one of each class.
 
     Raises
     ------

@@ -30,20 +30,18 @@ class PosteriorDensity:
     n_carriers: int
 
     def coordinates(self, parameters: Arrays) -> FloatArray:
-        """(S, D) coordinates of draws.
-
-        Parameters
-        ----------
-        parameters
-            Arrays (S, K, ...) in original units by the name of their block.
-        """
+        """(S, D) coordinates of parameters (S, K, ...) in original units, by their block's name."""
         return self.mixture.join(self.mixture.unconstrained(self.mixture.free_values(parameters)))
 
     def __call__(self, points: FloatArray) -> FloatArray:
         """(S,) unnormalised log-densities of the posterior at points (S, D)."""
-        size = max(1, _BATCH_VALUES // (self.n_carriers * self.mixture.n_components))
-        parts = [self._batch(points[i : i + size]) for i in range(0, len(points), size)]
-        return np.concatenate(parts)
+        mixture, values = self.mixture, []
+        size = max(1, _BATCH_VALUES // (self.n_carriers * mixture.n_components))
+        for i in range(0, len(points), size):
+            variables = mixture.constrained(mixture.split(points[i : i + size]))
+            draws = evaluate(mixture, variables, len(points[i : i + size]))
+            values.append(draws.log_likelihood.sum(axis=1) + mixture.log_prior(variables))
+        return np.concatenate(values)
 
     def copies(self) -> FloatArray:
         """(K!, D, D) maps from a point to its copies with the components renumbered."""
@@ -53,11 +51,6 @@ class PosteriorDensity:
         return np.stack(
             [mixture.renumbered(points, np.tile(order, (len(points), 1))).T for order in orders]
         )
-
-    def _batch(self, points: FloatArray) -> FloatArray:
-        variables = self.mixture.constrained(self.mixture.split(points))
-        likelihood = evaluate(self.mixture, variables, len(points)).log_likelihood.sum(axis=1)
-        return np.asarray(likelihood + self.mixture.log_prior(variables))
 
 
 def posterior_density(problem: Problem) -> PosteriorDensity:

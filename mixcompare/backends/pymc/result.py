@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
 from mixcompare import labels
-from mixcompare.backends.pymc.density.agreement import check_density
+from mixcompare.backends.pymc.coordinates import Arrays
 from mixcompare.backends.pymc.diagnosis import approximation, diagnose, remarks
 from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture
@@ -15,39 +15,33 @@ from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.ordering import ordered, ordering
 from mixcompare.backends.pymc.samplers.sampling import Draws as Sampled
 from mixcompare.base.arrays import FloatArray
+from mixcompare.base.errors import DensityError
 from mixcompare.fits.result import Draws, Result
 from mixcompare.labels import IntArray
 from mixcompare.prepared.problem import Problem
 
+# Both have rounding errors of some 1e-13 of their size, and PyMC's chi-squared a constant
+# in single precision.
+_TOLERANCE: Final = 1e-8
+_CONSTANT: Final = 1e-6
+
 
 def build_result(problem: Problem, mixture: Mixture, draws: Sampled, options: Options) -> Result:
-    """Evaluate, align and judge the draws.
-
-    Parameters
-    ----------
-    problem
-        What was fitted.
-    mixture
-        Its model.
-    draws
-        What the sampler gave.
-    options
-        How it was run.
-    """
-    layout, shape = problem.layout, draws.shape
-    variables = {name: _merged(value) for name, value in draws.variables.items()}
+    """Evaluate, align and judge the draws of a problem's mixture."""
+    layout, shape = problem.layout, draws.stats["diverging"].shape
+    variables = {n: value.reshape(-1, *value.shape[2:]) for n, value in draws.variables.items()}
     evaluation = evaluate(mixture, variables, int(np.prod(shape)))
     prior = mixture.log_prior_by_parameter(variables, evaluation.parameters)
     if "lp" in draws.stats:
-        sampled = draws.stats["lp"].to_numpy().ravel()
+        sampled = draws.stats["lp"].ravel()
         check_density(mixture, variables, sampled, evaluation.log_likelihood.sum(axis=1))
 
-    def by_draw(arrays: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        return {name: array.reshape(*shape, *array.shape[1:]) for name, array in arrays.items()}
+    def by_chain(array: FloatArray) -> FloatArray:
+        return array.reshape(*shape, *array.shape[1:])
 
-    parameters, prior = by_draw(evaluation.parameters), by_draw(prior)
-    log_likelihood = evaluation.log_likelihood.reshape(*shape, -1)
-    tau = evaluation.responsibilities.reshape(*shape, *evaluation.responsibilities.shape[1:])
+    parameters = {name: by_chain(array) for name, array in evaluation.parameters.items()}
+    prior = {name: by_chain(array) for name, array in prior.items()}
+    log_likelihood, tau = map(by_chain, (evaluation.log_likelihood, evaluation.responsibilities))
     by_sample = log_likelihood.sum(axis=-1)
     log_posterior = by_sample + sum(prior.values())
     if options.ordered_by is None:
@@ -55,10 +49,9 @@ def build_result(problem: Problem, mixture: Mixture, draws: Sampled, options: Op
     else:
         permutation = ordered(parameters, ordering(problem, options.ordered_by))
     aligned = layout.permute(parameters, permutation)
-    statistics = {str(name): values.to_numpy() for name, values in draws.stats.data_vars.items()}
     status, message = "approximate", approximation(options.sampler, shape[1])
     if options.kind == "posterior":
-        names, diverging = [*layout.names()], statistics["diverging"]
+        names, diverging = [*layout.names()], draws.stats["diverging"]
         status, message = diagnose(names, layout.flatten(aligned), by_sample, diverging)
     return Result(
         options.kind,
@@ -68,9 +61,37 @@ def build_result(problem: Problem, mixture: Mixture, draws: Sampled, options: Op
         status,
         message + remarks(options, draws.stats),
         draws=Draws(
-            parameters, tau, prior, permutation, {**statistics, "log_posterior": log_posterior}
+            parameters, tau, prior, permutation, {**draws.stats, "log_posterior": log_posterior}
         ),
     )
+
+
+def check_density(
+    mixture: Mixture,
+    variables: Arrays,
+    sampled: FloatArray,
+    log_likelihood: FloatArray,
+) -> None:
+    """Compare the sampler's density at S draws with the model's, which other code evaluates.
+
+    Variables are (S, ...), the sampler's log density of the coordinates without bounds and the
+    log-likelihood by `evaluate` (S,).
+
+    Raises
+    ------
+    DensityError
+        If they differ by more than rounding.
+    """
+    difference = np.abs(sampled - log_likelihood - mixture.log_prior(variables))
+    limit = _TOLERANCE * np.abs(log_likelihood) + _CONSTANT
+    if not (difference <= limit).all():
+        worst = int(np.nanargmax(difference - limit))
+        raise DensityError(
+            f"The log density that was sampled is {sampled[worst]:.9g} where the model's differs "
+            f"by {difference[worst]:.3g}. If compiled files are older than the program, remove "
+            "them (the folders __pycache__ of mixcompare, or NUMBA_CACHE_DIR) and fit again; else "
+            "the fault is ours, and sampler='pymc' samples PyMC's own graph."
+        )
 
 
 def _align(
@@ -81,7 +102,3 @@ def _align(
     permutation = labels.align_draws(responsibilities, responsibilities[best])
     mean = labels.permute(weights, permutation, axis=-1).mean(axis=(0, 1))
     return labels.compose(permutation, labels.by_weight(mean))
-
-
-def _merged(array: FloatArray) -> FloatArray:
-    return array.reshape(-1, *array.shape[2:])

@@ -9,12 +9,9 @@ from mixcompare.base.arrays import FloatArray
 
 
 def whiten(x: FloatArray, prior_rows: FloatArray, total: float) -> tuple[FloatArray, FloatArray]:
-    """Z and an upper triangular T such that ``Z = x @ T``, columns of [x; prior_rows] T orthogonal.
+    """Z and an upper triangular T such that ``Z = x @ T``.
 
-    Parameters
-    ----------
-    total
-        Squared length that these columns are to have.
+    Columns of ``[x; prior_rows] T`` are orthogonal, of squared length `total`.
     """
     rows = np.concatenate([x, prior_rows])
     norm = np.linalg.norm(rows, axis=0)

@@ -52,7 +52,7 @@ def test_equals_ems_log_prior(
 def bends(mixture: Mixture) -> np.ndarray[Any, Any]:
     """Powers of the squares by which densities of covariance and Bartlett factor differ."""
     response: Any = mixture.emissions[0]
-    structure: Structure = response.structure
+    structure: Structure = response.term
     if structure.covariance != "full":
         return np.full(structure.n_squares, 2.0)
     m = structure.n_outcomes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.backends.pymc.samplers.mean_field import mean_field
+from mixcompare.backends.pymc.samplers.approximations import mean_field
 
 
 def test_of_a_normal_density() -> None:

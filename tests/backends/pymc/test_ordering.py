@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import xarray as xr
 
 import mixcompare as mc
 from mixcompare.backends.pymc import Options, result
@@ -48,7 +47,7 @@ def test_every_draw_is_sorted_and_nothing_else_changes() -> None:
         name: np.stack([one[name] for one in drawn]).reshape(2, 20, *drawn[0][name].shape)
         for name in mixture.shapes
     }
-    draws = Draws(variables, _stats())
+    draws = Draws(variables, {"diverging": np.zeros((2, 20), dtype=bool)})
     plain, by_size = (
         result.build_result(case.problem, mixture, draws, Options(ordered_by=by))
         for by in (None, "coefficients[x1]")
@@ -65,7 +64,3 @@ def test_every_draw_is_sorted_and_nothing_else_changes() -> None:
     estimate = by_size.parameters["coefficients"][:, x1]
     np.testing.assert_allclose(estimate[:, 0], np.sort(raw, axis=-1).mean(axis=(0, 1)))
     assert "numbered by coefficients[x1]" in by_size.message
-
-
-def _stats() -> xr.Dataset:
-    return xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 20), dtype=bool))})

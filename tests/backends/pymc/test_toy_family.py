@@ -15,10 +15,10 @@ from scipy.stats import geom, norm
 
 import mixcompare as mc
 from mixcompare.backends.pymc import scorer
-from mixcompare.backends.pymc.density.densities import GraphDensity, density_of, graph_density
+from mixcompare.backends.pymc.density.densities import Density, density_of, graph_density
 from mixcompare.backends.pymc.density.packing import serves
-from mixcompare.backends.pymc.dimensions import Dimensions
 from mixcompare.backends.pymc.evaluate import evaluate
+from mixcompare.backends.pymc.graphs import Dimensions
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.posterior_density import posterior_density
 from mixcompare.backends.pymc.samplers.tempering import shuffle, temper
@@ -72,7 +72,7 @@ def test_scores_are_those_of_scipy(table: pd.DataFrame) -> None:
     np.testing.assert_allclose(score.log_density(at, alone), given_class[:, 7:8], rtol=1e-10)
 
 
-def general(problem: Problem) -> tuple[Mixture, GraphDensity]:
+def general(problem: Problem) -> tuple[Mixture, Density]:
     mixture = build_mixture(problem)
     assert not serves(mixture)
     return mixture, graph_density(mixture, PYTHON)
@@ -159,7 +159,7 @@ def test_responses_add_given_the_class(table: pd.DataFrame) -> None:
         np.testing.assert_allclose(again[name], value, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
+@pytest.mark.parametrize("sampler", [pytest.param("nutpie", marks=pytest.mark.slow), "pymc"])
 def test_samplers_recover_the_truth(table: pd.DataFrame, sampler: Any) -> None:
     spec = mc.MixtureSpec("y ~ x", n_components=2, **SPEC)
     fit = mc.fit(

@@ -58,13 +58,7 @@ class MembershipMap:
 
 
 def membership_map(prepared: Prepared, precision: FloatArray, n_components: int) -> MembershipMap:
-    """Constants for a panel with membership covariates.
-
-    Parameters
-    ----------
-    precision
-        (c, c) P of the prior.
-    """
+    """Constants for a panel with membership covariates, and P (c, c) of the prior."""
     assert prepared.concomitants is not None
     root = np.sqrt(prepared.replicated)[:, None]
     prior_root = cholesky(precision)
@@ -72,12 +66,7 @@ def membership_map(prepared: Prepared, precision: FloatArray, n_components: int)
     z, unmix = whiten(
         prepared.concomitants * root, np.sqrt(n_components) * prior_root, prepared.total_units
     )
-    return MembershipMap(
-        concomitants=z / root,
-        unmix=unmix,
-        spread=prior_root @ unmix,
-        contrasts=helmert_contrasts(n_components),
-    )
+    return MembershipMap(z / root, unmix, prior_root @ unmix, helmert_contrasts(n_components))
 
 
 def helmert_contrasts(n_components: int) -> FloatArray:

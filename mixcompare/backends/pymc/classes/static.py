@@ -22,7 +22,7 @@ from mixcompare.backends.pymc.classes.membership import (
     helmert_contrasts,
     membership_map,
 )
-from mixcompare.backends.pymc.coordinates import Arrays
+from mixcompare.backends.pymc.coordinates import Arrays, Graphs, Values
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.prepared.problem import Problem
 
@@ -50,20 +50,11 @@ class StaticTerm:
         return {name: shape for name, shape in shapes.items() if 0 not in shape}
 
     @property
-    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Shapes of the data that the graph reads, None for what is open."""
-        k, c = self.n_components, self.n_concomitants
-        shapes: dict[str, tuple[int | None, ...]] = {
-            "unit_weights": (None,),
-            "concomitants": (None, c),
-            "concentration": (0 if c else k,),
-            "unmix": (c, c),
-            "membership_spread": (c, c),
-            "membership_log_volume": (),
-        }
-        return {name: shape for name, shape in shapes.items() if 0 not in shape}
+    def open_lengths(self) -> dict[str, int]:
+        """See `mixcompare.backends.pymc.emissions.terms.EmissionTerm`: the number of units."""
+        return {"unit_weights": 1, "concomitants": 1}
 
-    def variables(self, data: Mapping[str, Any], dims: Mapping[str, Any]) -> dict[str, Any]:
+    def variables(self, data: Graphs, dims: Mapping[str, Any]) -> dict[str, Any]:
         """Log class probabilities: (K,), or (G, K) with unit covariates."""
         k = self.n_components
         if self.n_concomitants:
@@ -71,11 +62,12 @@ class StaticTerm:
         if k == 1:
             weights = pm.Deterministic("weights", pt.ones(1), dims=dims["weights"])
         else:
-            concentration = data["concentration"]
-            weights = pm.Dirichlet("weights", concentration, shape=(k,), dims=dims["weights"])
+            weights = pm.Dirichlet(
+                "weights", data["concentration"], shape=(k,), dims=dims["weights"]
+            )
         return {"log_probabilities": pt.log(weights)}
 
-    def _membership(self, data: Mapping[str, Any], dims: Mapping[str, Any]) -> Any:
+    def _membership(self, data: Graphs, dims: Mapping[str, Any]) -> Any:
         k, c = self.n_components, self.n_concomitants
         if k == 1:
             scores = pt.zeros((data["concomitants"].shape[0], 1))
@@ -83,9 +75,8 @@ class StaticTerm:
         else:
             terms = [pt.zeros(c), data["membership_spread"], data["membership_log_volume"]]
             free = affine_normal.affine_normal("membership", terms, (k - 1, c))
-            contrasts = helmert_contrasts(k)
-            scores = data["concomitants"] @ free.T @ contrasts
-            centred = contrasts.T @ free @ data["unmix"].T
+            scores = data["concomitants"] @ free.T @ helmert_contrasts(k)
+            centred = helmert_contrasts(k).T @ free @ data["unmix"].T
             odds = centred - centred[:1]
         log_probabilities = pt.special.log_softmax(scores, axis=-1)
         pm.Deterministic("membership_coefficients", odds, dims=dims["membership_coefficients"])
@@ -94,19 +85,9 @@ class StaticTerm:
         return log_probabilities
 
     def likelihood(
-        self,
-        variables: Mapping[str, Any],
-        log_density: Any,
-        data: Mapping[str, Any],
-        dims: Mapping[str, Any],
+        self, variables: Graphs, log_density: Any, data: Graphs, dims: Mapping[str, Any]
     ) -> None:
-        """Observe every unit's outcomes, as often as it counts, marginal over its class.
-
-        Parameters
-        ----------
-        log_density
-            (G, K) of the units' rows given each class.
-        """
+        """Observe units, as often as each counts, by their (G, K) densities given the class."""
         pm.CustomDist(
             "outcomes",
             variables["log_probabilities"],
@@ -151,27 +132,27 @@ class StaticCoordinates:
     @property
     def free_shapes(self) -> dict[str, tuple[int, ...]]:
         """See `Coordinates`; weights have one less."""
-        shapes = self.shapes
-        return shapes | ({"weights": (self.term.n_components - 1,)} if "weights" in shapes else {})
+        fewer = {"weights": (self.term.n_components - 1,)}
+        return {name: fewer.get(name, shape) for name, shape in self.shapes.items()}
 
-    def inputs(self) -> dict[str, FloatArray]:
+    def inputs(self) -> Values:
         """See `Coordinates`."""
-        named: dict[str, FloatArray] = {
+        if self.membership is None:
+            return {"unit_weights": self.unit_weights, "concentration": self._concentrations}
+        spread = self.membership.spread
+        return {
             "unit_weights": self.unit_weights,
-            "concentration": np.full(self.term.n_components, self.concentration),
-            "membership_log_volume": np.zeros(()),
+            "concomitants": self.membership.concomitants,
+            "unmix": self.membership.unmix,
+            "membership_spread": spread,
+            "membership_log_volume": np.asarray(affine_normal.log_volume(spread)),
         }
-        if self.membership is not None:
-            spread = self.membership.spread
-            named |= {
-                "concomitants": self.membership.concomitants,
-                "unmix": self.membership.unmix,
-                "membership_spread": spread,
-                "membership_log_volume": np.asarray(affine_normal.log_volume(spread)),
-            }
-        return {name: named[name] for name in self.term.input_shapes}
 
-    def unconstrained(self, variables: Arrays) -> dict[str, FloatArray]:
+    @property
+    def _concentrations(self) -> FloatArray:
+        return np.full(self.term.n_components, self.concentration)
+
+    def unconstrained(self, variables: Arrays) -> Values:
         """See `Coordinates`: weights become logarithms less their mean, without the last."""
         result = dict(variables)
         if "weights" in result:
@@ -179,7 +160,7 @@ class StaticCoordinates:
             result["weights"] = (logarithm - logarithm.mean(axis=-1, keepdims=True))[..., :-1]
         return result
 
-    def constrained(self, points: Arrays) -> dict[str, FloatArray]:
+    def constrained(self, points: Arrays) -> Values:
         """See `Coordinates`."""
         result = dict(points)
         if "weights" in result:
@@ -188,40 +169,34 @@ class StaticCoordinates:
             result["weights"] = share / share.sum(axis=-1, keepdims=True)
         return result
 
-    def pooled(self) -> dict[str, FloatArray]:
+    def pooled(self) -> Values:
         """See `Coordinates`."""
         values = {name: np.zeros(shape) for name, shape in self.shapes.items()}
         if "weights" in values:
             values["weights"] += 1 / self.term.n_components
         return values
 
-    def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> dict[str, FloatArray]:
+    def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> Values:
         """See `Coordinates`."""
         values = {name: noise[name] for name in self.shapes}
         if "weights" in values:
-            concentration = np.full(self.term.n_components, self.concentration)
-            values["weights"] = rng.dirichlet(concentration, len(noise["weights"]))
+            values["weights"] = rng.dirichlet(self._concentrations, len(noise["weights"]))
         if self.membership is not None and "membership" in values:
             values["membership"] = affine_normal.solved(self.membership.spread, noise["membership"])
         return values
 
     def log_prior(self, variables: Arrays) -> FloatArray:
         """See `Coordinates`."""
-        if "weights" in variables:
-            weights, k = variables["weights"], self.term.n_components
-            a = np.full(k, self.concentration)
-            # The transform's Jacobian has the number of classes.
-            constant = gammaln(a.sum()) - gammaln(a).sum() + np.log(k)
-            return np.asarray(constant + (a * np.log(weights)).sum(axis=-1))
+        if "weights" in self.shapes:
+            by_class = self._concentrations * np.log(variables["weights"])
+            return np.asarray(log_constant(self._concentrations) + by_class.sum(axis=-1))
         if self.membership is not None and "membership" in variables:
             spread = self.membership.spread
             standard = variables["membership"] @ spread.T
             return affine_normal.log_density(standard, affine_normal.log_volume(spread))
         return np.zeros(1)
 
-    def log_prior_by_parameter(
-        self, variables: Arrays, parameters: Arrays
-    ) -> dict[str, FloatArray]:
+    def log_prior_by_parameter(self, variables: Arrays, parameters: Arrays) -> Values:
         """See `Coordinates`; that of zero-sum coefficients, in orthonormal coordinates."""
         weights = parameters["weights"]
         if self.membership is None:
@@ -235,24 +210,24 @@ class StaticCoordinates:
         each = -0.5 * (standard**2 + affine_normal.LOG_2PI).sum(axis=-1) + volume - change
         return {"membership_coefficients": np.asarray(each.sum(axis=-1))}
 
-    def parameters(self, variables: Arrays, n_draws: int) -> dict[str, FloatArray]:
+    def parameters(self, variables: Arrays, n_draws: int) -> Values:
         """See `Coordinates`; `marginal` has the weights, which may be averages over units."""
         if self.membership is None:
             return {}
         contrasts = self._contrasts(variables, n_draws)
         return {"membership_coefficients": self.membership.coefficients(contrasts)}
 
-    def free_values(self, parameters: Arrays) -> dict[str, FloatArray]:
+    def free_values(self, parameters: Arrays) -> Values:
         """See `Coordinates`."""
         values = {"weights": np.asarray(parameters["weights"], dtype=float)}
         if self.membership is not None:
-            if "membership_coefficients" not in parameters:
+            odds = parameters.get("membership_coefficients")
+            if odds is None:
                 raise ValueError("the model needs membership_coefficients.")
-            odds = parameters["membership_coefficients"]
             values["membership"] = self.membership.from_coefficients(odds)
         return {name: values[name] for name in self.shapes}
 
-    def renumbered(self, points: Arrays, permutation: IntArray) -> dict[str, FloatArray]:
+    def renumbered(self, points: Arrays, permutation: IntArray) -> Values:
         """See `Coordinates`."""
         result = dict(points)
         if "weights" in points:
@@ -267,9 +242,9 @@ class StaticCoordinates:
     def marginal(
         self, variables: Arrays, log_density: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """See `mixcompare.backends.pymc.coordinates.ClassCoordinates`."""
-        probabilities, weights = self._probabilities(variables, log_density.shape[1])
+        """See `ClassCoordinates`."""
         joint = log_density
+        probabilities, weights = self._probabilities(variables, joint.shape[1])
         joint += probabilities.transpose(2, 0, 1)
         top = joint.max(axis=0)
         relative = np.exp(joint - top)
@@ -278,7 +253,7 @@ class StaticCoordinates:
         return log_likelihood, np.moveaxis(relative / total, 0, -1), weights
 
     def log_probabilities(self, parameters: Arrays, rows: Problem) -> FloatArray:
-        """See `mixcompare.backends.pymc.coordinates.ClassCoordinates`."""
+        """See `ClassCoordinates`."""
         concomitants = rows.prepared.concomitants
         if concomitants is None:
             with np.errstate(divide="ignore"):
@@ -307,14 +282,17 @@ def static_classes(problem: Problem) -> StaticCoordinates:
     membership = None
     if priors.membership_precision is not None:
         membership = membership_map(prepared, priors.membership_precision, k)
-    return StaticCoordinates(
-        term=StaticTerm(k, len(prepared.concomitant_names)),
-        unit_weights=prepared.replicated,
-        concentration=priors.concentration,
-        membership=membership,
-    )
+    term = StaticTerm(k, len(prepared.concomitant_names))
+    return StaticCoordinates(term, prepared.replicated, priors.concentration, membership)
 
 
 def _with_last(free: FloatArray) -> FloatArray:
     """All K logarithms, of which the last is minus the others' sum."""
     return np.concatenate([free, -free.sum(axis=-1, keepdims=True)], axis=-1)
+
+
+def log_constant(concentrations: FloatArray) -> float:
+    """What the Dirichlet's log density has on the transform's scale that no weight changes."""
+    # The transform's Jacobian has the number of classes.
+    constant = gammaln(concentrations.sum()) - gammaln(concentrations).sum()
+    return float(constant + np.log(concentrations.size))

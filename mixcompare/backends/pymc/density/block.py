@@ -36,9 +36,16 @@ def read_sizes(block):
 
 
 @njit(**INNER)
+def _vector(block, at, size):
+    """The next numbers of a block, and where those after them begin."""
+    return block[at : at + size], at + size
+
+
+@njit(**INNER)
 def _matrix(block, at, rows, columns):
-    """The next numbers of a block as a matrix."""
-    return block[at : at + rows * columns].reshape(rows, columns)
+    """The next numbers of a block as a matrix, and where those after them begin."""
+    end = at + rows * columns
+    return block[at:end].reshape(rows, columns), end
 
 
 @njit(**INNER)
@@ -46,31 +53,19 @@ def read_constants(block, s):
     """Views of a block's constants."""
     k, m, c = s.n_components, s.n_outcomes, s.n_concomitants
     own, shared = s.n_varying * m, s.n_common * m
-    at = N_SIZES + 3
-    concentration = block[at : at + (0 if c else k)]
-    at += concentration.size
-    contrasts = _matrix(block, at, k - 1, k)
-    at += contrasts.size
-    membership_spread = _matrix(block, at, c, c)
-    at += membership_spread.size
-    common_offset = block[at : at + shared]
-    at += shared
-    common_spread = _matrix(block, at, shared, shared)
-    at += common_spread.size
-    offset = block[at : at + own]
-    at += own
-    spread = _matrix(block, at, own, own)
-    at += spread.size
-    common_share = _matrix(block, at, own, shared)
-    at += common_share.size
-    squares_df = block[at : at + s.n_squares]
-    at += s.n_squares
-    squares_map = _matrix(block, at, s.n_squares, m * m)
-    at += squares_map.size
-    below_map = _matrix(block, at, s.n_below, m * m)
-    at += below_map.size
-    first = block[at : at + s.n_rows]
-    at += s.n_rows
+    concentration, at = _vector(block, N_SIZES + 3, 0 if c else k)
+    contrasts, at = _matrix(block, at, k - 1, k)
+    membership_spread, at = _matrix(block, at, c, c)
+    common_offset, at = _vector(block, at, shared)
+    common_spread, at = _matrix(block, at, shared, shared)
+    offset, at = _vector(block, at, own)
+    spread, at = _matrix(block, at, own, own)
+    common_share, at = _matrix(block, at, own, shared)
+    squares_df, at = _vector(block, at, s.n_squares)
+    squares_map, at = _matrix(block, at, s.n_squares, m * m)
+    below_map, at = _matrix(block, at, s.n_below, m * m)
+    first, at = _vector(block, at, s.n_rows)
+    tiles, at = _matrix(block, at, s.n_tiles, s.tile)
     return Constants(
         block[N_SIZES + 1],
         block[N_SIZES + 2],
@@ -86,7 +81,7 @@ def read_constants(block, s):
         squares_map,
         below_map,
         first,
-        _matrix(block, at, s.n_tiles, s.tile),
+        tiles,
     )
 
 
@@ -94,12 +89,9 @@ def read_constants(block, s):
 def free_variables(point, s):
     """Views of the free variables in a point, or in a gradient."""
     k, m, c = s.n_components, s.n_outcomes, s.n_concomitants
-    classes = _matrix(point, 0, k - 1 if c else 1, c if c else k - 1)
-    at = classes.size
-    common = point[at : at + s.n_common * m]
-    at += common.size
-    varying = _matrix(point, at, k, s.n_varying * m)
-    at += varying.size
-    squares = _matrix(point, at, s.n_covariances, s.n_squares)
-    below = _matrix(point, at + squares.size, s.n_covariances, s.n_below)
+    classes, at = _matrix(point, 0, k - 1 if c else 1, c if c else k - 1)
+    common, at = _vector(point, at, s.n_common * m)
+    varying, at = _matrix(point, at, k, s.n_varying * m)
+    squares, at = _matrix(point, at, s.n_covariances, s.n_squares)
+    below, at = _matrix(point, at, s.n_covariances, s.n_below)
     return Free(classes, common, varying, squares, below)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytensor
@@ -22,95 +22,51 @@ from mixcompare.base.arrays import FloatArray
 type LogDensity = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 
-class Density(Protocol):
-    """A log density on the coordinates without bounds in which samplers move."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Density:
+    """A log density on the coordinates without bounds in which samplers move.
 
-    def __call__(self, points: FloatArray, /) -> tuple[FloatArray, FloatArray]:
-        """Log densities (n,) and their gradients (n, D) at points (n, D); not all are finite."""
+    Attributes
+    ----------
+    log_density
+        Log densities (n,) and their gradients (n, D) at points (n, D); not all are finite.
+    tempered
+        That of the prior times the likelihood to a power.
+    """
 
-    def tempered(self, power: float, /) -> Density:
-        """That of the prior times the likelihood to a power."""
+    log_density: LogDensity
+    tempered: Callable[[float], LogDensity]
+
+    def __call__(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """See `log_density`."""
+        return self.log_density(points)
 
 
 def density_of(mixture: Mixture) -> Density:
     """The log posterior density of a mixture: the compiled one where it serves."""
-    return CompiledDensity(mixture) if serves(mixture) else graph_density(mixture)
+    return compiled_density(mixture) if serves(mixture) else graph_density(mixture)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CompiledDensity:
-    """The density written by hand, see `mixcompare.backends.pymc.density.density_kernels`.
+def compiled_density(mixture: Mixture) -> Density:
+    """The density written by hand, see `mixcompare.backends.pymc.density.density_kernels`."""
 
-    Attributes
-    ----------
-    mixture
-        A mixture that it serves.
-    power
-        Of the likelihood.
-    block
-        Its numbers.
-    """
+    def tempered(power: float) -> LogDensity:
+        block = pack(mixture, power=power)
 
-    mixture: Mixture
-    power: float = 1.0
-    block: FloatArray = field(init=False)
+        def log_density(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+            values, gradients = np.empty(len(points)), np.empty(points.shape)
+            log_densities(np.ascontiguousarray(points), block, values, gradients)
+            return values, gradients
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "block", pack(self.mixture, power=self.power))
+        return log_density
 
-    def __call__(self, points: FloatArray, /) -> tuple[FloatArray, FloatArray]:
-        """See `Density`."""
-        values, gradients = np.empty(len(points)), np.empty(points.shape)
-        log_densities(np.ascontiguousarray(points), self.block, values, gradients)
-        return values, gradients
-
-    def tempered(self, power: float, /) -> Self:
-        """See `Density`."""
-        return replace(self, power=power)
+    return Density(tempered(1.0), tempered)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GraphDensity:
-    """The density of the PyMC model itself, one point after the other.
-
-    Attributes
-    ----------
-    function
-        Compiled: log density and gradient of a point (D,) and the likelihood's power.
-    lock
-        A compiled function keeps its numbers in one place, so one thread may use it at a time.
-    power
-        Of the likelihood.
-    """
-
-    function: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
-    lock: threading.Lock
-    power: float = 1.0
-
-    def __call__(self, points: FloatArray, /) -> tuple[FloatArray, FloatArray]:
-        """See `Density`."""
-        values, gradients = np.empty(len(points)), np.empty(points.shape)
-        power = np.asarray(self.power)
-        with self.lock:
-            for i, point in enumerate(points):
-                values[i], gradients[i] = self.function(point, power)
-        return values, gradients
-
-    def tempered(self, power: float, /) -> Self:
-        """See `Density`."""
-        return replace(self, power=power)
-
-
-def graph_density(mixture: Mixture, mode: Any = None) -> GraphDensity:
-    """The density of a mixture's PyMC model.
-
-    Parameters
-    ----------
-    mode
-        PyTensor's mode of compilation; None for its default.
-    """
-    model, shapes = model_of(mixture), mixture.free_shapes
-    point, power = pt.dvector("point"), pt.dscalar("power")
+def graph_density(mixture: Mixture, mode: Any = None) -> Density:
+    """The density of the PyMC model itself, one point after the other, in a mode of PyTensor's."""
+    model, point, power = model_of(mixture), pt.dvector("point"), pt.dscalar("power")
+    shapes = mixture.free_shapes
     ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())])
     values = {
         model.rvs_to_values[model[name]]: point[start:end].reshape(shape)
@@ -120,4 +76,17 @@ def graph_density(mixture: Mixture, mode: Any = None) -> GraphDensity:
     outputs = [log_density, pt.grad(log_density, point)]
     function = pytensor.function([point, power], outputs, mode=mode, on_unused_input="ignore")
     function.trust_input = True  # arrays only: checks would take longer than small models
-    return GraphDensity(function, threading.Lock())
+    # A compiled function keeps its numbers in one place, so one thread may use it at a time.
+    lock = threading.Lock()
+
+    def tempered(power: float) -> LogDensity:
+        def log_density(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+            values, gradients = np.empty(len(points)), np.empty(points.shape)
+            with lock:
+                for i, at in enumerate(points):
+                    values[i], gradients[i] = function(at, np.asarray(power))
+            return values, gradients
+
+        return log_density
+
+    return Density(tempered(1.0), tempered)

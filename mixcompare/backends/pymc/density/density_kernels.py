@@ -73,9 +73,8 @@ def _membership(free, constants, scores, gradient):
     zero, standard = np.zeros(c), np.empty(c)
     result = 0.0
     for j in range(n_contrasts):
-        result += _standard_normal(
-            zero, constants.membership_spread, free[j], standard, gradient[j]
-        )
+        spread = constants.membership_spread
+        result += _standard_normal(zero, spread, free[j], standard, gradient[j])
         for a in range(n_contrasts + 1):
             for i in range(c):
                 scores[a, i] += constants.contrasts[j, a] * free[j, i]
@@ -95,13 +94,8 @@ def _deviations(free, constants, deviations, gradient):
     """Deviations (K, p m) of the coefficients, and their log density."""
     own, shared = constants.offset.size, free.common.size
     standard, shift, common_standard = np.empty(own), np.empty(own), np.empty(shared)
-    result = _standard_normal(
-        constants.common_offset,
-        constants.common_spread,
-        free.common,
-        common_standard,
-        gradient.common,
-    )
+    offset, spread = constants.common_offset, constants.common_spread
+    result = _standard_normal(offset, spread, free.common, common_standard, gradient.common)
     for i in range(own):
         shift[i] = constants.offset[i]
         for j in range(shared):
@@ -212,18 +206,9 @@ def _log_density(x, gradient, block):
 
     slopes, score_slopes = np.zeros(maps.shape), np.zeros((k, c))
     counts, rows = np.zeros(k), np.zeros(n_covariances)
+    tiles, first, gradients = constants.tiles, constants.first, (slopes, score_slopes, counts, rows)
     result += log_likelihood(
-        constants.tiles,
-        constants.first,
-        full,
-        log_weights,
-        scores,
-        maps,
-        log_determinants,
-        slopes,
-        score_slopes,
-        counts,
-        rows,
+        tiles, first, full, log_weights, scores, maps, log_determinants, gradients
     )
 
     if c:
@@ -258,12 +243,9 @@ def log_density(n, point, gradient, value, numbers):
 
     Parameters
     ----------
-    n
-        Length of the point.
-    point
-        Address of the n unconstrained values of the model's free variables.
-    gradient, value
-        Addresses to which n numbers and one number are written.
+    point, gradient, value
+        Addresses of the n unconstrained values of the model's free variables, and of the n
+        numbers and the one number that are written.
     numbers
         Address of a block, see `mixcompare.backends.pymc.density.packing.pack`.
 

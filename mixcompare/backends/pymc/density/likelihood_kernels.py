@@ -228,19 +228,7 @@ def _count(tau, weight, degrees, counts, rows):
 
 
 @njit(**INNER)
-def log_likelihood(
-    tiles,
-    first,
-    full,
-    log_weights,
-    scores,
-    maps,
-    log_determinants,
-    slopes,
-    score_slopes,
-    counts,
-    rows,
-):
+def log_likelihood(tiles, first, full, log_weights, scores, maps, log_determinants, gradients):
     """Summed log-likelihood, with its gradient.
 
     Parameters
@@ -258,10 +246,11 @@ def log_likelihood(
         (K, m, q) ``[-D_k M_k; M_k]``, transposed, outcomes last to first.
     log_determinants
         (C,) log|Sigma|, of each class or of all.
-    slopes, score_slopes, counts, rows
+    gradients
         (K, m, q), (K, c), (K,) and (C,) of zeros, to be filled: the gradients with respect to
         maps and scores, expected units by class, and expected rows by covariance.
     """
+    slopes, score_slopes, counts, rows = gradients
     n_classes, m, q = maps.shape
     c = scores.shape[1]
     n_columns = tiles.shape[1] // LANES

@@ -7,7 +7,6 @@ density serves every model that has it and is read from numba's cache in a third
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,15 +35,7 @@ _EXPAND = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, types.void
 
 
 def program(mixture: Mixture, start: Callable[[np.random.Generator], Arrays]) -> Any:
-    """What nutpie samples: the compiled density where it serves, else the PyMC model.
-
-    Parameters
-    ----------
-    mixture
-        The model.
-    start
-        Gives a point by free variable.
-    """
+    """What nutpie samples: the compiled density where it serves, else the PyMC model."""
     lock = threading.Lock()  # chains are threads, and compiled functions hold their numbers
 
     def first(chain_seed: Any) -> FloatArray:
@@ -63,7 +54,7 @@ def _by_hand(block: FloatArray, n_free: int, first: Callable[[Any], FloatArray])
 
     nutpie calls compiled functions by their address, with that of their data.
     """
-    density, expand = _compiled()
+    density, expand = compiled()
     return CompiledPyMCModel(
         dims={},
         compiled_logp_func=density,
@@ -83,19 +74,6 @@ def _by_hand(block: FloatArray, n_free: int, first: Callable[[Any], FloatArray])
 
 
 @cache
-def _compiled() -> tuple[Any, Any]:
+def compiled() -> tuple[Any, Any]:
     """Both functions; numba keeps them on disk, so that a machine compiles them once."""
     return cfunc(_DENSITY, cache=True)(log_density), cfunc(_EXPAND, cache=True)(copy_point)
-
-
-def density(point: FloatArray, block: FloatArray) -> tuple[float, FloatArray]:
-    """Log density and its gradient (n,) at an unconstrained point (n,).
-
-    NaN where one of them is not finite, which nutpie takes for a step too far.
-    """
-    value, gradient = np.empty(1), np.empty(point.size)
-    at = np.ascontiguousarray(point, dtype=np.float64)
-    doubles = ctypes.POINTER(ctypes.c_double)
-    addresses = [array.ctypes.data_as(doubles) for array in (at, gradient, value)]
-    failed = _compiled()[0].ctypes(at.size, *addresses, block.ctypes.data)
-    return np.nan if failed else float(value[0]), gradient

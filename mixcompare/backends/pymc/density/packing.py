@@ -9,10 +9,12 @@ from scipy.special import gammaln
 
 from mixcompare.backends.pymc.affine_normal import LOG_2PI
 from mixcompare.backends.pymc.classes.membership import helmert_contrasts
-from mixcompare.backends.pymc.classes.static import StaticCoordinates
+from mixcompare.backends.pymc.classes.static import StaticCoordinates, log_constant
+from mixcompare.backends.pymc.coordinates import Arrays
 from mixcompare.backends.pymc.density.block import Constants, Sizes
 from mixcompare.backends.pymc.density.likelihood_kernels import LANES
 from mixcompare.backends.pymc.emissions.normal_coordinates import NormalCoordinates
+from mixcompare.backends.pymc.emissions.structure import Structure
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import has_covariances
@@ -20,51 +22,35 @@ from mixcompare.model.covariances import has_covariances
 
 def serves(mixture: Mixture) -> bool:
     """Whether the compiled density is that of the model: one normal response, static classes."""
-    return (
-        isinstance(mixture.classes, StaticCoordinates)
-        and len(mixture.emissions) == 1
-        and isinstance(mixture.emissions[0], NormalCoordinates)
-    )
-
-
-def _parts(mixture: Mixture) -> tuple[StaticCoordinates, NormalCoordinates]:
-    classes, (response,) = mixture.classes, mixture.emissions
-    assert isinstance(classes, StaticCoordinates)
-    assert isinstance(response, NormalCoordinates)
-    return classes, response
+    kinds = [type(part) for part in (mixture.classes, *mixture.emissions)]
+    return kinds == [StaticCoordinates, NormalCoordinates]
 
 
 def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
     """Everything that `log_density` reads of a mixture, one after the other.
 
-    Parameters
-    ----------
-    power
-        To which the likelihood is taken: the weight of every unit. At 0, the prior's density,
-        units are left out.
+    The likelihood is taken to a power, the weight of every unit; at 0, the prior's density,
+    units are left out.
     """
-    classes, response = _parts(mixture)
-    s = response.structure
+    classes, (response,) = mixture.classes, mixture.emissions
+    assert isinstance(classes, StaticCoordinates)
+    assert isinstance(response, NormalCoordinates)
+    s = response.term
     first, tiles = _tiles(classes, response)
     tiles[:, -LANES:] *= power
     tiles = tiles if power else tiles[:0]
     sizes = Sizes(
-        n_components=s.n_components,
-        n_varying=s.n_varying,
-        n_common=s.n_common,
-        n_outcomes=s.n_outcomes,
+        **{name: getattr(s, name) for name in Sizes._fields if hasattr(s, name)},
         n_concomitants=classes.term.n_concomitants,
-        n_covariances=s.n_covariances,
-        n_squares=s.n_squares,
-        n_below=s.n_below,
         n_rows=first.size,
         n_tiles=len(tiles),
         tile=tiles.shape[1],
         full=has_covariances(s.covariance),
     )
+    inputs = mixture.inputs()
     numbers: dict[str, Any] = {
-        **mixture.inputs(),
-        "log_constant": _constant(mixture),
+        **inputs,
+        "log_constant": _constant(s, classes.term.n_concomitants, inputs),
         "contrasts": helmert_contrasts(s.n_components),
         "first": first,
         "tiles": tiles,
@@ -74,22 +60,15 @@ def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
     return np.concatenate([[body.size + 1.0], body])
 
 
-def _constant(mixture: Mixture) -> float:
+def _constant(s: Structure, c: int, inputs: Arrays) -> float:
     """What the log density has that no free variable changes, likelihood apart."""
-    classes, response = _parts(mixture)
-    s, c, inputs = response.structure, classes.term.n_concomitants, mixture.inputs()
     k = s.n_components
-    total = 0.0
-    if k > 1 and not c:
-        a = inputs["concentration"]
-        # The transform's Jacobian has the number of classes.
-        total += gammaln(a.sum()) - gammaln(a).sum() + np.log(k)
-    normals = {
-        "membership": ((k - 1) * c, k - 1, "membership_log_volume"),
-        "common": (s.n_common * s.n_outcomes, 1, "common_log_volume"),
-        "varying": (k * s.n_varying * s.n_outcomes, k, "log_volume"),
-    }
-    for size, copies, volume in normals.values():
+    total = log_constant(inputs["concentration"]) if k > 1 and not c else 0.0
+    for size, copies, volume in (
+        ((k - 1) * c, k - 1, "membership_log_volume"),
+        (s.n_common * s.n_outcomes, 1, "common_log_volume"),
+        (k * s.n_varying * s.n_outcomes, k, "log_volume"),
+    ):
         if size:
             total += copies * float(inputs[volume]) - 0.5 * size * LOG_2PI
     half = inputs["squares_df"] / 2

@@ -14,10 +14,8 @@ the roots of the squares and the elements below the diagonal to ``M``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pytensor.tensor as pt
 
 from mixcompare.base.arrays import FloatArray
 
@@ -41,23 +39,13 @@ class BartlettPrior:
     n_below: int
 
     @property
-    def n_outcomes(self) -> int:
-        """Number of outcomes, m."""
-        return len(self.factor)
-
-    @property
-    def multiplicity(self) -> int:
-        """How often each chi-squared variable stands on the diagonal of A."""
-        return self.n_outcomes // len(self.degrees_of_freedom)
-
-    @property
     def maps(self) -> tuple[FloatArray, FloatArray]:
         """(c, m m) and (n_below, m m) by which the elements of A make vec(M), row by row."""
-        m = self.n_outcomes
+        m = len(self.factor)
         # vec(L A) = (L kron I) vec(A)
         placed = np.kron(self.factor, np.eye(m)).T
         diagonal = np.eye(m * m)[:: m + 1]
-        if self.multiplicity > 1:
+        if len(self.degrees_of_freedom) < m:
             diagonal = diagonal.sum(axis=0, keepdims=True)
         rows, columns = np.tril_indices(m, -1)
         below = np.eye(m * m)[(rows * m + columns)[: self.n_below]]
@@ -70,40 +58,13 @@ class BartlettPrior:
 
     def from_covariance(self, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Squares (C, c) and elements below (C, n_below) of covariances (C, m, m)."""
-        m = self.n_outcomes
+        m = len(self.factor)
         whiteners = np.stack([inverse_factor(sigma) for sigma in covariance])
         a = np.linalg.solve(self.factor, whiteners)
         squares = np.diagonal(a, axis1=1, axis2=2) ** 2
         rows, columns = np.tril_indices(m, -1)
         below = a[:, rows, columns][:, : self.n_below]
         return squares[:, : len(self.degrees_of_freedom)], below
-
-
-def whitener(squares: Any, below: Any, maps: tuple[Any, Any], n_outcomes: int) -> Any:
-    """M as a PyTensor expression.
-
-    Parameters
-    ----------
-    squares
-        (C, c) squared diagonal elements of A for C covariances.
-    below
-        (C, n_below) elements of A below its diagonal, row by row; None if there are none.
-    maps
-        See `BartlettPrior.maps`.
-
-    Returns
-    -------
-    (C, m, m) lower triangular M.
-    """
-    flat = pt.sqrt(squares) @ maps[0]
-    if below is not None:
-        flat = flat + below @ maps[1]
-    return flat.reshape((-1, n_outcomes, n_outcomes))
-
-
-def log_determinant(squares: Any, constant: Any, n_outcomes: int, n_squares: int) -> Any:
-    """log|Sigma| (C,) as a PyTensor expression, see `whitener`."""
-    return constant - (n_outcomes // n_squares) * pt.log(squares).sum(axis=-1)
 
 
 def inverse_factor(matrix: FloatArray) -> FloatArray:

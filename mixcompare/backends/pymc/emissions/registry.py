@@ -8,8 +8,6 @@ from mixcompare.backends.pymc.emissions.normal import NormalTerm
 from mixcompare.backends.pymc.emissions.terms import EmissionTerm
 from mixcompare.base.errors import SpecificationError
 from mixcompare.base.registry import register
-from mixcompare.model.capabilities import require
-from mixcompare.prepared.problem import Problem
 
 TERMS: Final[dict[str, type[EmissionTerm]]] = {"normal": NormalTerm}
 """Terms by the name of their family."""
@@ -24,16 +22,3 @@ def register_term(family: str, term: type[EmissionTerm]) -> None:
         If the family has another.
     """
     register(TERMS, "term of PyMC's for outcomes of the family", family, term, SpecificationError)
-
-
-def term_of(problem: Problem, response: int) -> EmissionTerm:
-    """The term of a problem's response, counted from 0.
-
-    Raises
-    ------
-    SpecificationError
-        If its family has none.
-    """
-    require(problem.spec, "backend='pymc'", TERMS)
-    family = problem.spec.responses[response].family
-    return TERMS[family].of(problem, response)

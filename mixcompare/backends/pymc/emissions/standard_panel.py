@@ -95,17 +95,7 @@ class StandardPanel:
 def standardise(
     prepared: PreparedPanel, priors: ResolvedPriors, covariance: Covariance
 ) -> StandardPanel:
-    """Change a prepared panel to standard coordinates.
-
-    Parameters
-    ----------
-    prepared
-        Compressed rows in original units.
-    priors
-        Their coefficient standard deviations enter T.
-    covariance
-        Structure that C has to keep.
-    """
+    """Change a prepared panel to standard coordinates, in which C keeps a structure."""
     n_units, n_rows, _ = prepared.factor.shape
     x, y = np.split(prepared.pooled_rows, [prepared.n_covariates], axis=1)
     total = prepared.total_degrees_of_freedom

@@ -38,11 +38,6 @@ class Structure:
         return self.n_components if self.covariance_by == "component" else 1
 
     @property
-    def n_covariates(self) -> int:
-        """P."""
-        return self.n_varying + self.n_common
-
-    @property
     def n_squares(self) -> int:
         """Chi-squared variables of one covariance."""
         return ARITHMETIC[self.covariance].n_squares(self.n_outcomes)
@@ -54,44 +49,12 @@ class Structure:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The free variables, in order, and their shapes.
-
-        A variable without an element is left out.
-        """
+        """The free variables, in order, and their shapes; those without an element are left out."""
         k, m, rows = self.n_components, self.n_outcomes, self.n_covariances
         shapes = {
             "common_deviations": (self.n_common * m,),
             "deviations": (k, self.n_varying * m),
             "precision_squares": (rows, self.n_squares),
             "precision_below": (rows, self.n_below),
-        }
-        return {name: shape for name, shape in shapes.items() if 0 not in shape}
-
-    @property
-    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Shapes of the data that the graph reads, None for what is open.
-
-        Data without an element are left out.
-        """
-        p, m = self.n_covariates, self.n_outcomes
-        varying, common = self.n_varying * m, self.n_common * m
-        shapes: dict[str, tuple[int | None, ...]] = {
-            "observed": (None, None, m),
-            "covariates": (None, None, p),
-            "degrees_of_freedom": (None,),
-            "centre": (p, m),
-            "directions": (p, p),
-            "scale": (m, m),
-            "offset": (varying,),
-            "spread": (varying, varying),
-            "common_share": (varying, common),
-            "common_offset": (common,),
-            "common_spread": (common, common),
-            "squares_df": (self.n_squares,),
-            "squares_map": (self.n_squares, m * m),
-            "below_map": (self.n_below, m * m),
-            "log_determinant_constant": (),
-            "log_volume": (),
-            "common_log_volume": (),
         }
         return {name: shape for name, shape in shapes.items() if 0 not in shape}

@@ -6,9 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
 
-from mixcompare.backends.pymc.coordinates import EmissionCoordinates
+from mixcompare.backends.pymc.coordinates import Arrays, EmissionCoordinates, Graphs
 from mixcompare.backends.pymc.graph_coordinates import graph_coordinates
-from mixcompare.base.arrays import FloatArray
 from mixcompare.prepared.problem import Problem
 
 
@@ -25,11 +24,11 @@ class EmissionTerm(ABC):
         """The term of a problem's response, counted from 0."""
 
     @abstractmethod
-    def inputs(self, problem: Problem, response: int) -> Mapping[str, FloatArray]:
+    def inputs(self, problem: Problem, response: int) -> Arrays:
         """Everything numeric that the graph reads: data, and the priors' numbers."""
 
     @abstractmethod
-    def variables(self, data: Mapping[str, Any], dims: Mapping[str, Any]) -> Mapping[str, Any]:
+    def variables(self, data: Graphs, dims: Mapping[str, Any]) -> Graphs:
         """Create the variables, with their priors, within the model.
 
         Parameters
@@ -47,13 +46,13 @@ class EmissionTerm(ABC):
         """
 
     @abstractmethod
-    def log_density(self, variables: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
+    def log_density(self, variables: Graphs, data: Graphs) -> Any:
         """(C, K) log densities of the carriers' rows given each class, with all constants."""
 
     @property
-    def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
-        """Lengths of the inputs' dimensions that shape the graph; what is not named is open."""
-        return {}
+    def open_lengths(self) -> Mapping[str, int] | None:
+        """In how many leading dimensions inputs of equal terms differ in length; None: in all."""
+        return None
 
     def coordinates(self, problem: Problem, response: int) -> EmissionCoordinates:
         """The term's arithmetic on arrays: the graph's, unless a family brings its own."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.options import Options
-from mixcompare.backends.pymc.samplers.starts import Start
-from mixcompare.base.arrays import FloatArray
+from mixcompare.backends.pymc.samplers.starts import Sampled, Start
 
 
 def nutpie_nuts(
     mixture: Mixture, options: Options, start: Start, seed: np.random.SeedSequence, progress: bool
-) -> Any:
+) -> Sampled:
     """Sample with nutpie: the compiled density where it serves, else PyMC's graph."""
     import nutpie
 
@@ -43,26 +41,26 @@ def nutpie_nuts(
             # nutpie itself would return the draws so far as if they were all.
             sampler.cancel()
             raise
-    posterior = tree["posterior"].to_dataset()
-    if nutpie_program.POINT in posterior:
-        posterior = mixture.free_dataset(posterior[nutpie_program.POINT].to_numpy())
-    return xr.DataTree.from_dict(
-        {"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}
-    )
+    draws, stats = read(tree)
+    if nutpie_program.POINT in draws:
+        points = np.asarray(draws[nutpie_program.POINT])
+        draws = mixture.constrained(mixture.split(points))
+    return draws, stats
 
 
 def pymc_nuts(
     mixture: Mixture, options: Options, start: Start, seed: np.random.SeedSequence, progress: bool
-) -> Any:
+) -> Sampled:
     """PyMC's own sampler, or NumPyro's or BlackJAX's through PyMC."""
     import pymc as pm
 
     model = model_of(mixture)
+    names = {name: model.rvs_to_values[model[name]].name for name in mixture.shapes}
     own: dict[str, Any] = {"target_accept": options.target_accept, "init": "adapt_diag"}
     if options.sampler != "pymc":
         kernel = {"target_accept": options.target_accept, "jitter": False}
         own = {"nuts": {**kernel, "chain_method": "vectorized"}}
-    return pm.sample(
+    tree = pm.sample(
         model=model,
         draws=options.draws,
         tune=options.tune,
@@ -70,7 +68,7 @@ def pymc_nuts(
         cores=options.cores or 1,
         random_seed=int(seed.generate_state(1)[0]),
         initvals=[
-            named_values(model, start(np.random.default_rng(child)))
+            {names[name]: v for name, v in start(np.random.default_rng(child)).items()}
             for child in seed.spawn(options.chains)
         ],
         nuts_sampler=options.sampler,
@@ -80,8 +78,10 @@ def pymc_nuts(
         compute_convergence_checks=False,
         **own,
     )
+    return read(tree)
 
 
-def named_values(model: Any, values: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """Unconstrained values under the names of the model's value variables."""
-    return {model.rvs_to_values[model[name]].name: value for name, value in values.items()}
+def read(tree: Any) -> Sampled:
+    """Draws and statistics of a tree such as PyMC's."""
+    stats = tree["sample_stats"].data_vars if "sample_stats" in tree.children else {}
+    return tree["posterior"].data_vars, stats

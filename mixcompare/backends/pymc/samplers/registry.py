@@ -17,9 +17,8 @@ class McmcSampler:
     ----------
     run
         Called with the mixture, the options, where chains start, a ``SeedSequence`` and whether
-        progress is shown. It gives an xarray ``DataTree`` whose group ``posterior`` has the
-        model's free variables with dims (chain, draw, ...), see `Mixture.free_dataset`, and
-        ``sample_stats``, if there are any, what is known of each draw under PyMC's names.
+        progress is shown. It gives two mappings: the model's free variables (C, S, ...), see
+        `Mixture.constrained`, and what is known of each draw (C, S) under PyMC's names, if anything.
     approximation
         Whether its draws are a cheap look, which never counts as converged.
     package, extra

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import xarray as xr
+from numpy.typing import NDArray
 
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
@@ -61,51 +61,27 @@ class Draws:
     variables
         The model's free variables by name, (C, S, ...) each.
     stats
-        Sampler statistics with dims (chain, draw), ``diverging`` always among them. ``lp`` is
-        the log posterior density of the unconstrained coordinates in which a sampler
-        moves; ``log_marginal_likelihood`` and ``log_marginal_likelihood_error`` (chain) are
-        sequential Monte Carlo's.
+        Sampler statistics (C, S) by name, ``diverging`` always among them. ``lp`` is the log
+        posterior density of the unconstrained coordinates in which a sampler moves;
+        ``log_marginal_likelihood`` and ``log_marginal_likelihood_error`` (C,) are sequential
+        Monte Carlo's.
     """
 
     variables: Mapping[str, FloatArray]
-    stats: xr.Dataset
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(C, S)."""
-        chains, draws = next(iter(self.variables.values())).shape[:2]
-        return chains, draws
+    stats: Mapping[str, NDArray[Any]]
 
 
 def sample(mixture: Mixture, options: Options, seed: np.random.SeedSequence) -> Draws:
-    """Run the chosen sampler.
-
-    Parameters
-    ----------
-    mixture
-        The model.
-    options
-        Numbers of chains and draws, sampler, where chains start.
-    seed
-        Root of all random numbers; the same seed gives the same draws.
-    """
+    """Run the sampler of the options; the same seed gives the same draws."""
     progress = sys.stderr.isatty() if options.progress is None else options.progress
     run = SAMPLERS[options.sampler].run
-    tree = run(mixture, options, starts(mixture, options), seed, progress)
-    posterior = tree["posterior"].to_dataset()
-    free = {name: posterior[name].to_numpy() for name in mixture.shapes}
-    return Draws(free, _stats(options.sampler, tree, posterior))
-
-
-def _stats(sampler: str, tree: Any, posterior: xr.Dataset) -> xr.Dataset:
-    given = tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else xr.Dataset()
-    stats = given.rename({old: new for old, new in _RENAMED.items() if old in given})
-    kept = stats[[name for name in _KEPT_STATS if name in stats]]
-    kept.attrs = {}
-    if sampler == "numpyro":
+    posterior, given = run(mixture, options, starts(mixture, options), seed, progress)
+    variables = {name: np.asarray(posterior[name]) for name in mixture.shapes}
+    named = {_RENAMED.get(name, name): np.asarray(values) for name, values in given.items()}
+    stats: dict[str, NDArray[Any]] = {name: named[name] for name in _KEPT_STATS if name in named}
+    if options.sampler == "numpyro":
         # PyMC calls the potential energy so, which is minus the density's logarithm.
-        kept = kept.assign(lp=-kept["lp"])
-    if "diverging" not in kept:
-        shape = posterior.sizes["chain"], posterior.sizes["draw"]
-        kept = kept.assign(diverging=(("chain", "draw"), np.zeros(shape, dtype=bool)))
-    return kept
+        stats["lp"] = -stats["lp"]
+    shape = next(iter(variables.values())).shape[:2]
+    stats.setdefault("diverging", np.zeros(shape, dtype=bool))
+    return Draws(variables, stats)

@@ -21,6 +21,8 @@ from mixcompare.base.errors import OptionError
 from mixcompare.fits.fit import Fit
 
 type Start = Callable[[np.random.Generator], dict[str, FloatArray]]
+# Draws of the free variables (C, S, ...) and statistics, as samplers name these.
+type Sampled = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 # Chains that start at one estimate must still differ; classes may have next to no weight.
 _NEAR: Final = 0.1
@@ -28,13 +30,7 @@ _LEAST_WEIGHT: Final = 1e-6
 
 
 def starts(mixture: Mixture, options: Options) -> Start:
-    """The starts that the options ask for.
-
-    Raises
-    ------
-    OptionError
-        If the initial parameters do not suit the model.
-    """
+    """The starts that the options ask for, see `near`."""
     if options.init == "em":
         return near(mixture, options.initial)
     return {"overdispersed": overdispersed, "prior": prior_draw}[options.init](mixture)
@@ -81,17 +77,12 @@ def near(mixture: Mixture, initial: Any) -> Start:
 def _parameter_shapes(mixture: Mixture) -> dict[str, tuple[int, ...]]:
     """Shapes of the parameters, as those of the pooled fit have them."""
     pooled = {name: value[None] for name, value in mixture.pooled().items()}
-    arrays = {"weights": np.zeros((1, mixture.n_components)), **mixture.parameters(pooled, 1)}
-    return {name: array.shape[1:] for name, array in arrays.items()}
+    shapes = {name: array.shape[1:] for name, array in mixture.parameters(pooled, 1).items()}
+    return {"weights": (mixture.n_components,), **shapes}
 
 
 def _around(mixture: Mixture, values: Mapping[str, FloatArray], width: float) -> Start:
     centre = mixture.unconstrained(values)
-
-    def start(rng: np.random.Generator) -> dict[str, FloatArray]:
-        return {
-            name: value + rng.uniform(-width, width, size=value.shape)
-            for name, value in centre.items()
-        }
-
-    return start
+    return lambda rng: {
+        name: value + rng.uniform(-width, width, size=value.shape) for name, value in centre.items()
+    }

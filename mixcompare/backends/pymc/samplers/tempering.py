@@ -20,17 +20,18 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import numpy as np
-import xarray as xr
+from numpy.random import SeedSequence
 from threadpoolctl import threadpool_limits
 
 from mixcompare.backends.pymc.density.densities import Density, density_of
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.samplers.hamiltonian import Mover
-from mixcompare.backends.pymc.samplers.starts import Start
+from mixcompare.backends.pymc.samplers.starts import Sampled, Start
 from mixcompare.base.arrays import FloatArray, IntArray
 
 _MOVES: Final = 10
@@ -57,30 +58,23 @@ class Tempered:
 
 
 def sequential_monte_carlo(
-    mixture: Mixture,
-    options: Options,
-    start: Start,  # noqa: ARG001 (the first particles have to be prior draws)
-    seed: np.random.SeedSequence,
-    progress: bool,  # noqa: ARG001 (nothing is known of how many stages are left)
-) -> xr.DataTree:
-    """Independent runs, which are threads, with one draw for each of their particles."""
+    mixture: Mixture, options: Options, _start: Start, seed: SeedSequence, _progress: bool
+) -> Sampled:
+    """Independent runs, which are threads, with one draw for each of their particles.
+
+    The first are prior draws, wherever chains start, and how many stages are left is not known.
+    """
     roots, density = seed.spawn(options.chains), density_of(mixture)
     # BLAS that starts threads of its own may round in another order.
     with threadpool_limits(1), ThreadPoolExecutor(options.cores or os.process_cpu_count()) as pool:
-        runs = list(
-            pool.map(
-                lambda root: temper(mixture, density, options.draws, np.random.default_rng(root)),
-                roots,
-            )
-        )
+        streams = map(np.random.default_rng, roots)
+        runs = list(pool.map(partial(temper, mixture, density, options.draws), streams))
     points = np.stack([run.points for run in runs])
-    posterior = mixture.free_dataset(points)
-    stats: dict[str, Any] = {
-        "lp": (("chain", "draw"), np.stack([run.log_density for run in runs])),
-        "log_marginal_likelihood": ("chain", np.array([run.log_evidence for run in runs])),
-        "log_marginal_likelihood_error": ("chain", np.array([run.error for run in runs])),
+    return mixture.constrained(mixture.split(points)), {
+        "lp": np.stack([run.log_density for run in runs]),
+        "log_marginal_likelihood": np.array([run.log_evidence for run in runs]),
+        "log_marginal_likelihood_error": np.array([run.error for run in runs]),
     }
-    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": xr.Dataset(stats)})
 
 
 def temper(mixture: Mixture, density: Density, n: int, rng: np.random.Generator) -> Tempered:
@@ -95,7 +89,8 @@ def temper(mixture: Mixture, density: Density, n: int, rng: np.random.Generator)
         top = step * likelihood.max()
         weights = np.exp(step * likelihood - top)
         log_evidence += float(top + np.log(weights.mean()))
-        variance += _relative_variance(weights.reshape(_MOVES, n).mean(axis=0))
+        means = weights.reshape(_MOVES, n).mean(axis=0)  # of ways, which are next to independent
+        variance += float(means.var(ddof=1) / means.size / means.mean() ** 2)
         points = shuffle(points, mixture, rng)
         mover.scale_to(points, weights)
         start = points[_resampled(weights, n, rng)]
@@ -119,11 +114,6 @@ def _increase(log_likelihood: FloatArray) -> FloatArray:
     """Without the points, far out in the prior, where it cannot be computed."""
     lowest = np.finfo(float).min
     return np.where(np.isfinite(log_likelihood), log_likelihood, lowest)
-
-
-def _relative_variance(values: FloatArray) -> float:
-    """Of the mean of independent values."""
-    return float(values.var(ddof=1) / values.size / values.mean() ** 2)
 
 
 def _step(log_likelihood: FloatArray, most: float) -> float:
