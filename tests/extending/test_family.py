@@ -51,7 +51,8 @@ def by_em(spec: mc.MixtureSpec, counts: dict[str, Any]) -> mc.Fit:
 
 @pytest.fixture(scope="module")
 def by_pymc(spec: mc.MixtureSpec, counts: dict[str, Any]) -> mc.Fit:
-    few: dict[str, Any] = {"draws": 200, "tune": 200, "chains": 2}
+    # nutpie compiles a graph of its own for minutes where nothing is cached.
+    few: dict[str, Any] = {"sampler": "pymc", "draws": 200, "tune": 200, "chains": 2}
     return mc.fit(spec, counts, backend="pymc", **few, **QUIET)
 
 

@@ -18,7 +18,7 @@ class McmcSampler:
     run
         Called with the mixture, the options, where chains start, a ``SeedSequence`` and whether
         progress is shown. It gives two mappings: the model's free variables (C, S, ...), see
-        `Mixture.constrained`, and what is known of each draw (C, S) under PyMC's names, if anything.
+        `Mixture.constrained`, and what is known of each draw (C, S) under PyMC's names.
     approximation
         Whether its draws are a cheap look, which never counts as converged.
     package, extra
