@@ -13,7 +13,7 @@ from scipy.cluster.vq import ClusterError, kmeans2
 from scipy.sparse import csr_array
 
 import mixcompare as mc
-from mixcompare.backends.em import information, standard_errors, starts
+from mixcompare.backends.em import standard_errors, starts
 from mixcompare.backends.em.build import mixture_of
 from mixcompare.backends.em.clusters import clusters
 from mixcompare.backends.em.emissions.normal import starts as normal_starts
@@ -49,11 +49,9 @@ def peak_of_fit(units: int, outcomes: int, classes: int) -> float:
         tracemalloc.stop()
 
 
-def test_many_rows_are_held_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_held_few_times() -> None:
     """Less than four times: sorted, in tiles, and what a start by k-means needs."""
     data = 120_000 * 11 * 8
-    # The information's chunks have a size that does not depend on that of the data.
-    monkeypatch.setattr(information, "_CHUNK_VALUES", 2**17)
     assert peak_of_fit(120_000, 10, 4) < 4.0 * data
 
 
