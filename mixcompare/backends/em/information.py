@@ -32,8 +32,8 @@ from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray, IntArray
 
-# A chunk takes an eighth of what the data take, but no less and no more values than these.
-_LEAST_VALUES, _CHUNK_VALUES = 2**17, 2**21
+# A chunk takes a quarter of what the data take, but no less and no more values than these.
+_LEAST_VALUES, _CHUNK_VALUES = 2**19, 2**21
 # A unit's part in a class of less changes no digit, even with a score of 1e5.
 _NOT_IN_CLASS = 1e-30
 
@@ -214,7 +214,7 @@ def chunks(
     tau = model.occupancy(theta)
     n_units, k = tau.shape
     beside = sum(emission.chunk_values for emission in model.emissions)
-    values = min(_CHUNK_VALUES, max(_LEAST_VALUES, model.size // 8))
+    values = min(_CHUNK_VALUES, max(_LEAST_VALUES, model.size // 4))
     length = max(1, values // (k * len(place.by_class(0)) + beside))
     prior = np.broadcast_to(np.exp(model.classes.log_probabilities(theta.classes)), tau.shape)
     weights, design = model.units.counts, model.classes.design

@@ -173,8 +173,9 @@ def within(spec: MixtureSpec, panel: Panel) -> tuple[MixtureSpec, Panel]:
     plain = replace(spec, absorb=None)
     return plain, replace(
         panel,
-        outcomes=within_cells(panel.outcomes, panel.cell),
-        covariates=within_cells(panel.covariates, panel.cell),
+        # One pass, as whoever takes means away by hand makes.
+        outcomes=within_cells(panel.outcomes, panel.cell, passes=1),
+        covariates=within_cells(panel.covariates, panel.cell, passes=1),
         cell=None,
         source=None,
     )
