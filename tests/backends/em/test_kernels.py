@@ -19,7 +19,7 @@ from mixcompare.backends.em.kernels.compiled_mixture import (
     numpy_seconds,
     with_kernels,
 )
-from mixcompare.backends.em.kernels.panel import Compiled
+from mixcompare.backends.em.kernels.compiled_panel import Compiled
 from mixcompare.backends.em.mixture import DegenerateComponentError, Mixture, maximise
 from mixcompare.backends.em.theta import Theta
 from mixcompare.prepared.compress import compress

@@ -20,8 +20,8 @@ from mixcompare.backends.em.kernels.compiled_mixture import (
     FusedMixture,
     compiled,
 )
+from mixcompare.backends.em.kernels.compiled_panel import Compiled
 from mixcompare.backends.em.kernels.gaussian_mixture import CompiledMixture, is_mixture
-from mixcompare.backends.em.kernels.panel import Compiled
 from mixcompare.backends.em.kernels.passes import At
 from mixcompare.backends.em.kernels.posterior_kernels import TILE, exponential, logarithm
 from mixcompare.backends.em.loop import iterate

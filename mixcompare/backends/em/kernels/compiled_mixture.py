@@ -18,8 +18,8 @@ from mixcompare.backends.em.emissions.normal.maximisation import maximise
 from mixcompare.backends.em.emissions.normal.normal_emission import LOG_2PI, NormalEmission
 from mixcompare.backends.em.emissions.normal.statistics import Counted, Scatter
 from mixcompare.backends.em.expected import Expected
+from mixcompare.backends.em.kernels.compiled_panel import Compiled
 from mixcompare.backends.em.kernels.gaussian_mixture import CompiledMixture, is_mixture
-from mixcompare.backends.em.kernels.panel import Compiled
 from mixcompare.backends.em.kernels.passes import At, Passes
 from mixcompare.backends.em.mixture import Maximised, Mixture
 from mixcompare.backends.em.theta import Theta
