@@ -13,9 +13,9 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DegenerateFitError
 from mixcompare.checking.leave_one_out import HIGH_PARETO_K, LeaveOneOut
 from mixcompare.comparison.modes import Mode
+from mixcompare.fits.criteria import aic, bic
 from mixcompare.fits.fit import Fit
 from mixcompare.prepared.problem import Problem
-from mixcompare.selection.criteria import aic, bic
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,10 +13,10 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import OptionError
 from mixcompare.base.registry import register
 from mixcompare.checking.leave_one_out import LeaveOneOut
+from mixcompare.fits import criteria
 from mixcompare.fits.bridge import LogEvidence
 from mixcompare.fits.fit import Fit
 from mixcompare.labels.metrics import relative_entropy
-from mixcompare.selection import criteria
 from mixcompare.selection.candidates import Candidate
 from mixcompare.selection.posterior import PosteriorOf
 

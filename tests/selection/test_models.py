@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 import mixcompare as mc
+from mixcompare.fits import criteria
 from mixcompare.report import models_section as section
 from mixcompare.report import sections, write_comparison
-from mixcompare.selection import criteria
 from mixcompare.selection.models import arrange_models, models_table
 from tests.places import REFERENCE
 from tests.stand_in_posterior import stand_in

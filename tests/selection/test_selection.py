@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import mixcompare as mc
 from mixcompare.cli.app import app
+from mixcompare.fits import criteria
 from mixcompare.selection import candidates as module
-from mixcompare.selection import criteria
 from mixcompare.selection.candidates import split
 from tests.places import REFERENCE
 

@@ -24,10 +24,10 @@ from mixcompare.study.file.load import build_study
 from mixcompare.study.run import run_study as study_run
 from mixcompare.study.run import runner as study_runner
 from mixcompare.study.run import store as study_store
-from mixcompare.study.run.kept import fit_file
 from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import Store, open_store
 from mixcompare.study.task import task
+from mixcompare.study.task.kept import fit_file
 from tests import faulty_fits
 from tests.faulty_fits import faulty_tables
 from tests.places import ROOT

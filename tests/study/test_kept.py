@@ -13,10 +13,10 @@ import mixcompare as mc
 from mixcompare.study.file import methods as study_methods
 from mixcompare.study.file.load import build_study
 from mixcompare.study.run import run_study as study_run
-from mixcompare.study.run.kept import fit_file
 from mixcompare.study.run.lock import only_runner
 from mixcompare.study.run.run_study import run_study
 from mixcompare.study.run.store import open_store
+from mixcompare.study.task.kept import fit_file
 from tests.stand_in_posterior import stand_in
 from tests.study_cases import content
 

@@ -15,11 +15,11 @@ from mixcompare.backends.em.bootstrap import bootstrap
 from mixcompare.base.errors import OptionError
 from mixcompare.data.panel import Panel
 from mixcompare.data.within import within_cells
+from mixcompare.fits import criteria
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.kinds import OPTIMA, Kind
 from mixcompare.model.capabilities import require
 from mixcompare.model.spec import SPEC_KEYS, MixtureSpec
-from mixcompare.selection import criteria
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from mixcompare.base.errors import MixCompareError, OptionError
 from mixcompare.base.files import staging
 from mixcompare.fits.fit import load
 from mixcompare.fits.storage import read_attributes
-from mixcompare.study.run.kept import digest_of
 from mixcompare.study.run.lock import only_runner
 from mixcompare.study.run.store import Store
+from mixcompare.study.task.kept import digest_of
 from mixcompare.study.task.task import Job, Task, task_file
 
 # Names by the scenario's place, which earlier versions gave.

@@ -25,7 +25,6 @@ from mixcompare.study.file.load import Study, load_study
 from mixcompare.study.file.methods import allowed_options
 from mixcompare.study.measures.from_store import count_table
 from mixcompare.study.run.demand import check_demand, local_workers
-from mixcompare.study.run.kept import fits_folder
 from mixcompare.study.run.lock import only_runner
 from mixcompare.study.run.plan import Plan, check_mechanisms, make_plan
 from mixcompare.study.run.pools import Here, LocalPool, Pool
@@ -35,6 +34,7 @@ from mixcompare.study.run.runner import run_tasks
 from mixcompare.study.run.select_k import choose
 from mixcompare.study.run.signature import check_unchanged, signature
 from mixcompare.study.run.store import FAILURES, Store, open_store
+from mixcompare.study.task.kept import fits_folder
 from mixcompare.study.task.task import Job, Task, task_file
 
 QUICK: Final[dict[str, dict[str, Any]]] = {

@@ -9,10 +9,10 @@ import numpy as np
 
 from mixcompare import labels
 from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.criteria import bic
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import LEVEL, wald_interval
 from mixcompare.labels.metrics import adjusted_rand_index, brier_score, relative_entropy
-from mixcompare.selection.criteria import bic
 from mixcompare.study.mechanism.generate import DataSet
 from mixcompare.study.mechanism.prior_truths import ranks
 from mixcompare.study.mechanism.truth import match_components

@@ -22,8 +22,8 @@ from mixcompare.fits.fit import Fit
 from mixcompare.study.file.load import Study
 from mixcompare.study.file.methods import fit_method
 from mixcompare.study.mechanism.generate import DataSet, generate
-from mixcompare.study.run.kept import fit_file, save_fit
 from mixcompare.study.task.extract import Estimate, keep
+from mixcompare.study.task.kept import fit_file, save_fit
 from mixcompare.study.task.limits import FitTimeoutError, time_limit
 from mixcompare.study.task.seeds import data_stream, fit_seed
 
