@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,7 +18,7 @@ _VALUES_AT_A_TIME = 32_768
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Prepared:
+class Prepared(ABC):
     """A panel's units and columns; its rows are in the form that the outcomes' family needs.
 
     Attributes
@@ -86,26 +87,26 @@ class Prepared:
         return np.ones(self.n_units) if self.unit_weights is None else self.unit_weights
 
     @property
+    @abstractmethod
     def n_values(self) -> int:
         """Numbers that the rows hold."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def pooled_rows(self) -> FloatArray:
         """(R, p + m) rows of all units, of the weighted panel's cross-products."""
-        raise NotImplementedError
 
+    @abstractmethod
     def content(self, unit: int) -> bytes:
         """The same for units whose rows say the same."""
-        raise NotImplementedError
 
+    @abstractmethod
     def without_unit(self, unit: int) -> Self:
         """The same with a unit that has no rows, everything else as it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def only_unit(self, unit: int) -> Self:
         """One unit, scales as they are."""
-        raise NotImplementedError
 
     def _emptied(self, unit: int) -> dict[str, Any]:
         """Changed fields of `without_unit`, but for the rows."""
