@@ -96,6 +96,7 @@ def test_criteria_by_hand(fitted: tuple[mc.Fit, DataSet, Kept]) -> None:
     assert kept.criteria["log_likelihood"] == pytest.approx(total, rel=1e-14)
     # Two weights, six coefficients, three variances; thirty units.
     assert kept.criteria["bic"] == pytest.approx(11 * np.log(30) - 2 * total)
+    assert kept.criteria["n_parameters"] == 11
     assert kept.criteria["n_components"] == 3
     assert kept.criteria["components_recovered"] == 1
 
@@ -117,6 +118,10 @@ def test_switches_of_chains_by_hand(fitted: tuple[mc.Fit, DataSet, Kept]) -> Non
     most = max(every.count(labelling) for labelling in set(every))
     assert found["share_relabelled"] == pytest.approx(1 - most / len(every))
     assert found["divergences"] == 7
+    by_chain = posterior.tree["log_likelihood"]["outcomes"].sum("unit").mean("draw").to_numpy()
+    assert found["lowest_chain"] == pytest.approx(by_chain.min())
+    assert found["highest_chain"] == pytest.approx(by_chain.max()) != found["lowest_chain"]
+    assert found["cautions"] == len(posterior.cautions)
 
 
 def test_best_optimum_is_the_best_of_all_methods_of_the_same_model(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_nested_loop_has_a_step_for_each_scenario(
     found: Findings, drawn: Callable[..., Any]
 ) -> None:
     own = factors(found)
-    figure = drawn(plots_performance.nested_loop, performance(found), own, METHODS, FOCUS, "mse")
+    figure = drawn(plots_performance.nested_loop, performance(found), own, METHODS, "mse")
     upper, lower = figure.axes
     steps = [patch for patch in upper.patches if isinstance(patch, StepPatch)]
     assert [patch.get_label() for patch in steps] == METHODS
@@ -155,6 +156,33 @@ def test_nested_loop_has_a_step_for_each_scenario(
     stairs = [patch.get_data()[0] for patch in lower.patches if isinstance(patch, StepPatch)]
     ranks = [np.unique(values, return_inverse=True)[1].tolist() for values in stairs]
     assert ranks == [[0, 0, 1, 1], [0, 1, 0, 1]]
+
+
+def test_factors_that_change_together_are_one_stair(
+    found: Findings, drawn: Callable[..., Any]
+) -> None:
+    own = {
+        label: levels | {"weights": [levels["units"]]} for label, levels in factors(found).items()
+    }
+    _, lower = drawn(plots_performance.nested_loop, performance(found), own, METHODS, "mse").axes
+    texts = [text.get_text() for text in lower.texts]
+    assert texts == ["units: 40, 20", "separation: 0.7, 1.0"]
+
+
+def test_where_chains_end_is_drawn_for_methods_that_have_chains(
+    found: Findings, drawn: Callable[..., Any]
+) -> None:
+    reached = pd.DataFrame(
+        {"scenario": [*factors(found)], "method": "five", "sample": "all", "value": [0, 0.5, 1, 1]}
+    ).assign(measure="all_chains_at_best", error=0.1, n=5)
+    fits = pd.concat([found.measures["fits"], reached])
+    with_chains = replace(found, measures={**found.measures, "fits": fits})
+    assert "nested-loop-all-chains-at-best" not in drawings(found)
+    assert "nested-loop-all-chains-at-best" in drawings(with_chains)
+    loop = plots_performance.nested_loop
+    upper, _ = drawn(loop, reached, factors(found), ["five"], "all_chains_at_best").axes
+    (steps,) = [patch for patch in upper.patches if isinstance(patch, StepPatch)]
+    assert steps.get_data()[0].tolist() == [0, 0.5, 1, 1]
 
 
 def test_zip_plot_tells_intervals_that_miss(found: Findings, drawn: Callable[..., Any]) -> None:

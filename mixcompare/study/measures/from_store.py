@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.base.maxima import same_within
+from mixcompare.fits.kinds import Kind
 from mixcompare.study.file.load import Study
+from mixcompare.study.measures.modes import at_best_mode
 from mixcompare.study.measures.performance import Replicates, mean, measures, relative_precision
 from mixcompare.study.run.store import FAILURES, Store
 
@@ -28,7 +30,7 @@ def measure_tables(study: Study, store: Store) -> dict[str, pd.DataFrame]:
     frames = (store.frame(name) for name in ("estimates", "criteria", "diagnostics"))
     rows, *others = (frame[frame["task"].isin(tasks["task"])] for frame in frames)
     numbers = pd.concat([*others, _seconds(tasks)])
-    numbers = pd.concat([numbers, _best_optimum(study, numbers)])
+    numbers = pd.concat([numbers, *_best_found(study, numbers)])
     baseline = study.tables.report.baseline or next(iter(study.methods))
     return {
         "performance": _performance(rows, baseline, study.tables.estimands.null),
@@ -73,23 +75,28 @@ def _seconds(tasks: pd.DataFrame) -> pd.DataFrame:
     return done[keys].assign(name="seconds", value=done["seconds"])
 
 
-def _best_optimum(study: Study, numbers: pd.DataFrame) -> pd.DataFrame:
-    """Whether an EM fit has the highest log-likelihood that any EM of the same model found."""
-    models: dict[str, list[str]] = {}
+def _best_found(study: Study, numbers: pd.DataFrame) -> list[pd.DataFrame]:
+    """Whether fits are at the best that any method of the same model found."""
+    models: dict[str, dict[str, Kind]] = {}
     for name, method in study.methods.items():
-        plain = not (method.within or method.choose)
-        if plain and method.kind == "maximum":
-            models.setdefault(repr(sorted(method.changes.items())), []).append(name)
-    reached_by_model = []
-    for names in models.values():
-        heights = numbers[(numbers["name"] == "log_likelihood") & numbers["method"].isin(names)]
-        if len(names) > 1 and len(heights):
-            best = heights.groupby(["scenario", "replicate"])["value"].transform("max")
-            reached = best - heights["value"] <= same_within(best)
-            reached_by_model.append(
-                heights.assign(name="best_optimum_found", value=reached.astype(float))
-            )
-    return pd.concat(reached_by_model) if reached_by_model else numbers.iloc[:0]
+        if not (method.within or method.choose):
+            models.setdefault(repr(sorted(method.changes.items())), {})[name] = method.kind
+    reached = []
+    for kinds in models.values():
+        of_model = numbers[numbers["method"].isin(kinds)]
+        maxima = [name for name, kind in kinds.items() if kind == "maximum"]
+        if len(maxima) > 1:
+            reached.append(_best_optimum(of_model[of_model["method"].isin(maxima)]))
+        reached.append(at_best_mode(of_model))
+    return reached
+
+
+def _best_optimum(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Whether an EM fit has the highest log-likelihood that any EM found."""
+    heights = numbers[numbers["name"] == "log_likelihood"]
+    best = heights.groupby(["scenario", "replicate"])["value"].transform("max")
+    reached = best - heights["value"] <= same_within(best)
+    return heights.assign(name="best_optimum_found", value=reached.astype(float))
 
 
 def _performance(rows: pd.DataFrame, baseline: str, null: float) -> pd.DataFrame:

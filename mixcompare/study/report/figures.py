@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from mixcompare.study.report.replicate_figures import bland_altman, paired_diffe
 
 _LOLLIPOPS: Final = ("bias", "empirical_se", "model_se_error", "coverage")
 _AGAINST: Final = ("bias", "coverage")
-_OF_FITS: Final = ("adjusted_rand_index", "best_optimum_found")
+_OF_FITS: Final = ("adjusted_rand_index", "best_optimum_found", "all_chains_at_best")
 # With more scenarios a nested-loop plot is easier to read than anything else.
 _LOOP_FROM: Final = 4
 
@@ -40,7 +41,9 @@ def drawings(findings: Findings) -> dict[str, Drawing]:
         made += _of_fits(findings)
     several = len({name for levels in factors.values() for name in levels}) > 1
     if several and len(factors) >= _LOOP_FROM:
-        made += [nested_loop(of_focus, factors, methods, focus, m) for m in ("mse", "coverage")]
+        loops = ("mse", "coverage")
+        made += [nested_loop(of_focus, factors, methods, m, f" of {focus}") for m in loops]
+        made += _loop_of_chains(findings, factors)
     made.append(zip_plot(findings.estimates, methods, focus, _worst(of_focus)))
     made += _pairs(findings, methods, focus)
     return {drawing.name: drawing for drawing in made}
@@ -55,6 +58,14 @@ def _of_fits(findings: Findings) -> list[Drawing]:
     if not measures:
         return []
     return [against_factor(fits, factors, findings.methods, measures, "classes and optima")]
+
+
+def _loop_of_chains(findings: Findings, factors: Mapping[str, Mapping[str, Any]]) -> list[Drawing]:
+    """Where chains reach the best mode that is known; nothing without chains."""
+    fits, measure = findings.measures["fits"], "all_chains_at_best"
+    reached = fits[(fits["sample"] == "all") & (fits["measure"] == measure)]
+    methods = [name for name in findings.methods if name in set(reached["method"])]
+    return [nested_loop(reached, factors, methods, measure)] if methods else []
 
 
 def _worst(performance: pd.DataFrame) -> str:

@@ -29,6 +29,8 @@ LABELS: Final = {
     "adjusted_rand_index": "adjusted Rand index",
     "brier_score": "Brier score",
     "best_optimum_found": "best optimum found",
+    "all_chains_at_best": "all chains at the best mode",
+    "unmarked_in_worse_mode": "in a worse mode without a mark",
     "components_recovered": "share with the true number of classes",
     "seconds": "seconds per fit",
 }
@@ -42,6 +44,8 @@ _IDEAL: Final = {
     "relative_precision": 0.0,
     "adjusted_rand_index": 1.0,
     "best_optimum_found": 1.0,
+    "all_chains_at_best": 1.0,
+    "unmarked_in_worse_mode": 0.0,
 }
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 _MOST_ROWS: Final = 30
@@ -191,17 +195,23 @@ def _positions(levels: Sequence[Any]) -> list[float]:
 
 
 def nested_loop(
-    performance: pd.DataFrame,
+    table: pd.DataFrame,
     factors: Mapping[str, Mapping[str, Any]],
     methods: Sequence[str],
-    estimand: str,
     measure: str,
+    of: str = "",
 ) -> Drawing:
-    """All scenarios in one loop over the factors (Rücker & Schwarzer 2014)."""
-    of_estimand = performance[
-        (performance["estimand"] == estimand) & (performance["measure"] == measure)
-    ]
-    names = list(dict.fromkeys(name for levels in factors.values() for name in levels))
+    """All scenarios in one loop over the factors (Rücker & Schwarzer 2014).
+
+    Parameters
+    ----------
+    table, factors
+        As for `against_factor`.
+    of
+        What is measured, for the title.
+    """
+    of_measure = table[table["measure"] == measure]
+    names = _told_apart(factors)
     scenarios = sorted(factors, key=lambda s: [_rank(factors, n, factors[s].get(n)) for n in names])
     figure = Figure(figsize=(9.6, 3.6 + 0.42 * len(names)), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 0.45 * len(names)))
@@ -209,7 +219,7 @@ def nested_loop(
     style = method_style(methods)
     for i, method in enumerate(methods):
         of_method = (
-            of_estimand[of_estimand["method"] == method].set_index("scenario").reindex(scenarios)
+            of_measure[of_measure["method"] == method].set_index("scenario").reindex(scenarios)
         )
         # Side by side, or the bars of methods that agree would hide one another.
         at = np.arange(len(scenarios)) + (i - (len(methods) - 1) / 2) * 0.6 / len(methods)
@@ -224,11 +234,21 @@ def nested_loop(
     return draw(
         figure,
         f"nested-loop-{measure.replace('_', '-')}",
-        f"{LABELS.get(measure, measure).capitalize()} of {estimand} in all scenarios",
+        f"{LABELS.get(measure, measure).capitalize()}{of} in all scenarios",
         "Each step is a scenario; the stairs below say which levels it has. Bars are 95 % Monte "
         "Carlo intervals.",
         f"Nested-loop plot of {LABELS.get(measure, measure)} over {len(scenarios)} scenarios.",
     )
+
+
+def _told_apart(factors: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of the factors; of those that only change together the first."""
+    names = dict.fromkeys(name for levels in factors.values() for name in levels)
+    by_ranks = {
+        tuple(_rank(factors, name, levels.get(name)) for levels in factors.values()): name
+        for name in reversed(names)
+    }
+    return [name for name in names if name in by_ranks.values()]
 
 
 def _rank(factors: Mapping[str, Mapping[str, Any]], name: str, level: Any) -> int:

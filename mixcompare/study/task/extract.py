@@ -44,7 +44,8 @@ class Kept(NamedTuple):
         ``adjusted_rand_index`` and ``brier_score`` compare with the true classes;
         ``components_recovered`` is 1 where the fit has as many classes as the truth.
     diagnostics
-        How the fit was reached: starts and iterations of EM, convergence of the chains.
+        How the fit was reached: starts and iterations of EM, convergence of the chains and the
+        highest and lowest of their mean log-likelihoods; how many cautions it has.
         Posteriors of data whose truth was drawn from the prior have their ranks, too.
     """
 
@@ -109,6 +110,7 @@ def _criteria(
         "log_likelihood": log_likelihood,
         "bic": bic(log_likelihood, fit.n_parameters, fit.n_independent),
         "n_components": float(probabilities.shape[1]),
+        "n_parameters": float(fit.n_parameters),
         "relative_entropy": relative_entropy(probabilities, fit.replicated),
     }
     if data.classes is None:
@@ -123,8 +125,9 @@ def _criteria(
 
 
 def _diagnostics(fit: Fit, data: DataSet) -> dict[str, float]:
+    cautions = {"cautions": float(len(fit.cautions))}
     if fit.has_draws:
-        values = _chains(fit)
+        values = _chains(fit) | cautions
         if data.from_prior and data.truth is not None:
             values |= ranks(fit, data.truth)
         return values
@@ -135,13 +138,17 @@ def _diagnostics(fit: Fit, data: DataSet) -> dict[str, float]:
         "unusable_starts": float((optimum < 0).sum()),
         "iterations": float(fit.search.ends["iterations"].sum()),
         "standard_errors_withheld": float(bool(fit.errors.reason)),
+        **cautions,
     }
 
 
 def _chains(fit: Fit) -> dict[str, float]:
     moved = labels.switching(fit.draws.permutation)
     summary = fit.summary()
+    means = fit.log_likelihood_by_draw.mean(axis=1)
     values = {
+        "highest_chain": float(means.max()),
+        "lowest_chain": float(means.min()),
         "largest_r_hat": float(summary["r_hat"].max()),
         "smallest_ess_bulk": float(summary["ess_bulk"].min()),
         "labellings": float(moved.labellings),
