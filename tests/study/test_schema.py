@@ -159,6 +159,40 @@ def test_grid_is_crossed_and_listed() -> None:
     assert last.spec.n_components == 2
 
 
+def test_a_listed_combination_may_have_a_label_in_place_of_its_levels() -> None:
+    listed = [
+        {"label": "two", "model.n_components": 2, "simulate.weights": [0.5, 0.5]},
+        {"label": "even", "model.n_components": 2, "simulate.weights": [0.6, 0.4]},
+    ]
+    study = build_study(content(grid={"crossed": {"simulate.units": [20]}, "listed": listed}))
+    assert [s.label for s in study.scenarios] == ["two, units=20", "even, units=20"]
+    assert study.scenarios[0].factors == {"n_components": 2, "weights": [0.5, 0.5], "units": 20}
+    listed[1]["label"] = "two"
+    with pytest.raises(OptionError, match="'two, units=20' more than once"):
+        build_study(content(grid={"crossed": {"simulate.units": [20]}, "listed": listed}))
+    listed[1]["label"] = 2
+    with pytest.raises(OptionError, match=r"label = 2: must be a text"):
+        build_study(content(grid={"listed": listed}))
+
+
+def test_a_level_can_take_absorption_away() -> None:
+    tables = content(
+        simulate__coefficients={"x": [1.0, -1.0]},
+        model__formula="y ~ x - 1",
+        grid={"crossed": {"model.absorb": [False, "unit"]}},
+    )
+    assert [s.spec.absorb for s in build_study(tables).scenarios] == [None, ("unit",)]
+
+
+def test_a_quick_run_takes_scenarios_from_the_whole_grid() -> None:
+    study = build_study(content(grid={"crossed": {"simulate.units": list(range(20, 45))}}))
+    plan = make_plan(study, quick=True)
+    units = [s.factors["units"] for s in plan.study.scenarios]
+    assert units == [20, 23, 26, 29, 32, 35, 38, 41, 44]
+    assert plan.n_fits == 9 * 2 * 2
+    assert make_plan(study).n_fits == 25 * 2 * 3
+
+
 @pytest.mark.parametrize("name", ["separation", "fixed_effects", "standard_errors", "calibration"])
 def test_shipped_simulation_studies_are_valid_and_make_their_data(name: str) -> None:
     study = load_study(REPOSITORY / "studies" / f"{name}.toml")

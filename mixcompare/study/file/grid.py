@@ -6,9 +6,12 @@ import itertools
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from mixcompare.study.file.schema import GridTable
+
+# Key of a listed combination that is no factor: what it is called where its levels are long.
+LABEL: Final = "label"
 
 
 def n_combinations(grid: GridTable) -> int:
@@ -25,9 +28,10 @@ def combinations(grid: GridTable) -> list[dict[str, Any]]:
     return [{**listed, **levels} for listed in grid.listed or [{}] for levels in rest]
 
 
-def scenario_label(levels: Mapping[str, Any]) -> str:
-    """``units=50, separation=1``."""
-    return ", ".join(f"{name}={_level(value)}" for name, value in levels.items())
+def scenario_label(levels: Mapping[str, Any], given: str | None = None) -> str:
+    """``units=50, separation=1``, after a listed combination's own label."""
+    named = [f"{name}={_level(value)}" for name, value in levels.items()]
+    return ", ".join(named if given is None else [given, *named])
 
 
 def _level(value: Any) -> str:

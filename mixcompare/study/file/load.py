@@ -19,8 +19,8 @@ from mixcompare.fits.kinds import DRAWN
 from mixcompare.model.spec import SPEC_KEYS, MixtureSpec, Priors
 from mixcompare.reproduction.origin import Origin
 from mixcompare.study.file.custom import is_shipped
-from mixcompare.study.file.grid import combinations, n_combinations, scenario_label
-from mixcompare.study.file.methods import Method, allowed_options, build_method
+from mixcompare.study.file.grid import LABEL, combinations, n_combinations, scenario_label
+from mixcompare.study.file.methods import Method, allowed_options, build_method, without
 from mixcompare.study.file.reading import read_data, read_study
 from mixcompare.study.file.schema import MethodTable, ModelTable, StudyTables
 from mixcompare.study.file.select_table import check_choice
@@ -270,7 +270,7 @@ class _Source:
         if isinstance(priors, Mapping):
             self.check_keys(["model", "priors"], priors, [f.name for f in fields(Priors)])
         try:
-            return MixtureSpec.from_dict(model.model_dump(), trust=self.trust)
+            return MixtureSpec.from_dict(without(model.model_dump()), trust=self.trust)
         except MixCompareError as error:
             raise self.fail(["model"], f"[model] {error}") from error
 
@@ -355,8 +355,12 @@ def _scenarios(
     names = _factor_names(source, cells)
     scenarios = []
     for combination in cells:
+        given = combination.pop(LABEL, None)
+        if not isinstance(given, str | None):
+            raise source.fail(["grid", "listed"], f"[grid] label = {given!r}: must be a text.")
         levels = {names[key]: value for key, value in combination.items()}
-        label = scenario_label(levels)
+        crossed = {names[key]: combination[key] for key in tables.grid.crossed}
+        label = scenario_label(levels if given is None else crossed, given)
         changed = copy.deepcopy(dict(content))
         for key, value in combination.items():
             _put(source, changed, key, value)
@@ -371,6 +375,7 @@ def _scenarios(
 def _factor_names(source: _Source, combinations: list[dict[str, Any]]) -> dict[str, str]:
     """Short names of the dotted keys: the last part, or all of it where that is not unique."""
     keys = list(dict.fromkeys(itertools.chain.from_iterable(combinations)))
+    keys = [key for key in keys if key != LABEL]
     for key in keys:
         root = key.split(".", maxsplit=1)[0]
         if "." not in key or root not in _GRID_ROOTS:

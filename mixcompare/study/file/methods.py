@@ -109,10 +109,14 @@ def build_method(backend: str, further: Mapping[str, Any], **settings: Any) -> M
     """Sort a method's further keys into options and changes of the model."""
     changes = {key: value for key, value in further.items() if key in SPEC_KEYS}
     options = {key: value for key, value in further.items() if key not in SPEC_KEYS}
-    for key in ("absorb", "membership"):
-        if changes.get(key) is False:
-            changes[key] = None  # TOML has no word for nothing
-    return Method(backend, options, changes, **settings)
+    return Method(backend, options, without(changes), **settings)
+
+
+def without(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `MixtureSpec` with None for false, since TOML has no word for nothing."""
+    parts = ("absorb", "membership")
+    absent = {key: None for key in parts if arguments.get(key) is False}
+    return {**arguments, **absent}
 
 
 def fit_method(

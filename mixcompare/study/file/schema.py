@@ -57,7 +57,7 @@ class GridTable(Table):
     """``[grid]``: factors by dotted key, as in ``"simulate.units"``.
 
     ``[grid.crossed]`` has lists of levels, all combined; each ``[[grid.listed]]`` is one
-    combination; with both, every listed one is crossed with the rest.
+    combination, which a ``label`` may name; with both, every listed one is crossed with the rest.
     """
 
     crossed: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}

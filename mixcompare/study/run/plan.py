@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from mixcompare.study.task.estimands import is_wanted, unknown_estimands
 from mixcompare.study.task.task import Job, Task, data_of, fit_task, task_seed
 
 _QUICK_REPLICATES: Final = 2
+_QUICK_SCENARIOS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Plan:
     Attributes
     ----------
     study
-        The study.
+        The study, with the scenarios that are to run.
     counts
         Replicates by method, for the methods that are to run.
     """
@@ -64,7 +66,7 @@ def make_plan(study: Study, methods: Sequence[str] | None = None, *, quick: bool
     methods
         Names of those to run; None for all.
     quick
-        Two replicates at most.
+        Two replicates at most, of at most twelve scenarios, which lie evenly in the grid.
 
     Raises
     ------
@@ -84,6 +86,8 @@ def make_plan(study: Study, methods: Sequence[str] | None = None, *, quick: bool
     }
     if quick:
         counts = {name: min(count, _QUICK_REPLICATES) for name, count in counts.items()}
+        step = math.ceil(len(study.scenarios) / _QUICK_SCENARIOS)
+        study = replace(study, scenarios=study.scenarios[::step])
     return Plan(study, counts)
 
 

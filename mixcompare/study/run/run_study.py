@@ -110,7 +110,7 @@ def run_study(
     pool
         Other workers, see `mixcompare.study.run.pools`.
     quick
-        Few starts, draws and replicates, to see whether a study runs at all.
+        Few starts, draws, replicates and scenarios, to see whether a study runs at all.
     seed
         Root of the random numbers, in place of the study's own.
     progress
@@ -162,6 +162,7 @@ def run_study(
     if not isinstance(study, Study):
         study = load_study(study, trust=trust, yes=yes)
     plan = make_plan(study, methods, quick=quick)
+    study = plan.study
     if not yes:
         used_here = 0 if pool else local_workers(study, workers, os.cpu_count() or 1)
         check_demand(plan, QUICK if quick else {}, used_here)
