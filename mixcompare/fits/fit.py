@@ -19,7 +19,7 @@ from mixcompare.base.errors import DataError, OptionError
 from mixcompare.base.suggest import kind_of
 from mixcompare.data.panel import Panel
 from mixcompare.fits.kinds import DRAWN, OPTIMA, Kind, kind_of_before
-from mixcompare.fits.result import Draws, Result, Search, StandardErrors
+from mixcompare.fits.result import Draws, Optima, Result, Search, StandardErrors
 from mixcompare.fits.storage import check_whole, load_tree, panel_from_dataset, save_tree
 from mixcompare.fits.summary import summarise_estimate, summarise_posterior
 from mixcompare.fits.tree import build_tree, permute_posterior, read_result
@@ -112,6 +112,15 @@ class Fit:
     def search(self) -> Search:
         """Where the search for an optimum ended; a KeyError where the fit is none."""
         return _there(self.result.search, "starts")
+
+    @property
+    def optima(self) -> Optima:
+        """Maxima of a posterior's density that the sampler's own search has found.
+
+        A KeyError where there was none: in EM's fits, in those whose chains did not wait for it
+        (another ``init`` or sequential Monte Carlo), and in those of earlier versions.
+        """
+        return _there(self.result.optima, "optima")
 
     @property
     def replicates(self) -> Mapping[str, FloatArray] | None:

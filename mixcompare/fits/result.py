@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.fits.kinds import Kind
@@ -97,6 +98,61 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Optima:
+    """O distinct maxima of a posterior's density, up to labels, as climbs have found them.
+
+    Those of the highest evidence are first, and those that are not proper last. Densities are
+    those of the sampler's coordinates, in which chains move.
+
+    Attributes
+    ----------
+    parameters
+        (O, ...) blocks in the data's units, classes numbered from the largest weight on.
+    log_posterior
+        (O,) log-densities with all constants.
+    log_likelihood
+        (O,) summed over the units.
+    log_evidence
+        (O,) Laplace's approximation of the log marginal likelihood of the maximum and all its
+        copies by other labels; NaN where it is not proper.
+    proper
+        (O,) whether the density is level there and falls in every direction.
+    climbs_by_start
+        (O, kinds) how many climbs of each kind of start ended there; none where only draws have
+        led to it.
+    starts
+        The kinds of starts: about the pooled fit, rough classes of the units, prior draws.
+    iterations
+        (O,) mean number of iterations of these climbs; NaN without.
+    n_climbs
+        How many climbs there were, those among them that could not begin.
+    seconds
+        Wall time of the search.
+    """
+
+    parameters: Mapping[str, FloatArray]
+    log_posterior: FloatArray
+    log_likelihood: FloatArray
+    log_evidence: FloatArray
+    proper: NDArray[np.bool_]
+    climbs_by_start: IntArray
+    starts: tuple[str, ...]
+    iterations: FloatArray
+    n_climbs: int
+    seconds: float
+
+    @property
+    def climbs(self) -> IntArray:
+        """(O,) how many climbs ended at each."""
+        return np.asarray(self.climbs_by_start.sum(axis=1))
+
+    @property
+    def share(self) -> FloatArray:
+        """(O,) share of all climbs that ended at each."""
+        return np.asarray(self.climbs / self.n_climbs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """A fit's numbers and what is to be said of them.
 
@@ -128,8 +184,8 @@ class Result:
     history
         (I, ...) iterates from the best start: blocks, log_likelihood, expected_log_likelihood,
         entropy, log_prior, and if asked for responsibilities and standard_errors (I, P).
-    draws
-        Of a posterior.
+    draws, optima
+        Of a posterior; no optima where chains did not wait for a search.
     """
 
     kind: Kind
@@ -144,3 +200,4 @@ class Result:
     search: Search | None = None
     history: Mapping[str, FloatArray] = field(default_factory=dict)
     draws: Draws | None = None
+    optima: Optima | None = None

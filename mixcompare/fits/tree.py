@@ -15,7 +15,11 @@ PyMC adds
     ``log_likelihood`` with outcomes (chain, draw, unit), times the unit's weight; ``log_prior``
     (chain, draw) by parameter array, without Jacobians; ``membership`` with responsibilities
     (chain, draw, unit, component) as sampled; ``alignment`` with permutation (chain, draw,
-    component) that aligns the draws to one another.
+    component) that aligns the draws to one another; and where chains waited for a search
+    ``optima`` (optimum, ...), the distinct maxima of the posterior's density from the highest
+    evidence on: the parameters, log_posterior, log_likelihood, log_evidence (Laplace's), proper,
+    climbs, share, climbs_by_start (optimum, start_kind) and iterations, see
+    `mixcompare.fits.result.Optima`; its attributes are n_climbs and seconds.
 
 Components are numbered 1..K from the largest weight of the estimate to the smallest.
 """
@@ -34,7 +38,7 @@ import xarray as xr
 from mixcompare.data.panel import Panel
 from mixcompare.fits.environment import machine, versions
 from mixcompare.fits.kinds import Kind
-from mixcompare.fits.result import Draws, Result, Search, StandardErrors
+from mixcompare.fits.result import Draws, Optima, Result, Search, StandardErrors
 from mixcompare.fits.storage import panel_to_dataset
 from mixcompare.model.layout import Layout
 from mixcompare.model.spec import MixtureSpec
@@ -51,8 +55,17 @@ _DIMS: Final[Mapping[str, tuple[str, ...]]] = {
     "standard_errors": ("parameter",),
     "log_likelihood_history": ("iteration",),
     "weights_history": ("iteration", "component"),
+    "climbs_by_start": ("start_kind",),
 }
 _SAMPLE: Final = ("chain", "draw")
+_OF_OPTIMA: Final = (
+    "log_posterior",
+    "log_likelihood",
+    "log_evidence",
+    "proper",
+    "climbs_by_start",
+    "iterations",
+)
 
 
 def coordinates(spec: MixtureSpec, named: Prepared | Panel) -> dict[str, Any]:
@@ -168,7 +181,7 @@ def _posterior(result: Result, layout: Layout, coords: Mapping[str, Any]) -> dic
         return parameter_dataset(layout, coords, _SAMPLE, **arrays)
 
     statistics = by_draw(**draws.statistics)
-    return {
+    groups = {
         "posterior": by_draw(**draws.parameters),
         "sample_stats": statistics,
         "log_likelihood": by_draw(outcomes=result.log_likelihood),
@@ -182,6 +195,18 @@ def _posterior(result: Result, layout: Layout, coords: Mapping[str, Any]) -> dic
             layout, coords, (), **result.parameters, responsibilities=result.occupancy
         ),
     }
+    if result.optima is not None:
+        groups["optima"] = _optima(result.optima, layout, coords)
+    return groups
+
+
+def _optima(optima: Optima, layout: Layout, coords: Mapping[str, Any]) -> xr.Dataset:
+    arrays = {name: getattr(optima, name) for name in (*_OF_OPTIMA, "climbs", "share")}
+    kinds = {"start_kind": np.array(optima.starts, dtype=object)}
+    dataset = parameter_dataset(
+        layout, {**coords, **kinds}, ("optimum",), **optima.parameters, **arrays
+    )
+    return dataset.assign_attrs(n_climbs=optima.n_climbs, seconds=optima.seconds)
 
 
 def read_result(tree: xr.DataTree, kind: Kind, layout: Layout) -> Result:
@@ -207,6 +232,7 @@ def read_result(tree: xr.DataTree, kind: Kind, layout: Layout) -> Result:
         search=_read_search(tree, layout),
         history=_plain(tree, "history"),
         draws=_read_draws(tree, layout) if drawn else None,
+        optima=_read_optima(tree, layout),
     )
 
 
@@ -253,6 +279,20 @@ def _read_draws(tree: xr.DataTree, layout: Layout) -> Draws:
         _plain(tree, "log_prior"),
         _plain(tree, "alignment")["permutation"],
         _plain(tree, "sample_stats"),
+    )
+
+
+def _read_optima(tree: xr.DataTree, layout: Layout) -> Optima | None:
+    arrays = _plain(tree, "optima")
+    if not arrays:
+        return None
+    group = tree["optima"]
+    return Optima(
+        layout.take(arrays),
+        **{name: arrays[name] for name in _OF_OPTIMA},
+        starts=tuple(map(str, group["start_kind"].to_numpy())),
+        n_climbs=int(group.attrs["n_climbs"]),
+        seconds=float(group.attrs["seconds"]),
     )
 
 

@@ -33,6 +33,7 @@ from mixcompare.backends.pymc.density.packing import pack
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.samplers.sampling import sample
+from mixcompare.backends.pymc.samplers.starts import overdispersed
 from mixcompare.fits.summary import convergence
 from mixcompare.prepared.problem import Problem
 
@@ -86,7 +87,7 @@ def compressed(table: pd.DataFrame, options: Options) -> None:
     pack(mixture)
     compiled = watch.read()
     watch = Stopwatch()
-    draws = sample(mixture, options, np.random.SeedSequence(1))
+    draws = sample(mixture, options, overdispersed(mixture), np.random.SeedSequence(1))
     sampled = watch.read()
     merged = {n: v.reshape(-1, *v.shape[2:]) for n, v in draws.variables.items()}
     shape = draws.stats["diverging"].shape

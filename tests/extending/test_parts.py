@@ -140,7 +140,7 @@ def metropolis(
 ) -> Any:
     """Random walks, whose steps are differences of other walks (ter Braak 2006)."""
     rng, density = np.random.default_rng(seed), density_of(mixture)
-    starts = [np.concatenate([v.ravel() for v in start(rng).values()]) for _ in range(8)]
+    starts = [np.concatenate([v.ravel() for v in start(rng, i).values()]) for i in range(8)]
     here, path = np.stack(starts), []
     value = density(here)[0]
     for _ in range(options.tune + options.draws):

@@ -1,16 +1,21 @@
-"""The posterior by MCMC: PyMC's model language and the samplers that understand it."""
+"""The posterior by MCMC: PyMC's model language and the samplers that understand it.
+
+Before chains start, a search climbs the sampler's own density from dispersed points, and chains
+start about the maxima that it has found, see `mixcompare.backends.pymc.search`. It knows nothing
+of EM. What was found is kept with the fit, see `mixcompare.fits.result.Optima`.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mixcompare.backends.pymc.emissions.registry import TERMS
+from mixcompare.backends.pymc.exploration import explore
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.model import build_model
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.ordering import ordering
 from mixcompare.backends.pymc.result import build_result
-from mixcompare.backends.pymc.samplers.sampling import sample
 from mixcompare.backends.pymc.scoring import Scorer
 from mixcompare.base.machine import check_memory
 from mixcompare.fits.result import Result
@@ -34,7 +39,7 @@ def run(problem: Problem, options: Options, seed: np.random.SeedSequence) -> Res
     if options.ordered_by is not None:
         ordering(problem, options.ordered_by)  # a slip should not wait for the sampler
     mixture = build_mixture(problem)
-    return build_result(problem, mixture, sample(mixture, options, seed), options)
+    return build_result(problem, mixture, explore(mixture, options, seed), options)
 
 
 def _check_memory(problem: Problem, options: Options) -> None:

@@ -53,6 +53,13 @@ class Coordinates(Protocol):
     def pooled(self) -> Values:
         """Free variables, the same for every class, about which chains start."""
 
+    def fitted(self, shares: FloatArray, rng: np.random.Generator) -> Values:
+        """Free variables (S, ...) roughly fitted to classes that are known, to climb from.
+
+        Shares (S, C, K) say how often each carrier counts for each class. Terms that cannot fit
+        classes give the pooled fit with noise of their own.
+        """
+
     def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> Values:
         """Free variables drawn from the prior.
 
@@ -104,6 +111,10 @@ class EmissionCoordinates(Coordinates, Protocol):
 
 class ClassCoordinates(Coordinates, Protocol):
     """Arithmetic of the class model."""
+
+    @property
+    def carrier_weights(self) -> FloatArray:
+        """(C,) how often each carrier counts."""
 
     def marginal(
         self, variables: Arrays, log_density: FloatArray

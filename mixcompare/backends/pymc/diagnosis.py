@@ -14,15 +14,16 @@ from typing import Final
 
 import numpy as np
 
+from mixcompare.backends.pymc.exploration import MODES_APART
 from mixcompare.backends.pymc.options import Options
+from mixcompare.backends.pymc.search.restarting import Restart
+from mixcompare.backends.pymc.search.weighing import Mode, shares
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.fits.bridge import mean_evidence
 from mixcompare.fits.summary import convergence
 
 R_HAT_LIMIT: Final = 1.01
 ESS_PER_CHAIN: Final = 100
-# Slow mixing inside one mode rarely exceeds this; chains in modes of their own do.
-_MODES_APART: Final = 1.1
 # Spread of independent estimates, in their own errors: by chance once in a hundred for four.
 _RUNS_APART: Final = 2.0
 
@@ -65,11 +66,10 @@ def _missed(r_hat: float, ess: float, wanted: int, divergent: int) -> str:
 
 
 def _modes(r_hat: float, log_likelihood: FloatArray) -> str:
-    if not r_hat > _MODES_APART:
+    if not r_hat > MODES_APART:
         return ""
     levels = "; ".join(
-        f"chain{'s' if len(members) > 1 else ''} {', '.join(str(c + 1) for c in members)} at "
-        f"{log_likelihood[members].mean():.1f}"
+        f"{_chains(members)} at {log_likelihood[members].mean():.1f}"
         for members in occupancy(log_likelihood)
     )
     return (
@@ -89,6 +89,44 @@ def occupancy(log_likelihood: FloatArray) -> list[IntArray]:
     gaps = -np.diff(means[order])
     apart = np.flatnonzero(gaps > 2 * log_likelihood.std(axis=1).mean())
     return [np.sort(members) for members in np.split(order, apart + 1)]
+
+
+def in_modes(modes: Sequence[Mode], restarts: Sequence[Restart]) -> str:
+    """How much of the mass chains that are apart stand for, and which were started once more."""
+    text = "".join(f" {_restarted(restart)}" for restart in restarts)
+    if not modes:
+        return text
+    masses = shares([mode.evidence for mode in modes])
+    by_mode = "; ".join(
+        f"{_chains(mode.chains)} {_evidence_of(mode, mass)}"
+        for mode, mass in zip(modes, masses, strict=True)
+    )
+    return (
+        f"{text} By bridge sampling in each mode: {by_mode}. Modes without a chain do not count, "
+        "and means over all chains weigh a mode by its chains, not by its mass."
+    )
+
+
+def _chains(members: IntArray) -> str:
+    return f"chain{'s' if len(members) > 1 else ''} {', '.join(str(c + 1) for c in members)}"
+
+
+def _evidence_of(mode: Mode, mass: float) -> str:
+    value, error = mode.evidence.value, mode.evidence.error
+    if np.isnan(value):
+        return "with too few draws for a log evidence"
+    share = "" if np.isnan(mass) else f", {mass:.2%} of the mass"
+    return f"with log evidence {value:.2f} (standard error {error:.2g}){share}"
+
+
+def _restarted(restart: Restart) -> str:
+    value, error = restart.below.value, restart.below.error
+    by = f"standard error {error:.2g}" if np.isfinite(error) else "by Laplace's approximation"
+    were = "were" if len(restart.chains) > 1 else "was"
+    return (
+        f"{_chains(restart.chains).capitalize()} {were} started once more, out of a mode whose log "
+        f"evidence is {value:.1f} lower ({by})."
+    )
 
 
 def approximation(sampler: str, draws: int) -> str:

@@ -127,6 +127,15 @@ class GraphCoordinates:
             values[name] = point[at.name] if backward is None else backward(point[at.name])[0]
         return values
 
+    def fitted(self, shares: FloatArray, rng: np.random.Generator) -> Values:
+        """See `Coordinates`: a graph cannot fit classes."""
+        noise = {
+            name: rng.uniform(-1, 1, (len(shares), *shape))
+            for name, shape in self.free_shapes.items()
+        }
+        centre = self.unconstrained(self.pooled())
+        return self.constrained({name: centre[name] + noise[name] for name in noise})
+
     def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> Values:
         """See `Coordinates`."""
         n = len(next(iter(noise.values())))

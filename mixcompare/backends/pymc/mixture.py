@@ -92,6 +92,16 @@ class Mixture:
         """Free variables, the same for every class, about which chains start."""
         return self._named(lambda _, part: part.pooled())
 
+    @property
+    def n_carriers(self) -> int:
+        """How many carriers there are, C."""
+        return len(self.classes.carrier_weights)
+
+    def fitted(self, shares: FloatArray, rng: np.random.Generator) -> Values:
+        """Free variables fitted to shares (S, C, K) of carriers in classes, see `Coordinates`."""
+        counted = shares * self.classes.carrier_weights[:, None]
+        return self._named(lambda _, part: part.fitted(counted, rng))
+
     def prior_draws(self, rng: np.random.Generator, n: int) -> Values:
         """Points (n, ...) from the prior."""
         noise = {name: rng.standard_normal((n, *shape)) for name, shape in self.shapes.items()}

@@ -12,12 +12,13 @@ from mixcompare.base.errors import OptionError
 from mixcompare.base.machine import check_memory, check_time, check_workers
 from mixcompare.fits.kinds import Kind
 
-Init = Literal["overdispersed", "prior", "em"]
+Init = Literal["search", "overdispersed", "prior", "em"]
 
 # Fewer draws give no R-hat and no effective sample size.
 _FEWEST_DRAWS = 10
 # What a draw keeps and takes at the least.
 _BYTES, _SECONDS = 24, 2e-5
+_SECONDS_OF_CLIMB = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,14 @@ class Options:
         ``"approximate"``; or another that
         `mixcompare.backends.pymc.samplers.registry.register_mcmc` has made known.
     init
-        Where chains start: ``"overdispersed"`` about the pooled fit, ``"prior"`` draws, or
-        ``"em"`` near `initial`, which the fit's message then says. Sequential Monte Carlo
-        always starts from the prior.
+        Where chains start: ``"search"`` about the maxima of the posterior's density that
+        `climbs` have found, drawn by their evidence; ``"overdispersed"`` about the pooled fit and
+        ``"prior"`` draws, for chains that know nothing; or ``"em"`` near `initial`, which the
+        fit's message then says. Only the last knows of EM. Sequential Monte Carlo always starts
+        from the prior.
+    climbs
+        For ``init="search"``: how many dispersed points the search climbs from, see
+        `mixcompare.backends.pymc.search`. A fit keeps what they found as its `optima`.
     initial
         For ``init="em"``: a `Fit`, or a mapping with ``weights``, ``coefficients``,
         ``covariance`` and, with membership covariates, ``membership_coefficients``.
@@ -79,19 +85,26 @@ class Options:
     chains: int = 4
     cores: int | None = None
     sampler: str = "nutpie"
-    init: Init = "overdispersed"
+    init: Init = "search"
+    climbs: int = 50
     initial: Any = None
     target_accept: float = 0.9
     ordered_by: str | None = None
     progress: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, lowest in (("draws", _FEWEST_DRAWS), ("tune", _FEWEST_DRAWS), ("chains", 1)):
+        for name, lowest in (
+            ("draws", _FEWEST_DRAWS),
+            ("tune", _FEWEST_DRAWS),
+            ("chains", 1),
+            ("climbs", 1),
+        ):
             check_whole(name, getattr(self, name), lowest)
         # What cannot be held or awaited, whatever the data.
         what = f"draws = {self.draws} and tune = {self.tune} with chains = {self.chains}"
         check_memory(self.chains * self.draws * _BYTES, what)
         check_time(self.chains * (self.draws + self.tune) * _SECONDS, what)
+        check_time(self.climbs * _SECONDS_OF_CLIMB, f"climbs = {self.climbs}")
         if self.cores is not None:
             check_whole("cores", self.cores)
             check_workers(self.cores, "cores")

@@ -8,15 +8,17 @@ import numpy as np
 
 from mixcompare import labels
 from mixcompare.backends.pymc.coordinates import Arrays
-from mixcompare.backends.pymc.diagnosis import approximation, diagnose, remarks
+from mixcompare.backends.pymc.diagnosis import approximation, diagnose, in_modes, remarks
 from mixcompare.backends.pymc.evaluate import evaluate
+from mixcompare.backends.pymc.exploration import Exploration
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.ordering import ordered, ordering
-from mixcompare.backends.pymc.samplers.sampling import Draws as Sampled
+from mixcompare.backends.pymc.search.dispersed import KINDS
+from mixcompare.backends.pymc.search.search import Search
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DensityError
-from mixcompare.fits.result import Draws, Result
+from mixcompare.fits.result import Draws, Optima, Result
 from mixcompare.labels import IntArray
 from mixcompare.prepared.problem import Problem
 
@@ -26,9 +28,12 @@ _TOLERANCE: Final = 1e-8
 _CONSTANT: Final = 1e-6
 
 
-def build_result(problem: Problem, mixture: Mixture, draws: Sampled, options: Options) -> Result:
+def build_result(
+    problem: Problem, mixture: Mixture, explored: Exploration, options: Options
+) -> Result:
     """Evaluate, align and judge the draws of a problem's mixture."""
-    layout, shape = problem.layout, draws.stats["diverging"].shape
+    layout, draws = problem.layout, explored.draws
+    shape = draws.stats["diverging"].shape
     variables = {n: value.reshape(-1, *value.shape[2:]) for n, value in draws.variables.items()}
     evaluation = evaluate(mixture, variables, int(np.prod(shape)))
     prior = mixture.log_prior_by_parameter(variables, evaluation.parameters)
@@ -59,10 +64,36 @@ def build_result(problem: Problem, mixture: Mixture, draws: Sampled, options: Op
         labels.permuted_mean(tau, permutation),
         log_likelihood,
         status,
-        message + remarks(options, draws.stats),
+        message + in_modes(explored.modes, explored.restarts) + remarks(options, draws.stats),
         draws=Draws(
             parameters, tau, prior, permutation, {**draws.stats, "log_posterior": log_posterior}
         ),
+        optima=None if explored.search is None else _optima(problem, mixture, explored.search),
+    )
+
+
+def _optima(problem: Problem, mixture: Mixture, search: Search) -> Optima:
+    """The maxima in original units, classes numbered from the largest weight on."""
+    maxima, climbs = search.maxima, search.climbs
+    points = np.stack([maximum.point for maximum in maxima])
+    variables = mixture.constrained(mixture.split(points))
+    evaluation = evaluate(mixture, variables, len(maxima))
+    order = labels.by_order(evaluation.parameters["weights"], descending=True)
+    with np.errstate(invalid="ignore"):
+        iterations = np.array(
+            [search.iterations[search.ends == i].sum() for i in range(len(maxima))]
+        ) / climbs.sum(axis=1)
+    return Optima(
+        problem.layout.permute(evaluation.parameters, order),
+        np.array([maximum.log_density for maximum in maxima]),
+        evaluation.log_likelihood.sum(axis=1),
+        np.array([maximum.log_evidence for maximum in maxima]),
+        np.array([maximum.proper for maximum in maxima]),
+        climbs,
+        KINDS,
+        iterations,
+        len(search.ends),
+        search.seconds,
     )
 
 

@@ -19,6 +19,7 @@ from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.samplers.sampling import sample
+from mixcompare.backends.pymc.samplers.starts import overdispersed
 from mixcompare.fits.summary import convergence
 from mixcompare.model.layout import flatten
 from mixcompare.prepared.problem import Problem
@@ -150,7 +151,7 @@ def test_nothing_is_compiled_for_other_data_and_priors(
     with monkeypatch.context() as patched:
         patched.setattr("numba.cfunc", refuse)
         patched.setattr("pytensor.function", refuse)
-        draws = sample(mixture, options, np.random.SeedSequence(4))
+        draws = sample(mixture, options, overdispersed(mixture), np.random.SeedSequence(4))
     model = build_model(problem)
     log_density = model.compile_logp(mode=PYTHON)
     names = {name: model.rvs_to_values[model[name]].name for name in draws.variables}

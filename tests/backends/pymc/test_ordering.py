@@ -7,6 +7,7 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends.pymc import Options, result
+from mixcompare.backends.pymc.exploration import Exploration
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.backends.pymc.ordering import ordering
 from mixcompare.backends.pymc.samplers.sampling import Draws
@@ -42,14 +43,14 @@ def test_every_draw_is_sorted_and_nothing_else_changes() -> None:
     case = build("full", "component", m=1, k=3)
     mixture = build_mixture(case.problem)
     start = prior_draw(mixture)
-    drawn = [mixture.constrained(start(np.random.default_rng(seed))) for seed in range(40)]
+    drawn = [mixture.constrained(start(np.random.default_rng(seed), 0)) for seed in range(40)]
     variables = {
         name: np.stack([one[name] for one in drawn]).reshape(2, 20, *drawn[0][name].shape)
         for name in mixture.shapes
     }
     draws = Draws(variables, {"diverging": np.zeros((2, 20), dtype=bool)})
     plain, by_size = (
-        result.build_result(case.problem, mixture, draws, Options(ordered_by=by))
+        result.build_result(case.problem, mixture, Exploration(draws, None), Options(ordered_by=by))
         for by in (None, "coefficients[x1]")
     )
     assert by_size.draws is not None

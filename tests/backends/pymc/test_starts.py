@@ -27,7 +27,7 @@ def test_starts_have_the_models_variables(parts: dict[str, Any]) -> None:
         shapes["weights"] = (2,)
     for make in (overdispersed, prior_draw):
         start = make(mixture)
-        one, same, other = (start(np.random.default_rng(seed)) for seed in (1, 1, 2))
+        one, same, other = (start(np.random.default_rng(seed), 0) for seed in (1, 1, 2))
         assert {name: value.shape for name, value in one.items()} == shapes
         for name, value in one.items():
             np.testing.assert_array_equal(value, same[name])
@@ -37,7 +37,7 @@ def test_starts_have_the_models_variables(parts: dict[str, Any]) -> None:
 def test_overdispersed_starts_surround_the_pooled_fit() -> None:
     case = build("full", m=2, k=2)
     mixture = build_mixture(case.problem)
-    draws = [overdispersed(mixture)(np.random.default_rng(i)) for i in range(400)]
+    draws = [overdispersed(mixture)(np.random.default_rng(i), 0) for i in range(400)]
     mean = {name: np.mean([d[name] for d in draws], axis=0)[None] for name in draws[0]}
     found = evaluate(mixture, mixture.constrained(mean), 1).parameters
     response: Any = mixture.emissions[0]
@@ -52,7 +52,7 @@ def test_prior_starts_have_the_priors_moments() -> None:
     case = build("full", m=1, k=2, **PARTS)
     mixture = build_mixture(case.problem)
     start, n = prior_draw(mixture), 4000
-    draws = [mixture.constrained(start(np.random.default_rng(i))) for i in range(n)]
+    draws = [mixture.constrained(start(np.random.default_rng(i), 0)) for i in range(n)]
     stacked = {name: np.stack([d[name] for d in draws]) for name in draws[0]}
     found = evaluate(mixture, stacked, n).parameters
     response: Any = mixture.emissions[0]
@@ -73,7 +73,7 @@ def test_starts_near_an_estimate() -> None:
     em = mc.fit(case.spec, case.panel, starts=3, seed=1)
     for initial in (em, {n: em.tree["estimate"][n] for n in mc_names(em)}):
         start = starts(mixture, Options(init="em", initial=initial))
-        values = [start(np.random.default_rng(i)) for i in range(200)]
+        values = [start(np.random.default_rng(i), 0) for i in range(200)]
         mean = {name: np.mean([v[name] for v in values], axis=0)[None] for name in values[0]}
         found = evaluate(mixture, mixture.constrained(mean), 1)
         assert found.log_likelihood.sum() == pytest.approx(em.log_likelihood, abs=0.5)

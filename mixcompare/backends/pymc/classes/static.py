@@ -176,6 +176,19 @@ class StaticCoordinates:
             values["weights"] += 1 / self.term.n_components
         return values
 
+    @property
+    def carrier_weights(self) -> FloatArray:
+        """See `ClassCoordinates`: units are their own carriers."""
+        return self.unit_weights
+
+    def fitted(self, shares: FloatArray, rng: np.random.Generator) -> Values:  # noqa: ARG002
+        """See `Coordinates`: the classes' sizes, of which each has one unit more."""
+        sizes = shares.sum(axis=1) + 1
+        values = {name: np.zeros((len(shares), *shape)) for name, shape in self.shapes.items()}
+        if "weights" in values:
+            values["weights"] = sizes / sizes.sum(axis=-1, keepdims=True)
+        return values
+
     def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> Values:
         """See `Coordinates`."""
         values = {name: noise[name] for name in self.shapes}

@@ -270,3 +270,14 @@ def copy_point(n, n_out, point, out, numbers):  # noqa: ARG001 (nutpie's signatu
     for i in range(n):
         kept[i] = at[i]
     return 0
+
+
+def standard_normal(n, point, gradient, value, numbers):  # noqa: ARG001 (nutpie's signature)
+    """Log density of independent normal variables, less constants, as `log_density` has it."""
+    x, slopes = numba.carray(point, (n,)), numba.carray(gradient, (n,))
+    total = 0.0
+    for i in range(n):
+        slopes[i] = -x[i]
+        total -= 0.5 * x[i] * x[i]
+    numba.carray(value, (1,))[0] = total
+    return 0

@@ -114,6 +114,36 @@ class NormalCoordinates:
             values["precision_below"] += below
         return values
 
+    def fitted(self, shares: FloatArray, rng: np.random.Generator) -> Values:  # noqa: ARG002
+        """See `Coordinates`: each class's least squares, and one variance for all classes.
+
+        The pooled fit counts as one more row of every class, so that classes of few rows have
+        coefficients, too. Common coefficients stay those of the pooled fit.
+        """
+        s, panel = self.term, self.panel
+        z, w = panel.covariates[..., : s.n_varying], panel.outcomes
+        inner = np.einsum("gri,grj->gij", z, z).reshape(len(z), -1)
+        outer = np.einsum("gri,grj->gij", z, w).reshape(len(z), -1)
+        by_class = shares.swapaxes(1, 2)
+        normal = (by_class @ inner).reshape(*by_class.shape[:2], s.n_varying, s.n_varying)
+        moments = (by_class @ outer).reshape(*by_class.shape[:2], s.n_varying, s.n_outcomes)
+        deviations = np.linalg.solve(normal + np.eye(s.n_varying), moments)
+        # What least squares leaves: the rows' squares less those of the fit.
+        total = shares.sum(axis=2) @ np.square(w).sum(axis=(1, 2))
+        left = total - (deviations * moments).sum(axis=(1, 2, 3))
+        rows = s.n_outcomes * (shares.sum(axis=2) @ panel.degrees_of_freedom)
+        variance = (left + s.n_outcomes) / (rows + s.n_outcomes)
+        values = {
+            name: np.broadcast_to(value, (len(shares), *value.shape)).copy()
+            for name, value in self.pooled().items()
+        }
+        if "deviations" in values:
+            values["deviations"][:] = deviations.reshape(values["deviations"].shape)
+        values["precision_squares"] /= variance[:, None, None]
+        if "precision_below" in values:
+            values["precision_below"] /= np.sqrt(variance)[:, None, None]
+        return values
+
     def prior_draws(self, noise: Arrays, rng: np.random.Generator) -> Values:
         """See `Coordinates`."""
         inputs, values = self.inputs(), {name: noise[name] for name in self.shapes}

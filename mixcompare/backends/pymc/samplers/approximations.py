@@ -45,7 +45,7 @@ def pathfinder(
             num_paths=options.chains,
             num_draws=options.draws,
             jitter=1.0,
-            initvals=mixture.constrained(start(np.random.default_rng(child))),
+            initvals=mixture.constrained(start(np.random.default_rng(child), 0)),
             random_seed=int(own.generate_state(1)[0]),
             progressbar=progress,
             parallel=False,
@@ -60,7 +60,7 @@ def advi(
 ) -> Sampled:
     """Mean-field normal approximation of one mode (Kucukelbir et al. 2017), over in a moment."""
     own, child = seed.spawn(2)
-    first = np.concatenate([v.ravel() for v in start(np.random.default_rng(child)).values()])
+    first = np.concatenate([v.ravel() for v in start(np.random.default_rng(child), 0).values()])
     rng, density = np.random.default_rng(own), density_of(mixture)
     mean, log_sd = mean_field(density, first, rng)
     points = mean + np.exp(log_sd) * rng.standard_normal((options.draws, mean.size))

@@ -11,6 +11,7 @@ from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.model import model_of
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.samplers.starts import Sampled, Start
+from mixcompare.base.arrays import FloatArray
 
 
 def nutpie_nuts(
@@ -21,15 +22,24 @@ def nutpie_nuts(
 
     from mixcompare.backends.pymc.density import nutpie_program
 
+    root = int(seed.generate_state(1)[0])
+    places = {of: i for i, of in enumerate(nutpie_program.chain_seeds(root, options.chains))}
+
+    def first(chain_seed: int) -> FloatArray:
+        # nutpie asks again, with another seed, where the density cannot be computed.
+        place = places.get(chain_seed, chain_seed % options.chains)
+        point = start(np.random.default_rng(chain_seed), place)
+        return np.concatenate([value.ravel() for value in point.values()])
+
     # Chains are threads, so BLAS must not start its own.
     with threadpool_limits(1):
         sampler = nutpie.sample(
-            nutpie_program.program(mixture, start),
+            nutpie_program.program(mixture, first),
             draws=options.draws,
             tune=options.tune,
             chains=options.chains,
             cores=options.cores,
-            seed=int(seed.generate_state(1)[0]),
+            seed=root,
             target_accept=options.target_accept,
             progress_bar=progress,
             save_warmup=False,
@@ -68,8 +78,8 @@ def pymc_nuts(
         cores=options.cores or 1,
         random_seed=int(seed.generate_state(1)[0]),
         initvals=[
-            {names[name]: v for name, v in start(np.random.default_rng(child)).items()}
-            for child in seed.spawn(options.chains)
+            {names[name]: v for name, v in start(np.random.default_rng(child), i).items()}
+            for i, child in enumerate(seed.spawn(options.chains))
         ],
         nuts_sampler=options.sampler,
         var_names=list(mixture.shapes),

@@ -14,7 +14,7 @@ from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.samplers import approximations, nuts, tempering
 from mixcompare.backends.pymc.samplers.registry import SAMPLERS, McmcSampler, register_mcmc
-from mixcompare.backends.pymc.samplers.starts import starts
+from mixcompare.backends.pymc.samplers.starts import Start
 from mixcompare.base.arrays import FloatArray
 
 for _name, _sampler in {
@@ -22,7 +22,7 @@ for _name, _sampler in {
     "pymc": McmcSampler(nuts.pymc_nuts),
     "numpyro": McmcSampler(nuts.pymc_nuts, package="numpyro", extra="jax"),
     "blackjax": McmcSampler(nuts.pymc_nuts, package="blackjax", extra="jax"),
-    "smc": McmcSampler(tempering.sequential_monte_carlo),
+    "smc": McmcSampler(tempering.sequential_monte_carlo, from_prior=True),
     "pathfinder": McmcSampler(
         approximations.pathfinder, approximation=True, package="pymc_extras", extra="pathfinder"
     ),
@@ -71,11 +71,11 @@ class Draws:
     stats: Mapping[str, NDArray[Any]]
 
 
-def sample(mixture: Mixture, options: Options, seed: np.random.SeedSequence) -> Draws:
+def sample(mixture: Mixture, options: Options, start: Start, seed: np.random.SeedSequence) -> Draws:
     """Run the sampler of the options; the same seed gives the same draws."""
     progress = sys.stderr.isatty() if options.progress is None else options.progress
     run = SAMPLERS[options.sampler].run
-    posterior, given = run(mixture, options, starts(mixture, options), seed, progress)
+    posterior, given = run(mixture, options, start, seed, progress)
     variables = {name: np.asarray(posterior[name]) for name in mixture.shapes}
     named = {_RENAMED.get(name, name): np.asarray(values) for name, values in given.items()}
     stats: dict[str, NDArray[Any]] = {name: named[name] for name in _KEPT_STATS if name in named}

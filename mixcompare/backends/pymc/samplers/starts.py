@@ -1,4 +1,4 @@
-"""Where chains start, in the unconstrained coordinates in which samplers move.
+"""Where chains start that know of no search, in the coordinates in which samplers move.
 
 ``overdispersed``: the pooled fit, the same for every class, plus noise from U(-1, 1) on every
 coordinate: weights on the simplex transform's scale, log-odds per standard deviation of a
@@ -20,7 +20,8 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import OptionError
 from mixcompare.fits.fit import Fit
 
-type Start = Callable[[np.random.Generator], dict[str, FloatArray]]
+# Where a chain starts, of its random numbers and its place among the chains.
+type Start = Callable[[np.random.Generator, int], dict[str, FloatArray]]
 # Draws of the free variables (C, S, ...) and statistics, as samplers name these.
 type Sampled = tuple[Mapping[str, Any], Mapping[str, Any]]
 
@@ -30,7 +31,7 @@ _LEAST_WEIGHT: Final = 1e-6
 
 
 def starts(mixture: Mixture, options: Options) -> Start:
-    """The starts that the options ask for, see `near`."""
+    """The starts of chains that do not wait for a search, see `near`."""
     if options.init == "em":
         return near(mixture, options.initial)
     return {"overdispersed": overdispersed, "prior": prior_draw}[options.init](mixture)
@@ -43,7 +44,7 @@ def overdispersed(mixture: Mixture) -> Start:
 
 def prior_draw(mixture: Mixture) -> Start:
     """Starts from the prior."""
-    return lambda rng: {name: value[0] for name, value in mixture.prior_draws(rng, 1).items()}
+    return lambda rng, _: {name: value[0] for name, value in mixture.prior_draws(rng, 1).items()}
 
 
 def near(mixture: Mixture, initial: Any) -> Start:
@@ -83,6 +84,6 @@ def _parameter_shapes(mixture: Mixture) -> dict[str, tuple[int, ...]]:
 
 def _around(mixture: Mixture, values: Mapping[str, FloatArray], width: float) -> Start:
     centre = mixture.unconstrained(values)
-    return lambda rng: {
+    return lambda rng, _: {
         name: value + rng.uniform(-width, width, size=value.shape) for name, value in centre.items()
     }
