@@ -13,6 +13,7 @@ from mixcompare.auditing.trace_format import TraceError
 from mixcompare.auditing.trace_table import read_long
 from mixcompare.base.errors import DataError
 from mixcompare.data.panel import Panel
+from mixcompare.model.layout import COMPONENT
 from mixcompare.model.spec import MixtureSpec
 
 _DIMS = {
@@ -45,6 +46,8 @@ def read_trace(spec: MixtureSpec, panel: Panel, trace: Any) -> Trace:
 
 def _from_dataset(panel: Panel, data: xr.Dataset) -> dict[str, Any]:
     """Arrays of a Dataset whose dimensions are named; labelled axes are put in order."""
+    if COMPONENT in data.dims:  # as in the tree of a fit
+        data = data.rename({COMPONENT: "component"})
     if "iteration" in data.dims:
         data = data.transpose("iteration", ...)
     for dim, labels in (

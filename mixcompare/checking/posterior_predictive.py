@@ -74,14 +74,20 @@ class PredictiveCheck:
     sentence
         The table in short.
     tree
-        Groups ``posterior_predictive`` with outcomes (chain, draw, row, outcome) and classes
-        (chain, draw, unit), counted from 1, and ``observed_data``, as ArviZ expects them; rows
-        as in the panel. Only the first draws where all would not fit in memory.
+        Groups ``posterior_predictive``, with a variable (chain, draw, row) for each outcome,
+        under its name, and ``observed_data``, as ArviZ expects them, and
+        ``posterior_predictive_classes`` with classes (chain, draw, unit), counted from 1; rows as
+        in the panel. Only the first draws where all would not fit in memory.
     """
 
     table: pd.DataFrame
     sentence: str
     tree: xr.DataTree
+
+    def attach(self, fit: Fit) -> Fit:
+        """A fit that holds the group ``posterior_predictive`` too, as ArviZ's plots expect."""
+        names = ("posterior_predictive", "observed_data")
+        return fit.attached({name: self.tree[name].to_dataset() for name in names})
 
     def __repr__(self) -> str:
         return f"<mixcompare.PredictiveCheck {self.sentence}>"
@@ -154,7 +160,7 @@ def replicates(
     fit: Fit, permutation: IntArray, draws: int, rng: np.random.Generator
 ) -> Iterator[Replicate]:
     """Replicate a fit's data from evenly spaced draws of its posterior, labels aligned."""
-    posterior = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
+    posterior = permute_posterior(fit.layout, fit.posterior_as_sampled, permutation)
     drawn = fit.draws.occupancy
     chains, length = permutation.shape[:2]
     panel = fit.panel
@@ -252,9 +258,9 @@ def _sentence(table: pd.DataFrame) -> str:
 def _tree(panel: Panel, kept: list[Replicate]) -> xr.DataTree:
     tree = predictive_tree("posterior_predictive", panel, [r.outcomes for r in kept])
     classes = np.stack([replicate.classes + 1 for replicate in kept])[None]
-    tree["posterior_predictive"] = tree["posterior_predictive"].assign(
-        classes=xr.DataArray(
-            classes, dims=("chain", "draw", "unit"), coords={"unit": panel.unit_labels}
+    tree["posterior_predictive_classes"] = xr.DataTree(
+        xr.Dataset(
+            {"classes": (("chain", "draw", "unit"), classes)}, coords={"unit": panel.unit_labels}
         )
     )
     return tree

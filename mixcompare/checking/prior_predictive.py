@@ -45,7 +45,8 @@ class PriorPredictive:
         Whether the data are plausible under the prior, in words.
     tree
         Groups ``prior`` (chain, draw, ...) with parameters named as in a posterior,
-        ``prior_predictive`` with outcomes (chain, draw, row, outcome) and ``observed_data``.
+        ``prior_predictive`` with a variable (chain, draw, row) for each outcome, under its name,
+        and ``observed_data``.
         Only the first draws' outcomes where all would not fit in memory.
     """
 

@@ -63,7 +63,9 @@ def prior_sensitivity(
     True
     """
     check_fit(fit, "prior_sensitivity")
-    draws = flatten(fit.aligned_posterior() if aligned is None else aligned, fit.parameters)
+    draws = flatten(
+        fit.tree["posterior"].to_dataset() if aligned is None else aligned, fit.parameters
+    )
     varies = np.ptp(draws, axis=(0, 1)) > 0
     if draws.shape[0] * draws.shape[1] < _FEWEST_DRAWS:
         varies[:] = False

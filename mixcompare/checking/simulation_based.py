@@ -223,7 +223,7 @@ def drawn_quantities(fit: Fit) -> dict[str, FloatArray]:
     """The same quantities (chain, draw) of a posterior's draws."""
     return _quantities(
         fit,
-        fit.tree["posterior"].to_dataset(),
+        fit.posterior_as_sampled,
         fit.draws.occupancy,
         fit.log_likelihood_by_draw,
     )

@@ -10,6 +10,7 @@ import xarray as xr
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.data.panel import Panel
+from mixcompare.fits.column_storage import escaped
 
 # Draws of outcomes are kept up to so many numbers; statistics always use all draws.
 KEPT_VALUES: Final = 10_000_000
@@ -27,15 +28,29 @@ def predictive_tree(group: str, panel: Panel, outcomes: Sequence[FloatArray]) ->
 
     Returns
     -------
-    The group and ``observed_data``, with outcomes (chain, draw, row, outcome) and (row,
-    outcome); rows in the order of the panel, with their numbers in the table.
+    The group and ``observed_data``, with a variable (chain, draw, row) and (row) for each
+    outcome, under its name but without slashes, as `escaped` has it; rows in the order of the
+    panel, with their numbers in the table. ArviZ cannot draw outcomes that share a variable.
     """
-    own = {"row": panel.row, "outcome": np.array(panel.outcome_names, dtype=object)}
+    drawn = np.stack(outcomes)[None]
+    names = [escaped(name) for name in panel.outcome_names]
     sample = {"chain": np.zeros(1, dtype=int), "draw": np.arange(len(outcomes))}
-    dims = ("chain", "draw", "row", "outcome")
+    rows = {"row": panel.row}
     return xr.DataTree.from_dict(
         {
-            group: xr.Dataset({"outcomes": (dims, np.stack(outcomes)[None])}, coords=sample | own),
-            "observed_data": xr.Dataset({"outcomes": (dims[2:], panel.outcomes)}, coords=own),
+            group: xr.Dataset(
+                {name: (("chain", "draw", "row"), drawn[..., j]) for j, name in enumerate(names)},
+                coords=sample | rows,
+            ),
+            "observed_data": xr.Dataset(
+                {name: (("row",), panel.outcomes[:, j]) for j, name in enumerate(names)},
+                coords=rows,
+            ),
         }
     )
+
+
+def predictive_draws(tree: xr.DataTree, group: str, panel: Panel) -> FloatArray:
+    """(S, N, m) outcomes in a group of a `predictive_tree`."""
+    each = [tree[group][escaped(name)].to_numpy()[0] for name in panel.outcome_names]
+    return np.stack(each, axis=-1)

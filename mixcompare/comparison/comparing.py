@@ -94,7 +94,7 @@ def compare(
     prepared = em.problem.factors
     reference = em.responsibilities.to_numpy()
     drawn = other.draws.occupancy
-    raw = other.tree["posterior"].to_dataset()
+    raw = other.posterior_as_sampled
     draws = align_draws(other, reference)
     permutation, aligned, mean = draws.permutation, draws.posterior, draws.responsibilities
     climber = Climber(em.spec, prepared, Options(max_iterations=_MOST_ITERATIONS), climbs)

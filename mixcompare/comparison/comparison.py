@@ -33,7 +33,7 @@ class Comparison:
     aligned
         The posterior's parameters, so renumbered.
     posterior_responsibilities
-        (unit, component) posterior mean class probabilities, components as EM's.
+        (unit, mixture_component) posterior mean class probabilities, components as EM's.
     climbed
         Where draws climb to.
     estimates, likelihoods, agreement, membership, switching, algorithms, invariants, modes

@@ -69,7 +69,7 @@ def label_draws(
     height = posterior_fit.log_likelihood_by_draw[:, chosen]
     pivot = np.unravel_index(int(height.argmax()), height.shape)
     separated = _best_separated(em.parameters, aligned)
-    raw = posterior_fit.tree["posterior"].to_dataset()
+    raw = posterior_fit.posterior_as_sampled
     found = labels.relabel(
         labels.Draws(
             responsibilities=tau,

@@ -58,7 +58,7 @@ def align_draws(fit: Fit, reference: FloatArray) -> AlignedDraws:
     """Number every draw's components as those of responsibilities (G, K)."""
     drawn = fit.draws.occupancy
     permutation = labels.align_to_reference(drawn, reference)
-    posterior = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
+    posterior = permute_posterior(fit.layout, fit.posterior_as_sampled, permutation)
     return AlignedDraws(permutation, posterior, labels.permuted_mean(drawn, permutation))
 
 

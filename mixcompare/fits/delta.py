@@ -31,9 +31,9 @@ def delta_method(fit: Fit, function: Callable[[xr.Dataset], Any]) -> pd.DataFram
     fit
         A fit with ``backend="em"`` and standard errors.
     function
-        Takes a dataset with ``weights`` (component), ``coefficients`` (component,
-        covariate, outcome) and ``covariance`` (component, outcome, outcome_bis) and gives
-        a number or a one-dimensional array of them.
+        Takes a dataset with ``weights`` (mixture_component), ``coefficients``
+        (mixture_component, covariate, outcome) and ``covariance`` (mixture_component,
+        outcome, outcome_bis) and gives a number or a one-dimensional array of them.
 
     Returns
     -------

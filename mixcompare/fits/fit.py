@@ -22,7 +22,7 @@ from mixcompare.fits.kinds import DRAWN, OPTIMA, Kind, kind_of_before
 from mixcompare.fits.result import Draws, Optima, Result, Search, StandardErrors
 from mixcompare.fits.storage import check_whole, load_tree, panel_from_dataset, save_tree
 from mixcompare.fits.summary import summarise_estimate, summarise_posterior
-from mixcompare.fits.tree import build_tree, permute_posterior, read_result
+from mixcompare.fits.tree import as_stored_now, build_tree, read_result
 from mixcompare.model.capabilities import require
 from mixcompare.model.layout import Layout, Parameter
 from mixcompare.model.spec import MixtureSpec
@@ -48,7 +48,7 @@ class Fit:
     trust: bool
 
     def __init__(self, tree: xr.DataTree, trust: bool = False) -> None:
-        self._know(tree=tree, trust=trust)
+        self._know(stored=tree, trust=trust)
 
     @classmethod
     def of(
@@ -91,6 +91,8 @@ class Fit:
     @cached_property
     def tree(self) -> xr.DataTree:
         """All that is known, as it is stored."""
+        if "stored" in self.__dict__:
+            return as_stored_now(self.__dict__["stored"], self.layout)
         return build_tree(self.result, self.spec, self.layout, self.panel, self.attributes)
 
     @cached_property
@@ -125,14 +127,20 @@ class Fit:
     @property
     def replicates(self) -> Mapping[str, FloatArray] | None:
         """(1, replicates, ...) blocks of a bootstrap, see `mixcompare.bootstrap`; None without."""
-        group = self.tree.children.get("bootstrap") if "tree" in self.__dict__ else None
+        group = None if self._held is None else self._held.children.get("bootstrap")
         return None if group is None else self.layout.take(group.variables)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
         """What the fit says of itself, all of it text or numbers."""
+        held = self._held
+        return cast("Mapping[str, Any]", self.__dict__["said"] if held is None else held.attrs)
+
+    @property
+    def _held(self) -> xr.DataTree | None:
+        """The tree, if it need not be made: it was given, or asked for before."""
         known = self.__dict__
-        return cast("Mapping[str, Any]", known["tree"].attrs if "tree" in known else known["said"])
+        return cast("xr.DataTree | None", known.get("tree", known.get("stored")))
 
     @property
     def backend(self) -> str:
@@ -143,7 +151,7 @@ class Fit:
     def kind(self) -> Kind:
         """What kind of fit it is."""
         said: Kind | None = self.attributes.get("kind")
-        return kind_of_before(self.tree) if said is None else said
+        return kind_of_before(self.__dict__["stored"]) if said is None else said
 
     @property
     def is_optimum(self) -> bool:
@@ -228,22 +236,22 @@ class Fit:
 
     @property
     def weights(self) -> xr.DataArray:
-        """(component) class weights; PyMC: posterior means after alignment."""
+        """(mixture_component) class weights; PyMC: posterior means after alignment."""
         return self._estimate("weights")
 
     @property
     def coefficients(self) -> xr.DataArray:
-        """(component, covariate, outcome) coefficients."""
+        """(mixture_component, covariate, outcome) coefficients."""
         return self._estimate("coefficients")
 
     @property
     def covariance(self) -> xr.DataArray:
-        """(component, outcome, outcome_bis) covariances; shared ones are repeated."""
+        """(mixture_component, outcome, outcome_bis) covariances; shared ones are repeated."""
         return self._estimate("covariance")
 
     @property
     def responsibilities(self) -> xr.DataArray:
-        """(unit, component) class probabilities of the units."""
+        """(unit, mixture_component) class probabilities of the units."""
         return self._estimate("responsibilities")
 
     @property
@@ -305,7 +313,7 @@ class Fit:
     @cached_property
     def panel(self) -> Panel:
         """The rows that were fitted."""
-        return panel_from_dataset(self.tree["panel"].to_dataset())
+        return panel_from_dataset(self.__dict__["stored"]["panel"].to_dataset())
 
     @cached_property
     def problem(self) -> Problem:
@@ -329,16 +337,16 @@ class Fit:
         draws = self.draws
         return self.layout.flatten(self.layout.permute(draws.parameters, draws.permutation))
 
-    def aligned_posterior(self) -> xr.Dataset:
-        """The posterior's parameters with components renumbered draw by draw.
+    @property
+    def posterior_as_sampled(self) -> xr.Dataset:
+        """The posterior's parameters with labels as sampled; those in the tree are aligned.
 
         Raises
         ------
         KeyError
             If the fit has no posterior, as EM's have none.
         """
-        permutation = self.draws.permutation
-        return permute_posterior(self.layout, self.tree["posterior"].to_dataset(), permutation)
+        return self.tree["posterior_as_sampled"].to_dataset()
 
     def summary(self) -> pd.DataFrame:
         """Table of the parameters, one row each.

@@ -19,6 +19,7 @@ from mixcompare.base.files.hdf5_check import read_attributes as root_attributes
 from mixcompare.base.files.staging import check_file_name, write_whole
 from mixcompare.data.panel import Dropped, Panel
 from mixcompare.fits.column_storage import decode_columns, encode_columns, escaped, unescaped
+from mixcompare.model.layout import COMPONENT
 
 _ENGINE: Final = "h5netcdf"
 _VERSION: Final = "mixcompare_version"
@@ -31,6 +32,8 @@ _NOT_CHECKED: Final = (
     "The file of this fit has no checksum, as an earlier version of mixcompare wrote it: damage "
     "to its numbers would not be noticed. Saved again, it has one."
 )
+# What earlier versions called the dimension of the classes.
+_BEFORE: Final = "component"
 _PREFIX = "variable: "
 
 
@@ -156,6 +159,9 @@ def _read(path: Path, *, checked: bool) -> xr.DataTree:
     with xr.open_datatree(path, engine=_ENGINE) as tree:
         loaded: xr.DataTree = tree.load()
     loaded.attrs.pop(_FORMAT_NAME, None)
+    for name, group in loaded.children.items():
+        if _BEFORE in group.dims:
+            loaded[name] = xr.DataTree(group.to_dataset().rename({_BEFORE: COMPONENT}))
     return loaded
 
 

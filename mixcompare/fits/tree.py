@@ -1,24 +1,26 @@
 """The one result format: a DataTree with the same names, dims and coordinates from any backend.
 
 Groups that every fit has
-    ``estimate``: weights (component), coefficients (component, covariate, outcome),
-    covariance (component, outcome, outcome_bis), responsibilities (unit, component), and with
-    membership covariates membership_coefficients (component, concomitant), the log-odds against
-    the first class, beside which weights are average class probabilities. EM: the maximum,
-    with log_likelihood (unit). PyMC: posterior means of the aligned draws.
+    ``estimate``: weights (mixture_component), coefficients (mixture_component, covariate,
+    outcome), covariance (mixture_component, outcome, outcome_bis), responsibilities (unit,
+    mixture_component), and with membership covariates membership_coefficients
+    (mixture_component, concomitant), the log-odds against the first class, beside which weights
+    are average class probabilities. EM: the maximum, with log_likelihood (unit). PyMC: posterior
+    means of the aligned draws.
     ``panel``: the rows that were fitted, see `mixcompare.fits.storage.panel_to_dataset`.
 EM adds
     ``standard_errors``, ``starts`` (start, ...) and ``history`` (iteration, ...).
 PyMC adds
-    ``posterior`` (chain, draw, ...) as sampled, with exchangeable labels; ``sample_stats``, with
-    log_posterior (chain, draw), the log-density of the parameters themselves;
-    ``log_likelihood`` with outcomes (chain, draw, unit), times the unit's weight; ``log_prior``
-    (chain, draw) by parameter array, without Jacobians; ``membership`` with responsibilities
-    (chain, draw, unit, component) as sampled; ``alignment`` with permutation (chain, draw,
-    component) that aligns the draws to one another; and where chains waited for a search
-    ``optima`` (optimum, ...), the distinct maxima of the posterior's density from the highest
-    evidence on: the parameters, log_posterior, log_likelihood, log_evidence (Laplace's), proper,
-    climbs, share, climbs_by_start (optimum, start_kind) and iterations, see
+    ``posterior`` (chain, draw, ...), draws whose labels are aligned to one another, and
+    ``posterior_as_sampled``, the same with exchangeable labels; ``alignment`` with permutation
+    (chain, draw, mixture_component) that makes the one of the other; ``membership`` with
+    responsibilities (chain, draw, unit, mixture_component), aligned as the posterior is;
+    ``sample_stats``, with log_posterior (chain, draw), the log-density of the parameters
+    themselves; ``log_likelihood`` with outcomes (chain, draw, unit), times the unit's weight;
+    ``log_prior`` (chain, draw) by parameter array, without Jacobians; and where chains waited
+    for a search ``optima`` (optimum, ...), the distinct maxima of the posterior's density from
+    the highest evidence on: the parameters, log_posterior, log_likelihood, log_evidence
+    (Laplace's), proper, climbs, share, climbs_by_start (optimum, start_kind) and iterations, see
     `mixcompare.fits.result.Optima`; its attributes are n_climbs and seconds.
 
 Components are numbered 1..K from the largest weight of the estimate to the smallest.
@@ -35,26 +37,27 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
+from mixcompare import labels
 from mixcompare.data.panel import Panel
 from mixcompare.fits.environment import machine, versions
 from mixcompare.fits.kinds import Kind
 from mixcompare.fits.result import Draws, Optima, Result, Search, StandardErrors
 from mixcompare.fits.storage import panel_to_dataset
-from mixcompare.model.layout import Layout
+from mixcompare.model.layout import COMPONENT, Layout
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.prepared import Prepared
 
 # Dimensions, after those of samples, of what is no block of parameters.
 _DIMS: Final[Mapping[str, tuple[str, ...]]] = {
-    "responsibilities": ("unit", "component"),
-    "permutation": ("component",),
+    "responsibilities": ("unit", COMPONENT),
+    "permutation": (COMPONENT,),
     "outcomes": ("unit",),
     "parameter_covariance": ("parameter", "parameter_bis"),
     "inverse_information": ("parameter", "parameter_bis"),
     "sandwich_se": ("parameter",),
     "standard_errors": ("parameter",),
     "log_likelihood_history": ("iteration",),
-    "weights_history": ("iteration", "component"),
+    "weights_history": ("iteration", COMPONENT),
     "climbs_by_start": ("start_kind",),
 }
 _SAMPLE: Final = ("chain", "draw")
@@ -71,7 +74,7 @@ _OF_OPTIMA: Final = (
 def coordinates(spec: MixtureSpec, named: Prepared | Panel) -> dict[str, Any]:
     """Coordinates of every named dimension."""
     return {
-        "component": np.arange(1, spec.n_components + 1),
+        COMPONENT: np.arange(1, spec.n_components + 1),
         "covariate": np.array(named.covariate_names, dtype=object),
         "outcome": np.array(named.outcome_names, dtype=object),
         "outcome_bis": np.array(named.outcome_names, dtype=object),
@@ -182,14 +185,17 @@ def _posterior(result: Result, layout: Layout, coords: Mapping[str, Any]) -> dic
 
     statistics = by_draw(**draws.statistics)
     groups = {
-        "posterior": by_draw(**draws.parameters),
+        "posterior": by_draw(**layout.permute(draws.parameters, draws.permutation)),
+        "posterior_as_sampled": by_draw(**draws.parameters),
         "sample_stats": statistics,
         "log_likelihood": by_draw(outcomes=result.log_likelihood),
         "log_prior": xr.Dataset(
             {name: (_SAMPLE, values) for name, values in draws.log_prior.items()},
             {dim: statistics[dim] for dim in _SAMPLE},
         ),
-        "membership": by_draw(responsibilities=draws.occupancy),
+        "membership": by_draw(
+            responsibilities=labels.permute(draws.occupancy, draws.permutation, axis=-1)
+        ),
         "alignment": by_draw(permutation=draws.permutation),
         "estimate": parameter_dataset(
             layout, coords, (), **result.parameters, responsibilities=result.occupancy
@@ -209,8 +215,28 @@ def _optima(optima: Optima, layout: Layout, coords: Mapping[str, Any]) -> xr.Dat
     return dataset.assign_attrs(n_climbs=optima.n_climbs, seconds=optima.seconds)
 
 
+def as_stored_now(tree: xr.DataTree, layout: Layout) -> xr.DataTree:
+    """A tree whose group ``posterior`` is aligned; earlier versions stored it as sampled.
+
+    Parameters
+    ----------
+    layout
+        Of the fit.
+    """
+    if "posterior" not in tree.children or "posterior_as_sampled" in tree.children:
+        return tree
+    renewed = tree.copy(deep=False)
+    permutation = _plain(tree, "alignment")["permutation"]
+    sampled, membership = (tree[name].to_dataset() for name in ("posterior", "membership"))
+    aligned = labels.permute(membership["responsibilities"].to_numpy(), permutation, axis=-1)
+    renewed["posterior_as_sampled"] = xr.DataTree(sampled)
+    renewed["posterior"] = xr.DataTree(permute_posterior(layout, sampled, permutation))
+    renewed["membership"] = xr.DataTree(membership.copy(data={"responsibilities": aligned}))
+    return renewed
+
+
 def read_result(tree: xr.DataTree, kind: Kind, layout: Layout) -> Result:
-    """The result that a tree holds, perhaps of an earlier version; arrays are the tree's own.
+    """The result that a tree holds, see `as_stored_now`; most arrays are the tree's own.
 
     Parameters
     ----------
@@ -273,11 +299,13 @@ def _read_search(tree: xr.DataTree, layout: Layout) -> Search | None:
 
 
 def _read_draws(tree: xr.DataTree, layout: Layout) -> Draws:
+    permutation = _plain(tree, "alignment")["permutation"]
+    aligned = _plain(tree, "membership")["responsibilities"]
     return Draws(
-        layout.take(_plain(tree, "posterior")),
-        _plain(tree, "membership")["responsibilities"],
+        layout.take(_plain(tree, "posterior_as_sampled")),
+        labels.permute(aligned, labels.invert(permutation), axis=-1),
         _plain(tree, "log_prior"),
-        _plain(tree, "alignment")["permutation"],
+        permutation,
         _plain(tree, "sample_stats"),
     )
 

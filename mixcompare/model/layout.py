@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from mixcompare.model.covariances import Elements, elements
 from mixcompare.model.families import Range, family
 from mixcompare.model.responses import Response
 from mixcompare.model.spec import MixtureSpec
+
+# Dimension of the classes. Plain "component" is a name that `arviz.psense_summary` gives to a
+# dimension of its own.
+COMPONENT: Final = "mixture_component"
 
 Support = Literal["simplex", "averages", "covariance"] | Range
 Order = Literal["renumbered", "rebased"]
@@ -170,7 +174,7 @@ class Layout:
     >>> layout.n_free, layout.names()[1:3]
     (6, ('weights[2]', 'coefficients[1, Intercept]'))
     >>> layout["covariance"].dims
-    ('component', 'outcome', 'outcome_bis')
+    ('mixture_component', 'outcome', 'outcome_bis')
     """
 
     blocks: tuple[Block, ...]
@@ -311,7 +315,7 @@ def _layout(spec: MixtureSpec, named: tuple[Names, ...]) -> Layout:
 def _class_blocks(k: int, concomitants: Sequence[str]) -> list[Block]:
     weights = Block(
         "weights",
-        ("component",),
+        (COMPONENT,),
         (k,),
         class_axis=0,
         support="averages" if concomitants else "simplex",
@@ -329,7 +333,7 @@ def _class_blocks(k: int, concomitants: Sequence[str]) -> list[Block]:
         for j, name in enumerate(concomitants)
     )
     shape = (k, len(concomitants))
-    dims = ("component", "concomitant")
+    dims = (COMPONENT, "concomitant")
     return [weights, Block("membership_coefficients", dims, shape, 0, "real", "rebased", odds)]
 
 
@@ -341,7 +345,7 @@ def _response_blocks(k: int, response: Response, names: Names, tag: str) -> list
     blocks = [
         Block(
             f"coefficients{tag}",
-            ("component", f"covariate{tag}", outcome),
+            (COMPONENT, f"covariate{tag}", outcome),
             (k, len(names.covariate_names), m),
             class_axis=0,
             support="real",
@@ -353,7 +357,7 @@ def _response_blocks(k: int, response: Response, names: Names, tag: str) -> list
         blocks.append(
             Block(
                 f"covariance{tag}",
-                ("component", outcome, f"{outcome}_bis"),
+                (COMPONENT, outcome, f"{outcome}_bis"),
                 (k, m, m),
                 class_axis=0,
                 support="covariance",
@@ -367,7 +371,7 @@ def _response_blocks(k: int, response: Response, names: Names, tag: str) -> list
         blocks.append(
             Block(
                 name,
-                ("component", outcome) if by_class else (outcome,),
+                (COMPONENT, outcome) if by_class else (outcome,),
                 (k, m) if by_class else (m,),
                 class_axis=0 if by_class else None,
                 support=extra.support,

@@ -18,6 +18,7 @@ from mixcompare.data.new_rows import NewRows, new_rows
 from mixcompare.data.panel import Missing
 from mixcompare.data.within import within_cells
 from mixcompare.fits.fit import Fit, check_fit
+from mixcompare.model.layout import COMPONENT
 from mixcompare.prediction.class_probabilities import Units, class_probabilities
 from mixcompare.prediction.draws import draw_outcomes
 from mixcompare.prediction.fitted import Summary, design, fitted_values, summarise
@@ -27,9 +28,9 @@ from mixcompare.simulate.samplers import sampler_of
 ClassesFrom = Literal["prior", "outcomes"]
 
 _DIMS = {
-    "prior_probabilities": ("unit", "component"),
-    "responsibilities": ("unit", "component"),
-    "fitted_by_class": ("row", "component", "outcome"),
+    "prior_probabilities": ("unit", COMPONENT),
+    "responsibilities": ("unit", COMPONENT),
+    "fitted_by_class": ("row", COMPONENT, "outcome"),
     "fitted": ("row", "outcome"),
     "fitted_given_outcomes": ("row", "outcome"),
 }
@@ -82,13 +83,13 @@ def predict(
     Returns
     -------
     xarray.Dataset
-        ``prior_probabilities`` (unit, component)
+        ``prior_probabilities`` (unit, mixture_component)
             Class probabilities before the outcomes.
-        ``responsibilities`` (unit, component)
+        ``responsibilities`` (unit, mixture_component)
             Class probabilities given the unit's outcomes.
         ``log_predictive_density`` (unit)
             Of the unit's outcomes, all constants in; 0 for units without any.
-        ``fitted_by_class`` (row, component, outcome)
+        ``fitted_by_class`` (row, mixture_component, outcome)
             Expected outcomes given the class.
         ``fitted``, ``fitted_given_outcomes`` (row, outcome)
             Their averages over prior probabilities and over responsibilities.
@@ -274,7 +275,7 @@ def _dataset(
         coords={
             "unit": rows.unit_labels,
             "row": rows.row,
-            "component": np.arange(1, fit.spec.n_components + 1),
+            COMPONENT: np.arange(1, fit.spec.n_components + 1),
             "outcome": np.array(fit.outcome_names, dtype=object),
         },
         attrs=_attributes(fit, rows)

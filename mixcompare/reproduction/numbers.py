@@ -75,7 +75,7 @@ def _em(source: str, fit: Fit) -> pd.DataFrame:
 def _pymc(source: str, fit: Fit, reference: FloatArray) -> pd.DataFrame:
     drawn = fit.draws.occupancy
     permutation = labels.align_to_reference(drawn, reference)
-    aligned = permute_posterior(fit.layout, fit.tree["posterior"].to_dataset(), permutation)
+    aligned = permute_posterior(fit.layout, fit.posterior_as_sampled, permutation)
     total = fit.log_likelihood_by_draw
     draws = np.concatenate([flatten(aligned, fit.parameters), total[..., None]], axis=-1)
     names = [*(parameter.name for parameter in fit.parameters), "log-likelihood"]

@@ -130,7 +130,7 @@ def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
     from mixcompare.backends.pymc.posterior_density import posterior_density
 
     density = posterior_density(posterior.problem)
-    aligned = posterior.aligned_posterior()
+    aligned = posterior.tree["posterior"].to_dataset()
     shape = aligned.sizes["chain"], aligned.sizes["draw"]
     draws = {
         name: values.reshape(-1, *values.shape[2:])

@@ -391,7 +391,7 @@ def checks() -> Cases:
 def _relabelled() -> dict[str, Any]:
     fit = mc.fit(spec(), panel(), **EM)
     nuts = posterior()
-    tau = nuts.tree["membership"]["responsibilities"].to_numpy()
+    tau = nuts.draws.occupancy
     flips = np.random.default_rng(0).integers(2, size=tau.shape[:2]).astype(bool)
     tau = np.where(flips[..., None, None], tau[..., ::-1], tau)
     relabel, kind = (documented(n, "labels", "labels.algorithms") for n in ("relabel", "Draws"))
@@ -399,7 +399,7 @@ def _relabelled() -> dict[str, Any]:
         responsibilities=tau,
         pivot=tau[0, 0],
         reference=fit.responsibilities.to_numpy(),
-        quantity=nuts.tree["posterior"]["coefficients"].to_numpy()[..., 1, 0],
+        quantity=nuts.draws.parameters["coefficients"][..., 1, 0],
     )
     found: dict[str, Any] = relabel(draws)
     return found

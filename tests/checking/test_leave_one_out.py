@@ -95,7 +95,8 @@ def exact_fit(spec: MixtureSpec, table: pd.DataFrame) -> mc.Fit:
     own = tree["log_likelihood"].to_dataset()
     outcomes = own["outcomes"].copy(data=by_unit * em.replicated)
     tree["log_likelihood"] = xr.DataTree(own.assign(outcomes=outcomes))
-    tree["posterior"] = xr.DataTree(tree["posterior"].to_dataset().copy(data=drawn))
+    for group in ("posterior", "posterior_as_sampled"):  # one class has one label
+        tree[group] = xr.DataTree(tree[group].to_dataset().copy(data=drawn))
     return mc.Fit(tree)
 
 

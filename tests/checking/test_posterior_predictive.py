@@ -180,10 +180,11 @@ def test_groups_and_plots_are_arvizs() -> None:
     noise = np.random.default_rng(1).normal(size=(60, 8))
     em = mc.fit(SPEC, table(noise), starts=4, seed=1, progress=False)
     tree = posterior_predictive(stand_in(em, draws=30, chains=2), draws=40, seed=1).tree
-    assert tree["posterior_predictive"]["outcomes"].dims == ("chain", "draw", "row", "outcome")
-    assert tree["posterior_predictive"]["classes"].dims == ("chain", "draw", "unit")
-    assert set(np.unique(tree["posterior_predictive"]["classes"])) == {1, 2}
-    az.plot_ppc_dist(tree, var_names="outcomes", num_samples=40, backend="none")
+    assert tree["posterior_predictive"]["y"].dims == ("chain", "draw", "row")
+    classes = tree["posterior_predictive_classes"]["classes"]
+    assert classes.dims == ("chain", "draw", "unit")
+    assert set(np.unique(classes)) == {1, 2}
+    az.plot_ppc_dist(tree, num_samples=40, backend="none")
 
 
 def test_em_has_no_posterior_to_check() -> None:

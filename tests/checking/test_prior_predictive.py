@@ -9,6 +9,7 @@ import xarray as xr
 
 import mixcompare as mc
 from mixcompare.checking.prior_predictive import prior_predictive
+from mixcompare.model.layout import COMPONENT
 from tests.stand_in_posterior import stand_in
 
 
@@ -55,7 +56,7 @@ def test_outcomes_have_the_priors_moments(table: pd.DataFrame) -> None:
         covariance_scale=20.0,
     )
     check = prior_predictive(spec, table, draws=4000, seed=2)
-    outcomes = check.tree["prior_predictive"]["outcomes"].to_numpy()[0, ..., 0]
+    outcomes = check.tree["prior_predictive"]["y"].to_numpy()[0]
     for x in range(4):
         drawn = outcomes[:, table["x"].to_numpy() == x]
         expected = 0.25 + 0.09 * x**2 + 20 / (12 - 2)
@@ -94,14 +95,15 @@ def test_data_that_a_wide_prior_surrounds_are_plausible(
 
 
 def test_groups_are_those_that_arviz_expects(table: pd.DataFrame) -> None:
-    spec = mc.MixtureSpec("p + q ~ x", unit="unit", n_components=2)
+    spec = mc.MixtureSpec("p + I(q / 2) ~ x", unit="unit", n_components=2)
     check = prior_predictive(spec, table, draws=20, seed=1)
     prior = check.tree["prior"]
-    assert prior["coefficients"].dims == ("chain", "draw", "component", "covariate", "outcome")
+    assert prior["coefficients"].dims == ("chain", "draw", COMPONENT, "covariate", "outcome")
     assert prior.sizes["draw"] == 20
-    drawn = check.tree["prior_predictive"]["outcomes"]
-    assert drawn.dims == ("chain", "draw", "row", "outcome")
-    assert check.tree["observed_data"]["outcomes"].dims == ("row", "outcome")
+    # A slash in a name would be a path in the tree.
+    for name, values in (("p", table["p"]), ("I(q %2F 2)", table["q"] / 2)):
+        assert check.tree["prior_predictive"][name].dims == ("chain", "draw", "row")
+        np.testing.assert_array_equal(check.tree["observed_data"][name], values)
     em = mc.fit(spec, table, starts=3, seed=1, progress=False)
     fit = check.attach(stand_in(em, draws=20, chains=2))
     assert {"prior", "prior_predictive", "observed_data"} <= set(fit.tree.children)

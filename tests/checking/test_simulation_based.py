@@ -82,7 +82,7 @@ def test_quantities_do_not_depend_on_labels() -> None:
     spec = mc.MixtureSpec("y1 ~ x1", unit="unit", n_components=3)
     em = mc.fit(spec, simulate(k=3, units=60, seed=2), starts=6, seed=1, progress=False)
     fit = stand_in(em, draws=30, chains=2, switch_every=10, seed=4)
-    posterior = fit.tree["posterior"].to_dataset()
+    posterior = fit.posterior_as_sampled
     drawn = drawn_quantities(fit)
     rng = np.random.default_rng(0)
     truth = {str(n): v.to_numpy()[1, 7] for n, v in posterior.data_vars.items()}
@@ -97,12 +97,10 @@ def test_quantities_do_not_depend_on_labels() -> None:
     # Exchanging the draws' own labels changes nothing either.
     everywhere = np.broadcast_to(order, (2, 30, 3)).astype(np.intp)
     tree = fit.tree.copy()
-    tree["posterior"] = xr.DataTree(permute_posterior(fit.layout, posterior, everywhere))
-    tau = fit.tree["membership"].to_dataset()
-    moved = labels.permute(tau["responsibilities"].to_numpy(), everywhere, axis=-1)
-    tree["membership"] = xr.DataTree(
-        tau.assign(responsibilities=tau["responsibilities"].copy(data=moved))
-    )
+    tree["posterior_as_sampled"] = xr.DataTree(permute_posterior(fit.layout, posterior, everywhere))
+    alignment = fit.tree["alignment"].to_dataset()
+    moved = labels.compose(labels.invert(everywhere), alignment["permutation"].to_numpy())
+    tree["alignment"] = xr.DataTree(alignment.copy(data={"permutation": moved}))
     for name, values in drawn_quantities(mc.Fit(tree)).items():
         np.testing.assert_allclose(values, drawn[name], rtol=1e-12, err_msg=name)
 

@@ -11,7 +11,7 @@ import mixcompare as mc
 from mixcompare.comparison.estimates import predicted_shift
 from mixcompare.comparison.verdicts import conclude
 from mixcompare.labels.metrics import adjusted_rand_index, relative_entropy, total_variation
-from mixcompare.model.layout import flatten
+from mixcompare.model.layout import COMPONENT, flatten
 from mixcompare.prepared.compress import compress
 from mixcompare.prepared.resolved_priors import resolve_priors
 from mixcompare.report.wording import estimates_intro
@@ -65,7 +65,7 @@ def test_estimates_table(em: mc.Fit, agreeing: mc.Comparison) -> None:
     np.testing.assert_allclose(estimates["posterior_sd"], estimates["em_se"], rtol=0.15)
     assert estimates["difference"].abs().max() < 0.2
     assert (estimates["r_hat"] < 1.01).all()
-    first = agreeing.aligned["coefficients"].sel(component=1, covariate="x1", outcome="y1")
+    first = agreeing.aligned["coefficients"].sel(mixture_component=1, covariate="x1", outcome="y1")
     assert estimates.loc["coefficients[1, x1]", "posterior_mean"] == pytest.approx(
         float(first.mean())
     )
@@ -289,7 +289,7 @@ def test_membership_tables(em: mc.Fit, agreeing: mc.Comparison) -> None:
     other = agreeing.posterior_responsibilities.sel(unit=unit).to_numpy()
     assert membership.loc[unit, "em_class"] == own.argmax() + 1
     assert membership.loc[unit, "distance"] == pytest.approx(0.5 * np.abs(own - other).sum())
-    np.testing.assert_allclose(agreeing.posterior_responsibilities.sum("component"), 1)
+    np.testing.assert_allclose(agreeing.posterior_responsibilities.sum(COMPONENT), 1)
 
 
 def test_one_component_has_nothing_to_switch(table: pd.DataFrame) -> None:

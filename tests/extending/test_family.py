@@ -14,6 +14,7 @@ import mixcompare as mc
 from mixcompare.backends import get_backend
 from mixcompare.backends.em.emissions import EMISSIONS
 from mixcompare.backends.pymc.emissions.registry import TERMS
+from mixcompare.model.layout import COMPONENT
 from mixcompare.prepared.problem import Problem
 from mixcompare.simulate.outcomes import simulate
 from mixcompare.simulate.samplers import SAMPLERS
@@ -83,7 +84,7 @@ def test_em_fits_it_with_standard_errors(by_em: mc.Fit, counts: dict[str, Any]) 
     estimates = by_em.summary()
     truth = [*toy_family.WEIGHTS, *toy_family.COEFFICIENTS.ravel()]
     assert (np.abs(estimates["estimate"] - truth) < 4 * estimates["se"]).all()
-    assert ((by_em.responsibilities.argmax("component") == counts["class"][::6]).mean()) > 0.8
+    assert ((by_em.responsibilities.argmax(COMPONENT) == counts["class"][::6]).mean()) > 0.8
 
 
 def test_pymc_fits_it(by_em: mc.Fit, by_pymc: mc.Fit) -> None:

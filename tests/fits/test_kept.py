@@ -61,7 +61,7 @@ def test_labels_of_texts_are_read_as_they_were(tmp_path: Path) -> None:
 def test_copies_are_the_tree_alone(fresh: mc.Fit) -> None:
     _ = fresh.problem
     for other in (pickle.loads(pickle.dumps(fresh)), copy.copy(fresh), copy.deepcopy(fresh)):
-        assert set(vars(other)) == {"tree", "trust"}
+        assert set(vars(other)) == {"stored", "trust"}
         assert other.log_likelihood == fresh.log_likelihood
 
 

@@ -254,7 +254,7 @@ def test_several_responses_have_blocks_of_their_own(toy: Family) -> None:
         *("weights", "coefficients_1", "covariance_1"),
         *("coefficients_2", "size_2", "a_2"),
     )
-    assert made["coefficients_2"].dims == ("component", "covariate_2", "outcome_2")
+    assert made["coefficients_2"].dims == ("mixture_component", "covariate_2", "outcome_2")
     assert made.names()[2:4] == ("coefficients_1[1, x0, y0]", "coefficients_1[1, x0, y1]")
     assert made.names()[-3:] == ("size_2[1]", "size_2[2]", "a_2")
     with pytest.raises(KeyError):

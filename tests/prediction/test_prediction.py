@@ -188,8 +188,8 @@ def test_the_labels_of_draws_do_not_matter() -> None:
     em, data = em_fit("panel"), new_table("panel")
     steady = stand_in(em, draws=10, chains=2)
     tree = stand_in(em, draws=10, chains=2).tree
-    flipped = tree["posterior"].to_dataset().isel(component=[1, 0])
-    tree["posterior"] = type(tree)(flipped.assign_coords(component=[1, 2]))
+    flipped = tree["posterior_as_sampled"].to_dataset().isel(mixture_component=[1, 0])
+    tree["posterior_as_sampled"] = type(tree)(flipped.assign_coords(mixture_component=[1, 2]))
     group = tree["alignment"].to_dataset()
     tree["alignment"] = type(tree)(group.assign(permutation=1 - group["permutation"]))
     close_datasets(mc.predict(mc.Fit(tree), data), mc.predict(steady, data))
@@ -352,10 +352,12 @@ def test_draws_have_the_predicted_means_and_class_shares(classes: Any) -> None:
     # Given the class, residuals have the class's covariance.
     for k in (1, 2):
         own = (drawn["classes"][:, drawn["unit_index"][0]] == k).to_numpy()
-        rest = drawn["outcomes"][own, 0] - predicted["fitted_by_class"].sel(component=k)[0]
+        rest = drawn["outcomes"][own, 0] - predicted["fitted_by_class"].sel(mixture_component=k)[0]
         covariance = np.cov(rest.T)
         scale = np.sqrt(np.diag(covariance))
-        gap = (covariance - made.covariance.sel(component=k).to_numpy()) / np.outer(scale, scale)
+        gap = (covariance - made.covariance.sel(mixture_component=k).to_numpy()) / np.outer(
+            scale, scale
+        )
         assert np.abs(gap).max() < 6 / np.sqrt(own.sum())
 
 
@@ -417,7 +419,7 @@ def test_tables_have_a_line_for_each_row() -> None:
     np.testing.assert_array_equal(shown["fitted[y2]"], predicted["fitted"].sel(outcome="y2"))
     np.testing.assert_array_equal(
         shown["fitted_by_class_upper[2, y1]"],
-        predicted["fitted_by_class_interval"].sel(bound="upper", component=2, outcome="y1"),
+        predicted["fitted_by_class_interval"].sel(bound="upper", mixture_component=2, outcome="y1"),
     )
     tau = predicted["responsibilities"].to_numpy()[predicted["unit_index"]]
     np.testing.assert_array_equal(shown["responsibilities[2]"], tau[:, 1])

@@ -27,6 +27,7 @@ from mixcompare.backends.pymc.graphs import (
 )
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.families import family
+from mixcompare.model.layout import COMPONENT
 from mixcompare.prepared.problem import Problem
 
 
@@ -191,8 +192,8 @@ class GraphCoordinates:
         """See `Coordinates`."""
         dims, result = self._model.named_vars_to_dims, dict(points)
         for name, value in points.items():
-            if "component" in (dims.get(name) or ()):
-                axis = dims[name].index("component") + 1
+            if COMPONENT in (dims.get(name) or ()):
+                axis = dims[name].index(COMPONENT) + 1
                 result[name] = labels.permute(value, permutation, axis=axis)
         return result
 

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.checking.trees import predictive_draws
 from mixcompare.comparison import Comparison
 from mixcompare.data.panel import Panel
 from mixcompare.data.within import within_cells
@@ -29,8 +30,8 @@ _MOST_CURVES = 80
 def replicated(comparison: Comparison) -> Drawing:
     """Histograms of observed outcomes by class over those of replicated ones."""
     tree, panel = comparison.predictive_check.tree, comparison.em.panel
-    outcomes = tree["posterior_predictive"]["outcomes"].to_numpy()[0]
-    classes = tree["posterior_predictive"]["classes"].to_numpy()[0][:, panel.unit]
+    outcomes = predictive_draws(tree, "posterior_predictive", panel)
+    classes = tree["posterior_predictive_classes"]["classes"].to_numpy()[0][:, panel.unit]
     drawn = within_cells(outcomes, panel.cell)
     observed = within_cells(panel.outcomes, panel.cell)
     k, m = comparison.em.spec.n_components, len(panel.outcome_names)
@@ -147,7 +148,7 @@ def _prior_legend(variable: str | None) -> list[Line2D | Patch]:
 
 def _prior_histogram(ax: Axes, comparison: Comparison, j: int) -> None:
     panel = comparison.em.panel
-    outcomes = comparison.prior_check.tree["prior_predictive"]["outcomes"].to_numpy()[0]
+    outcomes = predictive_draws(comparison.prior_check.tree, "prior_predictive", panel)
     drawn = within_cells(outcomes, panel.cell)[..., j]
     observed = within_cells(panel.outcomes, panel.cell)[:, j]
     within = _edges(drawn, 0.01)

@@ -239,7 +239,7 @@ def _states(comparison: Comparison, most_draws: int) -> tuple[xr.Dataset, list[s
     """Draws of a few parameters, as sampled and aligned."""
     informative = _informative(comparison)
     names = [p.name for p in informative]
-    posterior = comparison.posterior_fit.tree["posterior"].to_dataset()
+    posterior = comparison.posterior_fit.posterior_as_sampled
     both = [flatten(draws, informative) for draws in (posterior, comparison.aligned)]
     step = max(1, -(-both[0].shape[1] // most_draws))
     values = np.stack([draws[:, ::step] for draws in both])

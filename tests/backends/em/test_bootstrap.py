@@ -9,7 +9,7 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.backends.em.bootstrap import bootstrap
-from mixcompare.model.layout import flatten
+from mixcompare.model.layout import COMPONENT, flatten
 from mixcompare.simulate.outcomes import simulate
 from tests.em_cases import build, random_parameters
 from tests.em_cases import simulate as table
@@ -117,5 +117,5 @@ def test_absorbed_effects_and_several_outcomes() -> None:
     fit = mc.fit(spec, table(m=2, units=60, rows=(5, 9), seed=3), starts=8, seed=1)
     for kind in ("units", "parametric"):
         group = bootstrap(fit, replicates=10, kind=kind).tree["bootstrap"].to_dataset()
-        assert group["covariance"].dims == ("chain", "draw", "component", "outcome", "outcome_bis")
+        assert group["covariance"].dims == ("chain", "draw", COMPONENT, "outcome", "outcome_bis")
         assert float(group["covariance"][0, 0, 0, 0, 1]) == 0.0

@@ -63,7 +63,7 @@ def test_known_classes_give_statsmodels_interactions() -> None:
     ols = sm.OLS(table["y1"], design).fit()
     order = [0, 1] if fit.weights[0] > 0.5 else [1, 0]
     for k, c in enumerate(order):
-        row = fit.coefficients.isel(component=k, outcome=0)
+        row = fit.coefficients.isel(mixture_component=k, outcome=0)
         assert float(row.sel(covariate="Intercept")) == pytest.approx(ols.params[f"c{c}"], rel=1e-9)
         assert float(row.sel(covariate="x1")) == pytest.approx(ols.params[f"x1{c}"], rel=1e-7)
         assert float(row.sel(covariate="x2")) == pytest.approx(ols.params["x2"], rel=1e-7)

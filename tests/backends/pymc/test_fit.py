@@ -21,7 +21,7 @@ from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.samplers.sampling import sample
 from mixcompare.backends.pymc.samplers.starts import overdispersed
 from mixcompare.fits.summary import convergence
-from mixcompare.model.layout import flatten
+from mixcompare.model.layout import COMPONENT, flatten
 from mixcompare.prepared.problem import Problem
 from tests.scored import unit_log_likelihood
 
@@ -53,20 +53,20 @@ def fit(table: pd.DataFrame) -> mc.Fit:
 def test_groups_dims_and_coordinates(fit: mc.Fit) -> None:
     sample = ("chain", "draw")
     dims = {
-        ("posterior", "weights"): (*sample, "component"),
-        ("posterior", "coefficients"): (*sample, "component", "covariate", "outcome"),
-        ("posterior", "covariance"): (*sample, "component", "outcome", "outcome_bis"),
+        ("posterior", "weights"): (*sample, COMPONENT),
+        ("posterior", "coefficients"): (*sample, COMPONENT, "covariate", "outcome"),
+        ("posterior", "covariance"): (*sample, COMPONENT, "outcome", "outcome_bis"),
         ("log_likelihood", "outcomes"): (*sample, "unit"),
-        ("membership", "responsibilities"): (*sample, "unit", "component"),
+        ("membership", "responsibilities"): (*sample, "unit", COMPONENT),
         ("log_prior", "weights"): sample,
         ("log_prior", "coefficients"): sample,
         ("log_prior", "covariance"): sample,
         ("sample_stats", "log_posterior"): sample,
-        ("alignment", "permutation"): (*sample, "component"),
+        ("alignment", "permutation"): (*sample, COMPONENT),
         ("sample_stats", "lp"): sample,
         ("sample_stats", "diverging"): sample,
-        ("estimate", "responsibilities"): ("unit", "component"),
-        ("estimate", "weights"): ("component",),
+        ("estimate", "responsibilities"): ("unit", COMPONENT),
+        ("estimate", "weights"): (COMPONENT,),
     }
     for (group, name), expected in dims.items():
         assert fit.tree[group][name].dims == expected
@@ -74,7 +74,7 @@ def test_groups_dims_and_coordinates(fit: mc.Fit) -> None:
     assert fit.tree["posterior"].sizes["chain"] == 2
     assert fit.tree["posterior"].sizes["draw"] == 300
     assert fit.tree["posterior"]["covariate"].to_numpy().tolist() == ["Intercept", "x"]
-    assert fit.tree["posterior"]["component"].to_numpy().tolist() == [1, 2]
+    assert fit.tree["posterior"][COMPONENT].to_numpy().tolist() == [1, 2]
     assert fit.tree["membership"]["unit"].to_numpy()[0] == "u00"
 
 
@@ -87,8 +87,8 @@ def test_recovers_the_truth(fit: mc.Fit) -> None:
 
 
 def test_alignment_brings_the_chains_together(fit: mc.Fit) -> None:
-    before = flatten(fit.tree["posterior"].to_dataset(), fit.parameters)
-    after = flatten(fit.aligned_posterior(), fit.parameters)
+    before = flatten(fit.posterior_as_sampled, fit.parameters)
+    after = flatten(fit.tree["posterior"].to_dataset(), fit.parameters)
     assert convergence(after)["r_hat"].max() < 1.05
     assert convergence(after)["r_hat"].max() <= convergence(before)["r_hat"].max()
     permutation = fit.tree["alignment"]["permutation"].to_numpy()
@@ -104,7 +104,7 @@ def test_draws_agree_with_the_models_own_likelihood(fit: mc.Fit) -> None:
     expected = unit_log_likelihood("pymc", SPEC, fit.panel, *parameters)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     tau = fit.tree["membership"]["responsibilities"]
-    np.testing.assert_allclose(tau.sum("component"), 1, rtol=1e-12)
+    np.testing.assert_allclose(tau.sum(COMPONENT), 1, rtol=1e-12)
 
 
 def test_power_scaling_reads_the_prior_and_the_likelihood(fit: mc.Fit) -> None:

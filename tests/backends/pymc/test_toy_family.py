@@ -22,6 +22,7 @@ from mixcompare.backends.pymc.graphs import Dimensions
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.posterior_density import posterior_density
 from mixcompare.backends.pymc.samplers.tempering import shuffle, temper
+from mixcompare.model.layout import COMPONENT
 from mixcompare.prepared.problem import Problem
 from tests.toy_family import COEFFICIENTS, WEIGHTS, brute_force, draw, registered
 
@@ -119,7 +120,7 @@ def test_responses_add_given_the_class(table: pd.DataFrame) -> None:
     measured = Problem.of(spec, mc.build_panel(spec, table.assign(z=z)))
     one, other = build_mixture(measured), build_mixture(counted)
     named = {
-        f"{name}_{i}": tuple(d if d == "component" else f"{d}_{i}" for d in dims)
+        f"{name}_{i}": tuple(d if d == COMPONENT else f"{d}_{i}" for d in dims)
         for i, mixture in ((1, one), (2, other))
         for name, dims in mixture.dimensions.by_array.items()
         if name not in ("weights", "outcomes")
