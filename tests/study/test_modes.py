@@ -57,6 +57,16 @@ def test_the_best_mode_is_the_highest_of_all_methods_of_a_replicate() -> None:
     assert reached == {("near", 0): 1, ("far", 0): 0, ("near", 1): 1, ("far", 1): 0}
 
 
+def test_a_maximum_that_only_a_search_found_is_known() -> None:
+    found = judged(
+        fit("em", 0, "converged", log_likelihood=-100.0, n_parameters=8.0, cautions=0.0),
+        chains("old", 0, "converged", -104.0),
+        chains("new", 0, "converged", -104.0, highest_maximum=-80.0),
+    )
+    assert not found["all_chains_at_best", "old", 0]
+    assert not found["all_chains_at_best", "new", 0]
+
+
 def test_only_what_neither_status_nor_caution_says_is_unmarked() -> None:
     found = judged(
         chains("best", 0, "converged", -99.0),
@@ -88,4 +98,6 @@ def test_a_study_says_how_often_all_chains_are_at_the_best_mode(tmp_path: Any) -
     assert reached.set_index("method")["value"].to_dict() == {"pymc": 1.0, "one-class": 1.0}
     assert reached["n"].tolist() == [3, 3]
     wide = kept.pivot_table("value", ["method", "replicate"], "name")
+    assert wide["search_seconds"].loc[["pymc", "one-class"]].gt(0).all()
+    assert (wide["highest_maximum"] > wide["highest_chain"]).loc[["pymc", "one-class"]].all()
     assert (wide["lowest_chain"] <= wide["highest_chain"]).loc[["pymc", "one-class"]].all()

@@ -42,8 +42,8 @@ def at_best_mode(numbers: pd.DataFrame) -> pd.DataFrame:
     ----------
     numbers
         Of fits of one model by all methods: task, scenario, replicate, method, outcome, name,
-        value. The highest mode is the highest ``log_likelihood`` of a replicate, be it an optimum
-        or a draw.
+        value. The highest mode is the highest ``log_likelihood`` of a replicate, be it EM's
+        maximum or a draw, or the ``highest_maximum`` of a search of the sampler's own.
 
     Returns
     -------
@@ -54,7 +54,8 @@ def at_best_mode(numbers: pd.DataFrame) -> pd.DataFrame:
     wide = numbers.pivot_table("value", _KEYS, "name").reset_index()
     if "lowest_chain" not in wide:
         return numbers.iloc[:0]
-    best = wide.groupby(["scenario", "replicate"])["log_likelihood"].transform("max")
+    heights = wide[[name for name in ("log_likelihood", "highest_maximum") if name in wide]]
+    best = heights.max(axis=1).groupby([wide["scenario"], wide["replicate"]]).transform("max")
     missed = wide["lowest_chain"] < lowest_mean(best.to_numpy(), wide["n_parameters"].to_numpy())
     unmarked = missed & (wide["outcome"] == "converged") & (wide["cautions"] == 0)
     of_chains = wide["lowest_chain"].notna()

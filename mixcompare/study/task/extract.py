@@ -45,7 +45,8 @@ class Kept(NamedTuple):
         ``components_recovered`` is 1 where the fit has as many classes as the truth.
     diagnostics
         How the fit was reached: starts and iterations of EM, convergence of the chains and the
-        highest and lowest of their mean log-likelihoods; how many cautions it has.
+        highest and lowest of their mean log-likelihoods, and the highest log-likelihood of the
+        maxima that their own search found; how many cautions it has.
         Posteriors of data whose truth was drawn from the prior have their ranks, too.
     """
 
@@ -157,4 +158,11 @@ def _chains(fit: Fit) -> dict[str, float]:
     }
     if "diverging" in fit.draws.statistics:
         values["divergences"] = float(fit.draws.statistics["diverging"].sum())
+    optima = fit.result.optima
+    if optima is not None:
+        values["highest_maximum"] = float(
+            optima.log_likelihood.max(where=optima.proper, initial=-np.inf)
+        )
+        values["restarted_chains"] = float(fit.draws.statistics["restarted"].sum())
+        values["search_seconds"] = optima.seconds
     return values
