@@ -23,7 +23,7 @@ from mixcompare.backends.pymc.evaluate import evaluate
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.search.climbing import climb
 from mixcompare.backends.pymc.search.curvature import Curvature, curvature
-from mixcompare.base.arrays import FloatArray
+from mixcompare.base.arrays import FloatArray, IntArray
 
 # Log density by which ends of one maximum may differ, in height and on the way between.
 _SAME: Final = 0.01
@@ -39,6 +39,8 @@ _ROUNDING: Final = 1e-13
 _LEVEL: Final = 1e-6
 # How far a saddle point is left, in units of the coordinates.
 _ASIDE: Final = 0.3
+# Class probabilities that are held at a time.
+_BATCH_VALUES: Final = 1_000_000
 # Coordinates of classes that are one and the same.
 _EQUAL: Final = 1e-6
 
@@ -84,15 +86,32 @@ class Terrain:
     mixture: Mixture
     density: LogDensity
 
-    def place(self, known: list[Maximum], end: FloatArray) -> int:
-        """Place of the maximum at which a climb ended (D,), added to those known if it is new."""
-        place = self._among(known, end)
+    def places(self, known: list[Maximum], ends: FloatArray) -> IntArray:
+        """Places (N,) of the maxima at which climbs ended (N, D); -1 where none could begin.
+
+        Maxima that are new are added to those that are known.
+        """
+        places = np.full(len(ends), -1, dtype=np.intp)
+        with np.errstate(all="ignore"):
+            heights = self.density(ends)[0]
+        # From the highest on: what climbs did not finish is then held against what they did.
+        order = np.argsort(-heights, kind="stable")[: np.isfinite(heights).sum()]
+        size = max(1, _BATCH_VALUES // (self.mixture.n_carriers * self.mixture.n_components))
+        for batch in np.split(order, range(size, len(order), size)):
+            taus = self._responsibilities(ends[batch])
+            for i, tau in zip(batch, taus, strict=True):
+                place = self._among(known, ends[i], float(heights[i]), tau)
+                places[i] = self._new(known, ends[i]) if place is None else place
+        return places
+
+    def _new(self, known: list[Maximum], end: FloatArray) -> int:
+        """The place of a maximum near the end of a climb that is none of the known as it is."""
+        maximum = self.maximum(end)
+        height, tau = maximum.log_density, maximum.responsibilities
+        place = self._among(known, maximum.point, height, tau)
         if place is None:
-            maximum = self.maximum(end)
-            place = self._among(known, maximum.point)
-            if place is None:
-                known.append(maximum)
-                place = len(known) - 1
+            known.append(maximum)
+            place = len(known) - 1
         return place
 
     def maximum(self, end: FloatArray) -> Maximum:
@@ -107,7 +126,9 @@ class Terrain:
         proper = bend.bends_down and bool(slopes[0] @ bend.newton(slopes[0]) < _LEVEL)
         if proper:
             evidence = height + bend.log_volume + np.log(self.copies(point))
-        return Maximum(point, height, bend, proper, evidence, self._responsibilities(point))
+        return Maximum(
+            point, height, bend, proper, evidence, self._responsibilities(point[None])[0]
+        )
 
     def _risen(self, point: FloatArray) -> tuple[FloatArray, Curvature]:
         """The end of Newton's steps, with the curvature about it."""
@@ -132,9 +153,10 @@ class Terrain:
             high = self.density(ahead)[0] >= height - _ROUNDING * abs(height)
         return np.asarray(ahead[high.argmax()]) if high.any() else point
 
-    def _among(self, known: list[Maximum], point: FloatArray) -> int | None:
+    def _among(
+        self, known: list[Maximum], point: FloatArray, height: float, tau: FloatArray
+    ) -> int | None:
         """Place of a point (D,) among the known, up to labels; None if it is none of them."""
-        height, tau = float(self.density(point[None])[0][0]), self._responsibilities(point)
         for place, maximum in enumerate(known):
             if abs(maximum.log_density - height) <= _SAME:
                 order = labels.align_to_reference(tau, maximum.responsibilities)
@@ -143,9 +165,10 @@ class Terrain:
                     return place
         return None
 
-    def _responsibilities(self, point: FloatArray) -> FloatArray:
-        variables = self.mixture.constrained(self.mixture.split(point[None]))
-        return np.asarray(evaluate(self.mixture, variables, 1).responsibilities[0])
+    def _responsibilities(self, points: FloatArray) -> FloatArray:
+        """(N, C, K) class probabilities at points (N, D)."""
+        variables = self.mixture.constrained(self.mixture.split(points))
+        return evaluate(self.mixture, variables, len(points)).responsibilities
 
     def copies(self, point: FloatArray) -> float:
         """How many different points the numbering of the classes makes of one (D,)."""

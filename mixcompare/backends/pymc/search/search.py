@@ -55,11 +55,7 @@ def search(terrain: Terrain, climbs: int, rng: np.random.Generator) -> Search:
     points, kinds = dispersed(terrain.mixture, n, rng)
     ends = climb(terrain.density, points)
     known: list[Maximum] = []
-    places = np.full(n, -1, dtype=np.intp)
-    # From the highest on: what climbs did not finish is then held against what they did.
-    for i in np.argsort(-ends.log_density, kind="stable"):
-        if np.isfinite(ends.log_density[i]):
-            places[i] = terrain.place(known, ends.points[i])
+    places = terrain.places(known, ends.points)
     maxima, renamed = by_evidence(known)
     places[places >= 0] = renamed[places[places >= 0]]
     return Search(maxima, places, kinds, ends.iterations, time.perf_counter() - began)

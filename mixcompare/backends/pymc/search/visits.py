@@ -28,8 +28,7 @@ def visits(terrain: Terrain, known: list[Maximum], points: FloatArray, climbs: i
     chains, length, d = points.shape
     taken = np.unique(np.linspace(length // 2, length - 1, climbs).astype(np.intp))
     ends = climb(terrain.density, points[:, taken].reshape(-1, d)).points
-    places = [terrain.place(known, end) for end in ends]
-    return np.array(places, dtype=np.intp).reshape(chains, -1)
+    return terrain.places(known, ends).reshape(chains, -1)
 
 
 def together(visited: IntArray) -> list[IntArray]:

@@ -67,7 +67,7 @@ def test_draws_climb_to_the_maximum_of_their_mode() -> None:
     terrain, rng = Terrain(mixture, density_of(mixture)), np.random.default_rng(0)
     known: list[Maximum] = []
     saddle = mixture.join({n: v[None] for n, v in mixture.unconstrained(mixture.pooled()).items()})
-    terrain.place(known, saddle[0] + 0.1 * rng.normal(size=mixture.n_free))
+    terrain.places(known, saddle + 0.1 * rng.normal(size=(1, mixture.n_free)))
     about = [known[0].point + 0.5 * known[0].curvature.spread(rng.normal(size=mixture.n_free), 1.0)]
     about.append(mixture.renumbered(about[0][None], np.array([[2, 0, 1]]))[0])
     found = visits(terrain, known, np.array(about)[:, None].repeat(6, axis=1), 3)
