@@ -17,10 +17,13 @@ PyMC adds
     responsibilities (chain, draw, unit, mixture_component), aligned as the posterior is;
     ``sample_stats``, with log_posterior (chain, draw), the log-density of the parameters
     themselves; ``log_likelihood`` with outcomes (chain, draw, unit), times the unit's weight;
-    ``log_prior`` (chain, draw) by parameter array, without Jacobians; and where chains waited
-    for a search ``optima`` (optimum, ...), the distinct maxima of the posterior's density from
-    the highest evidence on: the parameters, log_posterior, log_likelihood, log_evidence
-    (Laplace's), proper, climbs, share, climbs_by_start (optimum, start_kind) and iterations, see
+    ``log_prior`` (chain, draw) by parameter array, without Jacobians; where chains are in
+    different modes, ``sample_stats`` also has mode_log_evidence and mode_log_evidence_error
+    (chain) by bridge sampling in each chain's own; and where chains waited for a search, optimum
+    and restarted (chain), at which maximum a chain is and whether it was started once more, and
+    ``optima`` (optimum, ...), the distinct maxima of the posterior's density from the highest
+    evidence on: the parameters, log_posterior, log_likelihood, log_evidence (Laplace's), proper,
+    climbs, share, climbs_by_start (optimum, start_kind) and iterations, see
     `mixcompare.fits.result.Optima`; its attributes are n_climbs and seconds.
 
 Components are numbered 1..K from the largest weight of the estimate to the smallest.

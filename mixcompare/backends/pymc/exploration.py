@@ -72,15 +72,13 @@ def explore(mixture: Mixture, options: Options, seed: np.random.SeedSequence) ->
             known: list[Maximum] = []
             visited = visits(terrain, known, points, _MORE)
             modes = modes_of(terrain, known, visited, points, _stream(seed, _WEIGHING))
-        return Exploration(draws, modes=modes)
+        return Exploration(_weighed(draws, modes), modes=modes)
     terrain = Terrain(mixture, density_of(mixture))
     # BLAS that starts threads of its own may round in another order.
     with threadpool_limits(1):
         before = search(terrain, options.climbs, _stream(seed, _SEARCHING))
     start = near_maxima(terrain, before.maxima, options.chains, _stream(seed, _STARTING))
     draws = sample(mixture, options, start, seed)
-    if sampler.approximation:
-        return Exploration(draws, before)
     return _settled(terrain, options, before, draws, seed)
 
 
@@ -92,6 +90,8 @@ def _settled(
     with threadpool_limits(1):
         visited, modes = _placed(terrain, known, draws, _stream(seed, _WEIGHING))
         restarts, targets = stuck_in(known, visited, modes)
+    if SAMPLERS[options.sampler].approximation:
+        restarts = []  # a cheap look is looked at as it is
     seconds = before.seconds + time.perf_counter() - began
     if restarts:
         stuck = np.concatenate([restart.chains for restart in restarts])
@@ -105,9 +105,30 @@ def _settled(
     places = np.where(before.ends < 0, -1, renamed[before.ends])
     after = replace(before, maxima=maxima, ends=places, seconds=seconds)
     restarted = np.isin(np.arange(len(visited)), [c for r in restarts for c in r.chains])
-    at = [int(np.bincount(chain[chain >= 0]).argmax()) for chain in renamed[visited]]
-    stats = {**draws.stats, "optimum": np.array(at), "restarted": restarted}
-    return Exploration(replace(draws, stats=stats), after, modes, tuple(restarts))
+    at = np.array([_commonest(chain, renamed) for chain in visited])
+    stats = {**draws.stats, "optimum": at, "restarted": restarted}
+    draws = _weighed(replace(draws, stats=stats), modes)
+    return Exploration(draws, after, modes, tuple(restarts))
+
+
+def _weighed(draws: Draws, modes: tuple[Mode, ...]) -> Draws:
+    """Draws with the log evidence of each chain's mode, and its error, where chains are apart."""
+    if not modes:
+        return draws
+    chains = np.concatenate([mode.chains for mode in modes])
+    evidences = [mode.evidence for mode in modes for _ in mode.chains]
+    by_chain = [evidences[i] for i in np.argsort(chains)]
+    stats = {
+        "mode_log_evidence": np.array([evidence.value for evidence in by_chain]),
+        "mode_log_evidence_error": np.array([evidence.error for evidence in by_chain]),
+    }
+    return replace(draws, stats={**draws.stats, **stats})
+
+
+def _commonest(visited: IntArray, renamed: IntArray) -> int:
+    """The new place of the maximum to which most draws climb; -1 where none could."""
+    reached = renamed[visited[visited >= 0]]
+    return int(np.bincount(reached).argmax()) if reached.size else -1
 
 
 def _placed(

@@ -22,6 +22,8 @@ from mixcompare.backends.pymc.graphs import Dimensions
 from mixcompare.backends.pymc.mixture import Mixture, build_mixture
 from mixcompare.backends.pymc.posterior_density import posterior_density
 from mixcompare.backends.pymc.samplers.tempering import shuffle, temper
+from mixcompare.backends.pymc.search.maxima import Terrain
+from mixcompare.backends.pymc.search.search import search
 from mixcompare.model.layout import COMPONENT
 from mixcompare.prepared.problem import Problem
 from tests.toy_family import COEFFICIENTS, WEIGHTS, brute_force, draw, registered
@@ -55,6 +57,19 @@ def parameters(seed: int, n: int) -> dict[str, Any]:
         "weights": rng.dirichlet([2, 2], size=n),
         "coefficients": rng.normal(size=(n, 2, 2, 1)),
     }
+
+
+def test_a_search_climbs_the_graph_of_any_family(table: pd.DataFrame) -> None:
+    mixture, density = general(problem_of(table, unit_weights="n"))
+    result = search(Terrain(mixture, density), 8, np.random.default_rng(1))
+    best = result.maxima[0]
+    assert best.proper
+    assert (result.ends >= 0).all()
+    assert np.abs(density(best.point[None])[1]).max() < 1e-4
+    variables = mixture.constrained(mixture.split(best.point[None]))
+    slopes = mixture.parameters(variables, 1)["coefficients"][0, :, :, 0]
+    order = slopes[:, 0].argsort()[::-1]
+    np.testing.assert_allclose(slopes[order], COEFFICIENTS, atol=0.5)
 
 
 def test_scores_are_those_of_scipy(table: pd.DataFrame) -> None:

@@ -1,10 +1,15 @@
-"""Climbs of a log density by L-BFGS (Liu & Nocedal 1989; Byrd, Lu, Nocedal & Zhu 1995)."""
+"""Climbs of a log density by L-BFGS (Nocedal 1980; Liu & Nocedal 1989), many at a time.
+
+All climbs take their steps together, since the density is fast for many points and the language
+slow for one. A step is shortened until the density rises in proportion to the slope (Armijo
+1966); a pair of step and change of slope along which the density does not bend down is left out
+of the memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +17,18 @@ from numpy.typing import NDArray
 from mixcompare.backends.pymc.density.densities import LogDensity
 from mixcompare.base.arrays import FloatArray, IntArray
 
-_LIMITS: Final[Mapping[str, Any]] = {
-    "maxcor": 20,
-    "maxiter": 1000,
-    "maxfun": 2000,
-    # A relative rise and a slope so small end a climb; curvature takes it the rest of the way.
-    "ftol": 1e-8,
-    "gtol": 1e-4,
-}
-# What cannot be computed is as if far below; the line search of L-BFGS-B wants numbers.
-_FAR_BELOW: Final = 1e30
+# Steps that are remembered, iterations, and times that a step is shortened.
+_MEMORY: Final = 20
+_MOST_ITERATIONS: Final = 1000
+_SHORTENINGS: Final = 20
+# A relative rise and a slope so small end a climb; curvature takes it the rest of the way.
+_RISE: Final = 1e-8
+_SLOPE: Final = 1e-4
+# Of the rise by the slope, what a step has to reach; and how much a step is shortened.
+_ENOUGH: Final = 1e-4
+_SHORTER: Final = (0.1, 0.5)
+# Cosine of a step and its change of slope below which the pair is no curvature.
+_FLAT: Final = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,38 +41,136 @@ class Climbs:
         (N, D) and (N,); minus infinity where a climb began where nothing can be computed.
     iterations
         (N,) of L-BFGS.
-    settled
-        (N,) whether a climb ended of itself, not at a limit.
     """
 
     points: FloatArray
     log_density: FloatArray
     iterations: IntArray
-    settled: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _State:
+    """Climbs that are on their way, n of N.
+
+    Attributes
+    ----------
+    number
+        (n,) among all.
+    points, heights, slopes
+        (n, D), (n,) and (n, D): where they are, with the log density and its gradient.
+    scale
+        (n,) inverse curvature along the last step.
+    steps, bends, weights
+        (memory, n, D) twice and (memory, n): remembered steps, the slope's fall along each, and
+        one over the product of both; a weight of zero forgets a pair.
+    """
+
+    number: IntArray
+    points: FloatArray
+    heights: FloatArray
+    slopes: FloatArray
+    scale: FloatArray
+    steps: FloatArray
+    bends: FloatArray
+    weights: FloatArray
+
+    def only(self, kept: NDArray[np.bool_]) -> None:
+        """Let the others go."""
+        for name in ("number", "points", "heights", "slopes", "scale"):
+            setattr(self, name, getattr(self, name)[kept])
+        for name in ("steps", "bends", "weights"):
+            setattr(self, name, getattr(self, name)[:, kept])
 
 
 def climb(density: LogDensity, points: FloatArray) -> Climbs:
     """Climb from each of N points (N, D)."""
-    from scipy import optimize  # slow to import
-
-    minimize: Any = optimize.minimize
-
-    def falling(point: FloatArray) -> tuple[float, FloatArray]:
-        values, slopes = density(point[None])
-        if not (np.isfinite(values[0]) and np.isfinite(slopes[0]).all()):
-            return _FAR_BELOW, np.zeros_like(point)
-        return -float(values[0]), -slopes[0]
-
+    n, d = points.shape
     # Steps may be so long that nothing can be computed there.
     with np.errstate(all="ignore"):
-        ends = [
-            minimize(falling, point, jac=True, method="L-BFGS-B", options=dict(_LIMITS))
-            for point in points
-        ]
-    heights = -np.array([end.fun for end in ends])
-    return Climbs(
-        np.array([end.x for end in ends]).reshape(points.shape),
-        np.where(heights <= -_FAR_BELOW, -np.inf, heights),
-        np.array([end.nit for end in ends], dtype=np.intp),
-        np.array([end.success for end in ends], dtype=bool),
-    )
+        heights, slopes = density(points)
+        heights = np.where(np.isfinite(slopes).all(axis=1) & np.isfinite(heights), heights, -np.inf)
+        ends = Climbs(points.copy(), heights, np.zeros(n, dtype=np.intp))
+        state = _State(
+            np.arange(n),
+            points,
+            heights,
+            slopes,
+            1 / np.maximum(np.linalg.norm(slopes, axis=1), 1.0),
+            np.zeros((_MEMORY, n, d)),
+            np.zeros((_MEMORY, n, d)),
+            np.zeros((_MEMORY, n)),
+        )
+        state.only(np.isfinite(heights))
+        for iteration in range(_MOST_ITERATIONS):
+            if not state.number.size:
+                break
+            going = _stepped(density, state, iteration)
+            ends.points[state.number] = state.points
+            ends.log_density[state.number] = state.heights
+            ends.iterations[state.number] += 1
+            if not going.all():
+                state.only(going)
+    return ends
+
+
+def _stepped(density: LogDensity, state: _State, iteration: int) -> NDArray[np.bool_]:
+    """Take a step in every climb; whether each goes on."""
+    way = _direction(state, iteration)
+    rise = _products(state.slopes, way)
+    upward = rise > 0
+    if not upward.all():  # by rounding alone: the memory's curvature is positive
+        way = np.where(upward[:, None], way, state.scale[:, None] * state.slopes)
+        rise = _products(state.slopes, way)
+    points, heights, slopes, risen = _line_search(density, state, way, rise)
+    steps, bends = points - state.points, state.slopes - slopes
+    inner, square = _products(steps, bends), _products(bends, bends)
+    curved = inner > _FLAT * np.sqrt(_products(steps, steps) * square)
+    place = iteration % _MEMORY
+    state.steps[place], state.bends[place] = steps, bends
+    state.weights[place] = np.where(curved, 1 / inner, 0.0)
+    state.scale = np.where(curved, inner / square, state.scale)
+    going = risen & (heights - state.heights > _RISE * np.maximum(np.abs(heights), 1.0))
+    going &= np.abs(slopes).max(axis=1) > _SLOPE
+    state.points, state.heights, state.slopes = points, heights, slopes
+    return np.asarray(going)
+
+
+def _direction(state: _State, iteration: int) -> FloatArray:
+    """The slopes by the inverse of the remembered curvature (the two-loop recursion)."""
+    way, shares = state.slopes.copy(), dict[int, FloatArray]()
+    places = [i % _MEMORY for i in range(max(0, iteration - _MEMORY), iteration)]
+    for i in reversed(places):
+        shares[i] = state.weights[i] * _products(state.steps[i], way)
+        way -= shares[i][:, None] * state.bends[i]
+    way *= state.scale[:, None]
+    for i in places:
+        share = shares[i] - state.weights[i] * _products(state.bends[i], way)
+        way += share[:, None] * state.steps[i]
+    return way
+
+
+def _line_search(
+    density: LogDensity, state: _State, way: FloatArray, rise: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Points, heights and slopes after the steps, and which climbs have risen."""
+    points, length = state.points + way, np.ones(len(way))
+    heights, slopes = density(points)
+    for _ in range(_SHORTENINGS):
+        gain = heights - state.heights
+        low = ~(np.isfinite(slopes).all(axis=1) & (gain >= _ENOUGH * length * rise))
+        if not low.any():
+            return points, heights, slopes, ~low
+        # To the top of the parabola through both heights and the slope.
+        top = length * rise / (2 * (length * rise - gain))
+        least, most = _SHORTER
+        shorter = length * np.clip(np.nan_to_num(top, nan=least), least, most)
+        length = np.where(low, shorter, length)
+        points[low] = state.points[low] + length[low, None] * way[low]
+        heights[low], slopes[low] = density(points[low])
+    points[low], heights[low] = state.points[low], state.heights[low]
+    slopes[low] = state.slopes[low]
+    return points, heights, slopes, ~low
+
+
+def _products(left: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("nd,nd->n", left, right))

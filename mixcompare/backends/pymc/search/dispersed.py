@@ -17,8 +17,8 @@ from mixcompare.backends.pymc.search.rough_classes import rough_classes
 from mixcompare.base.arrays import FloatArray, IntArray
 
 KINDS: Final = ("pooled", "classes", "prior")
-# Of ten points in turn. Prior draws are far off: climbs from them are long, and few end high.
-_TURNS: Final = (0, 1, 0, 1, 2, 0, 1, 0, 1, 0)
+# Of points in turn. Prior draws are far off: climbs from them are long, and few end high.
+_TURNS: Final = (*(0, 1) * 12, 2)
 
 
 def dispersed(mixture: Mixture, n: int, rng: np.random.Generator) -> tuple[FloatArray, IntArray]:

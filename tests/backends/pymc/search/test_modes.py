@@ -41,9 +41,10 @@ def test_a_chain_in_a_mode_without_mass_starts_once_more(monkeypatch: pytest.Mon
     fit = mc.fit(STREAMS, artists(), **OPTIONS)
     stats = fit.draws.statistics
     again = ", ".join(str(chain + 1) for chain in np.flatnonzero(stats["restarted"]))
-    assert len(again) == len("1, 2")
+    assert again in ("1", "2", "3", "4") or len(again) == len("1, 2")
     assert stats["optimum"].tolist() == [0, 0, 0, 0]
-    assert f"Chains {again} were started once more, out of a mode whose log evidence" in fit.message
+    were = "were" if "," in again else "was"
+    assert f" {again} {were} started once more, out of a mode whose log evidence" in fit.message
     levels = fit.log_likelihood_by_draw.mean(axis=1)
     assert np.ptp(levels) < 2
     assert levels.mean() > fit.optima.log_likelihood[0] - 20
@@ -59,7 +60,11 @@ def test_chains_that_know_nothing_are_told_apart_and_left_alone() -> None:
     assert "The chains sit in different modes" in fit.message
     assert "100.00% of the mass; chain" in fit.message
     assert "0.00% of the mass." in fit.message
-    assert "restarted" not in fit.draws.statistics
+    stats, levels = fit.draws.statistics, fit.log_likelihood_by_draw.mean(axis=1)
+    assert "restarted" not in stats
+    evidence = stats["mode_log_evidence"]
+    np.testing.assert_allclose(evidence - evidence.max(), levels - levels.max(), atol=20)
+    assert np.unique(evidence).size == np.unique(stats["mode_log_evidence_error"]).size > 1
 
 
 def test_draws_climb_to_the_maximum_of_their_mode() -> None:

@@ -218,6 +218,9 @@ def test_what_was_found_is_kept_with_the_fit(
     assert 0 < optima.seconds < fit.seconds
     likelihood = scorer(fit.problem).unit_log_likelihood(optima.parameters)
     np.testing.assert_allclose(likelihood.sum(axis=1), optima.log_likelihood, rtol=1e-10)
+    without = fit.tree.copy()
+    del without["optima"]  # as those of earlier versions
+    assert mc.Fit(without).result.optima is None
     loaded = mc.load(fit.save(tmp_path / "fit.nc"))
     xr.testing.assert_equal(loaded.tree["optima"].to_dataset(), fit.tree["optima"].to_dataset())
     again = loaded.optima
@@ -246,3 +249,11 @@ def test_laplaces_evidence_is_near_that_of_bridge_sampling() -> None:
     fit = mc.fit(spec, table, backend="pymc", seed=1, draws=500, tune=300)
     found = bridge_evidence(fit, np.random.default_rng(1))
     assert fit.optima.log_evidence[0] == pytest.approx(found.value, abs=0.5)
+
+
+def test_an_approximation_starts_at_the_best_maximum() -> None:
+    fit = mc.fit(STREAMS, artists(), backend="pymc", seed=1, sampler="advi", draws=100)
+    assert fit.status == "approximate"
+    assert fit.draws.statistics["optimum"].tolist() == [0]
+    assert fit.draws.statistics["restarted"].tolist() == [False]
+    assert fit.log_likelihood == pytest.approx(fit.optima.log_likelihood[0], abs=5)
