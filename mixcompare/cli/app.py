@@ -148,6 +148,21 @@ def compare(
     draws: Annotated[int | None, typer.Option(help="PyMC: draws per chain.")] = None,
     tune: Annotated[int | None, typer.Option(help="PyMC: tuning draws per chain.")] = None,
     chains: Annotated[int | None, typer.Option(help="PyMC: number of chains.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="PyMC: nutpie, or smc, which crosses between modes.")
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="PyMC: where chains start: search, overdispersed, prior, or em, near EM's fit."
+        ),
+    ] = None,
+    climbs: Annotated[
+        int | None, typer.Option(help="PyMC: points that the search before the chains climbs from.")
+    ] = None,
+    target_accept: Annotated[
+        float | None, typer.Option(help="PyMC: acceptance rate; nearer 1, steps are smaller.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
     output: _Output = None,
     force: Force = False,
@@ -168,9 +183,18 @@ def compare(
     from mixcompare.study.run.pair import fit_and_report
 
     spec = given_spec(locals(), components)
+    of_chains = _given(
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        sampler=sampler,
+        init=init,
+        climbs=climbs,
+        target_accept=target_accept,
+    )
     methods = {
         "em": Method("em", _given(starts=starts)),
-        "pymc": Method("pymc", _given(draws=draws, tune=tune, chains=chains)),
+        "pymc": Method("pymc", of_chains),
     }
     folder = Path("reports", table_name(data)) if output is None else output
     if output is not None:
@@ -186,7 +210,8 @@ def compare(
             quick=quick,
             origin=Origin(file=data.name, place=place_of(data)),
             overwrite=force,
-        )
+        ),
+        data,
     )
 
 

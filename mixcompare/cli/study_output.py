@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -12,13 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from mixcompare.base.machine import lasting
-from mixcompare.comparison.verdicts import conclude
 from mixcompare.study.measures.from_store import planned_tasks
 from mixcompare.study.run.pace import pace
 from mixcompare.study.run.plan import Plan, plan_table, replicates_for_coverage
 from mixcompare.study.run.store import FAILURES, Store
 
 if TYPE_CHECKING:
+    from mixcompare.comparison.remedies import Remedy
     from mixcompare.study.file.load import Study
     from mixcompare.study.run.demand import Demand
     from mixcompare.study.run.rerun import Again, Earlier
@@ -51,12 +53,20 @@ def plain(value: object) -> str:
     return escape(f"{value:.5g}" if isinstance(value, float) else str(value))
 
 
-def print_finished(finished: Finished) -> None:
-    """Verdicts or counts, and where the report lies."""
+def print_finished(finished: Finished, data: Path | None = None) -> None:
+    """Verdicts or counts, what to run where one side has failed, and where the report lies.
+
+    Parameters
+    ----------
+    data
+        The file that was fitted; None where a study says what is.
+    """
     out = console()
     if finished.verdicts is not None:
         out.print(as_table(finished.verdicts, "Verdicts"))
-        out.print(conclude(finished.verdicts), markup=False, soft_wrap=True)
+        out.print(finished.conclusion, markup=False, soft_wrap=True)
+        for remedy in finished.remedies:
+            out.print(_what_to_run(remedy, data), markup=False, soft_wrap=True)
         for caution in _cautions(finished.cautions):
             out.print(caution, markup=False, soft_wrap=True)
     elif finished.counts is not None:
@@ -70,6 +80,12 @@ def print_finished(finished: Finished) -> None:
         )
     if finished.report is not None:
         out.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
+
+
+def _what_to_run(remedy: Remedy, data: Path | None) -> str:
+    """The remedy in a sentence, and as a command, lines of the study file or Python."""
+    typed = remedy.toml if data is None else remedy.command_on(str(data))
+    return f"What to run: {remedy.reason.remedy}\n{indent(typed or remedy.python, '    ')}"
 
 
 def _cautions(by_fit: Mapping[str, tuple[str, ...]]) -> list[str]:

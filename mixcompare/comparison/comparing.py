@@ -14,12 +14,14 @@ from mixcompare.comparison.classifications import agreement_table, membership_ta
 from mixcompare.comparison.comparison import Comparison
 from mixcompare.comparison.estimates import estimates_table, predicted_shift
 from mixcompare.comparison.evidence import Evidence, Thresholds
+from mixcompare.comparison.heights import heights
 from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.model_checks import check_model
 from mixcompare.comparison.modes import find_modes, modes_table
 from mixcompare.comparison.optima import optima_table
 from mixcompare.comparison.parties import Party, having, roles
+from mixcompare.comparison.remedies import remedies
 from mixcompare.comparison.runs import runs_table
 from mixcompare.comparison.several import (
     align_draws,
@@ -80,8 +82,8 @@ def compare(
     >>> nuts = mc.fit(spec, load("gapminder"), backend="pymc", seed=1, **few)
     >>> comparison = mc.compare(em, nuts)
     >>> verdicts = comparison.verdicts.set_index("section")["verdict"]
-    >>> verdicts["likelihood identity"], verdicts["class membership"]
-    ('agree', 'agree')
+    >>> verdicts["likelihood identity"], verdicts["EM optimum"]
+    ('agree', 'ok')
     """
     for fit in fits:
         check_fit(fit, "compare")
@@ -118,6 +120,7 @@ def compare(
         parties=parties,
         side_by_side=beside.estimates,
         scores=scores,
+        heights=heights(em, other, thresholds.missed),
         checks=checks,
         agreement=agreement,
         optima=optima,
@@ -137,7 +140,7 @@ def compare(
         posterior_responsibilities=em.responsibilities.copy(data=mean),
         climbed=modes,
         estimates=estimates,
-        likelihoods=likelihoods_table(em, scores, checks.loo),
+        likelihoods=likelihoods_table(em, scores, checks.loo, evidence.unreliable),
         agreement=agreement,
         membership=membership_table(
             em.panel.unit_labels, reference, mean, labelling.instability, labelling.classes
@@ -156,6 +159,7 @@ def compare(
         prior_check=checks.prior,
         predictive_check=checks.posterior,
         verdicts=judge(evidence),
+        remedies=remedies(evidence),
         thresholds=thresholds,
         restart=scores.restart,
         ordered_by=labelling.ordered_by,

@@ -13,6 +13,7 @@ from mixcompare.checking.prior_predictive import PriorPredictive
 from mixcompare.comparison.evidence import Thresholds
 from mixcompare.comparison.modes import Modes
 from mixcompare.comparison.parties import Party
+from mixcompare.comparison.remedies import Remedy
 from mixcompare.comparison.verdicts import conclude
 from mixcompare.fits.fit import Fit
 from mixcompare.labels import IntArray
@@ -52,6 +53,8 @@ class Comparison:
         Data drawn from the prior and from the posterior, held against those observed.
     verdicts
         section, verdict, reason, statement, by the rules of `mixcompare.comparison.verdicts`.
+    remedies
+        What to run where one side has failed.
     thresholds
         What the verdicts were made with.
     restart
@@ -83,14 +86,20 @@ class Comparison:
     prior_check: PriorPredictive
     predictive_check: PredictiveCheck
     verdicts: pd.DataFrame
+    remedies: tuple[Remedy, ...]
     thresholds: Thresholds
     restart: Fit | None
     ordered_by: str
 
     @property
     def conclusion(self) -> str:
-        """The verdicts in one sentence."""
-        return conclude(self.verdicts)
+        """Which side has failed and by how much, and what else is wrong."""
+        return conclude(self.verdicts, self.remedies)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the draws are relied on: else what they alone tell is not to be shown."""
+        return bool((self.verdicts["verdict"] != "not judged").all())
 
     def __repr__(self) -> str:
         lines = [f"{v.section}: {v.verdict}" for v in self.verdicts.itertuples()]

@@ -11,28 +11,22 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_positive
 from mixcompare.base.maxima import SAME_MAXIMUM
 from mixcompare.checking.sensitivity import THRESHOLD
+from mixcompare.comparison.glossary import (
+    APPROXIMATE,
+    DIVERGENT,
+    MISSED_MODE,
+    MODES,
+    NOT_CONVERGED,
+    Entry,
+    Word,
+)
+from mixcompare.comparison.heights import Heights
 from mixcompare.comparison.likelihoods import Likelihoods
 from mixcompare.comparison.model_checks import Checks
 from mixcompare.comparison.modes import Modes
 from mixcompare.comparison.parties import Party, Role, having
 from mixcompare.fits.fit import Fit
 from mixcompare.labels import Switching
-
-WORSE_OPTIMUM = "EM stopped at a worse optimum"
-UNBOUNDED = "unbounded likelihood near a draw"
-SPURIOUS = "spurious maximum"
-SADDLE = "saddle point"
-MODES = "chains in different modes"
-SEVERAL = "several modes"
-UNVISITED = "no draw belongs to EM's mode"
-NOT_CONVERGED = "not converged"
-ORDERED = "ordering constraint"
-APPROXIMATE = "draws from an approximation"
-PRIOR = "prior pull"
-SKEWED = "skewed posterior"
-SEPARATION = "separation"
-UNLIKE = "data unlike the model's"
-DEPENDENT = "rows that depend on one another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +41,9 @@ class Thresholds:
         Relative excess of a draw's log-likelihood over EM's maximum.
     starts_at_best
         Starts that should have reached the best optimum.
+    missed
+        Chance, were the posterior normal, that every draw lies further below its mode than EM's
+        estimate may lie above the draws, see `mixcompare.comparison.heights`.
     r_hat, r_hat_modes
         R-hat of a converged parameter; R-hat of the log-likelihood or the sorted weights
         above which chains sit in different modes, if draws belong to several.
@@ -77,6 +74,7 @@ class Thresholds:
     identity: float = 1e-9
     excess: float = SAME_MAXIMUM
     starts_at_best: int = 3
+    missed: float = 1e-4
     r_hat: float = 1.01
     r_hat_modes: float = 1.05
     other_modes: float = 0.05
@@ -101,12 +99,18 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One section's verdict, the likeliest reason of a difference, and a statement."""
+    """One section's verdict, its reason unless all is well, and a statement."""
 
     section: str
-    verdict: str
-    reason: str
+    verdict: Word
+    reason: Entry | None
     statement: str
+
+
+def not_judged(section: str, reason: Entry) -> Verdict:
+    """No verdict, and no figure that could be taken for one, from draws that tell nothing."""
+    said = f"Not judged, since the draws cannot be relied on ({reason.name})."
+    return Verdict(section, "not judged", reason, said)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +123,7 @@ class Evidence:
     parties: tuple[Party, ...]
     side_by_side: pd.DataFrame
     scores: Likelihoods
+    heights: Heights
     checks: Checks
     agreement: pd.DataFrame
     optima: pd.DataFrame
@@ -176,15 +181,36 @@ class Evidence:
         return (known["em_sandwich_se"] / known["em_se"]).dropna()
 
     @property
-    def converged(self) -> bool:
-        """Whether every aligned parameter meets the R-hat and ESS thresholds."""
-        if self.approximate:
-            return False
-        worst = np.nanmax([self.estimates["r_hat"].max(), *self.invariant.values()])
-        enough = self.estimates["ess_bulk"].min() >= self.thresholds.ess
-        return bool(worst <= self.thresholds.r_hat and enough and not self.divergences)
+    def missed_mode(self) -> bool:
+        """Whether EM's estimate lies too far above all draws for any chain to have been there.
+
+        A spurious maximum is a spike, which chains are right to pass by.
+        """
+        return self.heights.missed and not self.spurious and not self.worse_optimum
 
     @property
-    def unconverged(self) -> str:
+    def converged(self) -> bool:
+        """Whether every aligned parameter meets the R-hat and ESS thresholds."""
+        return not self.approximate and self._long_enough and not self.divergences
+
+    @property
+    def _long_enough(self) -> bool:
+        worst = np.nanmax([self.estimates["r_hat"].max(), *self.invariant.values()])
+        enough = self.estimates["ess_bulk"].min() >= self.thresholds.ess
+        return bool(worst <= self.thresholds.r_hat and enough)
+
+    @property
+    def unconverged(self) -> Entry:
         """Why draws that have not converged cannot be relied on."""
-        return APPROXIMATE if self.approximate else NOT_CONVERGED
+        if self.approximate:
+            return APPROXIMATE
+        return DIVERGENT if self._long_enough else NOT_CONVERGED
+
+    @property
+    def unreliable(self) -> Entry | None:
+        """Why nothing is to be concluded from the draws alone; None if it may be."""
+        if self.missed_mode:
+            return MISSED_MODE
+        if self.different_modes:
+            return MODES
+        return None if self.converged else self.unconverged

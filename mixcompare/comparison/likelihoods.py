@@ -12,6 +12,7 @@ from mixcompare.backends import fit, get_backend
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DegenerateFitError
 from mixcompare.checking.leave_one_out import HIGH_PARETO_K, LeaveOneOut
+from mixcompare.comparison.glossary import Entry
 from mixcompare.comparison.modes import Mode
 from mixcompare.fits.criteria import aic, bic
 from mixcompare.fits.fit import Fit
@@ -111,8 +112,16 @@ def _restarted(em: Fit, initial: Mapping[str, FloatArray]) -> Fit | None:
         return None
 
 
-def likelihoods_table(em: Fit, scores: Likelihoods, loo: LeaveOneOut) -> pd.DataFrame:
-    """Quantity, value and note; AIC and BIC by their usual formulae (Schwarz 1978)."""
+def likelihoods_table(
+    em: Fit, scores: Likelihoods, loo: LeaveOneOut, unreliable: Entry | None
+) -> pd.DataFrame:
+    """Quantity, value and note; AIC and BIC by their usual formulae (Schwarz 1978).
+
+    Parameters
+    ----------
+    unreliable
+        Why the draws cannot be relied on, in which case cross-validation has no values.
+    """
     d, units, rows = em.n_parameters, em.n_independent, em.degrees_of_freedom
     weighted = ", counted by their weights" if em.spec.unit_weights is not None else ""
     maximum, mean = scores.em_maximum, float(scores.by_draw.mean())
@@ -143,18 +152,7 @@ def likelihoods_table(em: Fit, scores: Likelihoods, loo: LeaveOneOut) -> pd.Data
             bic(maximum, d, rows),
             f"n = {rows:g} rows{' less absorbed cells' if em.spec.absorb else ''}{weighted}",
         ),
-        ("PSIS-LOO elpd", loo.elpd, f"by unit; standard error {loo.se:.2f}"),
-        (
-            "PSIS-LOO p",
-            loo.p,
-            f"effective number of parameters; well above d = {d} signals misfit",
-        ),
-        (
-            f"units with Pareto k > {HIGH_PARETO_K}",
-            len(loo.high),
-            f"of {len(loo.units)}; {loo.unresolved} not refitted: where there are any, elpd is "
-            "unreliable",
-        ),
+        *_cross_validation(loo, d, unreliable),
     ]
     if scores.spurious is not None:
         note = f"spurious; from the highest draw; {scores.spurious.message}"
@@ -164,3 +162,19 @@ def likelihoods_table(em: Fit, scores: Likelihoods, loo: LeaveOneOut) -> pd.Data
         note = f"from the highest {start}; {scores.restart.message}"
         lines.insert(1, ("EM restarted", scores.restart.log_likelihood, note))
     return pd.DataFrame(lines, columns=["quantity", "value", "note"]).set_index("quantity")
+
+
+def _cross_validation(
+    loo: LeaveOneOut, d: int, unreliable: Entry | None
+) -> list[tuple[str, float, str]]:
+    names = ("PSIS-LOO elpd", "PSIS-LOO p", f"units with Pareto k > {HIGH_PARETO_K}")
+    if unreliable is not None:
+        return [(name, np.nan, f"not judged: {unreliable.name}") for name in names]
+    values = (loo.elpd, loo.p, len(loo.high))
+    notes = (
+        f"by unit; standard error {loo.se:.2f}",
+        f"effective number of parameters; well above d = {d} signals misfit",
+        f"of {len(loo.units)}; {loo.unresolved} not refitted: where there are any, elpd is "
+        "unreliable",
+    )
+    return list(zip(names, values, notes, strict=True))

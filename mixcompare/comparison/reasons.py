@@ -6,30 +6,27 @@ from typing import Final
 
 import numpy as np
 
-from mixcompare.comparison.evidence import (
+from mixcompare.comparison.evidence import Evidence
+from mixcompare.comparison.glossary import (
     APPROXIMATE,
+    MISSED_MODE,
     MODES,
-    NOT_CONVERGED,
     PRIOR,
     SADDLE,
     SEPARATION,
     SEVERAL,
     SKEWED,
     SPURIOUS,
+    UNKNOWN,
     UNVISITED,
     WORSE_OPTIMUM,
-    Evidence,
+    Entry,
 )
 
-_SEPARATED: Final = (
-    SEPARATION,
-    "Membership covariates separate classes: EM's log-odds run off to infinity, where the prior "
-    "holds the posterior's. Compare the mode of the posterior (estimator='map') instead, or leave "
-    "the covariate out.",
-)
+_SEPARATED: Final = (SEPARATION, f"{SEPARATION.meaning} {SEPARATION.remedy}")
 
 
-def likely_reason(e: Evidence) -> tuple[str, str]:
+def likely_reason(e: Evidence) -> tuple[Entry, str]:
     """Why estimates or likelihoods differ, the most damning cause first."""
     if e.worse_optimum:
         higher = "A draw lies above" if e.scores.excess > 0 else "Draws climb to a point above"
@@ -38,6 +35,8 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
         return SPURIOUS, "EM's estimate is a spurious maximum, which describes a few rows."
     if e.saddle:
         return SADDLE, "EM's estimate is a saddle point of the likelihood, not a maximum."
+    if e.missed_mode:
+        return MISSED_MODE, "The chains have not been where EM's estimate is, which is higher."
     if e.different_modes:
         return MODES, "The chains have not mixed, so that their mean describes no mode."
     if e.unvisited:
@@ -47,7 +46,7 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
     if not e.converged:
         if e.separated and _most_different(e).startswith("membership"):
             return _SEPARATED
-        return NOT_CONVERGED, "The chains have not converged, so the difference may be noise."
+        return e.unconverged, "The chains have not converged, so the difference may be noise."
     if e.several_modes:
         return SEVERAL, (
             f"{e.modes.share_of_others:.1%} of the draws belong to other modes than the "
@@ -56,8 +55,7 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
     if e.separated:
         return _SEPARATED
     if np.isnan(e.shift).any():
-        without = "EM has no standard errors, so the prior's pull cannot be predicted."
-        return _traced(e) or ("unknown", without)
+        return _traced(e) or (UNKNOWN, UNKNOWN.meaning)
     moves = "moves" if e.fits("mode") else "should move"
     moved, left = pull(e)
     if moved > e.thresholds.difference and left <= 0.5 * float(
@@ -65,8 +63,7 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
     ):
         return PRIOR, (
             f"The prior alone {moves} parameters by up to {moved:.3g} sds; what it does not "
-            f"explain is at most {left:.3g} sds. If that is not wanted, weaken the prior or centre "
-            "covariates that lie far from zero."
+            f"explain is at most {left:.3g} sds. {PRIOR.remedy}"
         )
     # Where the mode is known, the pull is measured and there is nothing left to trace.
     traced = None if e.fits("mode") else _traced(e)
@@ -77,7 +74,7 @@ def likely_reason(e: Evidence) -> tuple[str, str]:
     )
 
 
-def _traced(e: Evidence) -> tuple[str, str] | None:
+def _traced(e: Evidence) -> tuple[Entry, str] | None:
     """The prior as reason, if the parameter that differs most moves when it is power-scaled."""
     line = e.checks.sensitivity.T[_most_different(e)]
     if not line["diagnosis"]:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixcompare.comparison.evidence import (
+from mixcompare.comparison.evidence import Evidence, Verdict
+from mixcompare.comparison.glossary import (
     APPROXIMATE,
+    DIVERGENT,
+    MISSED_MODE,
     MODES,
     NOT_CONVERGED,
     ORDERED,
+    OVERLAP,
     PRIOR,
     SADDLE,
+    SAMPLERS,
     SEVERAL,
     SKEWED,
     SPURIOUS,
+    UNFINISHED,
     UNVISITED,
     WORSE_OPTIMUM,
-    Evidence,
-    Verdict,
+    Entry,
+    Word,
 )
 from mixcompare.comparison.reasons import likely_reason, pull
 
@@ -34,11 +40,20 @@ def judge_estimates(e: Evidence) -> Verdict:
         f"the most is {difference[worst]:+.2f} sds for {worst}."
     )
     if beyond == 0:
-        verdict = "agree" if e.converged else "caution"
-        return Verdict("estimates", verdict, "" if e.converged else e.unconverged, found)
+        return _near(e, "estimates", found)
     reason, because = likely_reason(e)
-    verdict = "caution" if reason == e.unconverged else "differ"
-    return Verdict("estimates", verdict, reason, f"{found} {because}")
+    return _apart(e, "estimates", reason, f"{found} {because}")
+
+
+def _near(e: Evidence, section: str, found: str) -> Verdict:
+    """Agreement, but with draws that can be relied on only."""
+    word: Word = "agree" if e.unreliable is None else "caution"
+    return Verdict(section, word, e.unreliable, found)
+
+
+def _apart(e: Evidence, section: str, reason: Entry, found: str) -> Verdict:
+    """A difference, but for what may be noise of the chains."""
+    return Verdict(section, "caution" if reason == e.unconverged else "differ", reason, found)
 
 
 def judge_posterior_mode(e: Evidence) -> Verdict:
@@ -51,12 +66,12 @@ def judge_posterior_mode(e: Evidence) -> Verdict:
         f"its skewness, by up to {left:.3g}."
     )
     if mode.status != "converged":
-        return Verdict(section, "caution", NOT_CONVERGED, f"{found} EM: {mode.message}.")
+        return Verdict(section, "caution", UNFINISHED, f"{found} EM: {mode.message}.")
     limit = e.thresholds.difference
     if max(moved, left) <= limit:
-        return Verdict(section, "agree", "", found)
-    if not e.converged:
-        return Verdict(section, "caution", NOT_CONVERGED, found)
+        return _near(e, section, found)
+    if e.unreliable is not None:
+        return Verdict(section, "caution", e.unreliable, found)
     return Verdict(section, "differ", PRIOR if moved > limit else SKEWED, found)
 
 
@@ -74,7 +89,7 @@ def judge_other_posteriors(e: Evidence) -> Verdict:
     )
     found = f"Largest difference of posterior means from {first}'s: {each}."
     if worst <= e.thresholds.difference:
-        return Verdict(section, "agree", "", found)
+        return Verdict(section, "agree", None, found)
     beyond = [n for n in others if float(apart[n].abs().max()) > e.thresholds.difference]
     if all(others[n].options.get("ordered_by") is not None for n in beyond):
         overlap = "The ordering constraint mixes up classes that overlap in what it sorts."
@@ -85,7 +100,7 @@ def judge_other_posteriors(e: Evidence) -> Verdict:
         return Verdict(
             section, "caution", NOT_CONVERGED, f"{found} Not converged: {unfinished[0]}."
         )
-    return Verdict(section, "differ", "samplers disagree", found)
+    return Verdict(section, "differ", SAMPLERS, found)
 
 
 def judge_likelihoods(e: Evidence) -> Verdict:
@@ -99,14 +114,15 @@ def judge_likelihoods(e: Evidence) -> Verdict:
         f"log-likelihoods away.{_misfit(e, d)}"
     )
     if abs(off) <= e.thresholds.mean_log_likelihood:
-        return Verdict("likelihoods", "agree", "", found)
+        return _near(e, "likelihoods", found)
     reason, _ = likely_reason(e)
-    verdict = "caution" if reason == e.unconverged else "differ"
-    return Verdict("likelihoods", verdict, reason, found)
+    return _apart(e, "likelihoods", reason, found)
 
 
 def _misfit(e: Evidence, d: int) -> str:
     """Agreement of two backends is no evidence that their common model fits."""
+    if e.unreliable is not None:
+        return ""
     effective, counts = e.checks.loo.p, e.em.replicated
     # A unit of weight w is left out whole, which counts like w units at once.
     expected = d * float(np.sum(counts**2) / np.sum(counts))
@@ -130,18 +146,19 @@ def judge_membership(e: Evidence) -> Verdict:
         f"probabilities differ by {distance:.4f} on average."
     )
     if same >= e.thresholds.same_class and distance <= e.thresholds.distance:
-        return Verdict("class membership", "agree", "", found)
+        return _near(e, "class membership", found)
     reason, _ = likely_reason(e)
     if reason not in (
         WORSE_OPTIMUM,
         SPURIOUS,
         SADDLE,
+        MISSED_MODE,
         MODES,
         UNVISITED,
         APPROXIMATE,
         NOT_CONVERGED,
+        DIVERGENT,
         SEVERAL,
     ):
-        reason = "overlapping classes"
-    verdict = "caution" if reason == e.unconverged else "differ"
-    return Verdict("class membership", verdict, reason, found)
+        reason = OVERLAP
+    return _apart(e, "class membership", reason, found)

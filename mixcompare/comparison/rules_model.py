@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from mixcompare.checking.sensitivity import sensitivity_sentence
-from mixcompare.comparison.evidence import DEPENDENT, UNLIKE, Evidence, Verdict
+from mixcompare.comparison.evidence import Evidence, Verdict, not_judged
+from mixcompare.comparison.glossary import DEPENDENT, REASONS, UNLIKE
 
 
 def judge_prior(e: Evidence) -> Verdict:
@@ -16,34 +17,36 @@ def judge_prior(e: Evidence) -> Verdict:
     data to see a move as much as its size.
     """
     section = "prior sensitivity"
+    if e.unreliable is not None:
+        return not_judged(section, e.unreliable)
     sentence = sensitivity_sentence(e.checks.sensitivity)
     flagged = e.checks.sensitivity["diagnosis"].loc[lambda diagnosis: diagnosis != ""]
     if flagged.empty:
-        return Verdict(section, "agree", "", sentence)
-    if not e.converged:
-        unsure = f"{sentence} It is of draws that cannot be relied on."
-        return Verdict(section, "caution", e.unconverged, unsure)
+        return Verdict(section, "ok", None, sentence)
+    commonest = REASONS[str(flagged.mode().iloc[0])]
     sd = e.estimates["posterior_sd"].where(lambda sd: sd > 0, 1.0)
     moved = pd.Series(e.shift, index=sd.index)[flagged.index]
     in_sds = moved / sd[flagged.index]
     if in_sds.isna().any():
-        return Verdict(section, "caution", str(flagged.mode().iloc[0]), sentence)
+        return Verdict(section, "caution", commonest, sentence)
     most = str(in_sds.abs().idxmax())
     sentence += (
         f" Of these the prior moves {most} most, by {moved[most]:+.3g}, which is "
         f"{abs(in_sds[most]):.2g} posterior sds."
     )
     if abs(in_sds[most]) <= e.thresholds.difference:
-        return Verdict(section, "agree", "", sentence)
-    return Verdict(section, "caution", str(flagged.mode().iloc[0]), sentence)
+        return Verdict(section, "ok", None, sentence)
+    return Verdict(section, "caution", commonest, sentence)
 
 
 def judge_fit(e: Evidence) -> Verdict:
     """Two backends that agree on a model may both describe data that it cannot produce."""
-    check = e.checks.posterior
+    section, check = "model fit", e.checks.posterior
+    if e.unreliable is not None:
+        return not_judged(section, e.unreliable)
     if float(check.table["misfit"].mean()) <= e.thresholds.misfits:
-        return Verdict("model fit", "agree", "", check.sentence)
-    return Verdict("model fit", "caution", UNLIKE, check.sentence)
+        return Verdict(section, "ok", None, check.sentence)
+    return Verdict(section, "caution", UNLIKE, check.sentence)
 
 
 def judge_errors(e: Evidence) -> Verdict:
@@ -55,7 +58,7 @@ def judge_errors(e: Evidence) -> Verdict:
         f"at most {ratio:.2f} times EM's ({worst})."
     )
     if ratio <= e.thresholds.sandwich:
-        return Verdict(section, "agree", "", sentence)
+        return Verdict(section, "ok", None, sentence)
     return Verdict(
         section,
         "caution",

@@ -6,19 +6,22 @@ explain every other difference.
 
 from __future__ import annotations
 
-from mixcompare.comparison.evidence import (
+from mixcompare.comparison.evidence import Evidence, Verdict, not_judged
+from mixcompare.comparison.glossary import (
     APPROXIMATE,
+    FEW_STARTS,
+    IDENTITY,
+    MISSED_MODE,
     MODES,
-    NOT_CONVERGED,
     SADDLE,
     SEPARATION,
     SEVERAL,
     SPURIOUS,
     UNBOUNDED,
+    UNCLIMBED,
+    UNFINISHED,
     UNVISITED,
     WORSE_OPTIMUM,
-    Evidence,
-    Verdict,
 )
 
 
@@ -29,7 +32,7 @@ def judge_identity(e: Evidence) -> Verdict:
     return Verdict(
         "likelihood identity",
         "agree" if same else "differ",
-        "" if same else "the backends compute different likelihoods",
+        None if same else IDENTITY,
         "At EM's estimate and at the best draw the two independent computations of the "
         + (
             f"log-likelihood differ by {error:.1e} relative (at most {e.thresholds.identity:.0e})."
@@ -53,7 +56,7 @@ def judge_optimum(e: Evidence) -> Verdict:
             "differ",
             WORSE_OPTIMUM,
             f"{above}; EM restarted from it reaches {e.scores.restart.log_likelihood:.4f} instead "
-            f"of {e.scores.em_maximum:.4f}. Use more starts.",
+            f"of {e.scores.em_maximum:.4f}.",
         )
     if e.saddle:
         return Verdict(section, "caution", SADDLE, " ".join(e.em.cautions))
@@ -81,7 +84,7 @@ def judge_optimum(e: Evidence) -> Verdict:
     if e.separated:
         return Verdict(section, "caution", SEPARATION, " ".join(e.em.cautions))
     if e.em.status != "converged":
-        return Verdict(section, "caution", NOT_CONVERGED, f"EM: {e.em.message}.")
+        return Verdict(section, "caution", UNFINISHED, f"EM: {e.em.message}.")
     at_best, total = int(e.optima["starts"].iloc[0]), len(e.em.search.ends["optimum"])
     optima = "1 optimum" if len(e.optima) == 1 else f"{len(e.optima)} distinct optima"
     found = (
@@ -89,8 +92,8 @@ def judge_optimum(e: Evidence) -> Verdict:
         f"no draw is above it (highest {e.scores.best_draw:.4f}).{_spurious_ones(e)}"
     )
     if e.em.spec.n_components > 1 and at_best < e.thresholds.starts_at_best:
-        return Verdict(section, "caution", "few starts at the best optimum", found)
-    return Verdict(section, "agree", "", found)
+        return Verdict(section, "caution", FEW_STARTS, found)
+    return Verdict(section, "ok", None, found)
 
 
 def _spurious_ones(e: Evidence) -> str:
@@ -120,49 +123,64 @@ def judge_convergence(e: Evidence) -> Verdict:
         f"Largest R-hat after alignment {r_hat:.3f}, smallest bulk ESS {ess:.0f}, "
         f"{e.divergences} divergences; label-invariant R-hat: {invariant}."
     )
-    if e.converged:
-        return Verdict("MCMC convergence", "agree", "", found)
     if e.different_modes:
         return Verdict("MCMC convergence", "differ", MODES, found)
-    return Verdict("MCMC convergence", "caution", NOT_CONVERGED, found)
+    if not e.converged:
+        return Verdict("MCMC convergence", "caution", e.unconverged, found)
+    if e.missed_mode:
+        among = f"{found} That is how far the chains agree with one another, on a lower mode."
+        return Verdict("MCMC convergence", "caution", MISSED_MODE, among)
+    return Verdict("MCMC convergence", "ok", None, found)
 
 
 def judge_modes(e: Evidence) -> Verdict:
     """Draws should belong to one mode, copies of which are only labels, and it should be EM's."""
-    section, modes = "modes", e.modes
-    climbed, count = modes.visited.size, int((modes.shares.sum(axis=1) > 0).sum())
-    unfinished = float((modes.visited < 0).mean())
-    if unfinished == 1:
-        nowhere = f"EM converged from none of {climbed} draws, so that their modes are not known."
-        return Verdict(section, "caution", NOT_CONVERGED, nowhere)
-    lost = f"; from {unfinished:.1%} EM did not converge" if unfinished else ""
-    found = (
-        f"Of {climbed} draws, {modes.share_of_em:.1%} climb by EM to its estimate; they end at "
-        f"{count} mode{'' if count == 1 else 's'} up to labels, {modes.share_of_others:.1%} of "
-        f"them outside the commonest{lost}."
-    )
+    section, found = "modes", _climbs(e)
     if e.worse_optimum:
         return Verdict(section, "differ", WORSE_OPTIMUM, found)
+    if e.missed_mode:
+        high = e.heights
+        above = (
+            f" EM's estimate has a log posterior density {high.gap:.4g} above the highest draw's; "
+            f"around it draws would come within {high.allowed:.3g}."
+        )
+        return Verdict(section, "differ", MISSED_MODE, found + above)
+    if (e.modes.visited < 0).all():
+        return Verdict(section, "caution", UNCLIMBED, found)
     if e.unvisited:
         return Verdict(section, "differ", UNVISITED, found)
     if e.different_modes:
         return Verdict(section, "differ", MODES, found)
     if e.several_modes:
         return Verdict(section, "caution", SEVERAL, f"{found} The chains agree on how often.")
-    return Verdict(section, "agree", "", found)
+    return Verdict(section, "agree", None, found)
+
+
+def _climbs(e: Evidence) -> str:
+    """Where draws climb to, in words."""
+    modes = e.modes
+    climbed, count = modes.visited.size, int((modes.shares.sum(axis=1) > 0).sum())
+    unfinished = float((modes.visited < 0).mean())
+    if unfinished == 1:
+        return f"EM converged from none of {climbed} draws, so that their modes are not known."
+    lost = f"; from {unfinished:.1%} EM did not converge" if unfinished else ""
+    return (
+        f"Of {climbed} draws, {modes.share_of_em:.1%} climb by EM to its estimate; they end at "
+        f"{count} mode{'' if count == 1 else 's'} up to labels, {modes.share_of_others:.1%} of "
+        f"them outside the commonest{lost}."
+    )
 
 
 def judge_switching(e: Evidence) -> Verdict:
     """Label switching does no harm if alignment undoes it."""
+    section = "label switching"
+    if e.unreliable is not None:
+        return not_judged(section, e.unreliable)
     before, after = float(e.estimates["r_hat_raw"].max()), float(e.estimates["r_hat"].max())
     visited, switches = e.moved.labellings, e.moved.switches.sum()
     found = (
         f"{visited} labelling{'s' * (visited > 1)} visited, {switches} switches within chains; "
         f"largest R-hat {before:.3f} as sampled and {after:.3f} aligned."
     )
-    if e.moved.labellings == 1:
-        return Verdict("label switching", "agree", "", f"No label switching: {found}")
-    if not after > e.thresholds.r_hat:
-        return Verdict("label switching", "agree", "", f"Undone by alignment: {found}")
-    reason = MODES if e.different_modes else NOT_CONVERGED
-    return Verdict("label switching", "caution", reason, found)
+    undone = "No label switching" if visited == 1 else "Undone by alignment"
+    return Verdict(section, "ok", None, f"{undone}: {found}")

@@ -4,26 +4,42 @@ Every rule reads numbers that the report shows, compares them with a threshold t
 user can set, and gives one of
 
 ``agree``
-    the backends tell the same story;
+    two programs were compared, and they tell the same story;
+``ok``
+    one program, or the model, was judged by itself, and nothing speaks against it;
 ``caution``
     nothing contradicts that, but the evidence is too weak to rely on;
 ``differ``
-    they do not, with the likeliest reason.
+    two programs, or chains of one, contradict each other, with the likeliest reason;
+``not judged``
+    the draws cannot be relied on, so that no figure is given.
+
+Two programs are compared by the rules on the likelihood's identity (the same parameters scored by
+both), modes (where draws climb to, and EM's optimum), estimates, likelihoods, class membership, the
+posterior's mode (EM's, and the posterior's mean) and other posteriors (several samplers): these say
+``agree``. One is judged by those on EM's optimum (its starts, which draws can only refute), MCMC
+convergence (its chains), label switching (the draws' labels), prior sensitivity and model fit (the
+posterior's draws), and standard errors (EM's two kinds): these say ``ok``. Label switching, prior
+sensitivity and model fit are of the draws alone, and are not judged where `Evidence.unreliable`
+says why nothing is to be concluded from these; a comparison that such draws do not contradict is
+a ``caution``.
 
 The rules themselves are in `rules_searches`, `rules_agreement` and `rules_model`, the causes that
-they give in `reasons`, and every threshold in `mixcompare.comparison.evidence.Thresholds`.
+they give in `reasons`, what words and causes mean in `glossary`, what to run in `remedies`, and
+every threshold in `mixcompare.comparison.evidence.Thresholds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pandas as pd
 
+from mixcompare.base.words import listing
 from mixcompare.comparison import rules_agreement, rules_model, rules_searches
 from mixcompare.comparison.evidence import Evidence, Verdict
+from mixcompare.comparison.remedies import Remedy
 
 type Rule = Callable[[Evidence], Verdict]
 
@@ -43,7 +59,7 @@ _RULES: Final[tuple[Rule, ...]] = (
 
 
 def judge(evidence: Evidence) -> pd.DataFrame:
-    """Apply every rule; columns section, verdict, reason, statement."""
+    """Apply every rule; columns section, verdict, reason (empty where all is well), statement."""
     rules = [*_RULES]
     if evidence.too_short.empty:  # units of one row
         rules.remove(rules_model.judge_errors)
@@ -51,25 +67,46 @@ def judge(evidence: Evidence) -> pd.DataFrame:
         rules.append(rules_agreement.judge_posterior_mode)
     if evidence.fits("further posterior"):
         rules.append(rules_agreement.judge_other_posteriors)
-    return pd.DataFrame([asdict(rule(evidence)) for rule in rules])
+    verdicts = (rule(evidence) for rule in rules)
+    rows = [
+        (v.section, v.verdict, v.reason.name if v.reason else "", v.statement) for v in verdicts
+    ]
+    return pd.DataFrame(rows, columns=["section", "verdict", "reason", "statement"])
 
 
-def conclude(verdicts: pd.DataFrame) -> str:
-    """All verdicts in one sentence, differences before cautions.
+def conclude(verdicts: pd.DataFrame, remedies: Sequence[Remedy] = ()) -> str:
+    """Which side has failed and by how much, then what else is wrong, in a sentence or two.
 
     Parameters
     ----------
     verdicts
         As `judge` gives them.
+    remedies
+        For the sides that have failed. Sections whose verdict has the reason of one are not
+        listed.
     """
-    differ = verdicts[verdicts["verdict"] == "differ"]
-    caution = verdicts[verdicts["verdict"] == "caution"]
-    if len(differ):
-        further = f" Caution on {_listing(caution)}." if len(caution) else ""
-        return f"EM and MCMC differ in {_listing(differ)}.{further}"
-    if len(caution):
-        return f"EM and MCMC do not contradict each other; caution on {_listing(caution)}."
-    return "EM and MCMC agree in every section."
+    of = {word: verdicts[verdicts["verdict"] == word] for word in ("differ", "caution")}
+    graver = set(of["differ"]["reason"])
+    culprits = " and ".join(r.headline for r in remedies if r.reason.name in graver)
+    doubts = " and ".join(r.headline for r in remedies if r.reason.name not in graver)
+    said = {remedy.reason.name for remedy in remedies}
+    differ, caution = (_listing(some[~some["reason"].isin(said)]) for some in of.values())
+    if len(of["differ"]):
+        parts = [
+            f"EM and MCMC differ: {culprits}" if culprits else f"EM and MCMC differ in {differ}"
+        ]
+        parts += [f"They also differ in {differ}"] if culprits and differ else []
+        parts += [doubts[:1].upper() + doubts[1:]] if doubts else []
+        parts += [f"Caution on {caution}"] if caution else []
+    elif len(of["caution"]):
+        but = f", but {doubts}" if doubts else ""
+        on = f"; caution on {caution}" if caution else ""
+        parts = [f"EM and MCMC do not contradict each other{but}{on}"]
+    else:
+        return "EM and MCMC agree in every section."
+    omitted = listing(list(verdicts.loc[verdicts["verdict"] == "not judged", "section"]))
+    parts += [f"Not judged: {omitted}"] if omitted else []
+    return " ".join(f"{part}." for part in parts)
 
 
 def _listing(verdicts: pd.DataFrame) -> str:
@@ -77,8 +114,7 @@ def _listing(verdicts: pd.DataFrame) -> str:
     by_reason: dict[str, list[str]] = {}
     for section, reason in zip(verdicts["section"], verdicts["reason"], strict=True):
         by_reason.setdefault(reason, []).append(section)
-    parts = []
-    for reason, (*first, last) in by_reason.items():
-        sections = f"{', '.join(first)} and {last}" if first else last
-        parts.append(f"{sections} ({reason})" if reason else sections)
-    return "; ".join(parts)
+    return "; ".join(
+        f"{listing(sections)} ({reason})" if reason else listing(sections)
+        for reason, sections in by_reason.items()
+    )

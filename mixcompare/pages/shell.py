@@ -24,7 +24,18 @@ QUICK_NOTICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A line of the summary box."""
+    """A line of the summary box.
+
+    Attributes
+    ----------
+    section, verdict, reason, statement
+        Its texts.
+    kind, sign
+        Of the verdict's badge: ``"good"``, ``"unsure"``, ``"bad"`` or ``"neutral"``, and a
+        character that tells it without colour.
+    place, meaning
+        Anchors of the evidence and of what the reason means; None without.
+    """
 
     section: str
     verdict: str
@@ -33,6 +44,7 @@ class Verdict:
     kind: str
     sign: str
     place: str | None
+    meaning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,24 @@ from typing import Any, Final
 
 from mixcompare.base.files.ownership import Owner
 from mixcompare.comparison import Comparison
+from mixcompare.comparison.calls import DATA
+from mixcompare.comparison.remedies import Remedy
 from mixcompare.fits.fit import Fit
 from mixcompare.pages.formatting import Table, duration
 from mixcompare.pages.shell import QUICK_NOTICE, REPORT, Section, Verdict, render_page
 from mixcompare.report import wording
 from mixcompare.report.provenance import code_again, code_reload, to_json
-from mixcompare.report.sections import place_of_verdict
+from mixcompare.report.sections import MEANINGS, place_of_verdict
 from mixcompare.report.tables.verdicts import thresholds
 from mixcompare.reproduction.carried import ELEMENT, SHOWN, embed, for_script, shown_digests
 
 _BACKENDS: Final = {"em": "EM", "pymc": "posterior by PyMC"}
 _BADGES: Final = {
-    "agree": ("good", "✓"),
+    "agree": ("good", "="),
+    "ok": ("good", "✓"),
     "caution": ("unsure", "!"),
-    "cannot tell": ("unsure", "?"),
     "differ": ("bad", "≠"),
+    "not judged": ("neutral", "○"),
 }
 
 
@@ -56,6 +59,7 @@ def render(
     models
         Fits of other models.
     """
+    headline, _, beside = comparison.conclusion.partition(". ")
     return render_page(
         "comparison.html",
         package=__package__,
@@ -63,8 +67,10 @@ def render(
         kind="mixcompare report: do EM and MCMC agree?",
         title=title or wording.default_title(comparison),
         notice=QUICK_NOTICE if record["quick"] else "",
-        conclusion=comparison.conclusion,
+        conclusion=headline.removesuffix(".") + ".",
+        beside=beside,
         verdicts=_verdicts(comparison),
+        remedies=[_remedy(remedy, record) for remedy in comparison.remedies],
         sections=sections,
         further=[("checklists", "Checklists"), ("reproduction", "Reproduction")],
         checklists=checklists,
@@ -95,14 +101,25 @@ def _verdicts(comparison: Comparison) -> list[Verdict]:
             Verdict(
                 section=section[:1].upper() + section[1:],
                 verdict=str(line["verdict"]),
-                reason=str(line.get("reason", "")),
+                reason=str(line["reason"]),
                 statement=str(line["statement"]),
                 kind=kind,
                 sign=sign,
                 place=place_of_verdict(section),
+                meaning=MEANINGS if line["reason"] else None,
             )
         )
     return lines
+
+
+def _remedy(remedy: Remedy, record: dict[str, Any]) -> dict[str, str]:
+    """What to run, in Python and, where it can be, in the study's file or at the prompt."""
+    said = {"whose": _BACKENDS[remedy.backend], "text": remedy.reason.remedy}
+    if record["study"]:
+        where, prompt = "In the study file, of its method", remedy.toml
+    else:
+        where, prompt = "At the prompt", remedy.command_on(record["data"]["file"] or DATA)
+    return {**said, "python": remedy.python, "where": where, "prompt": prompt}
 
 
 def _fits(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mixcompare.comparison import Comparison
+from mixcompare.comparison.calls import Name, arguments, fit_code, spec_code
 from mixcompare.fits.fit import Fit
-from mixcompare.model.spec import MixtureSpec
 from mixcompare.reproduction.numbers import (
     digests,
     numbers,
@@ -142,17 +142,17 @@ def code_again(
     missing = {"missing": "drop"} if comparison.em.panel.dropped.rows else {}
     if asked is not None:
         further.append("selection=selection")
-        choice = [f"selection = mc.select(spec, data, {_arguments({**asked, **missing})})"]
+        choice = [f"selection = mc.select(spec, data, {arguments({**asked, **missing})})"]
     else:
         choice = []
     lines = [
         "import mixcompare as mc",
         "",
-        f"spec = {_spec_code(comparison.em.spec)}",
+        f"spec = {spec_code(comparison.em.spec)}",
         "data = ...  # the table, or the path of its CSV or Parquet file",
         *(_fit_code(name, fit) for name, fit in fits.items()),
         f"comparison = mc.compare({', '.join(fits)})",
-        *(_fit_code(f"model_{i}", fit, _spec_code(fit.spec)) for i, fit in enumerate(models, 1)),
+        *(_fit_code(f"model_{i}", fit, spec_code(fit.spec)) for i, fit in enumerate(models, 1)),
         *choice,
         f"mc.write_report({', '.join(['comparison', '...', *further])})  # ...: its folder",
     ]
@@ -175,21 +175,9 @@ def code_reload(saved: tuple[str, ...], *, trust: bool) -> str:
     return f"import mixcompare as mc\n\ncomparison = mc.compare({loads}){note}"
 
 
-def _spec_code(spec: MixtureSpec) -> str:
-    code = f"mc.{spec!r}"
-    return f"{code.removesuffix(')')}, trust=True)" if spec.trust else code
-
-
 def _fit_code(name: str, fit: Fit, spec: str = "spec") -> str:
     options = {k: v for k, v in fit.options.items() if v is not None and k != "progress"}
-    # A start of one's own is stored as text only, from which it cannot be built again.
-    own_start = options.pop("initial", None) is not None
-    more = f", {_arguments(options)}" if options else ""
-    more += ", initial=..." if own_start else ""
-    missing = ', missing="drop"' if fit.panel.dropped.rows else ""
-    backend, seed = fit.backend, fit.seed
-    return f'{name} = mc.fit({spec}, data, backend="{backend}", seed={seed}{missing}{more})'
-
-
-def _arguments(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key}={value!r}" for key, value in values.items())
+    if "initial" in options:
+        # It is stored as text only, from which it cannot be built again.
+        options["initial"] = Name("...")
+    return fit_code(name, fit, options, spec)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from mixcompare.base.registry import register
-from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import Comparison
 from mixcompare.pages.formatting import Table
 from mixcompare.pages.palette import style
@@ -24,9 +23,10 @@ from mixcompare.report.figures.parameters import forest, ranks, traces
 from mixcompare.report.figures.paths import class_paths
 from mixcompare.report.figures.runs import starts_and_stops
 from mixcompare.report.figures.switching import co_clustering, permutations
-from mixcompare.report.tables import checks, data, draws, em, estimates, membership
+from mixcompare.report.tables import checks, data, draws, em, estimates, membership, verdicts
 
 AIMS: Final = "aims"
+MEANINGS: Final = "meanings"
 
 type Figures = Mapping[str, tuple[Drawing, ...]]
 
@@ -73,6 +73,12 @@ class Outline:
 
 SECTIONS: Final = [
     Outline(
+        MEANINGS,
+        "What the verdicts mean",
+        intro=lambda _: wording.MEANINGS,
+        tables=(verdicts.meanings,),
+    ),
+    Outline(
         "model",
         "Data and model",
         intro=lambda c: (*wording.data_in_words(c), *wording.model_in_words(c)),
@@ -98,7 +104,7 @@ SECTIONS: Final = [
     Outline(
         "prior",
         "What the prior does",
-        intro=lambda c: (c.prior_check.sentence, sensitivity_sentence(c.sensitivity)),
+        intro=lambda c: (c.prior_check.sentence, wording.sensitivity(c)),
         figures=(prior_data,),
         tables=(checks.prior_check, checks.sensitivity),
         evidence=("prior", "prior and data", "prior sensitivity"),

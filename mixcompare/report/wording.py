@@ -7,12 +7,19 @@ from typing import Final
 import numpy as np
 from markupsafe import Markup
 
+from mixcompare.base.words import listing
+from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import Comparison
+from mixcompare.comparison.glossary import MANUAL
 from mixcompare.model.covariances import STRUCTURES
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.pages.formatting import count, counted, significant
 
 _MOST_TERMS = 12
+MEANINGS: Final = (
+    "Two programs agree or differ; one that is judged by itself is ok or a caution. Only words and "
+    f"reasons that occur here are listed: the manual has all of them, in {MANUAL}.",
+)
 LIKELIHOODS: Final = (
     "All constants are in, so the values compare across backends and with other packages. No draw "
     "can beat the maximum unless EM missed it, or passed over a spurious one.",
@@ -73,7 +80,7 @@ def model_in_words(comparison: Comparison) -> list[str]:
     """Sentences that say what was fitted."""
     em = comparison.em
     spec, panel = em.spec, em.panel
-    outcomes = _listing(em.outcome_names)
+    outcomes = listing(em.outcome_names)
     k = spec.n_components
     what = "regression" if len(em.covariate_names) > 1 or panel.cell is not None else "distribution"
     unit = f"each {spec.unit}" if spec.unit else "each row"
@@ -85,7 +92,7 @@ def model_in_words(comparison: Comparison) -> list[str]:
         else f"One normal {what} of {outcomes}, a mixture with a single class."
     ]
     if em.common_names and k > 1:
-        sentences.append(f"Coefficients of {_listing(em.common_names)} are common to all classes.")
+        sentences.append(f"Coefficients of {listing(em.common_names)} are common to all classes.")
     if em.concomitant_names and k > 1:
         sentences.append(
             f"The probability of each class depends on the unit covariates of "
@@ -151,7 +158,7 @@ def estimates_intro(comparison: Comparison) -> tuple[str, ...]:
         verb = "is" if missing.sum() == 1 and not missing.all() else "are"
         sentences.append(f"{which} standard errors {verb} withheld: {comparison.em.errors.reason}.")
     errors = comparison.verdicts[comparison.verdicts["section"] == "standard errors"]
-    sentences += [f"Caution: {text}" for text in errors["statement"][errors["verdict"] != "agree"]]
+    sentences += [f"Caution: {text}" for text in errors["statement"][errors["verdict"] != "ok"]]
     return tuple(sentences)
 
 
@@ -227,18 +234,22 @@ def _names(names: tuple[str, ...]) -> Markup:
     return listed + (f", … ({len(names)} in all)" if len(names) > _MOST_TERMS else "")
 
 
-def _listing(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def left_out(comparison: Comparison) -> str:
-    """What cross-validation by unit says."""
-    return f"Cross-validation leaves out one unit at a time. {comparison.loo.sentence}"
+    """What cross-validation by unit says, if the draws can tell."""
+    said = comparison.loo.sentence if comparison.judged else finding(comparison, "model fit")
+    return f"Cross-validation leaves out one unit at a time. {said}"
+
+
+def sensitivity(comparison: Comparison) -> str:
+    """What moves with the prior, if the draws can tell."""
+    if comparison.judged:
+        return sensitivity_sentence(comparison.sensitivity)
+    return f"How far it moves the posterior: {finding(comparison, 'prior sensitivity')}"
 
 
 def fit_intro(comparison: Comparison) -> tuple[str]:
-    """What replicated data say of the model."""
+    """What replicated data say of the model, if the draws can tell."""
     return (
         "Agreement of two backends is no evidence that their common model fits. "
-        + comparison.predictive_check.sentence,
+        + finding(comparison, "model fit"),
     )

@@ -31,6 +31,8 @@ from mixcompare.selection import Selection
 from mixcompare.selection.criteria_table import CRITERIA
 
 _NEEDED: Final = itemgetter("data", "selection", "verdicts", "draws_sha256")
+# Earlier versions said of one program, too, that it agrees.
+_ONE_SIDED: Final = ("agree", "ok")
 _NAMES: Final = {"em": "EM", "pymc": "PyMC", SOURCE: "Choice of K"}
 
 
@@ -289,5 +291,6 @@ def _changed(reported: Mapping[str, str], now: Mapping[str, str]) -> pd.DataFram
         (section, reported.get(section, "absent"), now.get(section, "absent"))
         for section in dict.fromkeys((*reported, *now))
         if reported.get(section) != now.get(section)
+        and (reported.get(section), now.get(section)) != _ONE_SIDED
     ]
     return pd.DataFrame(rows, columns=["section", "reported", "again"])

@@ -11,7 +11,16 @@ import mixcompare as mc
 from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import rules_agreement, rules_model, rules_searches
 from mixcompare.comparison.classifications import agreement_table
-from mixcompare.comparison.evidence import NOT_CONVERGED, WORSE_OPTIMUM, Thresholds
+from mixcompare.comparison.evidence import Thresholds
+from mixcompare.comparison.glossary import (
+    NOT_CONVERGED,
+    PRIOR_CONFLICT,
+    SADDLE,
+    SEPARATION,
+    UNCLIMBED,
+    WORSE_OPTIMUM,
+    Entry,
+)
 from mixcompare.comparison.modes import Modes
 from mixcompare.comparison.reasons import likely_reason
 from tests.em_cases import simulate
@@ -26,6 +35,8 @@ def evidence(**parts: Any) -> Any:
         "converged": True,
         "approximate": False,
         "worse_optimum": False,
+        "missed_mode": False,
+        "unreliable": None,
         "different_modes": False,
         "unvisited": False,
         "several_modes": False,
@@ -70,7 +81,7 @@ def test_draws_from_which_no_climb_ends_belong_to_no_mode() -> None:
     nowhere = modes([[-1, -1], [-1, -1]])
     assert nowhere.share_of_others == 0.0
     verdict = rules_searches.judge_modes(evidence(modes=nowhere))
-    assert (verdict.verdict, verdict.reason) == ("caution", NOT_CONVERGED)
+    assert (verdict.verdict, verdict.reason) == ("caution", UNCLIMBED)
     assert "converged from none of 4 draws" in verdict.statement
     assert "0 modes" not in verdict.statement
 
@@ -93,15 +104,15 @@ def test_a_missed_maximum_is_a_draws_or_its_climbs(excess: float, words: str) ->
 
 def test_separation_is_the_reason_of_what_it_makes_differ() -> None:
     reason, because = likely_reason(evidence(separated=True, shift=np.full(2, np.nan)))
-    assert reason == "separation"
+    assert reason == SEPARATION
     assert "estimator='map'" in because
 
 
 @pytest.mark.parametrize(
     ("worst", "reason"),
-    [("membership[2, x]", "separation"), ("coefficients[1, x]", NOT_CONVERGED)],
+    [("membership[2, x]", SEPARATION), ("coefficients[1, x]", NOT_CONVERGED)],
 )
-def test_log_odds_that_run_off_are_no_noise_of_the_chains(worst: str, reason: str) -> None:
+def test_log_odds_that_run_off_are_no_noise_of_the_chains(worst: str, reason: Entry) -> None:
     estimates = pd.DataFrame(
         {"difference": [0.6, 13.0], "posterior_sd": [0.1, 2.9]}, index=["weights[1]", worst]
     )
@@ -116,9 +127,9 @@ def test_a_saddle_point_is_the_reason_and_is_called_no_maximum() -> None:
     scores = SimpleNamespace(restart=None, spurious=None, collapsed=True, excess=262.7)
     at_saddle = evidence(saddle=True, converged=False, em=fit, scores=scores)
     verdict = rules_searches.judge_optimum(at_saddle)
-    assert (verdict.verdict, verdict.reason) == ("caution", "saddle point")
+    assert (verdict.verdict, verdict.reason) == ("caution", SADDLE)
     assert verdict.statement == "The estimate is a saddle point."
-    assert likely_reason(at_saddle)[0] == "saddle point"
+    assert likely_reason(at_saddle)[0] == SADDLE
 
 
 @pytest.mark.parametrize(("beyond", "words"), [(1, "1 of 2 parameters differs"), (2, "differ by")])
@@ -137,14 +148,14 @@ def test_parameters_that_one_cannot_tell_from_the_prior_are_counted_in_grammar()
 def test_a_sensitive_parameter_that_hardly_moves_is_no_caution() -> None:
     flagged = sensitivity(["prior-data conflict", ""])
     verdict = rules_model.judge_prior(evidence(checks=flagged, shift=np.array([-0.02, 3.0])))
-    assert (verdict.verdict, verdict.reason) == ("agree", "")
+    assert (verdict.verdict, verdict.reason) == ("ok", None)
     assert "moves weights[1] most, by -0.02, which is 0.2 posterior sds" in verdict.statement
 
 
 def test_a_sensitive_parameter_that_moves_is_a_caution() -> None:
     flagged = sensitivity(["prior-data conflict", ""])
     verdict = rules_model.judge_prior(evidence(checks=flagged, shift=np.array([-0.09, 0.0])))
-    assert (verdict.verdict, verdict.reason) == ("caution", "prior-data conflict")
+    assert (verdict.verdict, verdict.reason) == ("caution", PRIOR_CONFLICT)
 
 
 def test_a_sensitive_parameter_is_a_caution_where_its_move_is_not_known() -> None:

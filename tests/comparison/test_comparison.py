@@ -19,6 +19,11 @@ from tests.em_cases import simulate
 from tests.stand_in_posterior import stand_in
 
 SPEC = mc.MixtureSpec("y1 ~ x1 + x2", unit="unit", n_components=2)
+COMPARED = {"likelihood identity", "modes", "estimates", "likelihoods", "class membership"}
+JUDGED_ALONE = {
+    *("EM optimum", "MCMC convergence", "prior sensitivity", "model fit", "standard errors"),
+    "label switching",
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +47,10 @@ def verdict(comparison: mc.Comparison, section: str) -> tuple[str, str]:
 
 
 def test_everything_agrees_when_it_should(agreeing: mc.Comparison) -> None:
-    assert list(agreeing.verdicts["verdict"]) == ["agree"] * 11
+    words = agreeing.verdicts.set_index("section")["verdict"]
+    assert set(words[words == "agree"].index) == COMPARED
+    assert set(words[words == "ok"].index) == JUDGED_ALONE
+    assert agreeing.remedies == ()
     assert agreeing.restart is None
     assert "likelihood identity: agree" in repr(agreeing)
     assert agreeing.conclusion == "EM and MCMC agree in every section."
@@ -93,7 +101,7 @@ def test_switching_labels_are_counted_and_undone(em: mc.Fit) -> None:
     assert value["largest R-hat aligned"] < 1.02
     assert value["largest R-hat as sampled"] > 1.05
     assert value["R-hat of log-likelihood"] < 1.02
-    assert verdict(comparison, "label switching")[0] in ("agree", "caution")
+    assert verdict(comparison, "label switching") == ("ok", "")
     assert "2 labellings" in comparison.verdicts["statement"].iloc[-1]
     assert verdict(comparison, "estimates")[0] == "agree"
     counts = np.abs(np.diff(comparison.permutation[..., 0], axis=1)).sum(axis=1)
@@ -111,8 +119,9 @@ def test_em_at_a_worse_optimum_is_found_and_restarted(em: mc.Fit, table: pd.Data
     assert comparison.restart.log_likelihood == pytest.approx(em.log_likelihood, rel=1e-10)
     assert comparison.likelihoods["value"]["EM restarted"] == comparison.restart.log_likelihood
     assert verdict(comparison, "estimates")[1] == "EM stopped at a worse optimum"
-    assert comparison.conclusion.startswith("EM and MCMC differ in EM optimum")
-    assert comparison.conclusion.count("EM stopped at a worse optimum") == 1
+    by = comparison.restart.log_likelihood - stuck.log_likelihood
+    assert comparison.conclusion.startswith(f"EM and MCMC differ: EM missed a maximum {by:.3g} ")
+    assert "EM stopped at a worse optimum" not in comparison.conclusion
 
 
 def test_a_conclusion_names_each_reason_once_and_differences_first() -> None:
@@ -156,7 +165,7 @@ def test_chains_in_different_modes(em: mc.Fit, table: pd.DataFrame) -> None:
 def test_unconverged_chains_are_a_caution(em: mc.Fit) -> None:
     comparison = mc.compare(em, stand_in(em, autocorrelation=0.97, draws=200, seed=5))
     assert verdict(comparison, "MCMC convergence")[0] in ("caution", "differ")
-    assert verdict(comparison, "estimates")[0] != "agree"
+    assert verdict(comparison, "estimates")[0] == "caution"
 
 
 def test_prior_pull_is_told_from_skewness(em: mc.Fit, table: pd.DataFrame) -> None:
@@ -166,8 +175,11 @@ def test_prior_pull_is_told_from_skewness(em: mc.Fit, table: pd.DataFrame) -> No
     shift = predicted_shift(pulled, resolve_priors(pulled.spec, compress(pulled.panel)))
     explained = mc.compare(pulled, stand_in(pulled, offset=shift, seed=6))
     assert verdict(explained, "estimates") == ("differ", "prior pull")
-    unexplained = mc.compare(em, stand_in(em, offset=shift, seed=6))
+    unexplained = mc.compare(em, stand_in(em, offset=0.3 * shift, seed=6))
     assert verdict(unexplained, "estimates") == ("differ", "skewed posterior")
+    # No skewness leaves every draw eighteen standard deviations from a point so much higher.
+    never_there = mc.compare(em, stand_in(em, offset=shift, seed=6), climbs=4)
+    assert verdict(never_there, "estimates") == ("differ", "chains missed a higher mode")
 
 
 def test_predicted_shift_is_a_newton_step_of_the_log_prior(em: mc.Fit) -> None:
@@ -250,7 +262,7 @@ def test_predicted_shift_leads_to_the_mode_of_the_posterior(table: pd.DataFrame)
 def test_common_coefficients_membership_and_weights(with_parts: mc.Fit) -> None:
     comparison = mc.compare(with_parts, stand_in(with_parts, switch_every=50, seed=1))
     verdicts = comparison.verdicts.set_index("section")["verdict"]
-    assert set(verdicts) == {"agree"}
+    assert set(verdicts) == {"agree", "ok"}
     # A covariate lies far from zero, where the intercept has its prior, which moves it a little.
     assert "Of these the prior moves" in comparison.verdicts["statement"][5]
     assert {"coefficients[x2]", "membership[2, income]"} <= set(comparison.estimates.index)
@@ -302,7 +314,7 @@ def test_one_component_has_nothing_to_switch(table: pd.DataFrame) -> None:
     # One class for data of two.
     assert verdicts.pop("model fit") == "caution"
     assert verdicts.pop("standard errors") == "caution"
-    assert set(verdicts) == {"agree"}
+    assert set(verdicts) == {"agree", "ok"}
     assert comparison.estimates.loc["weights[1]", "difference"] == 0.0
     assert not comparison.verdicts["statement"].str.contains("nan").any()
 
@@ -333,7 +345,7 @@ def test_withheld_standard_errors_do_not_break_the_comparison(
     assert np.isnan(early.summary()["se"]).all()
     comparison = mc.compare(early, stand_in(em))
     assert comparison.estimates["em_se"].isna().all()
-    assert verdict(comparison, "EM optimum")[0] != "agree"
+    assert verdict(comparison, "EM optimum")[0] not in ("agree", "ok")
 
 
 def test_fits_that_cannot_be_compared(em: mc.Fit, table: pd.DataFrame) -> None:
@@ -393,7 +405,7 @@ def test_a_model_that_misfits_is_said_although_backends_agree() -> None:
 def test_few_draws_leave_cross_validation_out(em: mc.Fit) -> None:
     comparison = mc.compare(em, stand_in(em, draws=10, chains=2))
     assert np.isnan(comparison.likelihoods["value"]["PSIS-LOO elpd"])
-    assert verdict(comparison, "MCMC convergence")[0] != "agree"
+    assert verdict(comparison, "MCMC convergence")[0] == "caution"
 
 
 def test_errors_that_rows_of_a_unit_share_are_a_caution() -> None:
@@ -415,7 +427,7 @@ def test_errors_that_rows_of_a_unit_share_are_a_caution() -> None:
     assert f"{summary['sandwich_se'] / summary['se']:.2f} times EM's ({mean})" in said
     lenient = mc.Thresholds(sandwich=5.0)
     assert verdict(mc.compare(em, stand_in(em, seed=1), thresholds=lenient), "standard errors") == (
-        "agree",
+        "ok",
         "",
     )
 

@@ -15,11 +15,12 @@ import mixcompare as mc
 from mixcompare.base.errors import MixCompareError, OptionError, SpecificationError
 from mixcompare.cli.app import app
 from mixcompare.cli.study import plan_command
+from mixcompare.comparison.calls import spec_code
 from mixcompare.data.panel import build_panel
 from mixcompare.model.formula import python as formula_python
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prediction import predict
-from mixcompare.report.provenance import _spec_code, code_reload
+from mixcompare.report.provenance import code_reload
 from mixcompare.reproduction.carried import ELEMENT, for_script
 from mixcompare.study.file.custom import is_shipped
 from tests.places import ROOT
@@ -563,6 +564,6 @@ def test_a_trusted_formula_that_gives_no_numbers_is_an_error_of_one_paragraph() 
 
 def test_the_code_on_a_reports_page_says_trust_where_it_is_needed() -> None:
     spec = MixtureSpec("y ~ x.clip(1.5)", n_components=1, trust=True)
-    assert _spec_code(spec).endswith("n_components=1, trust=True)")
+    assert spec_code(spec).endswith("n_components=1, trust=True)")
     assert 'mc.load("em.nc", trust=True)' in code_reload(("em.nc", "pymc.nc"), trust=True)
     assert "trust" not in code_reload(("em.nc", "pymc.nc"), trust=False)

@@ -15,7 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 import mixcompare as mc
 from mixcompare.report import sections
 from tests.browser import check_accessible, check_keyboard, needs_browser, opened, press, scheme
-from tests.report_page import Page, growth
+from tests.report_page import LENIENT, Page, growth
 from tests.stand_in_posterior import stand_in
 
 pytestmark = needs_browser
@@ -29,7 +29,7 @@ def comparison() -> mc.Comparison:
     em = mc.fit(SPEC, growth(), starts=4, seed=1, progress=False)
     another = mc.fit(SPEC, growth(), starts=2, seed=7, progress=False)
     made_up = [stand_in(em, draws=60, chains=2, switch_every=30, seed=seed) for seed in (2, 3)]
-    return mc.compare(em, another, *made_up)
+    return mc.compare(em, another, *made_up, thresholds=LENIENT)
 
 
 @pytest.fixture(scope="module")

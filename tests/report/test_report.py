@@ -19,10 +19,12 @@ import mixcompare as mc
 from mixcompare.base.files import staging
 from mixcompare.pages import formatting, rendering
 from mixcompare.pages.palette import class_color, style
-from mixcompare.report import sections, write_comparison
+from mixcompare.report import comparison_page, sections, write_comparison
 from mixcompare.report.figures import parameters as plots_parameters
 from mixcompare.report.figures.data import class_grids
-from tests.report_page import Page, check, comparison_of, growth
+from mixcompare.report.tables import verdicts
+from mixcompare.reproduction.origin import Origin
+from tests.report_page import LENIENT, Page, check, comparison_of, growth
 from tests.stand_in_posterior import stand_in
 
 SHOWN = {
@@ -36,6 +38,7 @@ SHOWN = {
     "invariants",
     "left-out",
     "likelihoods",
+    "meanings",
     "membership",
     "modes",
     "optima",
@@ -117,6 +120,7 @@ def test_page_stands_alone_and_escapes(report: Path) -> None:
     order = [i for i in parsed.ids if i in parsed.sections]
     assert order == [
         "summary",
+        "meanings",
         "model",
         "classes",
         "estimates",
@@ -141,7 +145,7 @@ def test_more_than_two_fits(comparison: mc.Comparison, tmp_path: Path) -> None:
     em, spec = comparison.em, comparison.em.spec
     mode = mc.fit(spec, growth(), backend="em", estimator="map", starts=2, seed=1, progress=False)
     other = stand_in(em, draws=60, chains=2, seed=5)
-    four = mc.compare(em, comparison.posterior_fit, mode, other)
+    four = mc.compare(em, comparison.posterior_fit, mode, other, thresholds=LENIENT)
     assert {"posterior mode", "other posteriors"} <= set(four.verdicts["section"])
     for section in four.verdicts["section"]:
         assert sections.place_of_verdict(section) is not None, section
@@ -150,6 +154,41 @@ def test_more_than_two_fits(comparison: mc.Comparison, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "provenance.json").read_text("utf-8"))
     assert [fit["backend"] for fit in record["fits"].values()] == ["em", "pymc", "em", "pymc"]
     assert "comparison = mc.compare(em, pymc, fit_3, fit_4)" in parsed.text
+
+
+def test_draws_that_tell_nothing_have_no_figures_and_the_remedy_is_shown(
+    comparison: mc.Comparison, tmp_path: Path
+) -> None:
+    strict = mc.compare(comparison.em, comparison.posterior_fit, climbs=4)
+    [remedy] = strict.remedies
+    place = Origin(file="my growth.csv")
+    path = mc.write_report(strict, tmp_path, origin=place)
+    parsed, page = check(path), path.read_text("utf-8")
+    of_draws = {"algorithms", "left-out", "predictive-check", "sensitivity"}
+    written = {p.stem for p in (tmp_path / "tables").iterdir()}
+    assert not of_draws & written
+    assert not {f"table-{name}" for name in of_draws} & set(parsed.ids)
+    assert "figure-replicated" not in parsed.ids
+    assert page.count('class="badge neutral"') == 3
+    for text in (*strict.conclusion.split(". "), remedy.python, remedy.command_on("my growth.csv")):
+        assert text in parsed.text
+    said = "Not judged, since the draws cannot be relied on (not converged)."
+    assert parsed.text.count(said) > 5
+    assert "effective parameters" not in parsed.text
+    assert strict.likelihoods["value"].isna().sum() == 3  # of cross-validation
+
+
+@pytest.mark.parametrize("study", ["", '[study]\nname = "growth"'])
+def test_words_and_reasons_that_occur_are_explained(comparison: mc.Comparison, study: str) -> None:
+    strict = mc.compare(comparison.em, comparison.posterior_fit, climbs=4)
+    shown = verdicts.meanings(strict)
+    words = {*strict.verdicts["verdict"], *strict.verdicts["reason"]} - {""}
+    assert {row[0] for row in shown.rows} == words
+    assert sum(row[3].count("model fit") for row in shown.rows) == 2  # its word and its reason
+    [remedy] = strict.remedies
+    record = {"study": study, "data": {"file": None}}
+    typed = comparison_page._remedy(remedy, record)["prompt"]
+    assert typed == (remedy.toml if study else remedy.command)
 
 
 def test_tables_are_the_comparisons(comparison: mc.Comparison, report: Path) -> None:

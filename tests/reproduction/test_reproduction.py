@@ -292,7 +292,15 @@ def test_a_changed_verdict_is_said(
 
     sampled()
     again = mc.reproduce(altered(report, tmp_path, change), panel())
-    assert "The verdict on EM optimum was differ and is agree now." in again.sentences
+    assert "The verdict on EM optimum was differ and is ok now." in again.sentences
+
+
+def test_an_earlier_versions_word_for_one_program_is_no_change() -> None:
+    """It said agree of one program, too; of two, ok would be another verdict."""
+    reported = {"EM optimum": "agree", "modes": "agree", "model fit": "caution"}
+    now = {"EM optimum": "ok", "modes": "agree", "model fit": "not judged"}
+    changed = rerun._changed(reported, now)
+    assert changed.to_numpy().tolist() == [["model fit", "caution", "not judged"]]
 
 
 def test_the_choice_of_k_is_made_again(

@@ -37,6 +37,8 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     class Fake:
         verdicts = None
+        conclusion = ""
+        remedies = ()
 
         def __init__(self, fits: tuple[mc.Fit, ...]) -> None:
             seen.append({f.backend: f.options for f in fits})

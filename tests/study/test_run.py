@@ -26,6 +26,8 @@ class FakeComparison:
     """A comparison in which nothing is compared."""
 
     verdicts = VERDICTS
+    conclusion = "They agree."
+    remedies = ()
 
 
 def write_fake(comparison: FakeComparison, folder: Path, **told: Any) -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.model.spec import Priors
 from mixcompare.pages.formatting import count, fixed
+from mixcompare.report import wording
 from mixcompare.report.checklists.answers import (
     Answer,
     Facts,
@@ -58,7 +58,7 @@ def prior_predictive(facts: Facts) -> Answer:
 
 def posterior_predictive(facts: Facts) -> Answer:
     """The observed data within the posterior's."""
-    return automatic(facts.comparison.predictive_check.sentence, _POSTERIOR_CHECK)
+    return automatic(wording.finding(facts.comparison, "model fit"), _POSTERIOR_CHECK)
 
 
 def convergence(facts: Facts) -> Answer:
@@ -83,7 +83,7 @@ def effective_samples(facts: Facts) -> Answer:
 
 def sensitivity(facts: Facts) -> Answer:
     """Stronger and weaker priors by power-scaling; EM is without one."""
-    sentence = sensitivity_sentence(facts.comparison.sensitivity)
+    sentence = wording.sensitivity(facts.comparison)
     return automatic(f"Power-scaling: {sentence} EM's maximum is without a prior.", _PRIOR)
 
 

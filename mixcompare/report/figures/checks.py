@@ -27,8 +27,10 @@ _BINS = 32
 _MOST_CURVES = 80
 
 
-def replicated(comparison: Comparison) -> Drawing:
-    """Histograms of observed outcomes by class over those of replicated ones."""
+def replicated(comparison: Comparison) -> Drawing | None:
+    """Histograms of observed outcomes by class over replicated ones, if the draws can tell."""
+    if not comparison.judged:
+        return None
     tree, panel = comparison.predictive_check.tree, comparison.em.panel
     outcomes = predictive_draws(tree, "posterior_predictive", panel)
     classes = tree["posterior_predictive_classes"]["classes"].to_numpy()[0][:, panel.unit]

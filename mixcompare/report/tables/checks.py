@@ -18,8 +18,10 @@ from mixcompare.pages.formatting import (
 )
 
 
-def sensitivity(comparison: Comparison) -> Table:
-    """What of every parameter is the prior's doing."""
+def sensitivity(comparison: Comparison) -> Table | None:
+    """What of every parameter is the prior's doing, if the draws can tell."""
+    if not comparison.judged:
+        return None
     frame = comparison.sensitivity.iloc[:MOST_PARAMETERS]
     parts = [name for name in frame.columns if name.startswith("prior of ")]
     return table(
@@ -53,8 +55,10 @@ def prior_check(comparison: Comparison) -> Table:
     )
 
 
-def predictive_check(comparison: Comparison) -> Table:
-    """Statistics by class, observed against replicated."""
+def predictive_check(comparison: Comparison) -> Table | None:
+    """Statistics by class, observed against replicated, if the draws can tell."""
+    if not comparison.judged:
+        return None
     frame = comparison.predictive_check.table.iloc[:MOST_PARAMETERS]
     return table(
         "predictive-check",
@@ -74,8 +78,10 @@ def predictive_check(comparison: Comparison) -> Table:
     )
 
 
-def left_out(comparison: Comparison) -> Table:
-    """The units that are hardest to leave out."""
+def left_out(comparison: Comparison) -> Table | None:
+    """The units that are hardest to leave out, if the draws can tell."""
+    if not comparison.judged:
+        return None
     frame = comparison.loo.units.head(MOST_UNITS)
     return table(
         "left-out",

@@ -90,8 +90,10 @@ def invariants(comparison: Comparison) -> Table:
     )
 
 
-def algorithms(comparison: Comparison) -> Table:
-    """Agreement of the relabelling algorithms."""
+def algorithms(comparison: Comparison) -> Table | None:
+    """Agreement of the relabelling algorithms, if the draws can tell."""
+    if not comparison.judged:
+        return None
     frame = comparison.algorithms
     ordered = f"; ordering is by {comparison.ordered_by}" if comparison.ordered_by else ""
     return table(

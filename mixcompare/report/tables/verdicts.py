@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 
 from mixcompare.comparison import Comparison
+from mixcompare.comparison.glossary import REASONS, WORDS
 from mixcompare.pages.formatting import Column, Table, significant, table
 from mixcompare.report.tables.em import starts_frame
 
@@ -15,6 +16,8 @@ _MEANING: Final = {
     "identity": "most by which the two log-likelihood computations may differ, relative",
     "excess": "most by which a draw's log-likelihood may exceed EM's maximum, relative",
     "starts_at_best": "starts of EM that should reach the best optimum",
+    "missed": "chance, were the posterior normal, that draws stay so far below its mode that the "
+    "chains are held to have missed it",
     "r_hat": "largest R-hat of a parameter whose chains have converged",
     "r_hat_modes": "R-hat of the log-likelihood or the sorted weights beyond which chains sit in "
     "different modes",
@@ -35,14 +38,22 @@ _MEANING: Final = {
 
 
 def frames(comparison: Comparison) -> dict[str, pd.DataFrame]:
-    """The comparison's data frames by file name, whole and at full precision."""
+    """The comparison's data frames by file name, whole and at full precision.
+
+    What draws alone tell is left out where they cannot be relied on.
+    """
+    of_draws = {
+        "algorithms": comparison.algorithms.reset_index(),
+        "sensitivity": comparison.sensitivity.reset_index(),
+        "left-out": comparison.loo.units.reset_index(),
+        "predictive-check": comparison.predictive_check.table,
+    }
     return {
         "estimates": comparison.estimates.reset_index(),
         "likelihoods": comparison.likelihoods.reset_index(),
         "agreement": comparison.agreement.reset_index(),
         "membership": comparison.membership.reset_index(),
         "switching": comparison.switching.reset_index(),
-        "algorithms": comparison.algorithms.reset_index(),
         "invariants": comparison.invariants.reset_index(),
         "modes": comparison.modes.reset_index(),
         "optima": comparison.optima.reset_index(),
@@ -53,10 +64,8 @@ def frames(comparison: Comparison) -> dict[str, pd.DataFrame]:
         "verdicts": comparison.verdicts,
         "thresholds": comparison.thresholds.table(),
         "starts": starts_frame(comparison).reset_index(),
-        "sensitivity": comparison.sensitivity.reset_index(),
-        "left-out": comparison.loo.units.reset_index(),
         "prior-check": comparison.prior_check.table,
-        "predictive-check": comparison.predictive_check.table,
+        **(of_draws if comparison.judged else {}),
     }
 
 
@@ -67,6 +76,27 @@ def verdicts(comparison: Comparison) -> Table:
         "verdicts",
         "Verdicts",
         [(Column(name, numeric=False), frame[name], str) for name in frame.columns],
+    )
+
+
+def meanings(comparison: Comparison) -> Table:
+    """The words and reasons of the verdicts that occur, with what to do about each."""
+    verdicts = comparison.verdicts
+    where = {
+        entry: list(verdicts.loc[verdicts[column] == entry.name, "section"])
+        for column, entries in (("verdict", WORDS), ("reason", REASONS.values()))
+        for entry in entries
+    }
+    occurring = {entry: sections for entry, sections in where.items() if sections}
+    return table(
+        "meanings",
+        "Verdicts and reasons that occur here",
+        [
+            (Column("verdict or reason", numeric=False), [e.name for e in occurring], str),
+            (Column("meaning", numeric=False), [e.meaning for e in occurring], str),
+            (Column("remedy", numeric=False), [e.remedy for e in occurring], str),
+            (Column("sections", numeric=False), map(", ".join, occurring.values()), str),
+        ],
     )
 
 

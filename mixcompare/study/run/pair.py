@@ -40,7 +40,8 @@ def fit_and_report(
     spec, data, missing, seed
         See `mixcompare.fit`.
     methods
-        Two named methods, one of each backend; each fit is saved under its method's name.
+        Two named methods, one of each backend, EM's first; each fit is saved under its method's
+        name. Chains with ``init="em"`` start near EM's fit.
     output
         Folder of the report. It appears, or its files are replaced, only when everything
         has succeeded; other files in it stay.
@@ -57,7 +58,8 @@ def fit_and_report(
     options = {name: _options(method, quick, progress) for name, method in methods.items()}
     for name, method in methods.items():
         # Before any fit, or a slip in the second method would show after the first has run.
-        Method(method.backend, options[name]).check()
+        started: dict[str, Any] = {"initial": {}} if _near_em(options[name]) else {}
+        Method(method.backend, {**options[name], **started}).check()
     panel = build_panel(spec, data, missing=missing)
     output, origin = Path(output), origin or Origin()
     owner = owner_of(spec, panel.fingerprint, origin)
@@ -65,13 +67,26 @@ def fit_and_report(
     with staged(output, last="report.html") as folder:
         fits: dict[str, Fit] = {}
         for name, method in methods.items():
-            fitted = fit(spec, panel, backend=method.backend, seed=seed, **options[name])
+            near = {"initial": next(iter(fits.values()))} if _near_em(options[name]) else {}
+            given = {**options[name], **near}
+            fitted = fit(spec, panel, backend=method.backend, seed=seed, **given)
             fitted.save(folder / f"{name}.nc")
             fits[name] = fitted
         comparison = compare(*fits.values())
         report = write_comparison(comparison, folder, origin=replace(origin, quick=quick))
     cautions = {name: fitted.cautions for name, fitted in fits.items()}
-    return Finished(output / report.name, None, comparison.verdicts, cautions=cautions)
+    return Finished(
+        output / report.name,
+        verdicts=comparison.verdicts,
+        conclusion=comparison.conclusion,
+        remedies=comparison.remedies,
+        cautions=cautions,
+    )
+
+
+def _near_em(options: Mapping[str, Any]) -> bool:
+    """Whether chains start near EM's fit, which is made before them."""
+    return options.get("init") == "em"
 
 
 def _options(method: Method, quick: bool, progress: bool | None) -> dict[str, Any]:

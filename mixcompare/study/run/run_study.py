@@ -18,6 +18,7 @@ from mixcompare.base.files.staging import staged
 from mixcompare.base.machine import paragraphs
 from mixcompare.base.workers import end_if_imported_by_worker
 from mixcompare.comparison import compare
+from mixcompare.comparison.remedies import Remedy
 from mixcompare.fits.fit import load
 from mixcompare.fits.kinds import DRAWN
 from mixcompare.report.write_comparison import write_comparison
@@ -62,6 +63,9 @@ class Finished:
     verdicts
         The comparison's verdicts (section, verdict, reason, statement) where the study
         compares EM with PyMC on a real panel.
+    conclusion, remedies
+        Which side has failed and by how much, and what to run, see
+        `mixcompare.comparison.Comparison`.
     counts
         Fits by method: done, converged, failed.
     cautions
@@ -73,6 +77,8 @@ class Finished:
     report: Path | None
     store: Path | None = None
     verdicts: pd.DataFrame | None = None
+    conclusion: str = ""
+    remedies: tuple[Remedy, ...] = ()
     counts: pd.DataFrame | None = None
     cautions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     renewed: tuple[str, ...] = ()
@@ -183,7 +189,7 @@ def run_study(
                 renewed = _prepare(store, plan, job, parts, on_change, retry=retry)
                 _run(store, plan, job, used, progress)
                 counts = count_table(store.frame("tasks"), list(plan.counts))
-                finished = Finished(None, path, None, counts, renewed=renewed)
+                finished = Finished(None, path, counts=counts, renewed=renewed)
                 if not report:
                     return finished
                 return _report(plan, job, store, folder, finished, QUICK if quick else {})
@@ -348,7 +354,14 @@ def _report(
         **({} if study.text else {"overwrite": True}),
     )
     cautions = {name: fit.cautions for name, fit in zip(names, fits, strict=True)}
-    return replace(finished, report=report, verdicts=comparison.verdicts, cautions=cautions)
+    return replace(
+        finished,
+        report=report,
+        verdicts=comparison.verdicts,
+        conclusion=comparison.conclusion,
+        remedies=comparison.remedies,
+        cautions=cautions,
+    )
 
 
 def _comparable(study: Study, plan: Plan) -> tuple[list[str], list[str]]:
