@@ -18,11 +18,12 @@ from mixcompare.comparison.heights import heights
 from mixcompare.comparison.labelling import algorithms_table, label_draws
 from mixcompare.comparison.likelihoods import likelihoods_table, score_likelihoods
 from mixcompare.comparison.model_checks import check_model
-from mixcompare.comparison.modes import find_modes, modes_table
+from mixcompare.comparison.modes import Mode, Modes, em_optima, find_modes, modes_table
 from mixcompare.comparison.optima import optima_table
 from mixcompare.comparison.parties import Party, having, roles
 from mixcompare.comparison.remedies import remedies
 from mixcompare.comparison.runs import runs_table
+from mixcompare.comparison.searches import Searches, hold_together, searches_table
 from mixcompare.comparison.several import (
     align_draws,
     aligned_estimate,
@@ -100,8 +101,11 @@ def compare(
     draws = align_draws(other, reference)
     permutation, aligned, mean = draws.permutation, draws.posterior, draws.responsibilities
     climber = Climber(em.spec, prepared, Options(max_iterations=_MOST_ITERATIONS), climbs)
-    modes = find_modes(em, climber, drawn, climbs)
-    scores = score_likelihoods(em, other, thresholds.excess, modes.highest)
+    known = em_optima(em, climber)
+    modes = find_modes(known, climber, drawn, climbs)
+    searches = hold_together(em, other, climber, known)
+    highest = max(_highest(modes, searches), key=lambda mode: mode.objective)
+    scores = score_likelihoods(em, other, thresholds.excess, highest)
     labelling = label_draws(em, other, aligned, climber.unit_summaries, modes)
     checks = check_model(other, permutation, aligned, thresholds.sensitivity, refit)
     invariants = invariants_table(scores.by_draw, raw["weights"].to_numpy(), drawn)
@@ -126,6 +130,7 @@ def compare(
         optima=optima,
         moved=moved,
         modes=modes,
+        searches=searches,
         invariant=invariant,
         divergences=int(other.draws.statistics["diverging"].sum()),
         thresholds=thresholds,
@@ -150,6 +155,7 @@ def compare(
         invariants=invariants,
         modes=modes_table(em, modes, scores.by_draw),
         optima=optima,
+        searches=searches_table(em, searches),
         priors=prior_table(em.problem),
         fits=fits_table(parties, beside, estimates["posterior_sd"].to_numpy()),
         side_by_side=beside.estimates,
@@ -164,6 +170,12 @@ def compare(
         restart=scores.restart,
         ordered_by=labelling.ordered_by,
     )
+
+
+def _highest(modes: Modes, searches: Searches | None) -> list[Mode]:
+    """The highest modes of draws and of the sampler's own search."""
+    found = None if searches is None else searches.highest
+    return [modes.highest] if found is None else [modes.highest, found]
 
 
 def _shift(parties: Sequence[Party]) -> FloatArray:

@@ -40,8 +40,9 @@ class Comparison:
     estimates, likelihoods, agreement, membership, switching, algorithms, invariants, modes
         Tables: parameters, likelihoods, class membership in short and by unit, label
         switching, agreement of relabelling algorithms, label-invariant quantities, modes.
-    optima, priors, fits, side_by_side, runs
-        Tables: EM's optima, priors, all fits in short and their estimates beside one another,
+    optima, searches, priors, fits, side_by_side, runs
+        Tables: EM's optima, those and the maxima of the sampler's own search (empty where chains
+        did not wait for one), priors, all fits in short and their estimates beside one another,
         EM's fits by starts and stopping rule.
     ordered_by
         What the ordering constraint among the algorithms sorts.
@@ -77,6 +78,7 @@ class Comparison:
     invariants: pd.DataFrame
     modes: pd.DataFrame
     optima: pd.DataFrame
+    searches: pd.DataFrame
     priors: pd.DataFrame
     fits: pd.DataFrame
     side_by_side: pd.DataFrame

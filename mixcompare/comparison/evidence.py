@@ -25,6 +25,7 @@ from mixcompare.comparison.likelihoods import Likelihoods
 from mixcompare.comparison.model_checks import Checks
 from mixcompare.comparison.modes import Modes
 from mixcompare.comparison.parties import Party, Role, having
+from mixcompare.comparison.searches import Searches
 from mixcompare.fits.fit import Fit
 from mixcompare.labels import Switching
 
@@ -129,6 +130,7 @@ class Evidence:
     optima: pd.DataFrame
     moved: Switching
     modes: Modes
+    searches: Searches | None
     invariant: dict[str, float]
     divergences: int
     thresholds: Thresholds
@@ -184,9 +186,12 @@ class Evidence:
     def missed_mode(self) -> bool:
         """Whether EM's estimate lies too far above all draws for any chain to have been there.
 
-        A spurious maximum is a spike, which chains are right to pass by.
+        A spurious maximum is a spike, which chains are right to pass by, as they are a mode that
+        the sampler's search has found to have next to no mass.
         """
-        return self.heights.missed and not self.spurious and not self.worse_optimum
+        known = self.searches is not None and self.searches.little_mass
+        right = self.spurious or self.worse_optimum or known
+        return self.heights.missed and not right
 
     @property
     def converged(self) -> bool:

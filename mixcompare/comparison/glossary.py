@@ -124,6 +124,25 @@ UNVISITED: Final = Entry(
     "Start chains near EM's estimate (init='em', initial=em): where they stay, it is a mode of "
     "the posterior.",
 )
+LITTLE_MASS: Final = Entry(
+    "little of the posterior at EM's mode",
+    "The sampler's search has found EM's mode, and by Laplace's approximation less than a "
+    "thousandth of the posterior is there.",
+    "Report the posterior, or compare EM's mode of it (estimator='map'): the likelihood is highest "
+    "where little of the posterior is.",
+)
+MISSED_BY_SEARCH: Final = Entry(
+    "the sampler's search missed EM's optimum",
+    "EM's estimate has a higher posterior density than every maximum that the sampler's own search "
+    "has found.",
+    "Let the search climb from more points (climbs=).",
+)
+OTHER_BEST: Final = Entry(
+    "another best optimum under the prior",
+    "No climb of the sampler's search leads to EM's best optimum, which has a lower posterior "
+    "density than another.",
+    "Compare EM's mode of the posterior as well (estimator='map').",
+)
 SEVERAL: Final = Entry(
     "several modes",
     "Draws belong to several modes, on whose shares the chains agree. The posterior's mean lies "
@@ -207,7 +226,8 @@ REASONS: Final[dict[str, Entry]] = {
     reason.name: reason
     for reason in (
         *(IDENTITY, WORSE_OPTIMUM, FEW_STARTS, UNFINISHED, SADDLE, SPURIOUS, UNBOUNDED),
-        *(SEPARATION, MISSED_MODE, MODES, UNVISITED, SEVERAL, UNCLIMBED, NOT_CONVERGED),
+        *(SEPARATION, MISSED_BY_SEARCH, OTHER_BEST, MISSED_MODE, MODES, UNVISITED, LITTLE_MASS),
+        *(SEVERAL, UNCLIMBED, NOT_CONVERGED),
         *(DIVERGENT, APPROXIMATE, ORDERED, SAMPLERS, PRIOR, SKEWED, UNKNOWN, OVERLAP),
         *(PRIOR_CONFLICT, STRONG_PRIOR, UNLIKE, DEPENDENT),
     )

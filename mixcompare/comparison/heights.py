@@ -8,13 +8,16 @@ point is above the mode.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy.special import chdtri
 
+from mixcompare.backends import get_backend
 from mixcompare.backends.pymc.mixture import build_mixture
+from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import convergence
 
@@ -58,9 +61,6 @@ def heights(em: Fit, posterior_fit: Fit, chance: float) -> Heights:
         See `allowance`.
     """
     at = {name: values[None] for name, values in em.estimate.items()}
-    mixture = build_mixture(em.problem)
-    by_block = mixture.log_prior_by_parameter(mixture.free_values(at), at)
-    log_prior = sum(float(np.squeeze(values)) for values in by_block.values())
     drawn = posterior_fit.log_likelihood_by_draw + sum(posterior_fit.draws.log_prior.values())
     effective = float(convergence(drawn[..., None], ("ess_bulk",))["ess_bulk"][0])
     # A skewed posterior's draws spread further than d dimensions of a normal one do, and chains
@@ -68,10 +68,18 @@ def heights(em: Fit, posterior_fit: Fit, chance: float) -> Heights:
     d = em.n_parameters
     spread = min(2 * float(drawn.var(axis=1, ddof=1).mean()), _MOST_SPREAD * d)
     return Heights(
-        em=em.log_likelihood + log_prior,
+        em=float(log_density(em, at)[0]),
         best_draw=float(drawn.max()),
         allowed=allowance(max(d, spread), effective, chance),
     )
+
+
+def log_density(em: Fit, parameters: Mapping[str, FloatArray]) -> FloatArray:
+    """(S,) log posterior densities of parameters (S, ...) themselves, by PyMC's arithmetic."""
+    mixture = build_mixture(em.problem)
+    priors = mixture.log_prior_by_parameter(mixture.free_values(parameters), parameters)
+    units = get_backend("pymc").scorer(em.problem).unit_log_likelihood(parameters)
+    return np.asarray(units.sum(axis=1) + sum(priors.values()))
 
 
 def allowance(dimensions: float, effective: float, chance: float) -> float:

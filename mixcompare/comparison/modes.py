@@ -9,7 +9,7 @@ their small gaps and distances.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,11 +108,15 @@ class Modes:
         return 1 - float(self.shares.mean(axis=1).max()) / ended if ended else 0.0
 
 
-def find_modes(em: Fit, climber: Climber, responsibilities: FloatArray, climbs: int) -> Modes:
+def find_modes(
+    optima: Sequence[Mode], climber: Climber, responsibilities: FloatArray, climbs: int
+) -> Modes:
     """Climb from evenly spaced draws of every chain by EM.
 
     Parameters
     ----------
+    optima
+        EM's, see `em_optima`.
     climber
         EM on the fits' data.
     responsibilities
@@ -123,13 +127,13 @@ def find_modes(em: Fit, climber: Climber, responsibilities: FloatArray, climbs: 
     chains, available = responsibilities.shape[:2]
     wanted = min(available, max(1, climbs // chains))
     draws = np.unique(np.linspace(0, available - 1, wanted).astype(np.intp))
-    known = _optima(em, climber)
+    known = list(optima)
 
     def climb(tau: FloatArray) -> tuple[int, IntArray]:
         summit = climber.climb(tau)
         if summit is None:
             return -1, labels.align_to_reference(tau, known[0].responsibilities)
-        found = _place(known, summit)
+        found = place(known, summit)
         # EM keeps the draw's labels on its way up, so that what aligns its end aligns it.
         end = labels.align_to_reference(summit.responsibilities, known[found].responsibilities)
         return found, end
@@ -138,7 +142,7 @@ def find_modes(em: Fit, climber: Climber, responsibilities: FloatArray, climbs: 
     return _sorted(known, visited, draws, permutation)
 
 
-def _optima(em: Fit, climber: Climber) -> list[Mode]:
+def em_optima(em: Fit, climber: Climber) -> list[Mode]:
     """EM's distinct optima, the best first, at the best start that reached each."""
     starts = em.search.ends
     numbers, log_likelihood = starts["optimum"], starts["log_likelihood"]
@@ -163,7 +167,7 @@ def spurious_starts(em: Fit) -> NDArray[np.bool_]:
     return np.asarray(starts["spurious"], dtype=bool)
 
 
-def _place(known: list[Mode], summit: Summit) -> int:
+def place(known: list[Mode], summit: Summit) -> int:
     """Number of the summit among the known modes, to which it is added if it is new."""
     near = same_within(summit.objective)
     for i, mode in enumerate(known):
@@ -184,9 +188,9 @@ def _sorted(known: list[Mode], visited: IntArray, draws: IntArray, permutation: 
     """The visited modes and EM's best optimum, the highest first."""
     kept = [i for i in range(len(known)) if i == 0 or (visited == i).any()]
     kept.sort(key=lambda i: -known[i].objective)
-    place = np.full(len(known) + 1, -1, dtype=np.intp)  # the last is for -1
-    place[kept] = np.arange(len(kept))
-    return Modes(tuple(known[i] for i in kept), place[visited], draws, permutation)
+    renamed = np.full(len(known) + 1, -1, dtype=np.intp)  # the last is for -1
+    renamed[kept] = np.arange(len(kept))
+    return Modes(tuple(known[i] for i in kept), renamed[visited], draws, permutation)
 
 
 def modes_table(em: Fit, modes: Modes, by_draw: FloatArray) -> pd.DataFrame:

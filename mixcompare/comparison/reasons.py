@@ -9,6 +9,7 @@ import numpy as np
 from mixcompare.comparison.evidence import Evidence
 from mixcompare.comparison.glossary import (
     APPROXIMATE,
+    LITTLE_MASS,
     MISSED_MODE,
     MODES,
     PRIOR,
@@ -29,7 +30,7 @@ _SEPARATED: Final = (SEPARATION, f"{SEPARATION.meaning} {SEPARATION.remedy}")
 def likely_reason(e: Evidence) -> tuple[Entry, str]:
     """Why estimates or likelihoods differ, the most damning cause first."""
     if e.worse_optimum:
-        higher = "A draw lies above" if e.scores.excess > 0 else "Draws climb to a point above"
+        higher = "A draw lies above" if e.scores.excess > 0 else "The sampler led above"
         return WORSE_OPTIMUM, f"{higher} EM's maximum, so EM's estimate is not the maximum."
     if e.spurious:
         return SPURIOUS, "EM's estimate is a spurious maximum, which describes a few rows."
@@ -39,6 +40,8 @@ def likely_reason(e: Evidence) -> tuple[Entry, str]:
         return MISSED_MODE, "The chains have not been where EM's estimate is, which is higher."
     if e.different_modes:
         return MODES, "The chains have not mixed, so that their mean describes no mode."
+    if e.unvisited and e.searches is not None and e.searches.little_mass:
+        return LITTLE_MASS, LITTLE_MASS.meaning
     if e.unvisited:
         return UNVISITED, "No draw climbs to EM's estimate, so the backends describe other modes."
     if e.approximate:

@@ -26,6 +26,8 @@ from mixcompare.comparison.glossary import (
     APPROXIMATE,
     DIVERGENT,
     FEW_STARTS,
+    LITTLE_MASS,
+    MISSED_BY_SEARCH,
     MISSED_MODE,
     MODES,
     NOT_CONVERGED,
@@ -37,6 +39,7 @@ from mixcompare.comparison.glossary import (
     WORSE_OPTIMUM,
     Entry,
 )
+from mixcompare.comparison.rules_searches import judge_searches
 from mixcompare.fits.fit import Fit
 
 # Longer chains than so many times those at hand are no remedy.
@@ -131,9 +134,15 @@ def _of_chains(e: Evidence) -> Remedy | None:
     if e.different_modes:
         across = {"sampler": "smc", "draws": max(_PARTICLES, int(chains.options["draws"]))}
         return _again(e, MODES, _apart(e), chains, _SEARCH if _blind(chains) else across)
+    if e.unvisited and e.searches is not None and e.searches.little_mass:
+        return _mode(e, LITTLE_MASS, "EM's maximum holds little of the posterior")
     if e.unvisited and not e.worse_optimum:
         said = "the chains never reach EM's mode"
         return _again(e, UNVISITED, said, chains, _elsewhere(chains))
+    if e.searches is not None and judge_searches(e).reason == MISSED_BY_SEARCH:
+        said = f"the sampler's search missed EM's maximum, {e.searches.missed_by:.3g} higher"
+        more = {"climbs": max(200, 4 * e.searches.found.n_climbs)}
+        return _again(e, MISSED_BY_SEARCH, said, chains, more)
     if e.approximate:
         said = "the draws are of an approximation"
         return _again(e, APPROXIMATE, said, chains, {"sampler": "nutpie"})

@@ -8,6 +8,7 @@ from mixcompare.comparison.evidence import Evidence, Verdict
 from mixcompare.comparison.glossary import (
     APPROXIMATE,
     DIVERGENT,
+    LITTLE_MASS,
     MISSED_MODE,
     MODES,
     NOT_CONVERGED,
@@ -155,6 +156,7 @@ def judge_membership(e: Evidence) -> Verdict:
         MISSED_MODE,
         MODES,
         UNVISITED,
+        LITTLE_MASS,
         APPROXIMATE,
         NOT_CONVERGED,
         DIVERGENT,

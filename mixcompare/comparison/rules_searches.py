@@ -11,8 +11,11 @@ from mixcompare.comparison.glossary import (
     APPROXIMATE,
     FEW_STARTS,
     IDENTITY,
+    LITTLE_MASS,
+    MISSED_BY_SEARCH,
     MISSED_MODE,
     MODES,
+    OTHER_BEST,
     SADDLE,
     SEPARATION,
     SEVERAL,
@@ -23,6 +26,7 @@ from mixcompare.comparison.glossary import (
     UNVISITED,
     WORSE_OPTIMUM,
 )
+from mixcompare.comparison.searches import above
 
 
 def judge_identity(e: Evidence) -> Verdict:
@@ -46,16 +50,21 @@ def judge_optimum(e: Evidence) -> Verdict:
     """EM's maximum must not be beaten by a draw, and several starts should find it."""
     section = "EM optimum"
     if e.scores.restart is not None:
-        above = (
+        higher = (
+            "draws climb to a higher one"
+            if above(e.modes.highest, e.scores.em_maximum)
+            else "the sampler's own search leads to a higher one"
+        )
+        beaten = (
             f"A draw has a log-likelihood {e.scores.excess:.4g} above EM's maximum"
             if e.scores.excess > 0
-            else "No draw is above EM's maximum, but draws climb to a higher one"
+            else f"No draw is above EM's maximum, but {higher}"
         )
         return Verdict(
             section,
             "differ",
             WORSE_OPTIMUM,
-            f"{above}; EM restarted from it reaches {e.scores.restart.log_likelihood:.4f} instead "
+            f"{beaten}; EM restarted from it reaches {e.scores.restart.log_likelihood:.4f} instead "
             f"of {e.scores.em_maximum:.4f}.",
         )
     if e.saddle:
@@ -90,6 +99,7 @@ def judge_optimum(e: Evidence) -> Verdict:
     found = (
         f"{at_best} of {total} starts reached the maximum {e.scores.em_maximum:.4f}; {optima}; "
         f"no draw is above it (highest {e.scores.best_draw:.4f}).{_spurious_ones(e)}"
+        f"{_found_by_both(e)}"
     )
     if e.em.spec.n_components > 1 and at_best < e.thresholds.starts_at_best:
         return Verdict(section, "caution", FEW_STARTS, found)
@@ -147,6 +157,8 @@ def judge_modes(e: Evidence) -> Verdict:
         return Verdict(section, "differ", MISSED_MODE, found + above)
     if (e.modes.visited < 0).all():
         return Verdict(section, "caution", UNCLIMBED, found)
+    if e.unvisited and e.searches is not None and e.searches.little_mass:
+        return Verdict(section, "differ", LITTLE_MASS, found)
     if e.unvisited:
         return Verdict(section, "differ", UNVISITED, found)
     if e.different_modes:
@@ -169,6 +181,39 @@ def _climbs(e: Evidence) -> str:
         f"{count} mode{'' if count == 1 else 's'} up to labels, {modes.share_of_others:.1%} of "
         f"them outside the commonest{lost}."
     )
+
+
+def judge_searches(e: Evidence) -> Verdict:
+    """EM's starts and the climbs of the sampler's own search must have one best optimum."""
+    section, searches = "searches", e.searches
+    assert searches is not None
+    starts, climbs = int(e.optima["starts"].iloc[0]), searches.climbs_at_best
+    found = (
+        f"EM's best optimum was reached by {starts} of {len(e.em.search.ends['optimum'])} starts, "
+        f"and by {climbs} of {searches.found.n_climbs} climbs of the sampler's own search, which "
+        "knows nothing of EM."
+    )
+    if e.scores.restart is not None and above(searches.highest, e.scores.em_maximum):
+        return Verdict(section, "differ", WORSE_OPTIMUM, f"{found} That search leads higher.")
+    if climbs:
+        return Verdict(section, "agree", None, found)
+    if e.spurious:
+        return Verdict(section, "caution", SPURIOUS, found)
+    by = searches.missed_by
+    if by > 0:
+        higher = f"{found} It is {by:.4g} above that search's best in log posterior density."
+        return Verdict(section, "differ", MISSED_BY_SEARCH, higher)
+    return Verdict(section, "caution", OTHER_BEST, found)
+
+
+def _found_by_both(e: Evidence) -> str:
+    """Whether the sampler's own search ended there as well, if there was one."""
+    if e.searches is None:
+        return ""
+    climbs, total = e.searches.climbs_at_best, e.searches.found.n_climbs
+    if not climbs:
+        return " The sampler's own search did not find it."
+    return f" The sampler's own search found it, too, by {climbs} of {total} climbs."
 
 
 def judge_switching(e: Evidence) -> Verdict:

@@ -15,14 +15,14 @@ user can set, and gives one of
     the draws cannot be relied on, so that no figure is given.
 
 Two programs are compared by the rules on the likelihood's identity (the same parameters scored by
-both), modes (where draws climb to, and EM's optimum), estimates, likelihoods, class membership, the
-posterior's mode (EM's, and the posterior's mean) and other posteriors (several samplers): these say
-``agree``. One is judged by those on EM's optimum (its starts, which draws can only refute), MCMC
-convergence (its chains), label switching (the draws' labels), prior sensitivity and model fit (the
-posterior's draws), and standard errors (EM's two kinds): these say ``ok``. Label switching, prior
-sensitivity and model fit are of the draws alone, and are not judged where `Evidence.unreliable`
-says why nothing is to be concluded from these; a comparison that such draws do not contradict is
-a ``caution``.
+both), searches (EM's starts, and the sampler's own climbs), modes (where draws climb to, and EM's
+optimum), estimates, likelihoods, class membership, the posterior's mode (EM's, and the posterior's
+mean) and other posteriors (several samplers): these say ``agree``. One is judged by those on EM's
+optimum (its starts, which draws can only refute), MCMC convergence (its chains), label switching
+(the draws' labels), prior sensitivity and model fit (the posterior's draws), and standard errors
+(EM's two kinds): these say ``ok``. Label switching, prior sensitivity and model fit are of the
+draws alone, and are not judged where `Evidence.unreliable` says why nothing is to be concluded from
+these; a comparison that such draws do not contradict is a ``caution``.
 
 The rules themselves are in `rules_searches`, `rules_agreement` and `rules_model`, the causes that
 they give in `reasons`, what words and causes mean in `glossary`, what to run in `remedies`, and
@@ -46,6 +46,7 @@ type Rule = Callable[[Evidence], Verdict]
 _RULES: Final[tuple[Rule, ...]] = (
     rules_searches.judge_identity,
     rules_searches.judge_optimum,
+    rules_searches.judge_searches,
     rules_searches.judge_convergence,
     rules_searches.judge_modes,
     rules_agreement.judge_estimates,
@@ -63,6 +64,8 @@ def judge(evidence: Evidence) -> pd.DataFrame:
     rules = [*_RULES]
     if evidence.too_short.empty:  # units of one row
         rules.remove(rules_model.judge_errors)
+    if evidence.searches is None:
+        rules.remove(rules_searches.judge_searches)
     if evidence.fits("mode"):
         rules.append(rules_agreement.judge_posterior_mode)
     if evidence.fits("further posterior"):

@@ -154,11 +154,11 @@ SECTIONS: Final = [
     ),
     Outline(
         "optima",
-        "EM diagnostics: starts and optima",
+        "Starts, searches and optima",
         intro=wording.starts_intro,
         figures=(ascent, lower_bound, weights_by_iteration, optima_map),
-        tables=(em.optima, em.statuses),
-        evidence=("EM optimum",),
+        tables=(em.optima, em.searches, em.statuses),
+        evidence=("EM optimum", "searches"),
     ),
     Outline(
         "runs",

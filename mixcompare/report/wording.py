@@ -51,11 +51,12 @@ _RULES: Final = {
 }
 
 
-def starts_intro(comparison: Comparison) -> tuple[str]:
-    """How the best start ended, and what its stopping rule measures."""
+def starts_intro(comparison: Comparison) -> tuple[str, ...]:
+    """How the best start ended, what its stopping rule measures, and the sampler's own search."""
     em = comparison.em
     rule = em.options["criterion"]
-    return (f"EM: {em.message}. The {rule.replace('_', ' ')} criterion is {_RULES[rule]}.",)
+    said = f"EM: {em.message}. The {rule.replace('_', ' ')} criterion is {_RULES[rule]}."
+    return (said,) if comparison.searches.empty else (said, finding(comparison, "searches"))
 
 
 def runs_intro(comparison: Comparison) -> tuple[str, ...]:

@@ -64,6 +64,8 @@ class Fake:
     """A comparison whose report is a page that says what it is of."""
 
     verdicts = pd.DataFrame({"section": [], "verdict": [], "statement": []})
+    conclusion = ""
+    remedies = ()
 
     def __init__(self, em: mc.Fit) -> None:
         self.em = em

@@ -92,7 +92,7 @@ def test_shares_of_modes_are_of_the_climbs_that_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("excess", "words"), [(2.0, "A draw lies above"), (-2.0, "Draws climb to a point above")]
+    ("excess", "words"), [(2.0, "A draw lies above"), (-2.0, "The sampler led above")]
 )
 def test_a_missed_maximum_is_a_draws_or_its_climbs(excess: float, words: str) -> None:
     reason, because = likely_reason(

@@ -7,8 +7,10 @@ import pandas as pd
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.runs import NEAR
 from mixcompare.pages.formatting import (
+    MOST_PARAMETERS,
     Column,
     Table,
+    clipped,
     count,
     duration,
     fixed,
@@ -33,6 +35,35 @@ def optima(comparison: Comparison) -> Table:
             (Column("smallest class", "in units"), frame["smallest_class"], significant),
             (Column("spurious", numeric=False), _spurious(frame), str),
             (Column("status", numeric=False), frame["status"], str),
+        ],
+    )
+
+
+def searches(comparison: Comparison) -> Table | None:
+    """EM's starts beside the climbs of the sampler's own search, if there was one."""
+    frame = comparison.searches.iloc[:MOST_PARAMETERS]
+    if frame.empty:
+        return None
+    return table(
+        "searches",
+        "Where two independent searches ended, the highest first: EM's starts, and the climbs of "
+        "the sampler's own, led on by EM from where each ended"
+        + clipped(len(comparison.searches), MOST_PARAMETERS),
+        [
+            (Column("place", numeric=False), frame.index, str),
+            (Column("log-likelihood"), frame["log_likelihood"], fixed(4)),
+            (Column("gap", "below EM's maximum; negative: above"), frame["gap"], fixed(4)),
+            (Column("EM's optimum", "number in the table of optima"), frame["optimum"], count),
+            (Column("EM's starts"), frame["starts"], count),
+            (Column("share of starts"), frame["start_share"], percent),
+            (Column("sampler's climbs"), frame["climbs"], count),
+            (Column("share of climbs"), frame["climb_share"], percent),
+            (
+                Column("log posterior", "density in the sampler's coordinates"),
+                frame["log_posterior"],
+                fixed(2),
+            ),
+            (Column("log evidence", "by Laplace"), frame["log_evidence"], fixed(2)),
         ],
     )
 

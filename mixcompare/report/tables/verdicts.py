@@ -66,6 +66,7 @@ def frames(comparison: Comparison) -> dict[str, pd.DataFrame]:
         "starts": starts_frame(comparison).reset_index(),
         "prior-check": comparison.prior_check.table,
         **(of_draws if comparison.judged else {}),
+        **({} if comparison.searches.empty else {"searches": comparison.searches.reset_index()}),
     }
 
 
