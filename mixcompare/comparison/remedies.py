@@ -48,7 +48,6 @@ _LONGEST: Final = 20.0
 _MARGIN: Final = 1.5
 # Of sequential Monte Carlo, which needs many to cross between modes.
 _PARTICLES: Final = 2000
-_SEARCH: Final = {"init": "search"}
 _STEPS: Final = (0.95, 0.99, 0.999)
 
 
@@ -133,7 +132,8 @@ def _of_chains(e: Evidence) -> Remedy | None:
         return _again(e, MISSED_MODE, said, chains, _elsewhere(chains))
     if e.different_modes:
         across = {"sampler": "smc", "draws": max(_PARTICLES, int(chains.options["draws"]))}
-        return _again(e, MODES, _apart(e), chains, _SEARCH if _blind(chains) else across)
+        changes = _elsewhere(chains) if _blind(chains) else across
+        return _again(e, MODES, _apart(e), chains, changes)
     if e.unvisited and e.searches is not None and e.searches.little_mass:
         return _mode(e, LITTLE_MASS, "EM's maximum holds little of the posterior")
     if e.unvisited and not e.worse_optimum:
@@ -198,8 +198,10 @@ def _chains(numbers: IntArray) -> str:
 
 def _elsewhere(chains: Fit) -> dict[str, Any]:
     """Starts where a search finds maxima, or near EM's estimate if that has been tried."""
-    near = _SEARCH if _blind(chains) else {"init": "em", "initial": Name("em")}
-    return {**near, **({"sampler": "nutpie"} if chains.options["sampler"] == "smc" else {})}
+    near = {"init": "search"} if _blind(chains) else {"init": "em", "initial": Name("em")}
+    other = {"sampler": "nutpie"} if chains.options["sampler"] == "smc" else {}
+    usual = {name: max(1000, int(chains.options[name])) for name in ("draws", "tune")}
+    return {**near, **other, **usual}
 
 
 def _blind(chains: Fit) -> bool:

@@ -102,9 +102,9 @@ def conclude(verdicts: pd.DataFrame, remedies: Sequence[Remedy] = ()) -> str:
         parts += [doubts[:1].upper() + doubts[1:]] if doubts else []
         parts += [f"Caution on {caution}"] if caution else []
     elif len(of["caution"]):
-        but = f", but {doubts}" if doubts else ""
-        on = f"; caution on {caution}" if caution else ""
-        parts = [f"EM and MCMC do not contradict each other{but}{on}"]
+        further = f", but {doubts}" if doubts else f"; caution on {caution}"
+        parts = [f"EM and MCMC do not contradict each other{further}"]
+        parts += [f"Caution on {caution}"] if doubts and caution else []
     else:
         return "EM and MCMC agree in every section."
     omitted = listing(list(verdicts.loc[verdicts["verdict"] == "not judged", "section"]))

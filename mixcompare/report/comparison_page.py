@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
+
+from markupsafe import Markup
 
 from mixcompare.base.files.ownership import Owner
 from mixcompare.comparison import Comparison
@@ -118,7 +121,10 @@ def _remedy(remedy: Remedy, record: dict[str, Any]) -> dict[str, str]:
     if record["study"]:
         where, prompt = "In the study file, of its method", remedy.toml
     else:
-        where, prompt = "At the prompt", remedy.command_on(record["data"]["file"] or DATA)
+        # A line is broken between options, not within one.
+        options = re.split(" (?=--)", remedy.command_on(record["data"]["file"] or DATA))
+        unbroken = Markup(" ").join(Markup("<span>{}</span>").format(text) for text in options)
+        where, prompt = "At the prompt", unbroken if remedy.command else ""
     return {**said, "python": remedy.python, "where": where, "prompt": prompt}
 
 

@@ -86,7 +86,7 @@ def test_backends_agree(spec: mc.MixtureSpec) -> None:
     verdicts = comparison.verdicts.set_index("section")["verdict"]
     # These judge the model and its prior, about which the backends may well agree.
     between = verdicts.drop(["prior sensitivity", "model fit", "standard errors"])
-    assert len(between) == 8
+    assert len(between) == 9
     assert set(between) == {"agree", "ok"}, comparison.verdicts.to_string()
     assert verdicts["standard errors"] == "caution"  # rows are autocorrelated
     assert comparison.likelihoods["value"]["identity error"] < 1e-9

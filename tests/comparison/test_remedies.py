@@ -213,5 +213,5 @@ def test_a_conclusion_names_culprits_first_and_their_sections_not_again() -> Non
     )
     assert concluded(lines[3:], short) == (
         "EM and MCMC do not contradict each other, but the chains are too short (R-hat 1.03, ESS "
-        "90); caution on standard errors (rows that depend on one another). Not judged: model fit."
+        "90). Caution on standard errors (rows that depend on one another). Not judged: model fit."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +19,7 @@ from mixcompare.report.wording import finding
 _MOST_OPTIMA = 60
 _NAMED_OPTIMA = 3
 _MOST_DRAWS = 400
+_RING: Final[dict[str, Any]] = {"color": COLORS["posterior"], "mfc": "none", "mew": 1.6}
 
 
 def optima_map(comparison: Comparison) -> Drawing | None:
@@ -32,11 +35,14 @@ def optima_map(comparison: Comparison) -> Drawing | None:
     ax = figure.subplots()
     ax.plot(*draws.T, "o", color=COLORS["posterior"], ms=3, alpha=0.35, mew=0, rasterized=True)
     spurious = comparison.optima["spurious"].to_numpy()
+    sought = set(comparison.searches.loc[comparison.searches["climbs"] > 0, "optimum"])
     for i in range(len(height))[::-1]:
         color = optimum_color(min(i, _NAMED_OPTIMA))
         size = 5 + 9 * np.sqrt(starts[i] / starts.max())
         fill = "none" if spurious[i] else color
         ax.plot(optima[i], height[i], "s", color=color, mfc=fill, ms=size, mec=INK, mew=0.7)
+        if table.index[i] + 1 in sought:
+            ax.plot(optima[i], height[i], "o", ms=size + 9, **_RING)
     _name(ax, optima, height, starts)
     ax.set_yscale("symlog", linthresh=_linear(height, draws[:, 1]))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "\N{MINUS SIGN}"))
@@ -55,9 +61,14 @@ def optima_map(comparison: Comparison) -> Drawing | None:
             Line2D(
                 [], [], color=COLORS["posterior"], marker="o", ls="", ms=4, label="draws, aligned"
             ),
+            *(
+                [Line2D([], [], ls="", marker="o", ms=12, label="sampler's search", **_RING)]
+                if sought
+                else []
+            ),
         ],
         loc="outside upper center",
-        ncols=2,
+        ncols=3,
     )
     left_out = len(comparison.optima) - len(height)
     return draw(
@@ -70,6 +81,7 @@ def optima_map(comparison: Comparison) -> Drawing | None:
         "be in another mode. Hollow squares are spurious maxima, a class of a few rows that are "
         "close together by chance; no other square lies above zero. The vertical scale is "
         "logarithmic away from zero."
+        + (" Rings: climbs of the sampler's own search lead there, too." if sought else "")
         + (f" The {left_out} worst optima are not shown." if left_out else ""),
         "Scatter of EM's optima and of posterior draws by their distance from the best optimum "
         "and their log-likelihood less the maximum. " + finding(comparison, "EM optimum"),
