@@ -97,11 +97,12 @@ class Terrain:
         # From the highest on: what climbs did not finish is then held against what they did.
         order = np.argsort(-heights, kind="stable")[: np.isfinite(heights).sum()]
         size = max(1, _BATCH_VALUES // (self.mixture.n_carriers * self.mixture.n_components))
-        for batch in np.split(order, range(size, len(order), size)):
+        for i in range(0, len(order), size):
+            batch = order[i : i + size]
             taus = self._responsibilities(ends[batch])
-            for i, tau in zip(batch, taus, strict=True):
-                place = self._among(known, ends[i], float(heights[i]), tau)
-                places[i] = self._new(known, ends[i]) if place is None else place
+            for at, tau in zip(batch, taus, strict=True):
+                place = self._among(known, ends[at], float(heights[at]), tau)
+                places[at] = self._new(known, ends[at]) if place is None else place
         return places
 
     def _new(self, known: list[Maximum], end: FloatArray) -> int:

@@ -12,6 +12,7 @@ from mixcompare.backends.pymc.search.climbing import climb
 from mixcompare.backends.pymc.search.dispersed import KINDS, dispersed
 from mixcompare.backends.pymc.search.maxima import Maximum, Terrain
 from mixcompare.base.arrays import IntArray
+from mixcompare.base.errors import OptionError
 
 # One class has one hump as a rule, and no labels.
 _CLIMBS_OF_ONE_CLASS = 5
@@ -49,13 +50,25 @@ class Search:
 
 
 def search(terrain: Terrain, climbs: int, rng: np.random.Generator) -> Search:
-    """Climb from so many dispersed points and tell the maxima apart."""
+    """Climb from so many dispersed points and tell the maxima apart.
+
+    Raises
+    ------
+    OptionError
+        If the density cannot be computed at any of them.
+    """
     began = time.perf_counter()
     n = climbs if terrain.mixture.n_components > 1 else min(climbs, _CLIMBS_OF_ONE_CLASS)
     points, kinds = dispersed(terrain.mixture, n, rng)
     ends = climb(terrain.density, points)
     known: list[Maximum] = []
     places = terrain.places(known, ends.points)
+    if not known:
+        raise OptionError(
+            f"The log density cannot be computed at any of the {n} points from which init='search' "
+            "climbs: take init='overdispersed' or init='prior', and see whether outcomes, "
+            "covariates and priors are on scales that can be right."
+        )
     maxima, renamed = by_evidence(known)
     places[places >= 0] = renamed[places[places >= 0]]
     return Search(maxima, places, kinds, ends.iterations, time.perf_counter() - began)
