@@ -25,13 +25,13 @@ def with_temperatures(problem: TracedProblem, cases: Sequence[Case]) -> list[Can
     The power is estimated from the responsibilities if they are told; else once from the class
     weights and once from the coefficients, since one of these may be at fault as well.
     """
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     for one in REGISTRY["expectation"]:
         if one.estimate is None:
-            found.append(one)
+            candidates.append(one)
         elif problem.spec.n_components > 1:
-            found += _bound(problem, one, cases)
-    return found
+            candidates += _bound(problem, one, cases)
+    return candidates
 
 
 def _bound(problem: TracedProblem, one: Candidate, cases: Sequence[Case]) -> list[Candidate]:

@@ -35,9 +35,9 @@ class Assigned:
     @cached_property
     def previous(self) -> FloatArray | None:
         """Responsibilities of the iteration before, if they are known and of the same shape."""
-        found = self.recall()
-        alike = found is not None and found.shape == self.responsibilities.shape
-        return found if alike else None
+        recalled = self.recall()
+        alike = recalled is not None and recalled.shape == self.responsibilities.shape
+        return recalled if alike else None
 
     @property
     def by_row(self) -> FloatArray:
@@ -53,49 +53,36 @@ class Counts:
     ----------
     contrasts, weighted_rows, units
         (K,) weighted degrees of freedom, rows and units.
-    rows, all_units, all_contrasts, covariates, components
-        N, G, degrees of freedom of the data, p, K.
     rank
         Rank of the stacked design: a class without weight adds nothing.
     shared
         Whether one variance is pooled over the classes.
     """
 
+    rows: Rows
     contrasts: FloatArray
     weighted_rows: FloatArray
     units: FloatArray
-    rows: int
-    all_units: int
-    all_contrasts: float
-    covariates: int
     rank: int
-    components: int
     shared: bool
+
+    @property
+    def components(self) -> int:
+        """Number of classes, K."""
+        return len(self.units)
 
 
 def count(given: Assigned, weights: FloatArray, *, shared: bool) -> Counts:
     """Divisors' ingredients of rows (or units) with weights; pooled if the variance is."""
-    rows, k = given.rows, weights.shape[1]
-    by_unit = weights.sum(axis=0)
+    rows, k, mass = given.rows, weights.shape[1], given.rows.mass(weights)
     if rows.are_units(weights):
-        mass, contrasts = rows.n_rows @ weights, rows.degrees_of_freedom @ weights
+        by_unit, contrasts = weights.sum(axis=0), rows.degrees_of_freedom @ weights
     else:  # each row stands for the average row's degrees of freedom
-        mass, by_unit = by_unit, given.responsibilities.sum(axis=0)
-        contrasts = mass * rows.degrees_of_freedom.sum() / rows.total
+        by_unit = given.responsibilities.sum(axis=0)
+        contrasts = mass * rows.contrasts / rows.total
     # What singular values statsmodels takes for zero, relative to the largest.
     least = (k * rows.n_covariates * np.finfo(float).eps) ** 2 * max(mass.max(), 0)
     rank = int((mass > least).sum()) * rows.n_covariates
     if shared:
         contrasts, mass, by_unit = (np.full_like(v, v.sum()) for v in (contrasts, mass, by_unit))
-    return Counts(
-        contrasts,
-        mass,
-        by_unit,
-        rows.total,
-        len(rows.n_rows),
-        float(rows.degrees_of_freedom.sum()),
-        rows.n_covariates,
-        rank,
-        k,
-        shared,
-    )
+    return Counts(rows, contrasts, mass, by_unit, rank, shared)

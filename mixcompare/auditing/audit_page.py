@@ -128,9 +128,9 @@ def _conclusion(audit: Audit) -> str:
     kinds = audit.findings["kind"]
     faults, notes = int((kinds == "fault").sum()), int((kinds == "note").sum())
     falls, steps = int(audit.iterations["falls"].sum()), len(audit.trace) - 1
-    found = counted(faults, "fault") if faults else "No fault"
+    blamed = counted(faults, "fault") if faults else "No fault"
     noted = f", {counted(notes, 'note')}" if notes else ""
-    return f"{found} found{noted}; the log-likelihood " + (
+    return f"{blamed} found{noted}; the log-likelihood " + (
         f"falls in {falls} of {steps} steps." if falls else f"never falls in {steps} steps."
     )
 
@@ -192,12 +192,12 @@ def _findings(frame: pd.DataFrame) -> Table:
 
 
 def _iterations(frame: pd.DataFrame) -> Table:
-    shown = frame.iloc[:_MOST_ITERATES]
+    first = frame.iloc[:_MOST_ITERATES]
     return table(
         "iterations",
         "Iterates and the steps that led to them, against the exact steps"
         + clipped(len(frame), _MOST_ITERATES),
-        [(column, shown[name], how) for name, column, how in _COLUMNS if name in frame],
+        [(column, first[name], how) for name, column, how in _COLUMNS if name in frame],
     )
 
 

@@ -54,9 +54,8 @@ class Audit:
 
     def __repr__(self) -> str:
         falls = int(self.iterations["falls"].sum())
-        found = "; ".join(self.causes) or "no fault found"
-        steps = len(self.trace) - 1
-        return f"<mixcompare.Audit of {steps} steps, {falls} falls: {found}>"
+        causes = "; ".join(self.causes) or "no fault found"
+        return f"<mixcompare.Audit of {len(self.trace) - 1} steps, {falls} falls: {causes}>"
 
     def _repr_html_(self) -> str:
         parts = [f"<p>{html.escape(self.finding)}</p>"]
@@ -64,8 +63,8 @@ class Audit:
             parts.append(self.findings.to_html(index=False, float_format="{:.4g}".format))
         falls = self.iterations[self.iterations["falls"]]
         if len(falls):
-            shown = falls.head(10).to_html(index=False, float_format="{:.6g}".format)
-            parts.append(f"<p>Steps that lower the log-likelihood:</p>{shown}")
+            table = falls.head(10).to_html(index=False, float_format="{:.6g}".format)
+            parts.append(f"<p>Steps that lower the log-likelihood:</p>{table}")
         return "".join(parts)
 
 
@@ -95,7 +94,7 @@ def paragraph(iterations: pd.DataFrame, findings: pd.DataFrame, checked: str, ex
         verdict = f"No fault found. {checked}"
     else:
         names = [_named(row) for row in findings.itertuples(index=False)]
-        head = {True: "No fault, but to be noted", False: "Found"}[bool((kinds == "note").all())]
+        head = "No fault, but to be noted" if (kinds == "note").all() else "Found"
         verdict = f"{head}: {'; '.join(names)}. " + " ".join(findings["statement"])
     return " ".join(part for part in (ascent, verdict, extra) if part)
 

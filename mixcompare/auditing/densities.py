@@ -9,7 +9,7 @@ import numpy as np
 
 from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.rows import Rows
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,14 +20,11 @@ class Past:
     ----------
     iterates
         The start first, in the EM's coordinates.
-    scale
-        Size of the outcomes' unit in raw units, (m,).
     by_component
         Whether the covariances differ by class.
     """
 
     iterates: tuple[Parameters, ...]
-    scale: FloatArray
     by_component: bool
 
     @property
@@ -40,7 +37,7 @@ class Past:
         """The same one step before, if there is one."""
         if len(self.iterates) < 2:
             return None
-        return Past(self.iterates[:-1], self.scale, self.by_component)
+        return Past(self.iterates[:-1], self.by_component)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +52,8 @@ class Densities:
         (K, m, m), and what the exponent multiplies the residuals with.
     log_determinant
         (K,) of the covariances.
-    unit
-        (N,) unit of the row.
-    counts, n_rows
-        (G,) degrees of freedom of the likelihood, and rows.
+    counts
+        (G,) degrees of freedom that the likelihood counts.
     weights
         (K,) class weights.
     by_component
@@ -69,9 +64,8 @@ class Densities:
     covariance: FloatArray
     precision: FloatArray
     log_determinant: FloatArray
-    unit: IntArray
+    rows: Rows
     counts: FloatArray
-    n_rows: FloatArray
     weights: FloatArray
     by_component: bool
 
@@ -84,11 +78,6 @@ class Densities:
     def row_distance(self) -> FloatArray:
         """(N, K) squared Mahalanobis lengths of the residuals."""
         return np.asarray(((self.residuals @ self.precision) * self.residuals).sum(axis=-1).T)
-
-    def by_unit(self, values: FloatArray) -> FloatArray:
-        """(G, K) sums over the units' rows of (N, K) numbers."""
-        size = len(self.n_rows)
-        return np.stack([np.bincount(self.unit, column, size) for column in values.T], axis=1)
 
     @property
     def constant(self) -> FloatArray:
@@ -103,7 +92,7 @@ class Densities:
     @cached_property
     def log_density(self) -> FloatArray:
         """(G, K) log-densities given the class, all constants in."""
-        distance = self.by_unit(self.row_distance)
+        distance = self.rows.by_unit(self.row_distance)
         return np.asarray(-0.5 * (np.outer(self.counts, self.constant) + distance))
 
     @property
@@ -122,17 +111,15 @@ def densities(rows: Rows, name: str, parameters: Parameters, by_component: bool)
     """Densities on one version of the rows."""
     version = rows.versions[name]
     residuals = (version.outcomes - version.covariates @ parameters.coefficients) * rows.raw_scale
-    covariance = parameters.covariance * np.outer(rows.raw_scale, rows.raw_scale)
     sizes = np.outer(rows.raw_scale, rows.raw_scale)
     log_determinant = np.linalg.slogdet(parameters.covariance)[1] + 2 * np.log(rows.raw_scale).sum()
     return Densities(
         residuals,
-        covariance,
+        parameters.covariance * sizes,
         np.linalg.inv(parameters.covariance) / sizes,
         log_determinant,
-        rows.unit,
+        rows,
         rows.degrees_of_freedom,
-        rows.n_rows,
         parameters.weights,
         by_component,
     )

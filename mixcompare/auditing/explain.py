@@ -9,13 +9,7 @@ from typing import Final
 import numpy as np
 
 from mixcompare.auditing.annealing import with_temperatures
-from mixcompare.auditing.matching import (
-    Case,
-    Expectation,
-    Explanation,
-    Matching,
-    Path,
-)
+from mixcompare.auditing.matching import Case, Expectation, Explanation, Matching, Path
 from mixcompare.auditing.registry import EXPECTATION, PART, REGISTRY, Candidate, Stage
 from mixcompare.auditing.traced_problem import TracedProblem
 
@@ -57,9 +51,9 @@ def _ranked(
     matching: Matching, paths: Iterable[Path], told: Sequence[Expectation]
 ) -> list[tuple[Path, Explanation]]:
     """Explanations from the best to the worst; the registry's order decides ties."""
-    found = ((path, matching.explanation(path, told)) for path in paths)
+    tried = ((path, matching.explanation(path, told)) for path in paths)
     return sorted(
-        ((path, one) for path, one in found if one is not None), key=lambda pair: pair[1].rank
+        ((path, one) for path, one in tried if one is not None), key=lambda pair: pair[1].rank
     )
 
 
@@ -79,22 +73,22 @@ class _Search:
         if self.matching.is_told:
             self.known["expectation"] = with_temperatures(self.problem, self.cases)
             self.told = [one for n in range(most + 1) for one in self._alternatives(EXPECTATION, n)]
-        found: list[tuple[Path, Explanation]] = []
+        ranked: list[tuple[Path, Explanation]] = []
         for number in range(most + 1):
-            found = self._extended(found, self._paths(number))
-            if number == 1 and not _explains(found, number):
+            ranked = self._extended(ranked, self._paths(number))
+            if number == 1 and not _explains(ranked, number):
                 self.known["expectation"] = with_temperatures(self.problem, self.cases)
-                found = self._extended(found, (p for p in self._paths(1) if p[3].estimate))
+                ranked = self._extended(ranked, (p for p in self._paths(1) if p[3].estimate))
             # Where the digits leave room, others with as few causes may come nearer.
-            if _explains(found, number + self.matching.is_tight):
+            if _explains(ranked, number + self.matching.is_tight):
                 break
-        return list(dict.fromkeys([*(path for path, _ in found[:_SHORTLIST]), exact]))
+        return list(dict.fromkeys([*(path for path, _ in ranked[:_SHORTLIST]), exact]))
 
     def _extended(
-        self, found: list[tuple[Path, Explanation]], paths: Iterable[Path]
+        self, ranked: list[tuple[Path, Explanation]], paths: Iterable[Path]
     ) -> list[tuple[Path, Explanation]]:
         more = _ranked(self.matching, paths, self.told)
-        return sorted([*found, *more], key=lambda pair: pair[1].rank)
+        return sorted([*ranked, *more], key=lambda pair: pair[1].rank)
 
     def _paths(self, number: int) -> Iterator[Path]:
         """Paths up to the regression with so many candidates that are not exact.
@@ -127,9 +121,9 @@ def _waits(one: Candidate) -> bool:
     return one.stage in EXPECTATION and one.estimate is not None
 
 
-def _explains(found: Sequence[tuple[Path, Explanation]], number: int) -> bool:
+def _explains(ranked: Sequence[tuple[Path, Explanation]], number: int) -> bool:
     """Whether the best explains everything with no more causes than were tried."""
-    if not found:
+    if not ranked:
         return False
-    unexplained, causes, _ = found[0][1].rank
+    unexplained, causes, _ = ranked[0][1].rank
     return not unexplained and causes <= number + 0.5

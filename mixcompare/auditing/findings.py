@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from mixcompare.auditing.candidates.penalties import RIDGE
 from mixcompare.auditing.candidates.scatters import ADDED
 from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.auditing.iterates import log_likelihood
-from mixcompare.auditing.matching import Case, Explanation
+from mixcompare.auditing.matching import Case, Explanation, by_stage
 from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import PART, Candidate, Part, Stage, exact
 from mixcompare.auditing.responsibilities import any_explain
@@ -26,18 +26,6 @@ from mixcompare.auditing.traced_problem import (
     variance_log_ratio,
 )
 from mixcompare.base.arrays import FloatArray
-
-COLUMNS: Final = (
-    "cause",
-    "part",
-    "kind",
-    "size",
-    "measure",
-    "cost",
-    "constant",
-    "statement",
-    "evidence",
-)
 
 # Differences that a trace of few digits may bring about, and share of a variance that is little.
 _SMALL: Final = 0.01
@@ -59,26 +47,24 @@ MEASURES: Final[dict[Part, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """A row of the findings' table; see `Audit` for the columns."""
 
     cause: str
     part: str
     kind: str
-    size: float
-    measure: str
-    cost: float
-    constant: float
+    size: float = np.nan
+    measure: str = ""
+    cost: float = np.nan
+    constant: float = np.nan
     statement: str
     evidence: str
 
 
-def as_table(findings: Sequence[Finding]) -> pd.DataFrame:
+def as_table(findings: Iterable[Finding]) -> pd.DataFrame:
     """Data frame of the findings."""
-    return pd.DataFrame(
-        [[getattr(finding, name) for name in COLUMNS] for finding in findings], columns=COLUMNS
-    )
+    return pd.DataFrame(map(asdict, findings), columns=[f.name for f in fields(Finding)])
 
 
 def findings_of(
@@ -94,14 +80,14 @@ def findings_of(
     is one finding: the E-step.
     """
     unexplained = explanation.unexplained
+    extent = f"{n_faulty} of {n_steps} steps differ from exact EM"
     open_ = len(unexplained) > 1 and "responsibilities" not in explanation.errors
     if open_ and any_explain(problem, cases, explanation.tolerance):
-        return [_unknown_e_step(problem, explanation, cases, n_faulty, n_steps)]
-    found = [
-        _cause(problem, explanation, candidates, cases, n_faulty, n_steps)
+        return [_unknown_e_step(problem, explanation, cases, extent)]
+    return [
+        _cause(problem, explanation, candidates, cases, extent)
         for candidates in explanation.causes.values()
-    ]
-    return found + [_unexplained(problem, explanation, part, cases) for part in unexplained]
+    ] + [_unexplained(problem, explanation, part, cases) for part in unexplained]
 
 
 def _cause(
@@ -109,13 +95,11 @@ def _cause(
     explanation: Explanation,
     candidates: list[Candidate],
     cases: Sequence[Case],
-    n_faulty: int,
-    n_steps: int,
+    extent: str,
 ) -> Finding:
     main = max(candidates, key=lambda one: len(one.statement))
     part = PART[main.stage]
-    alone: dict[Stage, Candidate] = {stage: exact(stage) for stage in PART}
-    alone |= {candidate.stage: candidate for candidate in candidates}
+    alone = exact() | by_stage(candidates)
     with np.errstate(all="ignore"):
         effects = [_effect(problem, alone, part, case) for case in cases]
         moved = max(_reassigned(problem, alone, case) for case in cases)
@@ -123,22 +107,22 @@ def _cause(
     costs = [max(cost, 0.0) for _, cost in effects if np.isfinite(cost)]
     size = _summary(part, [size for size, _ in effects])
     evidence = (
-        f"{n_faulty} of {n_steps} steps differ from exact EM; the causes found together "
-        f"reproduce {_reproduced(explanation)} (of {len(cases)} examined steps)."
+        f"{extent}; the causes found together reproduce {_reproduced(explanation)} (of "
+        f"{len(cases)} examined steps)."
     )
     if part == "responsibilities":
         units = f"up to {moved:.1%} of the units" if moved else "no unit"
         evidence += f" Alone it moves {units} to another class in a step."
     return Finding(
-        main.cause,
-        part,
-        _kind(problem, main, size),
-        size,
-        MEASURES[part],
-        max(costs, default=np.nan),
-        np.nan if main.constant is None else float(main.constant),
-        _statement(candidates, main),
-        evidence,
+        cause=main.cause,
+        part=part,
+        kind=_kind(problem, main, size),
+        size=size,
+        measure=MEASURES[part],
+        cost=max(costs, default=np.nan),
+        constant=np.nan if main.constant is None else float(main.constant),
+        statement=_statement(candidates, main),
+        evidence=evidence,
     )
 
 
@@ -165,29 +149,22 @@ def _statement(candidates: Sequence[Candidate], main: Candidate) -> str:
 
 
 def _unknown_e_step(
-    problem: TracedProblem,
-    explanation: Explanation,
-    cases: Sequence[Case],
-    n_faulty: int,
-    n_steps: int,
+    problem: TracedProblem, explanation: Explanation, cases: Sequence[Case], extent: str
 ) -> Finding:
-    sizes = [_raw_size(problem, "weights", case) for case in cases]
     return Finding(
-        "E-step: unknown cause",
-        "responsibilities",
-        "fault",
-        _summary("weights", sizes),
-        MEASURES["weights"],
-        np.nan,
-        np.nan,
-        "The steps are exact M-steps from some class probabilities, but not from those of the "
-        "E-step, and no known cause explains which. So the M-step may well be right, and the "
-        "E-step is where to look first: compare its densities, their sums over a unit's rows and "
-        "the normalisation with the formula. Store the responsibilities in the trace as well, and "
-        "the audit can say which of the two is wrong.",
-        f"{n_faulty} of {n_steps} steps differ from exact EM in weights, coefficients and "
-        "variance. No candidate reproduces them, but there are probabilities between zero and "
-        "one, summing to one for every unit, whose M-step gives just these parameters."
+        cause="E-step: unknown cause",
+        part="responsibilities",
+        kind="fault",
+        size=_summary("weights", [_raw_size(problem, "weights", case) for case in cases]),
+        measure=MEASURES["weights"],
+        statement="The steps are exact M-steps from some class probabilities, but not from those "
+        "of the E-step, and no known cause explains which. So the M-step may well be right, and "
+        "the E-step is where to look first: compare its densities, their sums over a unit's rows "
+        "and the normalisation with the formula. Store the responsibilities in the trace as well, "
+        "and the audit can say which of the two is wrong.",
+        evidence=f"{extent} in weights, coefficients and variance. No candidate reproduces them, "
+        "but there are probabilities between zero and one, summing to one for every unit, whose "
+        "M-step gives just these parameters."
         + _loosen(max(left for _, left in explanation.nearest.values())),
     )
 
@@ -206,20 +183,13 @@ def _effect(
     step = perform(problem, alone, case.past)
     if step is None:
         return np.nan, np.nan
-    cost = log_likelihood(problem, case.before.exact) - log_likelihood(
-        problem, _filled(step, case.before.parameters)
-    )
-    tau = case.before.expected.occupancy
+    before, tau = case.before, case.before.expected.occupancy
+    reached = log_likelihood(problem, _filled(step, before.parameters))
+    cost = log_likelihood(problem, before.exact) - reached
     if part == "responsibilities":
         theirs = _by_unit(problem, assign(problem, alone, case.past))
         return float(np.abs(theirs - tau).max()) if theirs is not None else np.nan, cost
-    found = difference(problem, step, case.before.exact, determined(problem, tau))
-    sizes = {
-        "weights": found.weights,
-        "coefficients": found.coefficients,
-        "variance": found.ratio,
-    }
-    return sizes[part], cost
+    return difference(problem, step, before.exact, determined(problem, tau)).size(part), cost
 
 
 def _by_unit(problem: TracedProblem, tau: FloatArray | None) -> FloatArray | None:
@@ -227,8 +197,7 @@ def _by_unit(problem: TracedProblem, tau: FloatArray | None) -> FloatArray | Non
     rows = problem.rows
     if tau is None or rows.are_units(tau):
         return tau
-    sums = np.stack([np.bincount(rows.unit, column) for column in tau.T], axis=1)
-    return np.asarray(sums / rows.n_rows[:, None])
+    return np.asarray(rows.by_unit(tau) / rows.n_rows[:, None])
 
 
 def _filled(step: Parameters, before: Parameters) -> Parameters:
@@ -258,26 +227,22 @@ def _summary(part: Part, sizes: list[float]) -> float:
 def _unexplained(
     problem: TracedProblem, explanation: Explanation, part: Part, cases: Sequence[Case]
 ) -> Finding:
-    sizes = [_raw_size(problem, part, case) for case in cases]
     evidence = f"No candidate reproduces it within {explanation.tolerance:.0e}."
     name, left = explanation.nearest.get(part, ("", np.inf))
     if name and np.isfinite(left):
         evidence += f" The nearest is {name!r}, with a difference of {left:.2g} left."
     parts = [explanation.nearest.get(one, ("", np.inf)) for one in explanation.unexplained]
     evidence += _loosen(max(each for _, each in parts))
-    are = "is" if part == "variance" else "are"
+    are, those, them = ("is", "that", "it") if part == "variance" else ("are", "those", "them")
     return Finding(
-        f"{part}: unknown cause",
-        part,
-        "fault",
-        _summary(part, sizes),
-        MEASURES[part],
-        np.nan,
-        np.nan,
-        f"The {part} {are} not {'that' if part == 'variance' else 'those'} of the exact step, and "
-        f"no known cause explains {'it' if part == 'variance' else 'them'}. Compare this part of "
-        "the program line by line with the formula.",
-        evidence,
+        cause=f"{part}: unknown cause",
+        part=part,
+        kind="fault",
+        size=_summary(part, [_raw_size(problem, part, case) for case in cases]),
+        measure=MEASURES[part],
+        statement=f"The {part} {are} not {those} of the exact step, and no known cause explains "
+        f"{them}. Compare this part of the program line by line with the formula.",
+        evidence=evidence,
     )
 
 
@@ -299,5 +264,5 @@ def _raw_size(problem: TracedProblem, part: Part, case: Case) -> float:
     if part == "variance":
         ratio = variance_log_ratio(case.after.parameters.covariance, case.before.exact.covariance)
         return float(np.exp(ratio.mean()))
-    found = difference(problem, case.after.stated, case.before.exact, determined(problem, tau))
-    return found.weights if part == "weights" else found.coefficients
+    moved = difference(problem, case.after.stated, case.before.exact, determined(problem, tau))
+    return moved.size(part)

@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from mixcompare.auditing.audit_result import Audit, paragraph
 from mixcompare.auditing.findings import Finding, as_table
 from mixcompare.auditing.iterates import Iterate, rounding, score
-from mixcompare.auditing.own_likelihood import Size, own_likelihood_finding
-from mixcompare.auditing.recording import State, own_start, record
+from mixcompare.auditing.own_likelihood import own_likelihood_finding
+from mixcompare.auditing.recording import State, random_start, record
 from mixcompare.auditing.rounding import last_digit, likelihood_spread, units_of
 from mixcompare.auditing.steps import Inquiry
 from mixcompare.auditing.trace import Trace
@@ -92,7 +92,7 @@ def audit(
         problem = build_problem(spec, panel, counts)
         stopped = None
         if callable(trace):
-            begin = own_start(problem.exact, seed) if start is None else start
+            begin = random_start(problem.exact, seed) if start is None else start
             taken, stopped = record(spec, panel, trace, begin, iterations)
         else:
             taken = read_trace(spec, panel, trace)
@@ -103,23 +103,21 @@ def audit(
 def _judge(inquiry: Inquiry, counts: CountsWhat, stopped: str | None) -> Audit:
     problem, trace = inquiry.problem, inquiry.trace
     verdict = inquiry.verdict()
-    table = score(problem, verdict.reading.trace, verdict.iterates, verdict.told)
-    found = list(verdict.findings)
-    own = own_likelihood_finding(
-        verdict.reading.trace.log_likelihood,
+    reading = verdict.reading
+    table = score(problem, reading.trace, verdict.iterates, verdict.told)
+    own_likelihood = own_likelihood_finding(
+        reading.trace.log_likelihood,
         table["log_likelihood"].to_numpy(),
-        *_likelihood_digits(problem, verdict.reading.trace),
-        _size(problem),
+        *_likelihood_digits(problem, reading.trace),
+        problem.rows,
     )
-    if own is not None:
-        found.append(own)
-    if stopped is not None:
-        found.append(_stop_finding(stopped))
-    findings = as_table(found)
+    stop = None if stopped is None else _stop_finding(stopped)
+    others = (finding for finding in (own_likelihood, stop) if finding is not None)
+    findings = as_table([*verdict.findings, *others])
     text = paragraph(
         table,
         findings,
-        _checked(table, inquiry.tolerance, verdict.reading.every),
+        _checked(table, inquiry.tolerance, reading.every),
         _other_ascent(problem, verdict.iterates, findings),
     )
     return Audit(table, findings, text, trace, counts, inquiry.tolerance)
@@ -132,24 +130,14 @@ def _likelihood_digits(problem: TracedProblem, trace: Trace) -> tuple[FloatArray
     return spread, np.nan_to_num(last_digit(trace.log_likelihood, fewest=1))
 
 
-def _size(problem: TracedProblem) -> Size:
-    rows = problem.rows
-    counts = float(rows.degrees_of_freedom.sum())
-    return Size(rows.total, len(rows.n_rows), counts, len(rows.raw_scale))
-
-
 def _stop_finding(stopped: str) -> Finding:
     return Finding(
-        "the program stops",
-        "program",
-        "fault",
-        np.nan,
-        "",
-        np.nan,
-        np.nan,
-        "The program fails before the iterations that were asked for; the iterates up to there are "
-        "audited.",
-        stopped,
+        cause="the program stops",
+        part="program",
+        kind="fault",
+        statement="The program fails before the iterations that were asked for; the iterates up to "
+        "there are audited.",
+        evidence=stopped,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -41,8 +41,7 @@ class Iterate:
     @property
     def stated(self) -> Parameters:
         """The parameters with the weights as stated."""
-        inner = self.parameters
-        return Parameters(self.stated_weights, inner.coefficients, inner.covariance)
+        return replace(self.parameters, weights=self.stated_weights)
 
 
 def prepare_iterate(problem: TracedProblem, trace: Trace, t: int, every: int = 1) -> Iterate:
@@ -103,42 +102,43 @@ def rounding(problem: TracedProblem, log_likelihood: FloatArray) -> FloatArray:
 
 def step_difference(problem: TracedProblem, before: Iterate, after: Iterate) -> Difference:
     """The foreign step against the exact one."""
-    own = determined(problem, before.expected.occupancy)
-    return difference(problem, after.stated, before.exact, own)
+    kept = determined(problem, before.expected.occupancy)
+    return difference(problem, after.stated, before.exact, kept)
 
 
 def _step(
     problem: TracedProblem, before: Iterate, after: Iterate, tau: FloatArray | None
 ) -> dict[str, float]:
-    found = step_difference(problem, before, after)
-    theirs, moved = Difference(np.nan, np.nan, np.nan, np.nan), np.nan
+    given_theirs, moved = Difference(np.nan, np.nan, np.nan, np.nan), np.nan
     if tau is not None:
         wanted = exact_m_step(problem, tau, before.parameters)
-        theirs = difference(problem, after.stated, wanted, determined(problem, tau))
+        given_theirs = difference(problem, after.stated, wanted, determined(problem, tau))
         moved = float(np.abs(tau - before.expected.occupancy).max())
-    mine, exact = after.parameters, before.exact
+    foreign, exact = after.parameters, before.exact
     swapped = {
-        "weights": Parameters(exact.weights, mine.coefficients, mine.covariance),
-        "coefficients": Parameters(mine.weights, exact.coefficients, mine.covariance),
-        "variance": Parameters(mine.weights, mine.coefficients, exact.covariance),
+        "weights": replace(foreign, weights=exact.weights),
+        "coefficients": replace(foreign, coefficients=exact.coefficients),
+        "variance": replace(foreign, covariance=exact.covariance),
     }
-    before_step = float(before.expected.log_likelihood)
     reached = float(after.expected.log_likelihood)
     return {
-        "exact_change": log_likelihood(problem, exact) - before_step,
+        "exact_change": log_likelihood(problem, exact) - float(before.expected.log_likelihood),
         "responsibilities_error": moved,
-        "weights_error": found.weights,
-        "coefficients_error": found.coefficients,
-        "variance_ratio": found.ratio,
-        "variance_error": found.variance,
-        "weights_error_given_theirs": theirs.weights,
-        "coefficients_error_given_theirs": theirs.coefficients,
-        "variance_ratio_given_theirs": theirs.ratio,
-        "variance_error_given_theirs": theirs.variance,
+        **_errors(step_difference(problem, before, after)),
+        **{f"{name}_given_theirs": error for name, error in _errors(given_theirs).items()},
         **{
             f"cost_of_{part}": log_likelihood(problem, parameters) - reached
             for part, parameters in swapped.items()
         },
+    }
+
+
+def _errors(step: Difference) -> dict[str, float]:
+    return {
+        "weights_error": step.weights,
+        "coefficients_error": step.coefficients,
+        "variance_ratio": step.ratio,
+        "variance_error": step.variance,
     }
 
 

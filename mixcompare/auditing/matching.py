@@ -7,8 +7,9 @@ reproduces is taken from the foreign program for those that follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -84,7 +85,7 @@ class Explanation:
 
     Attributes
     ----------
-    chosen
+    step
         One candidate for each stage.
     errors
         By part, the largest distance from the foreign steps that is left.
@@ -94,7 +95,7 @@ class Explanation:
         By part, the candidates that come nearest of all that were tried, and their distance.
     """
 
-    chosen: dict[Stage, Candidate]
+    step: dict[Stage, Candidate]
     errors: dict[Part, float]
     tolerance: float
     nearest: dict[Part, tuple[str, float]] = field(default_factory=dict)
@@ -107,37 +108,37 @@ class Explanation:
     @property
     def causes(self) -> dict[str, list[Candidate]]:
         """Candidates that are not exact, by cause."""
-        found: dict[str, list[Candidate]] = {}
-        for one in self.chosen.values():
+        by_cause: dict[str, list[Candidate]] = {}
+        for one in self.step.values():
             if one.kind != "exact":
-                found.setdefault(one.cause, []).append(one)
-        return found
+                by_cause.setdefault(one.cause, []).append(one)
+        return by_cause
 
     @property
     def rank(self) -> tuple[int, float, float]:
         """Parts not reproduced, then number of causes, then what is left beyond rounding."""
         left = max(self.errors.values())
-        simple = complexity(self.chosen.values())
+        simple = complexity(self.step.values())
         return len(self.unexplained), simple, max(left, self.tolerance / 100)
 
 
-def complexity(chosen: Iterable[Candidate]) -> float:
+def complexity(candidates: Iterable[Candidate]) -> float:
     """Number of distinct causes; a consistent choice counts half, a constant a little."""
-    kinds = {one.cause: one for one in chosen if one.kind != "exact"}
+    kinds = {one.cause: one for one in candidates if one.kind != "exact"}
     return sum(
         (0.5 if one.kind == "note" else 1.0) + _CONSTANT * (one.estimate is not None)
         for one in kinds.values()
     )
 
 
-def by_stage(chosen: Iterable[Candidate]) -> dict[Stage, Candidate]:
+def by_stage(candidates: Iterable[Candidate]) -> dict[Stage, Candidate]:
     """Candidates by their stage."""
-    return {one.stage: one for one in chosen}
+    return {one.stage: one for one in candidates}
 
 
-def named(chosen: Iterable[Candidate]) -> str:
+def named(candidates: Iterable[Candidate]) -> str:
     """Their causes."""
-    return " and ".join(dict.fromkeys(c.cause for c in chosen if c.cause)) or "the exact step"
+    return " and ".join(dict.fromkeys(c.cause for c in candidates if c.cause)) or "the exact step"
 
 
 class Matching:
@@ -167,26 +168,21 @@ class Matching:
             self._assigned[expectation] = self._assign(by_stage(expectation))
         return self._assigned[expectation]
 
-    def _assign(self, chosen: Mapping[Stage, Candidate]) -> list[Assigned] | None:
-        found = []
-        for case in self.cases:
-            tau = case.told if self.is_told else assign(self.problem, chosen, case.past)
-            if tau is None or not np.isfinite(tau).all():
-                return None
-            found.append(
-                Assigned(self.problem.rows, tau, case.before.stated, self._recall(case, chosen))
-            )
-        return found
-
-    def _recall(
-        self, case: Case, chosen: Mapping[Stage, Candidate]
-    ) -> Callable[[], FloatArray | None]:
-        def recall() -> FloatArray | None:
+    def _assign(self, step: Mapping[Stage, Candidate]) -> list[Assigned] | None:
+        def recall(case: Case) -> FloatArray | None:
             if self.is_told:
                 return case.told_before
-            return assign(self.problem, chosen, case.past.earlier)
+            return assign(self.problem, step, case.past.earlier)
 
-        return recall
+        assigned = []
+        for case in self.cases:
+            tau = case.told if self.is_told else assign(self.problem, step, case.past)
+            if tau is None or not np.isfinite(tau).all():
+                return None
+            assigned.append(
+                Assigned(self.problem.rows, tau, case.before.stated, partial(recall, case))
+            )
+        return assigned
 
     def weights(self, expectation: Expectation) -> list[Option]:
         """What each candidate for the class weights leaves over; the exact one first."""
@@ -195,7 +191,9 @@ class Matching:
             options: list[Option] = []
             for one in REGISTRY["weights"]:
                 bound = _bound(one, [(each,) for each in given], self.after)
-                options.append(((bound,), self._largest("weights", bound, given)))
+                made = [bound(each) if _is_bound(bound) else None for each in given]
+                foreign = [after.weights for after in self.after]
+                options.append(((bound,), self._left("weights", made, foreign)))
             self._weights[expectation] = options
             self._note("weights", expectation, options)
         return self._weights[expectation]
@@ -206,9 +204,9 @@ class Matching:
             self._gives[expectation] = self._first_weights(by_stage(expectation))
         return self._gives[expectation]
 
-    def _first_weights(self, chosen: Mapping[Stage, Candidate]) -> bool:
+    def _first_weights(self, step: Mapping[Stage, Candidate]) -> bool:
         case, after = self.cases[0], self.after[0]
-        tau = assign(self.problem, chosen, case.past)
+        tau = assign(self.problem, step, case.past)
         if tau is None or not np.isfinite(tau).all():
             return False
         given = Assigned(self.problem.rows, tau, case.before.stated, lambda: None)
@@ -216,29 +214,29 @@ class Matching:
         errors = [np.abs(w - after.weights).max() for w in made if w is not None]
         return bool(min(errors) <= self.tolerance * case.allowed("weights"))
 
-    def _largest(self, part: Part, one: Candidate, given: Sequence[Assigned]) -> float:
-        largest = 0.0
-        for case, each, after in zip(self.cases, given, self.after, strict=True):
-            found = one(each) if _is_bound(one) else None
-            if found is None:
-                return np.inf
-            error = float(np.abs(found - after.weights).max()) / case.allowed(part)
-            largest = max(largest, error) if np.isfinite(error) else np.inf
-        return largest
-
     def told(self, expectations: Iterable[Expectation]) -> list[Option]:
         """What each E-step leaves of the responsibilities that are told."""
         for one in expectations:
             if one not in self._told:
-                self._told[one] = max(self._told_error(by_stage(one), case) for case in self.cases)
+                made = [assign(self.problem, by_stage(one), case.past) for case in self.cases]
+                told = [case.told for case in self.cases]
+                self._told[one] = self._left("responsibilities", made, told)
         return list(self._told.items())
 
-    def _told_error(self, chosen: Mapping[Stage, Candidate], case: Case) -> float:
-        tau = assign(self.problem, chosen, case.past)
-        if tau is None or case.told is None or tau.shape != case.told.shape:
-            return np.inf
-        error = float(np.abs(tau - case.told).max()) / case.allowed("responsibilities")
-        return error if np.isfinite(error) else np.inf
+    def _left(
+        self,
+        part: Part,
+        made: Sequence[FloatArray | None],
+        foreign: Sequence[FloatArray | None],
+    ) -> float:
+        """Largest difference in a step, in units of what is allowed there."""
+        errors = [
+            float(np.abs(each - theirs).max()) / case.allowed(part)
+            if each is not None and theirs is not None and each.shape == theirs.shape
+            else np.inf
+            for case, each, theirs in zip(self.cases, made, foreign, strict=True)
+        ]
+        return max(errors) if np.isfinite(errors).all() else np.inf
 
     def explanation(
         self, path: Path, expectations: Sequence[Expectation] = ()
@@ -272,9 +270,9 @@ class Matching:
         expectation: Sequence[Candidate] = path[:4]
         if self.is_told:
             expectation, errors["responsibilities"] = self._simplest(self.told(expectations), ())
-        chosen = by_stage((*expectation, *weights[0], *path[4:], *penalty[0], *variance[0]))
+        step = by_stage((*expectation, *weights[0], *path[4:], *penalty[0], *variance[0]))
         return Explanation(
-            {stage: chosen[stage] for stage in PART}, errors, self.tolerance, self.nearest
+            {stage: step[stage] for stage in PART}, errors, self.tolerance, self.nearest
         )
 
     def _regress(
@@ -413,9 +411,8 @@ class Matching:
 
 def _divisors(counts: Counts) -> FloatArray:
     """(D, K) of all candidates, NaN where one makes no sense."""
-    none = np.full(len(counts.units), np.nan)
-    found = (one(counts) for one in REGISTRY["divisor"])
-    return np.stack([none if size is None else size for size in found])
+    sizes = (one(counts) for one in REGISTRY["divisor"])
+    return np.stack([np.broadcast_to(np.nan if n is None else n, len(counts.units)) for n in sizes])
 
 
 def _is_bound(one: Candidate) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from mixcompare.base.arrays import FloatArray, IntArray
 
 
@@ -22,3 +24,13 @@ class Parameters:
             self.coefficients[permutation],
             self.covariance[permutation],
         )
+
+
+def are_correlated(covariance: FloatArray) -> bool:
+    """Whether any of (..., m, m) matrices has an off-diagonal."""
+    return bool((covariance * (1 - np.eye(covariance.shape[-1]))).any())
+
+
+def scale_off_diagonals(covariance: FloatArray, factor: float) -> FloatArray:
+    """(..., m, m) with their off-diagonals times a factor."""
+    return np.asarray(covariance * (factor + (1 - factor) * np.eye(covariance.shape[-1])))

@@ -42,7 +42,7 @@ class State:
 type Step = Callable[[State], State | Mapping[str, Any]]
 
 
-def own_start(exact: ExactSteps, seed: int) -> State:
+def random_start(exact: ExactSteps, seed: int) -> State:
     """Parameters that the exact M-step gives from random responsibilities."""
     rng, model = np.random.default_rng(seed), exact.model
     tau = rng.dirichlet(np.ones(model.n_components), size=model.n_carriers)

@@ -55,12 +55,13 @@ def regress(rows: Rows, version: str, weights: FloatArray) -> Regression:
     """
     p = rows.n_covariates
     gram = weighted_gram(rows, version, weights)
-    mass = rows.n_rows @ weights if rows.are_units(weights) else weights.sum(axis=0)
     if not np.isfinite(gram).all():
         none = np.full((len(gram), p, gram.shape[-1] - p), np.nan)
         return Regression(gram, none, none, weights, np.zeros(len(gram), dtype=bool))
     coefficients = np.stack([_solve(g[:p, :p], g[:p, p:]) for g in gram])
-    determined = _determined(gram[:, :p, :p], cross_products(gram, coefficients), mass)
+    determined = _determined(
+        gram[:, :p, :p], cross_products(gram, coefficients), rows.mass(weights)
+    )
     return Regression(gram, coefficients, coefficients, weights, determined)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mixcompare.auditing.parameters import Parameters
-from mixcompare.auditing.registry import Part
+from mixcompare.auditing.registry import MADE, PARTS, Part
 from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.trace_format import NEEDED
 from mixcompare.auditing.traced_problem import TracedProblem, determined, difference, exact_m_step
@@ -25,6 +25,19 @@ _UNJUDGED: Final = 1.0
 _MOST_DIGITS: Final = 7
 _FEWEST_VALUES: Final = 4
 _ROUND: Final = 20
+
+
+def precision(trace: Trace) -> float:
+    """Tolerance that the digits of the iterates allow, 1e-6 at best.
+
+    The start is left out, which may be of round numbers. The E-step multiplies rounding, so
+    that steps agree to two digits less than their parameters have.
+    """
+    values = _telling(np.concatenate([getattr(trace, name)[1:].ravel() for name in NEEDED]))
+    for digits in range(4, _MOST_DIGITS + 1):
+        if _holds(values, _significant(values, digits)):
+            return float(10.0 ** (2 - digits))
+    return 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,9 +81,7 @@ def last_digit(values: FloatArray, skip: int = 0, fewest: int = _FEWEST_VALUES) 
     fewest
         Distinct values below which round numbers are taken for just that.
     """
-    telling = np.abs(values[skip:][np.isfinite(values[skip:])])
-    # Still smaller numbers, the weights of classes that have emptied, have lost their digits.
-    telling = telling[telling > 1e-300]
+    telling = _telling(values[skip:])
     unit = _DOUBLE * np.abs(values)
     # Few values that are round may be just that, such as equal weights.
     few = len(np.unique(telling)) < fewest
@@ -84,6 +95,15 @@ def last_digit(values: FloatArray, skip: int = 0, fewest: int = _FEWEST_VALUES) 
         if _holds(telling, 10.0**-decimals):
             return np.maximum(unit, 10.0**-decimals)
     return unit
+
+
+def _telling(values: FloatArray) -> FloatArray:
+    """Sizes of the finite numbers but those next to zero.
+
+    Weights of classes that have emptied have lost their digits.
+    """
+    sizes = np.abs(values[np.isfinite(values)])
+    return sizes[sizes > 1e-300]
 
 
 def _significant(values: FloatArray, digits: int) -> FloatArray:
@@ -126,27 +146,21 @@ def slack(
     before = problem.exact.from_raw(trace.parameters(t))
     tau = problem.exact.expect(before).occupancy
     exact, kept = exact_m_step(problem, tau, before), determined(problem, tau)
-    squares: dict[Part, list[float]] = {
-        "responsibilities": [],
-        "weights": [],
-        "coefficients": [],
-        "variance": [],
-    }
+    squares: dict[Part, list[float]] = {part: [] for part in PARTS}
     for other in perturbed(problem, trace, units, t):
-        moved = problem.exact.expect(other).occupancy
-        found = difference(problem, exact_m_step(problem, moved, other), exact, kept)
-        squares["responsibilities"].append(float(np.abs(moved - tau).max()))
-        for part in ("weights", "coefficients", "variance"):
-            squares[part].append(getattr(found, part))
+        tau_moved = problem.exact.expect(other).occupancy
+        moved = difference(problem, exact_m_step(problem, tau_moved, other), exact, kept)
+        squares["responsibilities"].append(float(np.abs(tau_moved - tau).max()))
+        for part in MADE:
+            squares[part].append(getattr(moved, part))
     after = problem.exact.from_raw(trace.parameters(t + 1))
     last = [
         difference(problem, other, after, kept) for other in perturbed(problem, trace, units, t + 1)
     ]
     allowed = {}
     for part, moves in squares.items():
-        own = [] if part == "responsibilities" else [getattr(one, part) for one in last]
-        total = _mean_square(moves) + _mean_square(own)
-        move = _DEVIATIONS * float(np.sqrt(total))
+        of_last = [getattr(one, part) for one in last] if part in MADE else []
+        move = _DEVIATIONS * float(np.sqrt(_mean_square(moves) + _mean_square(of_last)))
         allowed[part] = np.inf if move > _UNJUDGED else max(1.0, move / tolerance)
     if np.isinf(max(allowed.values())):  # a step is judged as a whole
         return dict.fromkeys(allowed, np.inf)

@@ -70,14 +70,43 @@ class Rows:
         return len(self.unit)
 
     @property
+    def n_units(self) -> int:
+        """Number of units, G."""
+        return len(self.n_rows)
+
+    @property
+    def contrasts(self) -> float:
+        """Degrees of freedom of all units together."""
+        return float(self.degrees_of_freedom.sum())
+
+    @property
     def appearance(self) -> IntArray:
         """(G,) units in the order in which the table names them."""
         _, first = np.unique(self.unit[self.table_order], return_index=True)
         return np.argsort(first, kind="stable")
 
+    @property
+    def sorted_order(self) -> IntArray | None:
+        """(N,) rows sorted by unit and cell; None where the table has them in this order."""
+        order = np.arange(self.total)
+        return None if np.array_equal(order, self.table_order) else order
+
+    def named(self, version: str) -> str | None:
+        """The name of a version, None if these rows have none such."""
+        return version if version in self.versions else None
+
     def are_units(self, values: FloatArray) -> bool:
         """Whether an array goes by units, not by rows."""
-        return len(values) == len(self.n_rows)
+        return len(values) == self.n_units
+
+    def mass(self, weights: FloatArray) -> FloatArray:
+        """(K,) weighted rows, of weights (G, K) by units or (N, K) by rows."""
+        return np.asarray(self.n_rows @ weights if self.are_units(weights) else weights.sum(axis=0))
+
+    def by_unit(self, values: FloatArray) -> FloatArray:
+        """(G, K) sums over the units' rows of (N, K) numbers."""
+        columns = [np.bincount(self.unit, column, self.n_units) for column in values.T]
+        return np.stack(columns, axis=1)
 
     def spread(self, values: FloatArray) -> FloatArray:
         """(N, ...) values by row of an array by units or by rows."""

@@ -16,9 +16,9 @@ from mixcompare.auditing.iterates import Iterate, prepare_iterate, step_differen
 from mixcompare.auditing.matching import Case, Explanation
 from mixcompare.auditing.parameters import Parameters
 from mixcompare.auditing.registry import Part
-from mixcompare.auditing.rounding import Units, slack, units_of
+from mixcompare.auditing.rounding import Units, precision, slack, units_of
 from mixcompare.auditing.stored_forms import Reading, by_every, readings, thinned
-from mixcompare.auditing.trace import Trace, precision
+from mixcompare.auditing.trace import Trace
 from mixcompare.auditing.trace_format import TraceError
 from mixcompare.auditing.traced_problem import (
     Difference,
@@ -40,7 +40,6 @@ _GROSS: Final = 1e-3
 _COLLAPSED: Final = 1e-5
 # Forms that no faulty program is suspected of.
 _UNLIKELY: Final = ("early", "coefficients one iteration late", "variances one iteration late")
-_PARTS: Final[tuple[Part, ...]] = ("weights", "coefficients", "variance")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,9 +91,9 @@ class Inquiry:
         steps = _Steps(self, plain)
         if self.runs or not steps.wrong:
             return self._plain(steps)
-        found = self._exact_reading(steps)
-        if found is not None:
-            return found
+        exact = self._exact_reading(steps)
+        if exact is not None:
+            return exact
         verdict = self._plain(steps)
         if verdict.explanation is None or not verdict.explanation.unexplained:
             return verdict
@@ -105,11 +104,8 @@ class Inquiry:
         return int(self.trace.iteration[1] - self.trace.iteration[0])
 
     def _plain(self, steps: _Steps) -> Verdict:
-        found = steps.verdict()
-        if steps.reading.every == 1:
-            return found
-        noted = _noted(by_every(self.trace, steps.reading.every))
-        return replace(found, findings=[noted, *found.findings])
+        every = steps.reading.every
+        return steps.verdict() if every == 1 else self._noted(steps, by_every(self.trace, every))
 
     def _exact_reading(self, steps: _Steps) -> Verdict | None:
         """The first form under which the wrong steps are exact."""
@@ -119,14 +115,15 @@ class Inquiry:
             if other.are_exact(tried) and (not reading.shifts or steps.moving_after() > 1):
                 if reading.refused:
                     raise TraceError(reading.refused.format(what="exact"))
-                return self._read(other)
+                return self._noted(other, reading)
         longest = sorted(steps.wrong, key=lambda t: -steps.difference(t).largest)[:_TRIED]
         if not steps.moving_after():
             return None
         every = thinned(self.problem, self.trace, longest, steps.reaches)
         if every is None or every == steps.reading.every:
             return None
-        return self._read(_Steps(self, by_every(self.trace, every)))
+        thinned_out = by_every(self.trace, every)
+        return self._noted(_Steps(self, thinned_out), thinned_out)
 
     def _explained_reading(self) -> Verdict | None:
         """The first form under which known causes explain everything."""
@@ -137,20 +134,30 @@ class Inquiry:
             cases = other.examined()
             if not cases:
                 continue
-            found = explain(self.problem, cases[:_TRIED], self.tolerance, most=1)
-            if found.unexplained or len(found.causes) > 1:
+            tried = explain(self.problem, cases[:_TRIED], self.tolerance, most=1)
+            if tried.unexplained or len(tried.causes) > 1:
                 continue
             if reading.refused:
-                what = f"explained by {next(iter(found.causes))!r}"
+                what = f"explained by {next(iter(tried.causes))!r}"
                 raise TraceError(reading.refused.format(what=what))
-            verdict = self._read(other)
+            verdict = self._noted(other, reading)
             if verdict.explanation is None or not verdict.explanation.unexplained:
                 return verdict
         return None
 
-    def _read(self, steps: _Steps) -> Verdict:
-        found = steps.verdict()
-        return replace(found, findings=[_noted(steps.reading), *found.findings])
+    def _noted(self, steps: _Steps, reading: Reading) -> Verdict:
+        """The steps' verdict, with a note on the form that the trace has."""
+        verdict = steps.verdict()
+        note = Finding(
+            cause=reading.cause,
+            part="trace",
+            kind="note",
+            constant=float(reading.every) if reading.every > 1 else np.nan,
+            statement=reading.statement,
+            evidence="Read as it stands, the steps are not exact; read like this, they are, or "
+            "what is left is found beside this.",
+        )
+        return replace(verdict, findings=[note, *verdict.findings])
 
 
 class _Steps:
@@ -168,8 +175,7 @@ class _Steps:
     def iterate(self, t: int) -> Iterate:
         """What is at position t, with the exact step from it."""
         if t not in self._iterate:
-            made = prepare_iterate(self.problem, self.trace, t, self.reading.every)
-            self._iterate[t] = made
+            self._iterate[t] = prepare_iterate(self.problem, self.trace, t, self.reading.every)
         return self._iterate[t]
 
     @property
@@ -194,15 +200,12 @@ class _Steps:
             self._slack[t] = slack(self.problem, self.trace, self.units, t, self.tolerance)
         return self._slack[t]
 
-    def _exceeds(self, t: int, found: Difference) -> bool:
-        if found.largest <= self.tolerance:
+    def _exceeds(self, t: int, step: Difference) -> bool:
+        if step.largest <= self.tolerance:
             return False
-        if found.largest > _GROSS and not self.units.are_rounded:
+        if step.largest > _GROSS and not self.units.are_rounded:
             return True
-        allowed = self.slack(t)
-        return any(
-            not getattr(found, part) <= self.tolerance * allowed.get(part, 1.0) for part in _PARTS
-        )
+        return not step.within(self.tolerance, self.slack(t))
 
     def is_wrong(self, t: int) -> bool:
         """Whether the step from position t is not the exact one."""
@@ -229,11 +232,11 @@ class _Steps:
             not self.wrong
         )
 
-    def reaches(self, found: Parameters, t: int) -> bool:
+    def reaches(self, parameters: Parameters, t: int) -> bool:
         """Whether these parameters are those at position t."""
         before, after = self.iterate(t - 1), self.iterate(t)
         kept = determined(self.problem, before.expected.occupancy)
-        return not self._exceeds(t - 1, difference(self.problem, after.stated, found, kept))
+        return not self._exceeds(t - 1, difference(self.problem, after.stated, parameters, kept))
 
     def examined(self, told: Sequence[FloatArray | None] | None = None) -> list[Case]:
         """Wrong steps that an explanation must reproduce."""
@@ -308,8 +311,8 @@ class _Steps:
             return Verdict(self.reading, self.iterates, told, None, [])
         examined = _spread(wrong)
         explanation = explain(self.problem, examined, self.tolerance)
-        found = findings_of(self.problem, explanation, examined, len(wrong), len(cases))
-        return Verdict(self.reading, self.iterates, told, explanation, found)
+        findings = findings_of(self.problem, explanation, examined, len(wrong), len(cases))
+        return Verdict(self.reading, self.iterates, told, explanation, findings)
 
 
 def _spread(wrong: Sequence[Case]) -> list[Case]:
@@ -355,29 +358,10 @@ def _rank(explanation: Explanation | None) -> tuple[float, float, float]:
 
 def _too_few_digits(unjudged: int, length: int) -> Finding:
     return Finding(
-        "too few digits to judge",
-        "trace",
-        "note",
-        np.nan,
-        "",
-        np.nan,
-        np.nan,
-        "The trace's digits are too few to judge all of its steps: rounding alone may move the "
-        "next iterate by as much as the data vary. Store the parameters in full.",
-        f"In {unjudged} of {length - 1} steps.",
-    )
-
-
-def _noted(reading: Reading) -> Finding:
-    return Finding(
-        reading.cause,
-        "trace",
-        "note",
-        np.nan,
-        "",
-        np.nan,
-        float(reading.every) if reading.every > 1 else np.nan,
-        reading.statement,
-        "Read as it stands, the steps are not exact; read like this, they are, or what is left is "
-        "found beside this.",
+        cause="too few digits to judge",
+        part="trace",
+        kind="note",
+        statement="The trace's digits are too few to judge all of its steps: rounding alone may "
+        "move the next iterate by as much as the data vary. Store the parameters in full.",
+        evidence=f"In {unjudged} of {length - 1} steps.",
     )

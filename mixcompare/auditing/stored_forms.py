@@ -7,8 +7,8 @@ is undone, and if the steps are exact then, it is what the trace holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -52,9 +52,7 @@ class Reading:
 def readings(problem: TracedProblem, trace: Trace) -> Iterator[Reading]:
     """All forms of a trace that has one step to the next, the likeliest first."""
     yield from _covariances(problem, trace)
-    renumbered = _renumbered(problem, trace)
-    if renumbered is not None:
-        yield renumbered
+    yield from _renumbered(problem, trace)
     yield from _late(trace)
 
 
@@ -92,45 +90,28 @@ def _late(trace: Trace) -> Iterator[Reading]:
     if len(trace) < 3:
         return
     words = {"weights": "class weights", "coefficients": "coefficients", "covariance": "variances"}
-    for name in NEEDED:
-        for late in (True, False):
-            moved = _shortened(trace, slice(None, -1) if late else slice(1, None))
-            values = getattr(trace, name)[1:] if late else getattr(trace, name)[:-1]
-            when = "late" if late else "early"
+    first, last = slice(None, -1), slice(1, None)
+    for name, word in words.items():
+        for when, beside, kept, moved in (
+            ("late", "after", first, last),
+            ("early", "before", last, first),
+        ):
             yield Reading(
-                f"{words[name]} one iteration {when}",
-                f"The trace holds the {words[name]} one iteration {when}: beside those of the "
-                f"iteration {'after' if late else 'before'}, the other parameters make exact "
-                "steps. The program's steps are EM's; store all parameters at the same point of "
-                "the loop.",
-                _with(moved, name, values),
+                f"{word} one iteration {when}",
+                f"The trace holds the {word} one iteration {when}: beside those of the iteration "
+                f"{beside}, the other parameters make exact steps. The program's steps are EM's; "
+                "store all parameters at the same point of the loop.",
+                replace(_part(trace, kept), **{name: getattr(trace, name)[moved]}),
                 shifts=True,
             )
 
 
-def _with(trace: Trace, name: str, values: FloatArray) -> Trace:
-    arrays = {one: getattr(trace, one) for one in NEEDED} | {name: values}
-    return replace(
-        trace,
-        weights=arrays["weights"],
-        coefficients=arrays["coefficients"],
-        covariance=arrays["covariance"],
-    )
+def _part(trace: Trace, iterates: slice) -> Trace:
+    arrays: dict[str, Any] = {field.name: getattr(trace, field.name) for field in fields(Trace)}
+    return replace(trace, **{n: a[iterates] for n, a in arrays.items() if a is not None})
 
 
-def _shortened(trace: Trace, kept: slice) -> Trace:
-    tau, own = trace.responsibilities, trace.log_likelihood
-    return Trace(
-        trace.weights[kept],
-        trace.coefficients[kept],
-        trace.covariance[kept],
-        None if tau is None else tau[kept],
-        None if own is None else own[kept],
-        trace.iteration[kept],
-    )
-
-
-def _renumbered(problem: TracedProblem, trace: Trace) -> Reading | None:
+def _renumbered(problem: TracedProblem, trace: Trace) -> Iterator[Reading]:
     """Components put in the order in which the exact steps lead from one iterate to the next."""
     orders = [np.arange(problem.spec.n_components)]
     for t in range(len(trace) - 1):
@@ -139,18 +120,17 @@ def _renumbered(problem: TracedProblem, trace: Trace) -> Reading | None:
         exact = exact_m_step(problem, tau, before)
         after = problem.exact.from_raw(trace.parameters(t + 1))
         orders.append(_order(exact, after))
-    if all(np.array_equal(order, orders[0]) for order in orders):
-        return None
-    return Reading(
-        "components renumbered",
-        "The program renumbers its components between iterations, as one that sorts them does. "
-        "That changes no step; the audit puts them back into one order. Sort once, after the last "
-        "iteration.",
-        _reordered(trace, orders),
-    )
+    if any((order != orders[0]).any() for order in orders):
+        yield Reading(
+            "components renumbered",
+            "The program renumbers its components between iterations, as one that sorts them does. "
+            "That changes no step; the audit puts them back into one order. Sort once, after the "
+            "last iteration.",
+            _reordered(trace, orders),
+        )
 
 
-def _order(wanted: Parameters, found: Parameters) -> IntArray:
+def _order(wanted: Parameters, foreign: Parameters) -> IntArray:
     """Which component of the one stands for which of the other."""
     features = [
         np.column_stack(
@@ -160,7 +140,7 @@ def _order(wanted: Parameters, found: Parameters) -> IntArray:
                 one.covariance.reshape(len(one.weights), -1),
             ]
         )
-        for one in (wanted, found)
+        for one in (wanted, foreign)
     ]
     distance = np.square(features[0][:, None] - features[1]).sum(axis=-1)
     usable = np.where(np.isfinite(distance), distance, 1e30)
@@ -172,13 +152,9 @@ def _reordered(trace: Trace, orders: list[IntArray]) -> Trace:
         return np.stack([v.take(o, axis=axis) for v, o in zip(values, orders, strict=True)])
 
     tau = trace.responsibilities
-    return replace(
-        trace,
-        weights=ordered(trace.weights),
-        coefficients=ordered(trace.coefficients),
-        covariance=ordered(trace.covariance),
-        responsibilities=None if tau is None else ordered(tau, axis=1),
-    )
+    arrays: dict[str, Any] = {name: ordered(getattr(trace, name)) for name in NEEDED}
+    told = None if tau is None else ordered(tau, axis=1)
+    return replace(trace, **arrays, responsibilities=told)
 
 
 type _Matches = Callable[[Parameters, int], bool]
@@ -196,21 +172,20 @@ def thinned(
     matches
         Whether parameters are those at a position, up to the tolerance of the step to it.
     """
-    found = None
+    every = None
     for t in steps:
         current = problem.exact.from_raw(trace.parameters(t))
-        most = _MOST_STEPS if found is None else found
-        for number in range(1, most + 1):
+        for number in range(1, (every or _MOST_STEPS) + 1):
             tau = problem.exact.expect(current).occupancy
             current = exact_m_step(problem, tau, current)
             if not np.isfinite(current.coefficients).all():
                 return None
-            if found in (None, number) and matches(current, t + 1):
+            if every in (None, number) and matches(current, t + 1):
                 break
         else:
             return None
-        found = number
-    return found
+        every = number
+    return every
 
 
 def by_every(trace: Trace, every: int) -> Reading:

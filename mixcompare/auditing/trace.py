@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,22 +49,6 @@ class Trace:
         return Parameters(weights, self.coefficients[t], self.covariance[t])
 
 
-def precision(trace: Trace) -> float:
-    """Tolerance that the digits of the iterates allow, 1e-6 at best.
-
-    The start is left out, which may be of round numbers. The E-step multiplies rounding, so
-    that steps agree to two digits less than their parameters have.
-    """
-    values = np.concatenate([getattr(trace, name)[1:].ravel() for name in NEEDED])
-    # Still smaller numbers, the weights of classes that have emptied, have lost their digits.
-    values = np.abs(values[np.abs(values) > 1e-300])
-    for digits in range(4, 8):
-        unit = 10.0 ** (np.floor(np.log10(values)) + 1 - digits)
-        if (np.abs(values - np.round(values / unit) * unit) <= 1e-12 * values).all():
-            return float(10.0 ** (2 - digits))
-    return 1e-6
-
-
 def check_trace(spec: MixtureSpec, panel: Panel, arrays: Mapping[str, Any]) -> Trace:
     """Bring arrays to their full shapes and check every iterate.
 
@@ -97,16 +81,33 @@ def check_trace(spec: MixtureSpec, panel: Panel, arrays: Mapping[str, Any]) -> T
             f"the trace has {count} iterate{'s' * (count != 1)}, and a step needs two. "
             "Store the parameters after every iteration, the start included."
         )
-    checked = Trace(
+    read = Trace(
         weights,
         _coefficients(arrays["coefficients"], (count, k, p, m)),
         _covariance(spec, arrays["covariance"], (count, k, m)),
-        _responsibilities(arrays.get("responsibilities"), (count, panel.n_units, k)),
-        _optional("log_likelihood", arrays.get("log_likelihood"), (count,)),
+        _beside(
+            "responsibilities",
+            arrays.get("responsibilities"),
+            (count, panel.n_units, k),
+            "(iterations, units, components)",
+        ),
+        _beside("log_likelihood", arrays.get("log_likelihood"), (count,), "(iterations,)"),
         _iteration(arrays.get("iteration"), count),
     )
-    _check_values(spec, checked)
-    return replace(checked, covariance=(checked.covariance + checked.covariance.mT) / 2)
+    _check_values(spec, read)
+    return replace(read, covariance=(read.covariance + read.covariance.mT) / 2)
+
+
+type _Shape = tuple[int, ...]
+
+
+def _shaped(name: str, values: Any, allowed: Mapping[_Shape, _Shape], say: str) -> FloatArray:
+    """An array in its full shape, which stands in `allowed` by the shape that it may have."""
+    array = _floats(name, values)
+    if array.shape not in allowed:
+        shapes = " or ".join(map(str, allowed))
+        raise TraceError(f"{name} have shape {array.shape}, not {shapes}{say}")
+    return array.reshape(allowed[array.shape])
 
 
 def _floats(name: str, values: Any) -> FloatArray:
@@ -119,58 +120,37 @@ def _floats(name: str, values: Any) -> FloatArray:
         ) from error
 
 
-def _wrong_shape(name: str, found: tuple[int, ...], wanted: str) -> TraceError:
-    return TraceError(
-        f"{name} have shape {found}, not {wanted}. The axes are iteration, component, covariate, "
-        "outcome, in this order, and covariates as the formula gives them."
-    )
+_OF_PARAMETERS: Final = (
+    ". The axes are iteration, component, covariate, outcome, in this order, and covariates as the "
+    "formula gives them."
+)
 
 
-def _coefficients(values: Any, shape: tuple[int, int, int, int]) -> FloatArray:
-    array = _floats("coefficients", values)
-    if shape[-1] == 1 and array.shape == shape[:-1]:
-        return array[..., None]
-    if array.shape != shape:
-        short = f" or {shape[:-1]}" if shape[-1] == 1 else ""
-        raise _wrong_shape("coefficients", array.shape, f"{shape}{short}")
-    return array
+def _coefficients(values: Any, shape: _Shape) -> FloatArray:
+    allowed = {shape: shape} | ({shape[:-1]: shape} if shape[-1] == 1 else {})
+    return _shaped("coefficients", values, allowed, _OF_PARAMETERS)
 
 
 def _covariance(spec: MixtureSpec, values: Any, shape: tuple[int, int, int]) -> FloatArray:
     count, k, m = shape
-    array = _floats("covariance", values)
-    shapes: dict[tuple[int, ...], tuple[int, ...]] = {(count, k, m, m): (count, k, m, m)}
+    allowed: dict[_Shape, _Shape] = {(count, k, m, m): (count, k, m, m)}
     if m == 1:
-        shapes[count, k] = (count, k, 1, 1)
+        allowed[count, k] = (count, k, 1, 1)
     if spec.covariance_by == "shared":
-        shapes[count, m, m] = (count, 1, m, m)
+        allowed[count, m, m] = (count, 1, m, m)
         if m == 1:
-            shapes[count,] = shapes[count, 1] = (count, 1, 1, 1)
-    if array.shape not in shapes:
-        raise _wrong_shape(
-            "covariance", array.shape, f"{' or '.join(map(str, shapes))} ({spec.covariance_by})"
-        )
-    return np.array(np.broadcast_to(array.reshape(shapes[array.shape]), (count, k, m, m)))
+            allowed[count,] = allowed[count, 1] = (count, 1, 1, 1)
+    array = _shaped("covariance", values, allowed, f" ({spec.covariance_by}){_OF_PARAMETERS}")
+    return np.array(np.broadcast_to(array, (count, k, m, m)))
 
 
-def _responsibilities(values: Any, shape: tuple[int, int, int]) -> FloatArray | None:
-    array = _optional("responsibilities", values, shape)
-    if array is None or np.isnan(array).all():
-        return None
-    return array
-
-
-def _optional(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray | None:
+def _beside(name: str, values: Any, shape: _Shape, axes: str) -> FloatArray | None:
+    """What a trace may have beside the parameters; None if it has no number of it."""
     if values is None:
         return None
-    array = _floats(name, values)
-    if array.shape != shape:
-        what = "(iterations, units, components)" if len(shape) == 3 else "(iterations,)"
-        raise TraceError(
-            f"{name} have shape {array.shape}, not {shape}: {what}. Give one entry per iterate, "
-            "NaN where there is none, or leave them out."
-        )
-    return array
+    say = f": {axes}. Give one entry per iterate, NaN where there is none, or leave them out."
+    array = _shaped(name, values, {shape: shape}, say)
+    return None if np.isnan(array).all() else array
 
 
 def _iteration(values: Any, count: int) -> NDArray[np.int64]:

@@ -9,20 +9,12 @@ from typing import Any
 import xarray as xr
 
 from mixcompare.auditing.trace import Trace, check_trace
-from mixcompare.auditing.trace_format import TraceError
+from mixcompare.auditing.trace_format import AXES, TraceError
 from mixcompare.auditing.trace_table import read_long
 from mixcompare.base.errors import DataError
 from mixcompare.data.panel import Panel
 from mixcompare.model.layout import COMPONENT
 from mixcompare.model.spec import MixtureSpec
-
-_DIMS = {
-    "weights": ("iteration", "component"),
-    "coefficients": ("iteration", "component", "covariate", "outcome"),
-    "covariance": ("iteration", "component", "outcome", "outcome_bis"),
-    "responsibilities": ("iteration", "unit", "component"),
-    "log_likelihood": ("iteration",),
-}
 
 
 def read_trace(spec: MixtureSpec, panel: Panel, trace: Any) -> Trace:
@@ -65,14 +57,15 @@ def _from_dataset(panel: Panel, data: xr.Dataset) -> dict[str, Any]:
                 )
             data = data.sel({dim: list(labels)})
     arrays: dict[str, Any] = {}
-    for name in data.data_vars:
-        dims = [dim for dim in _DIMS.get(str(name), ()) if dim in data[name].dims]
+    for name in map(str, data.data_vars):
+        allowed = ("iteration", *AXES[name]) if name in AXES else ()
+        dims = [dim for dim in allowed if dim in data[name].dims]
         if set(dims) != set(data[name].dims):
             raise TraceError(
                 f"{name!r} of the trace has the dimensions {data[name].dims}; allowed for it: "
-                f"{_DIMS.get(str(name), 'none, it is unknown')}."
+                f"{allowed or 'none, it is unknown'}."
             )
-        arrays[str(name)] = data[name].transpose(*dims).to_numpy()
+        arrays[name] = data[name].transpose(*dims).to_numpy()
     if "iteration" in data.coords:
         arrays["iteration"] = data["iteration"].to_numpy()
     return arrays

@@ -14,20 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixcompare.auditing.trace_format import NEEDED, OPTIONAL, TraceError
+from mixcompare.auditing.trace_format import AXES, NEEDED, TraceError
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.data.panel import Panel
 from mixcompare.data.tables import read_table
 from mixcompare.model.spec import MixtureSpec
-
-_AXES = {
-    "weights": ("component",),
-    "coefficients": ("component", "covariate", "outcome"),
-    "covariance": ("component", "outcome", "outcome_bis"),
-    "responsibilities": ("unit", "component"),
-    "log_likelihood": (),
-}
 
 
 def read_long(spec: MixtureSpec, panel: Panel, table: Any) -> dict[str, Any]:
@@ -49,7 +41,7 @@ def read_long(spec: MixtureSpec, panel: Panel, table: Any) -> dict[str, Any]:
             "iteration, parameter, component, covariate, outcome, outcome_bis, value."
         )
     names = frame["parameter"].astype(str)
-    _refuse(names, ~names.isin([*NEEDED, *OPTIONAL]), "parameter", [*NEEDED, *OPTIONAL])
+    _refuse(names, ~names.isin([*AXES]), "parameter", [*AXES])
     iteration = _numbers(frame, "iteration")
     _refuse(frame["iteration"], iteration % 1 != 0, "iteration", ["whole numbers"])
     values = _numbers(frame, "value")
@@ -57,12 +49,12 @@ def read_long(spec: MixtureSpec, panel: Panel, table: Any) -> dict[str, Any]:
     step = np.searchsorted(numbers, iteration)
     arrays: dict[str, Any] = {"iteration": numbers}
     for name in dict.fromkeys(names):
-        own = np.flatnonzero(names == name)
-        labels = {axis: _labels(spec, panel, axis) for axis in _AXES[name]}
-        if name == "covariance" and _is_empty(frame, "component", own).all():
+        rows = np.flatnonzero(names == name)
+        labels = {axis: _labels(spec, panel, axis) for axis in AXES[name]}
+        if name == "covariance" and _is_empty(frame, "component", rows).all():
             labels["component"] = ["shared"]
-        index = [_positions(frame, own, axis, known) for axis, known in labels.items()]
-        array = _fill(name, numbers, own, [step[own], *index], labels, values[own])
+        index = [_positions(frame, rows, axis, known) for axis, known in labels.items()]
+        array = _fill(name, numbers, rows, [step[rows], *index], labels, values[rows])
         arrays[name] = array[:, 0] if labels.get("component") == ["shared"] else array
     return arrays
 
@@ -93,10 +85,9 @@ def _fill(
         )
     array = np.full(shape, np.nan)
     array.flat[flat] = values
-    filled = np.zeros(shape, dtype=bool)
-    filled.flat[flat] = True
-    if name in NEEDED and not filled.all():
-        place = np.argwhere(~filled)[0]
+    # The values themselves are numbers: `_numbers` has refused others.
+    if name in NEEDED and np.isnan(array).any():
+        place = np.argwhere(np.isnan(array))[0]
         where = ", ".join(
             f"{axis} {known[i]}" for (axis, known), i in zip(labels.items(), place[1:], strict=True)
         )
@@ -126,11 +117,9 @@ def _positions(frame: pd.DataFrame, rows: IntArray, axis: str, known: list[str])
     if len(known) == 1 and empty.all():
         return np.zeros(len(rows), dtype=np.intp)
     column = frame[axis] if axis in frame.columns else pd.Series("", index=frame.index)
-    texts = column.iloc[rows].map(_text)
-    position = pd.Series({label: i for i, label in enumerate(known)})
-    found = texts.map(position)
-    _refuse(column.iloc[rows], found.isna(), axis, known)
-    return np.asarray(found, dtype=np.intp)
+    positions = pd.Index(known).get_indexer(pd.Index(column.iloc[rows].map(_text)))
+    _refuse(column.iloc[rows], positions < 0, axis, known)
+    return np.asarray(positions, dtype=np.intp)
 
 
 def _text(value: Any) -> str:
@@ -146,8 +135,8 @@ def _refuse(column: pd.Series, wrong: Any, name: str, allowed: Sequence[str]) ->
         return
     row = int(column.index[wrong][0])
     value = column.loc[row]
-    shown = ", ".join(allowed[:12]) + (", ..." if len(allowed) > 12 else "")
+    listed = ", ".join(allowed[:12]) + (", ..." if len(allowed) > 12 else "")
     raise TraceError(
         f"row {row} of the trace (counted from 0) has {name} {value!r}"
-        f"{did_you_mean(str(value), allowed)}; allowed: {shown}. Correct the row or leave it out."
+        f"{did_you_mean(str(value), allowed)}; allowed: {listed}. Correct the row or leave it out."
     )

@@ -15,7 +15,7 @@ from mixcompare.auditing.candidates.scatters import Divided
 from mixcompare.auditing.densities import Past, densities
 from mixcompare.auditing.exact_steps import ExactSteps
 from mixcompare.auditing.parameters import Parameters
-from mixcompare.auditing.registry import REGISTRY, Candidate, Stage
+from mixcompare.auditing.registry import MADE, Candidate, Part, Stage, exact
 from mixcompare.auditing.regression import regress
 from mixcompare.auditing.rows import Rows, build_rows
 from mixcompare.backends.em.mixture import DegenerateComponentError
@@ -52,7 +52,7 @@ class TracedProblem:
 
     def past(self, iterates: tuple[Parameters, ...]) -> Past:
         """Iterates, the start first, as candidates take them."""
-        return Past(iterates, self.rows.raw_scale, self.by_component)
+        return Past(iterates, self.by_component)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +82,14 @@ class Difference:
         """The worst part."""
         return max(self.weights, self.coefficients, self.variance)
 
+    def size(self, part: Part) -> float:
+        """That of a part as findings have it: of the variance its ratio."""
+        return float(getattr(self, "ratio" if part == "variance" else part))
+
+    def within(self, tolerance: float, slack: Mapping[Part, float]) -> bool:
+        """Whether every part is, up to so many times the tolerance, once if it is not named."""
+        return all(getattr(self, part) <= tolerance * slack.get(part, 1.0) for part in MADE)
+
 
 def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> TracedProblem:
     """Compress and standardise; ``"rows"`` makes the likelihood count all rows.
@@ -95,14 +103,14 @@ def build_problem(spec: MixtureSpec, panel: Panel, counts: CountsWhat) -> Traced
     problem = Problem.of(spec, panel)
     check_identified(problem)
     prepared = problem.factors
-    exact = ExactSteps.of(spec, prepared)
+    steps = ExactSteps.of(spec, prepared)
     if counts == "rows":
-        exact = exact.counting(prepared.n_rows.astype(float))
-    data = exact.data
+        steps = steps.counting(prepared.n_rows.astype(float))
+    data = steps.data
     p = prepared.n_covariates
     column = np.hypot(prepared.column_sd, prepared.column_mean)[:p]
     spread = np.where(prepared.column_sd[:p] > 0, prepared.column_sd[:p], column)
-    return TracedProblem(spec, exact, build_rows(panel, data), spread[:, None] * data.unwhiten)
+    return TracedProblem(spec, steps, build_rows(panel, data), spread[:, None] * data.unwhiten)
 
 
 def exact_m_step(problem: TracedProblem, tau: FloatArray, before: Parameters) -> Parameters:
@@ -110,10 +118,9 @@ def exact_m_step(problem: TracedProblem, tau: FloatArray, before: Parameters) ->
     try:
         return problem.exact.maximise(tau)
     except DegenerateComponentError:
-        chosen = {stage: known[0] for stage, known in REGISTRY.items()}
-        made = perform(problem, chosen, problem.past((before,)), tau)
-        assert made is not None
-        return made
+        rounded = perform(problem, exact(), problem.past((before,)), tau)
+        assert rounded is not None
+        return rounded
 
 
 def determined(problem: TracedProblem, tau: FloatArray) -> NDArray[np.bool_]:
@@ -122,29 +129,29 @@ def determined(problem: TracedProblem, tau: FloatArray) -> NDArray[np.bool_]:
 
 
 def assign(
-    problem: TracedProblem, chosen: Mapping[Stage, Candidate], past: Past | None
+    problem: TracedProblem, step: Mapping[Stage, Candidate], past: Past | None
 ) -> FloatArray | None:
     """Responsibilities of an E-step's candidates, None where they make no sense."""
-    parameters = None if past is None else chosen["parameters"](past)
-    name = chosen["expectation data"](problem.rows)
+    parameters = None if past is None else step["parameters"](past)
+    name = step["expectation data"](problem.rows)
     if name is None or parameters is None:
         return None
     try:
         normal = densities(problem.rows, name, parameters, problem.by_component)
-        changed = chosen["density"](normal)
+        changed = step["density"](normal)
     except np.linalg.LinAlgError:
         return None
-    found = None if changed is None else chosen["expectation"](changed)
-    return None if found is None else np.asarray(found)
+    tau: FloatArray | None = None if changed is None else step["expectation"](changed)
+    return tau
 
 
 def perform(
     problem: TracedProblem,
-    chosen: Mapping[Stage, Candidate],
+    step: Mapping[Stage, Candidate],
     past: Past,
     tau: FloatArray | None = None,
 ) -> Parameters | None:
-    """One whole step of the chosen candidates, on the raw rows; None where they make no sense.
+    """One whole step of candidates, on the raw rows; None where they make no sense.
 
     Parameters
     ----------
@@ -154,31 +161,30 @@ def perform(
         Responsibilities to use in place of the E-step's.
     """
     if tau is None:
-        tau = assign(problem, chosen, past)
+        tau = assign(problem, step, past)
     if tau is None:
         return None
-    given = Assigned(problem.rows, tau, past.now, lambda: assign(problem, chosen, past.earlier))
-    weights = chosen["weights"](given)
-    rows_weight = chosen["alignment"](given)
-    version = chosen["data"](problem.rows)
+    given = Assigned(problem.rows, tau, past.now, lambda: assign(problem, step, past.earlier))
+    weights, rows_weight = step["weights"](given), step["alignment"](given)
+    version = step["data"](problem.rows)
     if weights is None or rows_weight is None or version is None:
         return None
-    regression = chosen["penalty"](given, regress(problem.rows, version, rows_weight))
-    squares = chosen["residuals"](given, regression)
+    regression = step["penalty"](given, regress(problem.rows, version, rows_weight))
+    squares = step["residuals"](given, regression)
     if squares is None:
         return None
     counts = count(given, squares.weights, shared=not problem.by_component)
-    divisor = chosen["divisor"](counts)
+    divisor = step["divisor"](counts)
     if divisor is None:
         return None
     divided = Divided(
-        structured(problem.spec, squares.values, divisor),
+        structured(problem.spec, squares.values, np.broadcast_to(divisor, len(tau.T))),
         counts.weighted_rows,
         problem.rows.raw_scale,
         past.now.covariance,
         regression.determined,
     )
-    covariance = chosen["covariance"](divided)
+    covariance = step["covariance"](divided)
     return None if covariance is None else Parameters(weights, regression.coefficients, covariance)
 
 
@@ -192,44 +198,50 @@ def structured(spec: MixtureSpec, scatter: FloatArray, divisor: FloatArray) -> F
 
 
 def difference(
-    problem: TracedProblem, found: Parameters, wanted: Parameters, own: NDArray[np.bool_]
+    problem: TracedProblem,
+    foreign: Parameters,
+    wanted: Parameters,
+    determined: NDArray[np.bool_],
 ) -> Difference:
     """Distance of a foreign step's result from a candidate's.
 
     Parameters
     ----------
-    own
+    determined
         (K,) classes whose coefficients and variances are more than rounding; others are not
         compared.
     """
-    kept = compared_variances(problem, own)
-    log_ratio = variance_log_ratio(found.covariance[kept], wanted.covariance[kept])
+    compared = compared_variances(problem, determined)
+    log_ratio = variance_log_ratio(foreign.covariance[compared], wanted.covariance[compared])
     return Difference(
-        _largest(found.weights - wanted.weights),
-        coefficient_difference(problem, found.coefficients, wanted.coefficients, own),
+        _largest(foreign.weights - wanted.weights),
+        coefficient_difference(problem, foreign.coefficients, wanted.coefficients, determined),
         _largest(log_ratio),
         float(np.exp(log_ratio.mean())) if log_ratio.size else np.nan,
     )
 
 
 def coefficient_difference(
-    problem: TracedProblem, found: FloatArray, wanted: FloatArray, own: NDArray[np.bool_]
+    problem: TracedProblem,
+    foreign: FloatArray,
+    wanted: FloatArray,
+    determined: NDArray[np.bool_],
 ) -> float:
     """Largest difference of the coefficients of the classes that determine them."""
-    return _largest(problem.size @ (found - wanted)[own])
+    return _largest(problem.size @ (foreign - wanted)[determined])
 
 
-def compared_variances(problem: TracedProblem, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def compared_variances(problem: TracedProblem, determined: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(K,) which covariances to compare: of these classes, the first one if shared."""
-    return own if problem.by_component else np.arange(len(own)) == 0
+    return determined if problem.by_component else np.arange(len(determined)) == 0
 
 
-def variance_log_ratio(found: FloatArray, wanted: FloatArray) -> FloatArray:
+def variance_log_ratio(foreign: FloatArray, wanted: FloatArray) -> FloatArray:
     """(..., K, m) logarithms of the variance ratios along their principal directions.
 
     Parameters
     ----------
-    found
+    foreign
         (K, m, m), positive definite: those of the foreign program.
     wanted
         (..., K, m, m); infinite where they are not positive definite.
@@ -237,16 +249,16 @@ def variance_log_ratio(found: FloatArray, wanted: FloatArray) -> FloatArray:
     values = np.full(wanted.shape[:-1], np.inf)
     usable = np.isfinite(wanted).all(axis=(-1, -2))
     with np.errstate(all="ignore"):
-        if found.shape[-1] == 1:
-            ratio = found[..., 0] / wanted[..., 0]
+        if foreign.shape[-1] == 1:
+            ratio = foreign[..., 0] / wanted[..., 0]
         else:
             try:
-                root = np.linalg.inv(np.linalg.cholesky(found))
+                root = np.linalg.inv(np.linalg.cholesky(foreign))
             except np.linalg.LinAlgError:
                 return values
-            relative = root @ np.where(usable[..., None, None], wanted, found) @ root.mT
+            relative = root @ np.where(usable[..., None, None], wanted, foreign) @ root.mT
             usable &= np.isfinite(relative).all(axis=(-1, -2))
-            relative = np.where(usable[..., None, None], relative, np.eye(found.shape[-1]))
+            relative = np.where(usable[..., None, None], relative, np.eye(foreign.shape[-1]))
             ratio = 1 / np.linalg.eigvalsh(relative)
         usable &= (np.isfinite(ratio) & (ratio > 0)).all(axis=-1)
         values[usable] = np.log(ratio[usable])

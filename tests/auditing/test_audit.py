@@ -7,7 +7,7 @@ import pytest
 
 from mixcompare.auditing import State, audit
 from mixcompare.auditing.parameters import Parameters
-from mixcompare.auditing.registry import REGISTRY
+from mixcompare.auditing.registry import REGISTRY, candidate
 from mixcompare.auditing.traced_problem import (
     build_problem,
     determined,
@@ -264,6 +264,16 @@ def test_the_exact_candidates_on_raw_rows_are_the_backends_step(
     found = perform(problem, exact, problem.past((before,)))
     assert found is not None
     assert difference(problem, found, wanted, determined(problem, tau)).largest < 1e-9
+
+
+def test_a_cause_must_say_what_to_do() -> None:
+    def silent(given: object) -> object:
+        """Nothing that a user is told."""
+        return given
+
+    with pytest.raises(ValueError, match="'some cause' needs a paragraph"):
+        candidate("weights", "some cause")(silent)
+    assert all(one.cause != "some cause" for one in REGISTRY["weights"])
 
 
 def test_a_candidate_of_every_stage_says_what_to_do() -> None:

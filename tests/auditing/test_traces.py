@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import mixcompare as mc
 from mixcompare.auditing import State, TraceError, audit
-from mixcompare.auditing.trace import precision
+from mixcompare.auditing.rounding import precision
 from mixcompare.auditing.trace_reading import read_trace
 from mixcompare.base.errors import OptionError
 from mixcompare.cli.audit import audit_command

@@ -21,197 +21,172 @@ NOT_NORMALISED = "responsibilities not normalised"
 WRONG_AXIS = "softmax over the wrong axis"
 
 
-def _version(rows: Rows, name: str) -> str | None:
-    return name if name in rows.versions else None
+def _has_long_units(densities: Densities) -> bool:
+    """Whether a unit has several rows."""
+    return bool((densities.rows.n_rows != 1).any())
 
 
-@candidate("expectation data", "", "", kind="exact")
+@candidate("expectation data")
 def exact_data(rows: Rows) -> str | None:
     """Rows with the effects removed; effects estimated and added back are the same."""
-    return _version(rows, "exact")
+    return rows.named("exact")
 
 
-@candidate(
-    "expectation data",
-    "E-step without the effects",
-    "The E-step takes residuals of the raw outcomes from the raw covariates without the absorbed "
-    "effects (the intercepts), while the coefficients are those of within-transformed data. Use "
-    "the within-transformed rows in both steps, or add each class's own effects back.",
-)
+@candidate("expectation data", "E-step without the effects")
 def raw_data(rows: Rows) -> str | None:
-    """Raw outcomes and covariates, intercepts lost."""
-    return _version(rows, "raw")
+    """Raw outcomes and covariates, intercepts lost.
+
+    The E-step takes residuals of the raw outcomes from the raw covariates without the absorbed
+    effects (the intercepts), while the coefficients are those of within-transformed data. Use the
+    within-transformed rows in both steps, or add each class's own effects back.
+    """
+    return rows.named("raw")
 
 
-@candidate(
-    "expectation data",
-    "E-step mixes raw covariates with transformed outcomes",
-    "The E-step subtracts predictions from raw covariates from within-transformed outcomes. "
-    "Transform both.",
-)
+@candidate("expectation data", "E-step mixes raw covariates with transformed outcomes")
 def raw_covariates(rows: Rows) -> str | None:
-    """Only the outcomes have lost their effects."""
-    return _version(rows, "raw covariates")
+    """Only the outcomes have lost their effects.
+
+    The E-step subtracts predictions from raw covariates from within-transformed outcomes. Transform
+    both.
+    """
+    return rows.named("raw covariates")
 
 
-@candidate(
-    "expectation data",
-    "E-step mixes raw outcomes with transformed covariates",
-    "The E-step subtracts predictions from within-transformed covariates from raw outcomes. "
-    "Transform both.",
-)
+@candidate("expectation data", "E-step mixes raw outcomes with transformed covariates")
 def raw_outcomes(rows: Rows) -> str | None:
-    """Only the covariates have lost their effects."""
-    return _version(rows, "raw outcomes")
+    """Only the covariates have lost their effects.
+
+    The E-step subtracts predictions from within-transformed covariates from raw outcomes. Transform
+    both.
+    """
+    return rows.named("raw outcomes")
 
 
-@candidate(
-    "expectation data",
-    "E-step centred by unit",
-    "The E-step's rows are centred by unit, not by the absorbed cells. Centre by the cells.",
-)
+@candidate("expectation data", "E-step centred by unit")
 def centred_by_unit(rows: Rows) -> str | None:
-    """Deviations from the unit's mean."""
-    return _version(rows, "centred by unit")
+    """Deviations from the unit's mean.
+
+    The E-step's rows are centred by unit, not by the absorbed cells. Centre by the cells.
+    """
+    return rows.named("centred by unit")
 
 
-@candidate(
-    "expectation data",
-    "E-step adds the pooled fit's effects back",
-    "The E-step adds one set of effects, that of the pooled fit, back for every class. Each class "
-    "has effects of its own: the cell's mean outcome less that class's prediction.",
-)
+@candidate("expectation data", "E-step adds the pooled fit's effects back")
 def pooled_effects(rows: Rows) -> str | None:
-    """Effects of the pooled least-squares fit."""
-    return _version(rows, "pooled effects")
+    """Effects of the pooled least-squares fit.
+
+    The E-step adds one set of effects, that of the pooled fit, back for every class. Each class has
+    effects of its own: the cell's mean outcome less that class's prediction.
+    """
+    return rows.named("pooled effects")
 
 
-@candidate(
-    "expectation data",
-    "E-step without the intercept",
-    "The E-step's predictions leave the intercept out. Add it.",
-)
+@candidate("expectation data", "E-step without the intercept")
 def no_intercept(rows: Rows) -> str | None:
-    """The constant column is lost."""
-    return _version(rows, "no intercept")
+    """The constant column is lost.
+
+    The E-step's predictions leave the intercept out. Add it.
+    """
+    return rows.named("no intercept")
 
 
-@candidate("expectation", "", "", kind="exact")
+@candidate("expectation")
 def bayes(given: Densities) -> FloatArray:
     """Bayes' rule."""
     return np.asarray(softmax(given.joint, axis=1))
 
 
-@candidate(
-    "expectation",
-    "E-step without the class weights",
-    "The E-step's class probabilities are computed from the densities alone, as if all classes "
-    "were equally large. Multiply each density by its class's weight.",
-)
+@candidate("expectation", "E-step without the class weights")
 def without_weights(given: Densities) -> FloatArray:
-    """Flat prior on the classes."""
+    """Flat prior on the classes.
+
+    The E-step's class probabilities are computed from the densities alone, as if all classes were
+    equally large. Multiply each density by its class's weight.
+    """
     return np.asarray(softmax(given.log_density, axis=1))
 
 
-@candidate(
-    "expectation",
-    "hard assignment",
-    "Each unit is given wholly to its most probable class: that is classification EM (Celeux & "
-    "Govaert 1992), which does not maximise this likelihood. Keep the probabilities.",
-)
+@candidate("expectation", "hard assignment")
 def hard(given: Densities) -> FloatArray:
-    """Zeros and ones."""
+    """Zeros and ones.
+
+    Each unit is given wholly to its most probable class: that is classification EM (Celeux &
+    Govaert 1992), which does not maximise this likelihood. Keep the probabilities.
+    """
     return np.eye(given.joint.shape[1])[given.joint.argmax(axis=1)]
 
 
-@candidate(
-    "expectation",
-    NOT_NORMALISED,
-    "The E-step's probabilities are weight times density, not divided by their sum over the "
-    "classes. Divide, after subtracting the largest logarithm.",
-)
+@candidate("expectation", NOT_NORMALISED)
 def not_normalised(given: Densities) -> FloatArray:
-    """Joint densities."""
+    """Joint densities.
+
+    The E-step's probabilities are weight times density, not divided by their sum over the classes.
+    Divide, after subtracting the largest logarithm.
+    """
     return np.exp(np.clip(given.joint, -745.0, 700.0))
 
 
-@candidate(
-    "expectation",
-    WRONG_AXIS,
-    "The E-step normalises over the units within each class, so that a class's probabilities sum "
-    "to one over the units; a unit's must sum to one over the classes. Normalise along the other "
-    "axis.",
-)
+@candidate("expectation", WRONG_AXIS)
 def wrong_axis(given: Densities) -> FloatArray:
-    """Columns that sum to one."""
+    """Columns that sum to one.
+
+    The E-step normalises over the units within each class, so that a class's probabilities sum to
+    one over the units; a unit's must sum to one over the classes. Normalise along the other axis.
+    """
     return np.asarray(softmax(given.joint, axis=0))
 
 
-@candidate(
-    "expectation",
-    "rows in place of units",
-    "The E-step gives every row probabilities of its own, as if each row were a unit, although all "
-    "rows of a unit are in one class. Add the log-densities of a unit's rows before normalising.",
-)
-def rows_as_units(given: Densities) -> FloatArray | None:
-    """Bayes' rule for each row."""
-    if (given.n_rows == 1).all():
-        return None
+@candidate("expectation", "rows in place of units", when=_has_long_units)
+def rows_as_units(given: Densities) -> FloatArray:
+    """Bayes' rule for each row.
+
+    The E-step gives every row probabilities of its own, as if each row were a unit, although all
+    rows of a unit are in one class. Add the log-densities of a unit's rows before normalising.
+    """
     return np.asarray(softmax(given.row_log_density + given.log_weights, axis=1))
 
 
-@candidate(
-    "expectation",
-    "rows' probabilities averaged",
-    "The E-step gives every row probabilities of its own and averages them over a unit's rows. Add "
-    "the log-densities of a unit's rows before normalising.",
-)
-def averaged_rows(given: Densities) -> FloatArray | None:
-    """Mean of the rows' probabilities."""
-    by_row = rows_as_units(given)
-    return None if by_row is None else given.by_unit(by_row) / given.n_rows[:, None]
+@candidate("expectation", "rows' probabilities averaged", when=_has_long_units)
+def averaged_rows(given: Densities) -> FloatArray:
+    """Mean of the rows' probabilities.
+
+    The E-step gives every row probabilities of its own and averages them over a unit's rows. Add
+    the log-densities of a unit's rows before normalising.
+    """
+    return given.rows.by_unit(rows_as_units(given)) / given.rows.n_rows[:, None]
 
 
-@candidate(
-    "expectation",
-    "mean in place of sum in the E-step",
-    "The E-step takes the mean of the log-densities of a unit's rows where their sum belongs, so "
-    "that a long unit tells no more about its class than a short one. Sum.",
-)
-def mean_of_rows(given: Densities) -> FloatArray | None:
-    """Mean log-density of a unit's rows."""
-    if (given.n_rows == 1).all():
-        return None
-    mean = given.log_density / given.n_rows[:, None]
+@candidate("expectation", "mean in place of sum in the E-step", when=_has_long_units)
+def mean_of_rows(given: Densities) -> FloatArray:
+    """Mean log-density of a unit's rows.
+
+    The E-step takes the mean of the log-densities of a unit's rows where their sum belongs, so that
+    a long unit tells no more about its class than a short one. Sum.
+    """
+    mean = given.log_density / given.rows.n_rows[:, None]
     return np.asarray(softmax(mean + given.log_weights, axis=1))
 
 
-@candidate(
-    "expectation",
-    "class weights counted once per row",
-    "The E-step multiplies by the class weight for every row of a unit, although a unit is in one "
-    "class. Add the logarithm of the weight once, after summing over the unit's rows.",
-)
-def weights_by_row(given: Densities) -> FloatArray | None:
-    """Weights to the power of the rows."""
-    if (given.n_rows == 1).all():
-        return None
-    prior = np.outer(given.n_rows, given.log_weights)
+@candidate("expectation", "class weights counted once per row", when=_has_long_units)
+def weights_by_row(given: Densities) -> FloatArray:
+    """Weights to the power of the rows.
+
+    The E-step multiplies by the class weight for every row of a unit, although a unit is in one
+    class. Add the logarithm of the weight once, after summing over the unit's rows.
+    """
+    prior = np.outer(given.rows.n_rows, given.log_weights)
     return np.asarray(softmax(given.log_density + prior, axis=1))
 
 
-@candidate(
-    "expectation",
-    "densities added in place of multiplied",
-    "The E-step adds the densities of a unit's rows, where their product belongs. Add the "
-    "logarithms.",
-)
-def added_densities(given: Densities) -> FloatArray | None:
-    """Sum of the rows' densities."""
-    if (given.n_rows == 1).all():
-        return None
+@candidate("expectation", "densities added in place of multiplied", when=_has_long_units)
+def added_densities(given: Densities) -> FloatArray:
+    """Sum of the rows' densities.
+
+    The E-step adds the densities of a unit's rows, where their product belongs. Add the logarithms.
+    """
     highest = given.row_log_density.max()
-    total = given.by_unit(np.exp(given.row_log_density - highest)) * given.weights
+    total = given.rows.by_unit(np.exp(given.row_log_density - highest)) * given.weights
     return np.asarray(total / total.sum(axis=1, keepdims=True))
 
 
@@ -223,31 +198,27 @@ def temperature(gap: Callable[[float], FloatArray]) -> float:
     def at(power: FloatArray) -> FloatArray:
         return gap(float(np.exp(power[0])))
 
-    found = least_squares(at, np.array([start]), xtol=1e-15, ftol=1e-15, gtol=1e-15)
-    return float(np.exp(found.x[0]))
+    optimum = least_squares(at, np.array([start]), xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    return float(np.exp(optimum.x[0]))
 
 
-@candidate(
-    "expectation",
-    "tempering",
-    "The E-step raises weight times density to the power {constant} before it normalises: that is "
-    "tempered (annealed) EM, whose fixed points are not this likelihood's maxima unless the power "
-    "ends at one. Use the power one.",
-    estimate=temperature,
-)
+@candidate("expectation", "tempering", estimate=temperature)
 def tempered(given: Densities, power: float) -> FloatArray:
-    """Joint densities to a power."""
+    """Joint densities to a power.
+
+    The E-step raises weight times density to the power {constant} before it normalises: that is
+    tempered (annealed) EM, whose fixed points are not this likelihood's maxima unless the power
+    ends at one. Use the power one.
+    """
     return np.asarray(softmax(power * given.joint, axis=1))
 
 
-@candidate(
-    "expectation",
-    "tempering",
-    "The E-step raises the densities, not the class weights, to the power {constant} before it "
-    "normalises: that is tempered (annealed) EM, whose fixed points are not this likelihood's "
-    "maxima unless the power ends at one. Use the power one.",
-    estimate=temperature,
-)
+@candidate("expectation", "tempering", estimate=temperature)
 def tempered_densities(given: Densities, power: float) -> FloatArray:
-    """Densities to a power."""
+    """Densities to a power.
+
+    The E-step raises the densities, not the class weights, to the power {constant} before it
+    normalises: that is tempered (annealed) EM, whose fixed points are not this likelihood's maxima
+    unless the power ends at one. Use the power one.
+    """
     return np.asarray(softmax(power * given.log_density + given.log_weights, axis=1))

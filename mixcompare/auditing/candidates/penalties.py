@@ -11,53 +11,53 @@ from typing import Final
 import numpy as np
 
 from mixcompare.auditing.assigned import Assigned
-from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT, damped_fraction
+from mixcompare.auditing.candidates.weights import DAMPING, DAMPING_STATEMENT
 from mixcompare.auditing.parameters import Parameters
-from mixcompare.auditing.registry import candidate, slope
+from mixcompare.auditing.registry import Sides, candidate, damping, positive, slope
 from mixcompare.auditing.regression import Regression
+from mixcompare.auditing.rows import Rows
 from mixcompare.base.arrays import FloatArray
 
 type Fitted = tuple[Assigned, Regression]
 
 RIDGE: Final = "ridge"
-_RIDGE_END: Final = (
-    " That pulls the coefficients towards zero and is not this likelihood's maximum. Add nothing, "
-    "or write the penalty into the model as a prior."
-)
 
 
-@candidate("penalty", "", "", kind="exact")
+@candidate("penalty")
 def least_squares(_: Assigned, regression: Regression) -> Regression:
     """Weighted least squares."""
     return regression
 
 
-@candidate(
-    "penalty",
-    "coefficients not updated",
-    "The coefficients stay what they were. Set them to those of the weighted regressions.",
-)
+@candidate("penalty", "coefficients not updated")
 def not_updated(given: Assigned, regression: Regression) -> Regression:
-    """The coefficients before the step."""
+    """The coefficients before the step.
+
+    The coefficients stay what they were. Set them to those of the weighted regressions.
+    """
     return regression.at(given.before.coefficients)
 
 
 def _fraction(given: Sequence[Fitted], after: Sequence[Parameters]) -> float:
-    left, right = [], []
-    for (one, regression), new in zip(given, after, strict=True):
-        old = one.before.coefficients
-        left.append((regression.least_squares - old)[regression.determined].ravel())
-        right.append((new.coefficients - old)[regression.determined].ravel())
-    return damped_fraction(np.concatenate(left), np.concatenate(right))
+    def sides(assigned: Assigned, regression: Regression, new: FloatArray) -> Sides:
+        old, determined = assigned.before.coefficients, regression.determined
+        return (
+            (regression.least_squares - old)[determined].ravel(),
+            (new - old)[determined].ravel(),
+        )
+
+    steps = zip(given, after, strict=True)
+    return float(damping(slope(sides(*fitted, new.coefficients) for fitted, new in steps)))
 
 
-@candidate("penalty", DAMPING, "The coefficients" + DAMPING_STATEMENT, estimate=_fraction)
+@candidate("penalty", DAMPING, statement="The coefficients" + DAMPING_STATEMENT, estimate=_fraction)
 def damped(given: Assigned, regression: Regression, fraction: float) -> Regression:
     """Between the old coefficients and the M-step's."""
     old = given.before.coefficients
     return regression.at(old + fraction * (regression.least_squares - old))
 
 
+# By class, what a ridge's constant is multiplied with.
 type Sizes = Callable[[Assigned, Regression], FloatArray]
 
 
@@ -66,9 +66,7 @@ def _one(_: Assigned, regression: Regression) -> FloatArray:
 
 
 def _mass(given: Assigned, regression: Regression) -> FloatArray:
-    weights = regression.weights
-    units = given.rows.are_units(weights)
-    return np.asarray(given.rows.n_rows @ weights if units else weights.sum(axis=0))
+    return given.rows.mass(regression.weights)
 
 
 def _variance(given: Assigned, _: Regression) -> FloatArray:
@@ -78,65 +76,60 @@ def _variance(given: Assigned, _: Regression) -> FloatArray:
     )
 
 
-def _kept(given: Assigned, *, intercept: bool) -> FloatArray:
-    """(p,) whether a raw coefficient is penalised."""
-    constant = given.rows.is_constant
-    return np.ones(len(constant)) if intercept else np.where(constant, 0.0, 1.0)
+def _penalised(rows: Rows, *, intercept: bool) -> FloatArray:
+    """(p, 1) whether a raw coefficient is penalised."""
+    constant = rows.is_constant[:, None]
+    return np.ones(constant.shape) if intercept else np.where(constant, 0.0, 1.0)
 
 
 def _estimate(
-    sizes: Sizes, given: Sequence[Fitted], after: Sequence[Parameters], *, intercept: bool
+    ridge: tuple[Sizes, bool], given: Sequence[Fitted], after: Sequence[Parameters]
 ) -> float:
     """From X'W(y - X b) = c size_k b, which is linear in c (raw units, in whitened coordinates)."""
+    sizes, intercept = ridge
     if not intercept and not given[0][0].rows.is_constant.any():
         return np.nan
-    left, right = [], []
-    for (one, regression), new in zip(given, after, strict=True):
-        rows, (gram, cross) = one.rows, regression.normal_equations
-        raw = rows.pooled + rows.unwhiten @ new.coefficients * rows.raw_scale
-        pull = rows.unwhiten.T @ (_kept(one, intercept=intercept)[:, None] * raw) / rows.raw_scale
-        mass = np.maximum(_mass(one, regression), 1e-9)[:, None, None]
-        left.append((sizes(one, regression)[:, None, None] * pull / mass).ravel())
-        right.append(((cross - gram @ new.coefficients) / mass).ravel())
-    found = slope(np.concatenate(left), np.concatenate(right))
-    return found if found > 0 else np.nan
+
+    def sides(assigned: Assigned, regression: Regression, new: FloatArray) -> Sides:
+        rows, (gram, cross) = assigned.rows, regression.normal_equations
+        raw = rows.pooled + rows.unwhiten @ new * rows.raw_scale
+        pull = rows.unwhiten.T @ (_penalised(rows, intercept=intercept) * raw) / rows.raw_scale
+        mass = np.maximum(_mass(assigned, regression), 1e-9)[:, None, None]
+        left = sizes(assigned, regression)[:, None, None] * pull / mass
+        return left.ravel(), ((cross - gram @ new) / mass).ravel()
+
+    steps = zip(given, after, strict=True)
+    return float(positive(slope(sides(*fitted, new.coefficients) for fitted, new in steps)))
 
 
-def _penalised(
-    sizes: Sizes, given: Assigned, regression: Regression, constant: float, *, intercept: bool
+def _ridge(
+    ridge: tuple[Sizes, bool], given: Assigned, regression: Regression, constant: float
 ) -> Regression:
+    sizes, intercept = ridge
     rows, (gram, cross) = given.rows, regression.normal_equations
-    kept = _kept(given, intercept=intercept)[:, None]
+    penalised = _penalised(rows, intercept=intercept)
     size = constant * sizes(given, regression)[:, None, None]
-    left = gram + size * (rows.unwhiten.T @ (kept * rows.unwhiten))
-    right = cross - size * (rows.unwhiten.T @ (kept * rows.pooled) / rows.raw_scale)
+    left = gram + size * (rows.unwhiten.T @ (penalised * rows.unwhiten))
+    right = cross - size * (rows.unwhiten.T @ (penalised * rows.pooled) / rows.raw_scale)
     try:
         return regression.at(np.linalg.solve(left, right))
     except np.linalg.LinAlgError:
         return regression.at(np.full_like(right, np.nan))
 
 
-def _register(sizes: Sizes, what: str, *, intercept: bool) -> None:
-    """One candidate of a ridge: its size by class, and whether it pulls the intercept too."""
-
-    def estimate(given: Sequence[Fitted], after: Sequence[Parameters]) -> float:
-        return _estimate(sizes, given, after, intercept=intercept)
-
-    def ridge(given: Assigned, regression: Regression, constant: float) -> Regression:
-        return _penalised(sizes, given, regression, constant, intercept=intercept)
-
-    pulled = "" if intercept else ", the intercept's excepted"
-    statement = (
-        f"The regressions are ridge regressions: {{constant}}{what} is added to the diagonal of "
-        f"the cross-products of the covariates{pulled}." + _RIDGE_END
-    )
-    candidate("penalty", RIDGE, statement, estimate=estimate)(ridge)
-
-
-for _sizes, _what in (
+for _sizes, _times in (
     (_one, ""),
     (_mass, " times the class's rows"),
     (_variance, " times the class's variance"),
 ):
-    _register(_sizes, _what, intercept=True)
-    _register(_sizes, _what, intercept=False)
+    for _intercept, _but in ((True, ""), (False, ", the intercept's excepted")):
+        candidate(
+            "penalty",
+            RIDGE,
+            statement=f"The regressions are ridge regressions: {{constant}}{_times} is added to "
+            f"the diagonal of the cross-products of the covariates{_but}. That pulls the "
+            "coefficients towards zero and is not this likelihood's maximum. Add nothing, or write "
+            "the penalty into the model as a prior.",
+            variants=((_sizes, _intercept),),
+            estimate=_estimate,
+        )(_ridge)
