@@ -59,13 +59,13 @@ def class_probabilities(fit: Fit, samples: Samples, rows: NewRows, units: Units)
     prior = np.exp(np.broadcast_to(log_prior, shape))
     responsibilities, density = prior.copy(), np.zeros(shape[:2])
     if rows.observed.any():
-        panel, own = rows.observed_panel(fit.panel)
+        panel, units_observed = rows.observed_panel(fit.panel)
         scorer = get_backend(fit.backend).scorer(fit.problem)
         given_class = scorer.log_density(samples.blocks, Problem.of(fit.spec, panel))
-        joint = np.broadcast_to(log_prior, shape)[:, own] + given_class
-        density[:, own] = logsumexp(joint, axis=-1)
-        _check_possible(density[:, own], panel)
-        responsibilities[:, own] = np.exp(joint - density[:, own, None])
+        joint = np.broadcast_to(log_prior, shape)[:, units_observed] + given_class
+        density[:, units_observed] = logsumexp(joint, axis=-1)
+        _check_possible(density[:, units_observed], panel)
+        responsibilities[:, units_observed] = np.exp(joint - density[:, units_observed, None])
     return Classes(prior, responsibilities, density)
 
 

@@ -77,6 +77,6 @@ def _elements(array: xr.DataArray) -> Iterator[tuple[dict[str, int], str]]:
     others = [dim for dim in array.dims if dim != "row"]
     for position in np.ndindex(*(array.sizes[dim] for dim in others)):
         index = {str(dim): i for dim, i in zip(others, position, strict=True)}
-        shown = [dim for dim in index if dim != "outcome" or array.sizes[dim] > 1]
-        inside = ", ".join(str(array[dim].to_numpy()[index[dim]]) for dim in shown)
+        named = [dim for dim in index if dim != "outcome" or array.sizes[dim] > 1]
+        inside = ", ".join(str(array[dim].to_numpy()[index[dim]]) for dim in named)
         yield index, f"[{inside}]" if inside else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -128,11 +127,8 @@ def predict(
     >>> predicted["fitted_by_class"].shape
     (1, 2, 1)
     """
-    check_fit(fit, "predict")
-    check_choice("units", units, get_args(Units))
-    check_choice("classes", classes, get_args(ClassesFrom))
     check_number("interval", interval, lambda x: 0 < x < 1, "a probability between 0 and 1")
-    rows = new_rows(fit.spec, fit.panel, data, missing, with_outcomes=classes == "outcomes")
+    rows = _rows(fit, "predict", data, classes, units, missing)
     if classes == "outcomes" and units == "new" and not rows.observed.any():
         warnings.warn(_without_outcomes(fit), DataWarning, stacklevel=2)
     samples = parameter_samples(fit, draws)
@@ -149,7 +145,7 @@ def predict(
         density = logsumexp(known.log_density, axis=0) - np.log(samples.n_samples)
         dataset["log_predictive_density"] = (("unit",), density)
         dataset["observed"] = (("row", "outcome"), _observed(rows))
-    if samples.chosen is not None:
+    if samples.draws is not None:
         dataset.attrs["interval"] = interval
     return dataset
 
@@ -203,53 +199,45 @@ def predictive_draws(
     >>> drawn["outcomes"].shape
     (100, 1, 1)
     """
-    check_fit(fit, "predictive_draws")
-    check_choice("units", units, get_args(Units))
-    check_choice("classes", classes, get_args(ClassesFrom))
     check_seed(seed)
-    rows = new_rows(fit.spec, fit.panel, data, missing, with_outcomes=classes == "outcomes")
+    rows = _rows(fit, "predictive_draws", data, classes, units, missing)
     if classes == "outcomes" and not rows.observed.any():
         raise OptionError("classes='outcomes' needs data with outcomes.")
-    samples = _samples_to_draw(fit, draws)
+    if draws is not None:
+        check_whole("draws", draws)
+    samples = parameter_samples(fit, draws)
     known = class_probabilities(fit, samples, rows, units)
     probabilities = known.prior if classes == "prior" else known.responsibilities
-    if samples.chosen is None:
+    if samples.draws is None:
         wanted = 1000 if draws is None else draws
         check_memory(8.0 * wanted * len(rows.unit), f"draws = {wanted}")
         samples = _repeated(samples, wanted)
         probabilities = np.broadcast_to(
             probabilities, (samples.n_samples, *probabilities.shape[1:])
         )
+    root = np.random.SeedSequence(seed)
     drawn, outcomes = draw_outcomes(
-        sampler_of(fit.spec),
-        samples,
-        probabilities,
-        design(rows),
-        rows.unit,
-        np.random.SeedSequence(seed),
+        sampler_of(fit.spec), samples, probabilities, design(rows), rows.unit, root
     )
     outcomes = within_cells(outcomes, rows.cell)
     return _drawn_dataset(fit, rows, drawn, outcomes, {"seed": seed, "classes": classes})
 
 
-def _samples_to_draw(fit: Fit, draws: int | None) -> Samples:
-    if fit.has_draws:
-        return parameter_samples(fit, draws)
-    if draws is not None:
-        check_whole("draws", draws)
-    return parameter_samples(fit, None)
+def _rows(
+    fit: Fit, part: str, data: Any, classes: ClassesFrom, units: Units, missing: Missing
+) -> NewRows:
+    check_fit(fit, part)
+    check_choice("units", units, get_args(Units))
+    check_choice("classes", classes, get_args(ClassesFrom))
+    return new_rows(fit.spec, fit.panel, data, missing, with_outcomes=classes == "outcomes")
 
 
 def _repeated(samples: Samples, draws: int) -> Samples:
-    def repeat(values: FloatArray) -> FloatArray:
-        return np.broadcast_to(values, (draws, *values.shape[1:]))
-
-    return replace(
-        samples,
-        weights=repeat(samples.weights),
-        coefficients=repeat(samples.coefficients),
-        covariance=repeat(samples.covariance),
-    )
+    blocks = {
+        name: np.broadcast_to(values, (draws, *values.shape[1:]))
+        for name, values in samples.blocks.items()
+    }
+    return Samples(blocks, samples.draws)
 
 
 def _observed(rows: NewRows) -> FloatArray:
@@ -257,8 +245,8 @@ def _observed(rows: NewRows) -> FloatArray:
     if rows.cell is None:
         return rows.outcomes
     values = np.full_like(rows.outcomes, np.nan)
-    own = rows.observed
-    values[own] = within_cells(rows.outcomes[own], rows.cell[own])
+    observed = rows.observed
+    values[observed] = within_cells(rows.outcomes[observed], rows.cell[observed])
     return values
 
 
@@ -282,7 +270,7 @@ def _dataset(
         | {"n_draws": samples.n_samples, "classes": "outcomes" if rows.observed.any() else "prior"},
     )
     bounds = np.array(["lower", "upper"], dtype=object)
-    return dataset if samples.chosen is None else dataset.assign_coords(bound=bounds)
+    return dataset if samples.draws is None else dataset.assign_coords(bound=bounds)
 
 
 def _drawn_dataset(

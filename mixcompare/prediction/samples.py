@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,30 +23,26 @@ class Samples:
 
     Attributes
     ----------
-    weights, coefficients, covariance
-        (S, K), (S, K, p, m) and (S, K, m, m), in the data's units.
-    membership_coefficients
-        (S, K, c) log-odds against the first class; None without membership covariates.
-    chosen
+    blocks
+        By the name of their block, as scorers take them, in the data's units: ``weights`` (S, K),
+        ``coefficients`` (S, K, p, m), ``covariance`` (S, K, m, m), and with membership covariates
+        ``membership_coefficients`` (S, K, c), log-odds against the first class.
+    draws
         (S,) which of the posterior's draws they are, chain by chain; None for an estimate.
     """
 
-    weights: FloatArray
-    coefficients: FloatArray
-    covariance: FloatArray
-    membership_coefficients: FloatArray | None
-    chosen: IntArray | None
+    blocks: Mapping[str, FloatArray]
+    draws: IntArray | None
 
     @property
-    def blocks(self) -> dict[str, FloatArray]:
-        """The arrays by the name of their block, as scorers take them."""
-        named = {
-            "weights": self.weights,
-            "coefficients": self.coefficients,
-            "covariance": self.covariance,
-        }
-        odds = self.membership_coefficients
-        return named if odds is None else {**named, "membership_coefficients": odds}
+    def weights(self) -> FloatArray:
+        """(S, K) class weights."""
+        return self.blocks["weights"]
+
+    @property
+    def coefficients(self) -> FloatArray:
+        """(S, K, p, m) coefficients."""
+        return self.blocks["coefficients"]
 
     @property
     def n_samples(self) -> int:
@@ -54,11 +51,11 @@ class Samples:
 
     def log_prior(self, concomitants: FloatArray | None) -> FloatArray:
         """(S, G, K) log-probabilities of the classes before outcomes; (S, 1, K) if all alike."""
-        if self.membership_coefficients is None or concomitants is None:
+        membership = self.blocks.get("membership_coefficients")
+        if membership is None or concomitants is None:
             with np.errstate(divide="ignore"):
                 return np.log(self.weights)[:, None, :]
-        odds = concomitants @ self.membership_coefficients.swapaxes(-1, -2)
-        return np.asarray(log_softmax(odds, axis=-1))
+        return np.asarray(log_softmax(concomitants @ membership.swapaxes(-1, -2), axis=-1))
 
 
 def parameter_samples(fit: Fit, draws: int | None) -> Samples:
@@ -75,24 +72,14 @@ def parameter_samples(fit: Fit, draws: int | None) -> Samples:
         If there are not so many draws.
     """
     if not fit.has_draws:
-        return _samples({name: values[None] for name, values in fit.estimate.items()}, None)
+        return Samples({name: values[None] for name, values in fit.estimate.items()}, None)
     aligned = fit.layout.permute(fit.draws.parameters, fit.draws.permutation)
     total = fit.log_likelihood_by_draw.size
-    chosen = _spread(total, draws)
-    arrays = {
-        name: values.reshape(total, *values.shape[2:])[chosen] for name, values in aligned.items()
+    places = _spread(total, draws)
+    blocks = {
+        name: values.reshape(total, *values.shape[2:])[places] for name, values in aligned.items()
     }
-    return _samples(arrays, chosen)
-
-
-def _samples(arrays: dict[str, FloatArray], chosen: IntArray | None) -> Samples:
-    return Samples(
-        arrays["weights"],
-        arrays["coefficients"],
-        arrays["covariance"],
-        arrays.get("membership_coefficients"),
-        chosen,
-    )
+    return Samples(blocks, places)
 
 
 def _spread(total: int, draws: int | None) -> IntArray:
@@ -119,13 +106,12 @@ def log_known(fit: Fit, samples: Samples, rows: NewRows) -> FloatArray:
             "Predict for them apart, with units='new'."
         )
     at = [position[str(label)] for label in rows.unit_labels]
-    if samples.chosen is None:
+    if samples.draws is None:
         responsibilities = fit.responsibilities.to_numpy()[None, at]
     else:
-        drawn = fit.draws.occupancy
-        permutation = fit.draws.permutation
-        own = drawn.reshape(-1, *drawn.shape[2:])[samples.chosen][:, at]
-        chosen = permutation.reshape(-1, permutation.shape[-1])[samples.chosen]
-        responsibilities = labels.permute(own, chosen, axis=-1)
+        drawn, permutation = fit.draws.occupancy, fit.draws.permutation
+        drawn = drawn.reshape(-1, *drawn.shape[2:])[samples.draws][:, at]
+        permutation = permutation.reshape(-1, permutation.shape[-1])[samples.draws]
+        responsibilities = labels.permute(drawn, permutation, axis=-1)
     with np.errstate(divide="ignore"):
         return np.log(responsibilities)

@@ -75,6 +75,8 @@ def new_table(model: str) -> pd.DataFrame:
 def oracle(model: str, made: mc.Fit, data: pd.DataFrame) -> dict[str, FloatArray]:
     """The same by loops over draws, units, classes and rows."""
     samples = parameter_samples(made, None)
+    membership = samples.blocks.get("membership_coefficients")
+    covariance = samples.blocks["covariance"]
     names = [name for name in data.columns if name.startswith("y")]
     x = np.column_stack([np.ones(len(data)), data.x1, data.x2])
     assert made.covariate_names == ("Intercept", "x1", "x2")
@@ -84,16 +86,16 @@ def oracle(model: str, made: mc.Fit, data: pd.DataFrame) -> dict[str, FloatArray
     for s in range(samples.n_samples):
         for unit in units:
             rows = np.flatnonzero(data.unit == unit)
-            if samples.membership_coefficients is None:
+            if membership is None:
                 probabilities = samples.weights[s]
             else:
                 income = data.income.iloc[rows[0]]
-                probabilities = softmax(samples.membership_coefficients[s] @ [1.0, income])
+                probabilities = softmax(membership[s] @ [1.0, income])
             prior.append(probabilities)
             seen = [r for r in rows if np.isfinite(y[r]).all()]
             densities = [
                 sum(multivariate_normal(x[r] @ b, sigma).logpdf(y[r]) for r in seen)
-                for b, sigma in zip(samples.coefficients[s], samples.covariance[s], strict=True)
+                for b, sigma in zip(samples.coefficients[s], covariance[s], strict=True)
             ]
             joint.append(np.log(probabilities) + densities)
     shape = (samples.n_samples, len(units), -1)
@@ -375,7 +377,7 @@ def test_draws_of_a_posterior_use_one_set_of_parameters_each() -> None:
     x = np.column_stack([np.ones(len(data)), data.x1, data.x2])
     own = drawn["classes"].to_numpy()[:, drawn["unit_index"]] - 1
     mean = np.einsum("np,snpm->snm", x, samples.coefficients[np.arange(20)[:, None], own])
-    sd = np.sqrt(samples.covariance[np.arange(20)[:, None], own, 0])
+    sd = np.sqrt(samples.blocks["covariance"][np.arange(20)[:, None], own, 0])
     standard = (drawn["outcomes"].to_numpy() - mean) / sd
     assert abs(standard.mean()) < 4 / np.sqrt(standard.size)
     assert abs(standard.std() - 1) < 4 / np.sqrt(standard.size)
@@ -386,7 +388,7 @@ def test_draws_of_a_posterior_use_one_set_of_parameters_each() -> None:
 
 def test_thinned_draws_are_spread_over_the_chains() -> None:
     made = fit("panel", "pymc")
-    assert parameter_samples(made, 3).chosen.tolist() == [0, 10, 19]  # type: ignore[union-attr]
+    assert parameter_samples(made, 3).draws.tolist() == [0, 10, 19]  # type: ignore[union-attr]
     assert mc.predict(made, draws=4).attrs["n_draws"] == 4
     for bad in (0, 21, 2.5, True):
         with pytest.raises(mc.OptionError, match=r"draws must be .*20"):
