@@ -155,6 +155,8 @@ class Program:
             kept[self.unit >= 2 * len(self.counts) // 3] = 1
             used = squares = by_row * kept[:, None]
             tau = tau[2 * len(self.counts) // 3 :]
+        if self.has("weights stacked by row"):
+            used = by_row.ravel().reshape(by_row.shape[::-1]).T
         if self.has("mean in M-step"):
             used = squares = by_row / self.counts[self.unit][:, None]
         ridge = self.constants.get("ridge", 5.0) if self.has("ridge") else 0.0

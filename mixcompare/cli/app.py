@@ -10,26 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from mixcompare.base.errors import MixCompareError
 from mixcompare.base.machine import describe
 from mixcompare.cli.arguments import (
-    Absorb,
-    Common,
     Components,
-    Covariance,
-    CovarianceBy,
     Data,
     Force,
-    FormulaText,
-    Membership,
     Missing,
-    Time,
+    Model,
+    SavedFit,
+    Seed,
+    Starts,
     Trust,
-    Unit,
-    UnitWeights,
-    given_spec,
+    folder_option,
+    of_model,
 )
 from mixcompare.cli.audit import audit_command
 from mixcompare.cli.predict import predict_command
@@ -60,10 +55,7 @@ app = typer.Typer(
 
 _Output = Annotated[
     Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="DIR",
+    folder_option(
         help="Folder of the report. An earlier report of the same data and model is replaced "
         "after everything has succeeded; other files stay.",
     ),
@@ -125,26 +117,13 @@ register(app)
     epilog="Example: [cyan]mixcompare compare panel.csv --formula 'y ~ x' --unit id "
     "--components 3[/cyan]"
 )
+@of_model()
 def compare(
     data: Data,
-    formula: FormulaText,
     components: Components,
-    unit: Unit = None,
-    time: Time = None,
-    absorb: Absorb = None,
-    common: Common = None,
-    membership: Membership = None,
-    unit_weights: UnitWeights = None,
-    covariance: Covariance = "full",
-    covariance_by: CovarianceBy = "component",
+    model: Model,
     missing: Missing = "error",
-    starts: Annotated[
-        int | None,
-        typer.Option(
-            help="EM: number of starts; by default as many as it takes to find the best optimum "
-            "again."
-        ),
-    ] = None,
+    starts: Starts = None,
     draws: Annotated[int | None, typer.Option(help="PyMC: draws per chain.")] = None,
     tune: Annotated[int | None, typer.Option(help="PyMC: tuning draws per chain.")] = None,
     chains: Annotated[int | None, typer.Option(help="PyMC: number of chains.")] = None,
@@ -163,11 +142,10 @@ def compare(
     target_accept: Annotated[
         float | None, typer.Option(help="PyMC: acceptance rate; nearer 1, steps are smaller.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
+    seed: Seed = 0,
     output: _Output = None,
     force: Force = False,
     quick: Quick = False,
-    trust: Trust = False,
 ) -> None:
     """Fit a table by EM and by PyMC, compare them, write the report.
 
@@ -182,7 +160,6 @@ def compare(
     from mixcompare.study.file.methods import Method
     from mixcompare.study.run.pair import fit_and_report
 
-    spec = given_spec(locals(), components)
     of_chains = _given(
         draws=draws,
         tune=tune,
@@ -201,7 +178,7 @@ def compare(
         check_folder_name(output)
     print_finished(
         fit_and_report(
-            spec,
+            model(components),
             data,
             methods,
             folder,
@@ -217,7 +194,7 @@ def compare(
 
 @app.command(epilog="Example: [cyan]mixcompare show reports/gapminder/em.nc[/cyan]")
 def show(
-    fit: Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that was saved.")],
+    fit: SavedFit,
     trust: Trust = False,
 ) -> None:
     """Show a saved fit: model, status, log-likelihood, parameters."""
@@ -252,7 +229,7 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _print_fit(fit: Fit) -> None:
-    from mixcompare.cli.study_output import as_table, console, plain
+    from mixcompare.cli.study_output import as_table, console, facts_table
 
     out = console()
     spec = fit.spec
@@ -269,12 +246,8 @@ def _print_fit(fit: Fit) -> None:
         "log-likelihood": f"{fit.log_likelihood:.6f} {at}, {fit.n_parameters} parameters",
         **_withheld(fit),
     }
-    grid = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        grid.add_row(name, plain(value))
-    for caution in fit.cautions:
-        grid.add_row("caution", plain(caution))
-    out.print(grid)
+    cautions = (("caution", caution) for caution in fit.cautions)
+    out.print(facts_table([*facts.items(), *cautions]))
     out.print(as_table(fit.summary().reset_index(), "Parameters"))
     optima = _optima(fit)
     if optima is not None:

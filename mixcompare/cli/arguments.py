@@ -1,8 +1,10 @@
-"""Command-line arguments that describe data and model, the same for every command."""
+"""Command-line arguments that several commands have."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,33 +14,8 @@ if TYPE_CHECKING:
     from mixcompare.model.spec import MixtureSpec
 
 Data = Annotated[Path, typer.Argument(metavar="DATA.csv", help="CSV, TSV or Parquet file.")]
-FormulaText = Annotated[
-    str,
-    typer.Option(
-        help="Outcomes and covariates, as in 'y1 + y2 ~ x + I(x**2)'; names with spaces go "
-        "between backticks."
-    ),
-]
+SavedFit = Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that was saved.")]
 Components = Annotated[int, typer.Option(help="Number of latent classes.")]
-Unit = Annotated[
-    str | None,
-    typer.Option(help="Column whose rows share one class; without it each row is a unit."),
-]
-Time = Annotated[str | None, typer.Option(help="Column of the order of a unit's rows.")]
-Absorb = Annotated[
-    str | None, typer.Option(help="Columns of the fixed effects to remove, crossed by ':'.")
-]
-Common = Annotated[
-    str | None,
-    typer.Option(help="Terms whose coefficients are the same in all classes, as in '~ x1'."),
-]
-Membership = Annotated[
-    str | None,
-    typer.Option(help="Unit covariates of the class membership, as in '~ income'."),
-]
-UnitWeights = Annotated[str | None, typer.Option(help="Column of the units' weights.")]
-Covariance = Annotated[str, typer.Option(help="full, diagonal or spherical.")]
-CovarianceBy = Annotated[str, typer.Option(help="component: one per class; shared: one for all.")]
 Trust = Annotated[
     bool,
     typer.Option(
@@ -54,30 +31,89 @@ Force = Annotated[
     ),
 ]
 Missing = Annotated[str, typer.Option(help="error: refuse missing values; drop: drop such rows.")]
+Starts = Annotated[
+    int | None,
+    typer.Option(
+        help="EM: number of starts; by default as many as it takes to find the best optimum again."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Root of the random numbers.")]
 
-# Called the same in the commands and in the specification, which checks them.
-_OF_THE_MODEL: Final = (
-    *("formula", "unit", "time", "absorb", "common", "membership", "unit_weights"),
-    *("covariance", "covariance_by", "trust"),
-)
+# The option of a command that writes a folder; it takes its help.
+folder_option: Final = functools.partial(typer.Option, "--output", "-o", metavar="DIR")
+
+# A command's argument for what the options of `of_model` say: the specification with K classes.
+type Model = Callable[[int], MixtureSpec]
 
 
-def given_spec(arguments: Mapping[str, Any], n_components: int) -> MixtureSpec:
-    """The specification that a command's arguments describe.
+def _model(
+    formula: Annotated[
+        str,
+        typer.Option(
+            help="Outcomes and covariates, as in 'y1 + y2 ~ x + I(x**2)'; names with spaces go "
+            "between backticks."
+        ),
+    ],
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Column whose rows share one class; without it each row is a unit."),
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the order of a unit's rows.")] = None,
+    absorb: Annotated[
+        str | None, typer.Option(help="Columns of the fixed effects to remove, crossed by ':'.")
+    ] = None,
+    common: Annotated[
+        str | None,
+        typer.Option(help="Terms whose coefficients are the same in all classes, as in '~ x1'."),
+    ] = None,
+    membership: Annotated[
+        str | None,
+        typer.Option(help="Unit covariates of the class membership, as in '~ income'."),
+    ] = None,
+    unit_weights: Annotated[str | None, typer.Option(help="Column of the units' weights.")] = None,
+    covariance: Annotated[str, typer.Option(help="full, diagonal or spherical.")] = "full",
+    covariance_by: Annotated[
+        str, typer.Option(help="component: one per class; shared: one for all.")
+    ] = "component",
+    trust: Trust = False,
+) -> None:
+    """Called the same in the commands and in the specification, which checks them."""
+
+
+_OPTIONS: Final = inspect.signature(_model, eval_str=True).parameters
+
+
+def of_model(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that describe a model, in place of its argument `model`.
 
     Parameters
     ----------
-    arguments
-        All of them by name; those that do not describe the model are left aside.
-    n_components
-        Number of classes.
-
-    Raises
-    ------
-    SpecificationError
-        If one is not valid.
+    left_out
+        Options that it does not have.
     """
-    from mixcompare.model.spec import MixtureSpec  # formulaic is slow to import
 
-    named = {name: arguments[name] for name in _OF_THE_MODEL if name in arguments}
-    return MixtureSpec(**named, n_components=n_components)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        options = {name: option for name, option in _OPTIONS.items() if name not in left_out}
+
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:
+            described = {name: arguments.pop(name) for name in options}
+
+            def model(n_components: int) -> MixtureSpec:
+                from mixcompare.model.spec import MixtureSpec  # formulaic is slow to import
+
+                return MixtureSpec(**described, n_components=n_components)
+
+            command(**arguments, model=model)
+
+        listed = [
+            parameter
+            for name, argument in signature.parameters.items()
+            for parameter in (options.values() if name == "model" else [argument])
+        ]
+        by_name = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in listed]
+        run.__signature__ = signature.replace(parameters=by_name)  # type: ignore[attr-defined]
+        return run
+
+    return decorate

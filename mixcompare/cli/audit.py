@@ -8,23 +8,20 @@ from typing import Annotated, Final
 import typer
 
 from mixcompare.cli.arguments import (
-    Absorb,
     Components,
-    Covariance,
-    CovarianceBy,
     Data,
     Force,
-    FormulaText,
     Missing,
-    Trust,
-    Unit,
-    given_spec,
+    Model,
+    folder_option,
+    of_model,
 )
 
 # 1 and 2 are bad input and wrong usage.
 FAULTY: Final = 3
 
 
+@of_model("common", "membership", "unit_weights")
 def audit_command(
     data: Data,
     trace: Annotated[
@@ -35,12 +32,8 @@ def audit_command(
             "covariate, outcome, outcome_bis, value.",
         ),
     ],
-    formula: FormulaText,
     components: Components,
-    unit: Unit = None,
-    absorb: Absorb = None,
-    covariance: Covariance = "full",
-    covariance_by: CovarianceBy = "component",
+    model: Model,
     counts: Annotated[
         str,
         typer.Option(help="contrasts: a cell's rows less one; rows: all transformed rows count."),
@@ -51,11 +44,9 @@ def audit_command(
     ] = None,
     missing: Missing = "error",
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Folder for report, tables and figure."),
+        Path | None, folder_option(help="Folder for report, tables and figure.")
     ] = None,
     force: Force = False,
-    trust: Trust = False,
 ) -> None:
     """Audit somebody else's EM: which of its steps are wrong, in which part, and why.
 
@@ -64,9 +55,8 @@ def audit_command(
     """
     from mixcompare.auditing import audit
 
-    spec = given_spec(locals(), components)
     result = audit(
-        spec,
+        model(components),
         data,
         trace,
         counts=counts,  # type: ignore[arg-type]  # checked by the audit

@@ -11,11 +11,11 @@ import typer
 
 from mixcompare.base.files.ownership import not_ours
 from mixcompare.base.files.staging import write_whole
-from mixcompare.cli.arguments import Data, Force, Missing, Trust
+from mixcompare.cli.arguments import Data, Force, Missing, SavedFit, Trust
 
 
 def predict_command(
-    fit: Annotated[Path, typer.Argument(metavar="FIT.nc", help="A fit that was saved.")],
+    fit: SavedFit,
     data: Data,
     output: Annotated[
         Path | None,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -44,20 +42,18 @@ def reproduce_command(
     agrees, 3 if a number differs or the page was changed since it was written, 1 if it cannot
     be tried.
     """
+    from mixcompare.cli.study_output import console, say
     from mixcompare.reproduction.refit import reproduce
 
     reproduced = reproduce(report, data, workers=workers, trust=trust)
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     listed = (
         reproduced.numbers if all_numbers else reproduced.numbers[~reproduced.numbers["agrees"]]
     )
     if len(listed):
-        console.print(_table(listed, "Numbers" if all_numbers else "Numbers that differ"))
+        console().print(_table(listed, "Numbers" if all_numbers else "Numbers that differ"))
     for sentence in reproduced.sentences:
-        console.print(sentence, markup=False, soft_wrap=True)
-    console.print(
-        "The report is reproduced." if reproduced.agrees else "The report is NOT reproduced."
-    )
+        say(sentence)
+    say("The report is reproduced." if reproduced.agrees else "The report is NOT reproduced.")
     if not reproduced.agrees:
         raise typer.Exit(DIFFERS)
 

@@ -8,59 +8,31 @@ from typing import Annotated
 import typer
 
 from mixcompare.cli.arguments import (
-    Absorb,
-    Common,
-    Covariance,
-    CovarianceBy,
     Data,
     Force,
-    FormulaText,
-    Membership,
     Missing,
-    Time,
-    Trust,
-    Unit,
-    UnitWeights,
-    given_spec,
+    Model,
+    Seed,
+    Starts,
+    folder_option,
+    of_model,
 )
 
-_SHOWN = (
-    "log_likelihood",
-    "n_parameters",
-    "aic",
-    "bic",
-    "icl",
-    "entropy_r2",
-    "smallest_class",
-    "starts_at_best",
-    "starts",
-    "notes",
+_COLUMNS = (
+    *("log_likelihood", "n_parameters", "aic", "bic", "icl", "entropy_r2", "smallest_class"),
+    *("starts_at_best", "starts", "notes"),
 )
-
 _SAMPLED = ("posterior_", "elpd_", "high_", "log_evidence_", "evidence_")
 
 
+@of_model()
 def select_command(
     data: Data,
-    formula: FormulaText,
+    model: Model,
     most: Annotated[int, typer.Option("--to", min=1, help="Largest number of classes.")] = 5,
     least: Annotated[int, typer.Option("--from", min=1, help="Smallest number of classes.")] = 1,
-    unit: Unit = None,
-    time: Time = None,
-    absorb: Absorb = None,
-    common: Common = None,
-    membership: Membership = None,
-    unit_weights: UnitWeights = None,
-    covariance: Covariance = "full",
-    covariance_by: CovarianceBy = "component",
     missing: Missing = "error",
-    starts: Annotated[
-        int | None,
-        typer.Option(
-            help="EM: number of starts; by default as many as it takes to find the best optimum "
-            "again."
-        ),
-    ] = None,
+    starts: Starts = None,
     replicates: Annotated[
         int,
         typer.Option(
@@ -78,20 +50,18 @@ def select_command(
         ),
     ] = None,
     draws: Annotated[int, typer.Option(help="PyMC: draws of each chain.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Root of the random numbers.")] = 0,
+    seed: Seed = 0,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Folder for tables, figure and fits."),
+        Path | None, folder_option(help="Folder for tables, figure and fits.")
     ] = None,
     force: Force = False,
-    trust: Trust = False,
 ) -> None:
     """Fit a table with several numbers of classes and show what criteria say."""
     from mixcompare.data.panel import build_panel
     from mixcompare.selection import select
     from mixcompare.selection.selection import check_selection_folder
 
-    spec = given_spec(locals(), most)
+    spec = model(most)
     panel = build_panel(spec, data, missing=missing)  # type: ignore[arg-type]  # checked there
     if output is not None:
         check_selection_folder(output, spec, panel.fingerprint, overwrite=force)
@@ -106,7 +76,7 @@ def select_command(
         sampling={"draws": draws} if posterior else None,
         starts=starts,
     )
-    columns = [name for name in _SHOWN if name in result.table]
+    columns = [name for name in _COLUMNS if name in result.table]
     typer.echo(result.table[columns].to_string(float_format="{:.4f}".format))
     sampled = [name for name in result.table if str(name).startswith(_SAMPLED)]
     if sampled:

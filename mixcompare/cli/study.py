@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mixcompare.base.errors import OptionError
-from mixcompare.cli.arguments import Force, Trust
+from mixcompare.cli.arguments import Force, Trust, folder_option
 
 if TYPE_CHECKING:
     from mixcompare.study.file.load import Study
@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
 Output = Annotated[
     Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="DIR",
-        help="Folder of the study's store and report, in place of its own.",
-    ),
+    folder_option(help="Folder of the study's store and report, in place of its own."),
 ]
 Quick = Annotated[
     bool,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mixcompare.base.machine import lasting
-from mixcompare.study.measures.from_store import planned_tasks
+from mixcompare.study.measures.from_store import count_table, planned_tasks
 from mixcompare.study.run.pace import pace
 from mixcompare.study.run.plan import Plan, plan_table, replicates_for_coverage
 from mixcompare.study.run.store import FAILURES, Store
@@ -35,6 +35,19 @@ def console() -> Console:
     """Standard output; a pipe gets wide lines."""
     # A pipe has no width; the 80 columns that rich assumes would fold every row.
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def say(text: str) -> None:
+    """A line of its own, in which rich sees no markup and breaks no words."""
+    console().print(text, markup=False, soft_wrap=True)
+
+
+def facts_table(facts: Iterable[tuple[str, str]]) -> Table:
+    """Names and texts in two columns."""
+    grid = Table.grid(padding=(0, 2))
+    for name, text in facts:
+        grid.add_row(name, plain(text))
+    return grid
 
 
 def as_table(frame: pd.DataFrame, title: str) -> Table:
@@ -64,22 +77,20 @@ def print_finished(finished: Finished, data: Path | None = None) -> None:
     out = console()
     if finished.verdicts is not None:
         out.print(as_table(finished.verdicts, "Verdicts"))
-        out.print(finished.conclusion, markup=False, soft_wrap=True)
+        say(finished.conclusion)
         for remedy in finished.remedies:
-            out.print(_what_to_run(remedy, data), markup=False, soft_wrap=True)
+            say(_what_to_run(remedy, data))
         for caution in _cautions(finished.cautions):
-            out.print(caution, markup=False, soft_wrap=True)
+            say(caution)
     elif finished.counts is not None:
         out.print(as_table(finished.counts, "Fits"))
     if finished.renewed:
-        out.print(
+        say(
             f"Fitted again, because the file of the fit was lost or held another: "
-            f"{', '.join(finished.renewed)}.",
-            markup=False,
-            soft_wrap=True,
+            f"{', '.join(finished.renewed)}."
         )
     if finished.report is not None:
-        out.print(f"Report: {finished.report}", markup=False, soft_wrap=True)
+        say(f"Report: {finished.report}")
 
 
 def _what_to_run(remedy: Remedy, data: Path | None) -> str:
@@ -117,22 +128,16 @@ def print_plan(plan: Plan, seconds: Mapping[str, float] | None) -> None:
     )
     printed = table
     if seconds is not None:
-        times = {
-            "cpu_hours": table["cpu_hours"] * 3600,
-            "seconds_per_fit": table["seconds_per_fit"],
-        }
         printed = table.assign(
-            **{name: column.map(lasting) for name, column in times.items()}
+            cpu_hours=(table["cpu_hours"] * 3600).map(lasting),
+            seconds_per_fit=table["seconds_per_fit"].map(lasting),
         ).rename(columns={"seconds_per_fit": "a fit", "cpu_hours": "processor time"})
     out.print(as_table(printed, f"{plan.n_fits:,} fits"))
     if seconds is not None:
         total = float((table["seconds_per_fit"] * table["fits"]).sum())
-        out.print(f"About {lasting(max(total, 0.1))} on one core, half on two.", markup=False)
+        say(f"About {lasting(max(total, 0.1))} on one core, half on two.")
     wanted = replicates_for_coverage(0.01)
-    out.print(
-        f"For a Monte Carlo standard error of 1 point of a coverage of 95 %: {wanted} replicates.",
-        markup=False,
-    )
+    say(f"For a Monte Carlo standard error of 1 point of a coverage of 95 %: {wanted} replicates.")
 
 
 def print_demand(demand: Demand) -> None:
@@ -142,37 +147,23 @@ def print_demand(demand: Demand) -> None:
 
 def print_status(study: Study, store: Store) -> None:
     """Counts, rate, time left, and the first failures."""
-    out = console()
     tasks = planned_tasks(study, store)
-    done = tasks["outcome"].notna()
     failed = tasks[tasks["outcome"].isin(FAILURES)]
-    table = (
-        tasks.assign(
-            finished=done,
-            converged=tasks["outcome"] == "converged",
-            failed=tasks["outcome"].isin(FAILURES),
-        )
-        .groupby("method", sort=False)
-        .agg(
-            planned=("task", "size"),
-            finished=("finished", "sum"),
-            converged=("converged", "sum"),
-            failed=("failed", "sum"),
-            seconds_per_fit=("seconds", "mean"),
-        )
-        .reset_index()
+    counts = count_table(tasks, list(study.methods)).set_index("method")
+    table = counts[["planned", "finished", "converged"]].assign(
+        failed=failed.groupby("method").size().reindex(counts.index, fill_value=0),
+        seconds_per_fit=tasks.groupby("method")["seconds"].mean(),
     )
-    out.print(as_table(table, f"{study.name}: {int(done.sum())} of {len(tasks)} fits"))
-    out.print(_left(tasks), markup=False)
+    title = f"{study.name}: {table['finished'].sum()} of {len(tasks)} fits"
+    console().print(as_table(table.reset_index(), title))
+    say(_left(tasks))
     for task in failed.head(_LISTED_FAILURES).itertuples():
-        out.print(
+        say(
             f"task {task.task} ({task.scenario}, replicate {task.replicate}, {task.method}): "
-            f"{task.outcome}: {task.message}",
-            markup=False,
-            soft_wrap=True,
+            f"{task.outcome}: {task.message}"
         )
     if len(failed) > _LISTED_FAILURES:
-        out.print(f"and {len(failed) - _LISTED_FAILURES} more failures", markup=False)
+        say(f"and {len(failed) - _LISTED_FAILURES} more failures")
 
 
 def _left(tasks: pd.DataFrame) -> str:
@@ -201,19 +192,18 @@ def print_earlier(study: Study, earlier: Earlier) -> None:
         facts["changed since"] = ", ".join(earlier.changed)
     if earlier.outcome == "timeout":
         facts["now"] = "without a time limit; Ctrl-C ends it"
-    console().print(_facts(facts))
+    console().print(facts_table(facts.items()))
 
 
 def print_again(again: Again) -> None:
     """The fit, and whether it has the store's numbers."""
-    out = console()
     facts = {
         "status": f"{again.fit.status}: {again.fit.message}",
         "log-likelihood": repr(again.fit.log_likelihood),
         "numbers": _agreement(again),
     }
-    out.print(_facts(facts))
-    out.print(as_table(again.fit.summary().reset_index(), "Parameters"))
+    console().print(facts_table(facts.items()))
+    console().print(as_table(again.fit.summary().reset_index(), "Parameters"))
 
 
 def _agreement(again: Again) -> str:
@@ -224,10 +214,3 @@ def _agreement(again: Again) -> str:
     named = ", ".join(again.differing[:_LISTED_NUMBERS])
     more = ", ..." if len(again.differing) > _LISTED_NUMBERS else ""
     return f"{len(again.differing)} are not the store's: {named}{more}"
-
-
-def _facts(facts: Mapping[str, str]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        grid.add_row(name, plain(value))
-    return grid

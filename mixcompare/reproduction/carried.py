@@ -87,7 +87,7 @@ def read_record(report: str | Path) -> dict[str, Any]:
     finder = _Finder()
     finder.feed(text)
     try:
-        record: dict[str, Any] = json.loads(finder.found)
+        record: dict[str, Any] = json.loads(finder.text)
         if not isinstance(record, dict):
             raise ValueError("it is no table of entries")
     except (ValueError, RecursionError) as error:
@@ -103,7 +103,7 @@ class _Finder(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found = ""
+        self.text = ""
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -114,4 +114,4 @@ class _Finder(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._inside:
-            self.found += data
+            self.text += data

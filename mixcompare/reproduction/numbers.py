@@ -60,16 +60,9 @@ def _em(source: str, fit: Fit) -> pd.DataFrame:
     table = fit.summary()
     estimate, error = table["estimate"].to_numpy(), table["se"].to_numpy()
     names = [*table.index, *(f"standard error of {name}" for name in table.index)]
-    rows = pd.DataFrame(
-        {
-            "source": source,
-            "backend": "em",
-            "quantity": ["log-likelihood", *names],
-            "value": [fit.log_likelihood, *estimate, *error],
-            "error": [np.nan, *error, *np.full(len(error), np.nan)],
-        }
-    )
-    return rows.dropna(subset="value")
+    values = [fit.log_likelihood, *estimate, *error]
+    errors = [np.nan, *error, *np.full(len(error), np.nan)]
+    return _rows(source, "em", ["log-likelihood", *names], values, errors).dropna(subset="value")
 
 
 def _pymc(source: str, fit: Fit, reference: FloatArray) -> pd.DataFrame:
@@ -80,22 +73,22 @@ def _pymc(source: str, fit: Fit, reference: FloatArray) -> pd.DataFrame:
     draws = np.concatenate([flatten(aligned, fit.parameters), total[..., None]], axis=-1)
     names = [*(parameter.name for parameter in fit.parameters), "log-likelihood"]
     flat = draws.reshape(-1, draws.shape[-1])
-    parts = [
-        pd.DataFrame(
-            {
-                "source": source,
-                "backend": "pymc",
-                "quantity": [f"{word} of {name}" for name in names],
-                "value": value,
-                "error": _monte_carlo_error(draws, kind),
-            }
-        )
-        for word, kind, value in (
-            ("mean", "mean", flat.mean(axis=0)),
-            ("standard deviation", "sd", flat.std(axis=0, ddof=1)),
-        )
-    ]
+    parts = []
+    for word, kind, values in (
+        ("mean", "mean", flat.mean(axis=0)),
+        ("standard deviation", "sd", flat.std(axis=0, ddof=1)),
+    ):
+        quantities = [f"{word} of {name}" for name in names]
+        errors = _monte_carlo_error(draws, kind)
+        parts.append(_rows(source, "pymc", quantities, values, errors))
     return pd.concat(parts)
+
+
+def _rows(
+    source: str, backend: str, quantities: list[str], values: Any, errors: Any
+) -> pd.DataFrame:
+    columns = {"quantity": quantities, "value": values, "error": errors}
+    return pd.DataFrame({"source": source, "backend": backend, **columns})
 
 
 def _monte_carlo_error(draws: FloatArray, kind: str) -> FloatArray:

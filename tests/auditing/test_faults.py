@@ -1,13 +1,18 @@
 """Every known fault is named when it is planted, none when the program is right."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import typer
+import xarray as xr
+from typer.testing import CliRunner
 
 import mixcompare as mc
 from mixcompare.auditing import TraceError, audit
+from mixcompare.cli.audit import audit_command
 from tests.audit_programs import Program, panel, specification
 
 # Rows per unit, outcomes, classes, covariates beside the intercept.
@@ -345,6 +350,49 @@ def test_parts_of_other_iterations_are_recognised() -> None:
         found = audit(spec, table, trace | {name: late})
         assert found.causes == (f"{words} one iteration late",)
         assert found.passed
+
+
+@pytest.mark.parametrize("time", [True, False])
+def test_rows_that_a_program_sorts_by_time_are_sorted_by_the_named_column(
+    time: bool, tmp_path: Path
+) -> None:
+    table = panel(**PANELS[LONG])
+    program = Program(table, 2, frozenset(["weights stacked by row"]))
+    axes = {
+        "component": [1, 2],
+        "covariate": ["Intercept", "x1"],
+        "outcome": ["y0"],
+        "outcome_bis": ["y0"],
+    }
+    parts = [
+        xr.DataArray(
+            values,
+            dims=dims,
+            coords={"iteration": range(7), **{dim: axes[dim] for dim in dims[1:]}},
+        )
+        .to_dataframe("value")
+        .reset_index()
+        .assign(parameter=name)
+        for (name, values), dims in zip(
+            program.run(6).items(),
+            (
+                ("iteration", "component"),
+                ("iteration", "component", "covariate", "outcome"),
+                ("iteration", "component", "outcome", "outcome_bis"),
+            ),
+            strict=True,
+        )
+    ]
+    pd.concat(parts).to_csv(tmp_path / "trace.csv", index=False)
+    shuffled = table.assign(t=np.arange(len(table))).sample(frac=1, random_state=0)
+    shuffled.to_csv(tmp_path / "table.csv", index=False)
+    app = typer.Typer()
+    app.command()(audit_command)
+    files = [str(tmp_path / name) for name in ("table.csv", "trace.csv")]
+    options = ["--formula", "y0 ~ x1", "--unit", "unit", "--components", "2"]
+    done = CliRunner().invoke(app, [*files, *options, *(["--time", "t"] if time else [])])
+    assert done.exit_code == 3, done.output
+    assert ("fault: weights in observation-major order" in done.stdout) == time
 
 
 # --- what no candidate explains ---------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import ast
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -165,11 +166,17 @@ def test_draws_that_suffice(r_hat: float, ess: float, draws: int) -> None:
     ],
 )
 def test_commands_say_the_whole_model(changes: dict[str, Any]) -> None:
-    from mixcompare.cli.arguments import given_spec
+    from mixcompare.cli.arguments import of_model
+
+    built: list[mc.MixtureSpec] = []
+
+    def keep(model: Callable[[int], mc.MixtureSpec], **others: Any) -> None:
+        built.append(model(others["components"]))
 
     spec = SPEC.but(**changes)
     typed = parsed(command(spec, 7, {"em": {"starts": 5}, "pymc": {"target_accept": 0.95}}))
-    assert given_spec(typed, typed["components"]) == spec
+    of_model()(keep)(**typed)
+    assert built == [spec]
     assert typed["trust"] is spec.trust
     assert (typed["seed"], typed["starts"], typed["target_accept"]) == (7, 5, 0.95)
     assert eval(spec_code(spec), {"mc": mc}) == spec
