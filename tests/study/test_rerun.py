@@ -49,8 +49,8 @@ def test_em_gives_every_number_again(em: tuple[Path, str, Path], tmp_path: Path)
     exact = float(own["value"].iloc[0])
     assert repr(exact) in shown
     assert str(tasks["seed"][9]) in shown
-    # Eight estimands of five numbers, seven criteria and five diagnostics.
-    assert "all 52 as in the store, to the bit" in shown
+    # Eight estimands of five numbers, eight criteria and six diagnostics.
+    assert "all 54 as in the store, to the bit" in shown
     assert mc.load(tmp_path / "fit.nc").log_likelihood == exact
     with pytest.raises(OptionError, match="no task 999"):
         invoke("rerun", *em, "--task", 999)

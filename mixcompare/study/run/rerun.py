@@ -18,6 +18,8 @@ from mixcompare.study.run.store import TABLES, Store
 from mixcompare.study.task.extract import Estimate, Kept, keep
 from mixcompare.study.task.task import Task, fit_task, task_seed
 
+# What no two runs have alike.
+_TIME: Final = "search_seconds: value"
 _PLACE: Final = ["task", "scenario", "replicate", "method", "outcome"]
 
 
@@ -54,7 +56,7 @@ class Again:
     fit
         The fit.
     compared
-        How many numbers the store has.
+        How many numbers the store has, wall times left out.
     differing
         Names of the numbers that differ from the store's by so much as a bit.
     """
@@ -106,10 +108,9 @@ def rerun(
     fitted, data, _ = fit_task(job, task, earlier.seed)
     now = _numbers(keep(fitted, data, study.tables.estimands.parameters))
     before = earlier.numbers
-    names = {**before, **now}
-    return Again(
-        fitted, len(before), [name for name in names if not _same(before.get(name), now.get(name))]
-    )
+    names = [name for name in {**before, **now} if name != _TIME]
+    differing = [name for name in names if not _same(before.get(name), now.get(name))]
+    return Again(fitted, len(before.keys() - {_TIME}), differing)
 
 
 def _stored(store: Store, number: int) -> dict[str, float]:
