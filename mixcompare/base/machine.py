@@ -177,15 +177,11 @@ def describe(error: BaseException, folders: Iterable[Path] = ()) -> str:
     if isinstance(error, MemoryError):
         return f"there is not enough memory ({str(error) or type(error).__name__})"
     number = error.errno if isinstance(error, OSError) else None
-    words = _FULL.get(number or 0) or _reason(error)
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    words = _FULL.get(number or 0) or str(reason).splitlines()[0].removesuffix(".")
     named = getattr(error, "filename", None)
     places = [str(named)] if named else [str(folder) for folder in _crowded(folders)]
     return f"{words}: {', '.join(places)}" if places else words
-
-
-def _reason(error: BaseException) -> str:
-    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(words).splitlines()[0].removesuffix(".")
 
 
 def _crowded(folders: Iterable[Path]) -> Iterator[Path]:

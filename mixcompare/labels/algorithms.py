@@ -66,29 +66,16 @@ class Algorithm:
     needs: tuple[str, ...] = ()
 
 
-def _to_reference(draws: Draws) -> IntArray:
-    assert draws.reference is not None
-    return align_to_reference(draws.responsibilities, draws.reference)
-
-
-def _by_data(draws: Draws) -> IntArray:
-    assert draws.features is not None
-    return data_based(draws.responsibilities, draws.features, draws.pivot)
-
-
-def _ordered(draws: Draws) -> IntArray:
-    assert draws.quantity is not None
-    return by_order(draws.quantity)
-
-
-def _climbed(draws: Draws) -> IntArray:
-    assert draws.climb is not None
-    return climbing(draws.responsibilities, draws.climb)[1]
+def _given[T](what: T | None) -> T:
+    assert what is not None  # as `Algorithm.needs` says
+    return what
 
 
 ALGORITHMS: Final[dict[str, Algorithm]] = {
     "EM": Algorithm(
-        _to_reference, "soft ECR with EM's optimum as the pivot (this package)", ("reference",)
+        lambda d: align_to_reference(d.responsibilities, _given(d.reference)),
+        "soft ECR with EM's optimum as the pivot (this package)",
+        ("reference",),
     ),
     "mean": Algorithm(
         lambda d: align_draws(d.responsibilities, d.pivot),
@@ -106,9 +93,19 @@ ALGORITHMS: Final[dict[str, Algorithm]] = {
     "Stephens": Algorithm(
         lambda d: stephens(d.responsibilities, d.pivot), "Stephens (2000), algorithm 2"
     ),
-    "data-based": Algorithm(_by_data, "Rodriguez & Walker (2014)", ("features",)),
-    "ordering": Algorithm(_ordered, "Richardson & Green (1997)", ("quantity",)),
-    "climbing": Algorithm(_climbed, "Yao & Lindsay (2009)", ("climb",)),
+    "data-based": Algorithm(
+        lambda d: data_based(d.responsibilities, _given(d.features), d.pivot),
+        "Rodriguez & Walker (2014)",
+        ("features",),
+    ),
+    "ordering": Algorithm(
+        lambda d: by_order(_given(d.quantity)), "Richardson & Green (1997)", ("quantity",)
+    ),
+    "climbing": Algorithm(
+        lambda d: climbing(d.responsibilities, _given(d.climb))[1],
+        "Yao & Lindsay (2009)",
+        ("climb",),
+    ),
 }
 
 

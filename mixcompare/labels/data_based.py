@@ -6,7 +6,7 @@ import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray, permute
 from mixcompare.labels.equivalence import ecr
-from mixcompare.labels.permutations import assign
+from mixcompare.labels.permutations import assign, settled
 
 
 def data_based(
@@ -38,17 +38,14 @@ def data_based(
     (..., K) permutations.
     """
     count, mean, variance = _moments(responsibilities, _scaled(features))
-    permutation = ecr(responsibilities, pivot)
-    for _ in range(max_iterations):
+
+    def to_averages(permutation: IntArray) -> IntArray:
         centre, spread = _averages(count, mean, variance, permutation)
         # sum (x - c)^2 = n (variance + (mean - c)^2), which cancels nothing.
         away = np.square(mean[..., None, :, :] - centre[:, None]) + variance[..., None, :, :]
-        cost = count[..., None, :] * (away / spread[:, None]).sum(axis=-1)
-        updated = assign(cost)
-        if np.array_equal(updated, permutation):
-            break
-        permutation = updated
-    return permutation
+        return assign(count[..., None, :] * (away / spread[:, None]).sum(axis=-1))
+
+    return settled(ecr(responsibilities, pivot), to_averages, max_iterations)
 
 
 def _scaled(features: FloatArray) -> FloatArray:

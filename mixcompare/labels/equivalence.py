@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.labels.permutations import assign, invert, permuted_mean
+from mixcompare.labels.permutations import assign, invert, permuted_mean, settled
 
 
 def ecr(responsibilities: FloatArray, pivot: FloatArray) -> IntArray:
@@ -75,15 +75,10 @@ def _iterate(
     max_iterations: int,
 ) -> IntArray:
     k = pivot.shape[-1]
-    classes = pivot.argmax(axis=-1)
-    permutation = _align(allocated, classes, k)
-    for _ in range(max_iterations):
-        renewed = renew(permutation)
-        if np.array_equal(renewed, classes):
-            break
-        classes = renewed
-        permutation = _align(allocated, classes, k)
-    return permutation
+    classes = settled(
+        pivot.argmax(axis=-1), lambda classes: renew(_align(allocated, classes, k)), max_iterations
+    )
+    return _align(allocated, classes, k)
 
 
 def _align(allocated: IntArray, classes: IntArray, k: int) -> IntArray:

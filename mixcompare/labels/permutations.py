@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
@@ -68,3 +70,15 @@ def compose(first: IntArray, second: IntArray) -> IntArray:
 def invert(permutation: IntArray) -> IntArray:
     """The (..., K) permutations that undo these: the new label of each old component."""
     return np.argsort(permutation, axis=-1)
+
+
+def settled(
+    permutation: IntArray, renew: Callable[[IntArray], IntArray], max_iterations: int
+) -> IntArray:
+    """Permutations (..., K), or classes (G,), renewed until nothing changes, or so many times."""
+    for _ in range(max_iterations):
+        renewed = renew(permutation)
+        if np.array_equal(renewed, permutation):
+            break
+        permutation = renewed
+    return permutation

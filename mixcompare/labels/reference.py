@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.labels.permutations import assign, permuted_mean
+from mixcompare.labels.permutations import assign, permuted_mean, settled
 
 
 def overlap(responsibilities: FloatArray, reference: FloatArray) -> FloatArray:
@@ -49,11 +49,8 @@ def align_draws(
     pivot
         (G, K) where to start, e.g. the draw of highest posterior density.
     """
-    permutation = align_to_reference(responsibilities, pivot)
-    for _ in range(max_iterations):
-        mean = permuted_mean(responsibilities, permutation)
-        updated = align_to_reference(responsibilities, mean)
-        if np.array_equal(updated, permutation):
-            break
-        permutation = updated
-    return permutation
+
+    def to_average(permutation: IntArray) -> IntArray:
+        return align_to_reference(responsibilities, permuted_mean(responsibilities, permutation))
+
+    return settled(align_to_reference(responsibilities, pivot), to_average, max_iterations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.labels.permutations import assign, permuted_mean
+from mixcompare.labels.permutations import assign, permuted_mean, settled
 from mixcompare.labels.reference import align_to_reference, overlap
 
 # Probabilities below this count as this, so that a zero forbids nothing for good.
@@ -45,15 +45,14 @@ def stephens_path(
     p = np.maximum(responsibilities, _SMALLEST)
     p /= p.sum(axis=-1, keepdims=True)
     negative_entropy = float(np.vdot(p, np.log(p)))
-    permutation = align_to_reference(p, pivot)
     divergence: list[float] = []
-    for _ in range(max_iterations):
+
+    def to_mean(permutation: IntArray) -> IntArray:
         cost = -overlap(p, np.log(permuted_mean(p, permutation)))
         updated = assign(cost)
-        divergence.append(
-            negative_entropy + float(np.take_along_axis(cost, updated[..., None], -1).sum())
-        )
-        if np.array_equal(updated, permutation):
-            break
-        permutation = updated
+        summed = float(np.take_along_axis(cost, updated[..., None], -1).sum())
+        divergence.append(negative_entropy + summed)
+        return updated
+
+    permutation = settled(align_to_reference(p, pivot), to_mean, max_iterations)
     return permutation, np.array(divergence)

@@ -8,7 +8,6 @@ from scipy.special import softmax
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import STRUCTURES
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.prepared.prepared import Prepared
 from mixcompare.prepared.problem import Problem
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 
@@ -29,29 +28,23 @@ def draw_priors(problem: Problem, draws: int, rng: np.random.Generator) -> dict[
     and, with membership covariates, membership_coefficients (S, K, c) against the first class,
     beside which weights are average class probabilities. What classes share is repeated.
     """
-    spec, prepared, priors = problem.spec, problem.prepared, problem.priors
-    drawn = _class_probabilities(spec, prepared, priors, draws, rng)
-    drawn["coefficients"] = _coefficients(spec, prepared, priors, draws, rng)
-    if priors.covariance_scale.size:
-        drawn["covariance"] = _covariances(spec, priors, draws, rng)
+    drawn = _class_probabilities(problem, draws, rng)
+    drawn["coefficients"] = _coefficients(problem, draws, rng)
+    if problem.priors.covariance_scale.size:
+        drawn["covariance"] = _covariances(problem.spec, problem.priors, draws, rng)
     return drawn
 
 
 def _class_probabilities(
-    spec: MixtureSpec,
-    prepared: Prepared,
-    priors: ResolvedPriors,
-    draws: int,
-    rng: np.random.Generator,
+    problem: Problem, draws: int, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
-    k = spec.n_components
+    prepared, priors, k = problem.prepared, problem.priors, problem.spec.n_components
     if k == 1:
-        one = {"weights": np.ones((draws, 1))}
-        if prepared.concomitants is None:
-            return one
-        return one | {
-            "membership_coefficients": np.zeros((draws, 1, prepared.concomitants.shape[1]))
-        }
+        arrays = {"weights": np.ones((draws, 1))}
+        if prepared.concomitants is not None:
+            shape = draws, 1, prepared.concomitants.shape[1]
+            arrays["membership_coefficients"] = np.zeros(shape)
+        return arrays
     if priors.membership_precision is None:
         return {"weights": rng.dirichlet(np.full(k, priors.concentration), size=draws)}
     assert prepared.concomitants is not None
@@ -69,14 +62,9 @@ def _class_probabilities(
     }
 
 
-def _coefficients(
-    spec: MixtureSpec,
-    prepared: Prepared,
-    priors: ResolvedPriors,
-    draws: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    shape = (draws, spec.n_components, *priors.coefficient_mean.shape)
+def _coefficients(problem: Problem, draws: int, rng: np.random.Generator) -> FloatArray:
+    prepared, priors = problem.prepared, problem.priors
+    shape = (draws, problem.spec.n_components, *priors.coefficient_mean.shape)
     values = rng.normal(priors.coefficient_mean, priors.coefficient_sd, size=shape)
     common = np.isin(prepared.covariate_names, prepared.common_names)
     values[:, :, common] = values[:, :1, common]

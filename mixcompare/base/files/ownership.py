@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from mixcompare.base.files.staging import remove_leftovers
 META: Final = "mixcompare-made-from"
 # Of a page's text, in which the entry is near the beginning.
 _HEAD: Final = 1 << 16
+_ENTRY: Final = re.compile(rf'<meta name="{META}" content="([^"]*)">')
 _SUFFIXES: Final = frozenset({".csv", ".md", ".tex", ".svg", ".pdf"})
 _REMEDY: Final = (
     "Choose another folder, or allow that it is replaced (--force; in Python overwrite=True)."
@@ -68,11 +70,10 @@ def page_owner(page: Path) -> Owner | None:
     """What a page says that it was made from; None if it says nothing."""
     try:
         with page.open(encoding="utf-8", errors="replace") as file:
-            finder = _Finder()
-            finder.feed(file.read(_HEAD))
+            entry = _ENTRY.search(file.read(_HEAD))
     except OSError:
         return None
-    return read_owner(finder.content)
+    return None if entry is None else read_owner(unescape(entry[1]))
 
 
 def read_owner(text: str) -> Owner | None:
@@ -83,19 +84,6 @@ def read_owner(text: str) -> Owner | None:
         return Owner(str(said["kind"]), str(said["model"]), inputs, str(said["words"]))
     except (ValueError, KeyError, TypeError):
         return None
-
-
-class _Finder(HTMLParser):
-    """The content of our entry in a page's head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.content = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "meta" and given.get("name") == META:
-            self.content = given.get("content") or ""
 
 
 def check_folder(

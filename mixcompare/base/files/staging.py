@@ -305,7 +305,7 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _shown(path: Path) -> Path:
+def _target(path: Path) -> Path:
     """Where a file will be, of one that is still in the hidden folder."""
     while _UNFINISHED in path.parts:
         place = path.parts.index(_UNFINISHED)
@@ -314,10 +314,10 @@ def _shown(path: Path) -> Path:
 
 
 def _cannot_write(what: str, path: Path, error: OSError) -> OptionError:
-    culprit = _shown(Path(str(error.filename2 or error.filename or path)))
-    where = "" if culprit in (_shown(path), _shown(path).parent) else f" ({culprit})"
+    culprit = _target(Path(str(error.filename2 or error.filename or path)))
+    where = "" if culprit in (_target(path), _target(path).parent) else f" ({culprit})"
     remedy = "Free some space, or choose" if error.errno in _FULL else "Choose"
     return OptionError(
-        f"cannot write {what}{_shown(path)}: {error.strerror or error}{where}. {remedy} another "
+        f"cannot write {what}{_target(path)}: {error.strerror or error}{where}. {remedy} another "
         "folder."
     )
