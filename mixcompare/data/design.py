@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from formulaic import ModelMatrix, ModelSpec, SimpleFormula
-from formulaic.errors import FormulaicError
 from formulaic.parser.types import Factor, Term
 from numpy.typing import NDArray
 
@@ -23,23 +22,10 @@ from mixcompare.data.raw_columns import (
     plain_columns,
     term_columns,
 )
-from mixcompare.model.formula.formulas import CONSTANT, both_sides, one_sided_terms
+from mixcompare.model.formula.formulas import CONSTANT, FAILURES, both_sides, one_sided
 from mixcompare.model.formula.python import evaluation_names
 from mixcompare.model.spec import MixtureSpec
 
-# What a transformation of a column may raise that does not suit it.
-_FAILURES: Final = (
-    FormulaicError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    NotImplementedError,
-    RuntimeError,
-    MemoryError,
-    np.linalg.LinAlgError,
-)
 # Beyond these sums of squares, and products of these, leave the range of doubles.
 _LARGEST: Final = 1e100
 _SMALLEST: Final = 1e-100
@@ -147,13 +133,13 @@ def unit_side(spec: MixtureSpec) -> SimpleFormula:
     """Terms of the membership; none without one."""
     if spec.membership is None:
         return SimpleFormula([])
-    return SimpleFormula(one_sided_terms(spec.membership, intercept=True, trust=spec.trust))
+    return SimpleFormula(one_sided("membership", spec.membership, intercept=True, trust=spec.trust))
 
 
 def _common_terms(spec: MixtureSpec) -> tuple[Term, ...]:
     if spec.common is None:
         return ()
-    return one_sided_terms(spec.common, intercept=False, trust=spec.trust)
+    return one_sided("common", spec.common, intercept=False, trust=spec.trust)
 
 
 # Parsing takes as long as evaluating; a study builds thousands of panels of one formula.
@@ -197,7 +183,7 @@ def evaluate(
                 output="pandas",
                 na_action="ignore",
             )
-    except _FAILURES as error:
+    except FAILURES as error:
         reason = " ".join(str(error).split())
         raise DataError(f"formula {formula!r} fails on the data: {reason}") from error
     columns = pd.DataFrame(matrix)

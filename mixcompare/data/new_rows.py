@@ -25,6 +25,7 @@ from mixcompare.data.panel import (
     is_missing,
     key_columns,
     renumber,
+    taken,
 )
 from mixcompare.data.tables import read_table
 from mixcompare.data.trained_design import TrainedDesign, trained_design
@@ -196,14 +197,11 @@ def _table_rows(
 
 
 def _panel_rows(panel: Panel) -> NewRows:
+    by_row = ("covariates", "outcomes", "unit", "cell", "row")
     order = np.argsort(panel.row, kind="stable")
     return NewRows(
-        covariates=panel.covariates[order],
-        outcomes=panel.outcomes[order],
-        unit=panel.unit[order],
+        **{name: taken(getattr(panel, name), order) for name in by_row},
         unit_labels=panel.unit_labels,
-        cell=None if panel.cell is None else panel.cell[order],
-        row=panel.row[order],
         concomitants=panel.concomitants,
     )
 

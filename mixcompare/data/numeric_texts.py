@@ -148,7 +148,7 @@ def _are_numbers(texts: _Texts) -> bool:
     stray = other | texts.of("missing")
     if not stray.any():
         # Whole numbers that somebody has made texts are categories, as in R.
-        return bool(plain.sum() >= _MANY and not _all_whole(texts))
+        return bool(plain.sum() >= _MANY and any(float(v) % 1 for v in texts.different))
     if not other.any():
         return bool(plain.any())
     if not texts.of("other").any() and texts.of("notation").any():
@@ -160,10 +160,6 @@ def _are_numbers(texts: _Texts) -> bool:
     few = n_rows >= _MANY and texts.rows[stray].sum() <= max(1, _FEW * n_rows)
     many = n_plain >= max(_MANY, int(stray.sum()))
     return bool(few or many)
-
-
-def _all_whole(texts: _Texts) -> bool:
-    return all(float(value) % 1 == 0 for value in texts.different)
 
 
 def _error(

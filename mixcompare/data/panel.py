@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -24,7 +24,7 @@ from mixcompare.data.places import place
 from mixcompare.data.raw_columns import categorical, looked_up, term_columns
 from mixcompare.data.tables import read_table
 from mixcompare.data.times import check_times_differ, time_columns, times
-from mixcompare.data.unit_data import UnitData, build_unit_data, unit_columns
+from mixcompare.data.unit_data import build_unit_data, unit_columns
 from mixcompare.data.wide_factors import check_width
 from mixcompare.model.spec import MixtureSpec, check_spec
 
@@ -36,6 +36,9 @@ _BLOCK_SIZES: Final = 64
 
 _MANY_VALUES = 1_000_000
 _LABELS_AT_A_TIME = 8192
+# Fields of a panel that have something for each row, and for each unit.
+_BY_ROW: Final = ("outcomes", "covariates", "unit", "cell", "row", "variables", "columns", "time")
+_BY_UNIT: Final = ("unit_labels", "concomitants", "unit_weights", "unit_columns")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,24 +130,17 @@ class Panel:
 
     def only_unit(self, unit: int) -> Panel:
         """The rows of one unit."""
-        rows = self.unit == unit
         kept = slice(unit, unit + 1)
-        weights, concomitants = self.unit_weights, self.concomitants
-        return replace(
-            self,
-            outcomes=self.outcomes[rows],
-            covariates=self.covariates[rows],
-            unit=np.zeros(int(rows.sum()), dtype=np.intp),
-            unit_labels=self.unit_labels[kept],
-            cell=None if self.cell is None else renumber(self.cell[rows]),
-            time=None if self.time is None else self.time[rows],
-            row=self.row[rows],
-            variables={name: values[rows] for name, values in self.variables.items()},
-            columns=None if self.columns is None else self.columns[rows].reset_index(drop=True),
-            concomitants=None if concomitants is None else concomitants[kept],
-            unit_weights=None if weights is None else weights[kept],
-            unit_columns=None if self.unit_columns is None else self.unit_columns[kept],
-        )
+        by_unit = {name: taken(getattr(self, name), kept) for name in _BY_UNIT}
+        alone = replace(self.of_rows(self.unit == unit), **by_unit)
+        return replace(alone, unit=np.zeros_like(alone.unit))
+
+    def of_rows(self, rows: IntArray | NDArray[np.bool_]) -> Panel:
+        """Some of the rows, or all in another order, with all units."""
+        changes = {name: taken(getattr(self, name), rows) for name in _BY_ROW}
+        if changes["cell"] is not None:
+            changes["cell"] = renumber(changes["cell"])
+        return replace(self, **changes)
 
     @property
     def fingerprint(self) -> str:
@@ -221,28 +217,17 @@ def build_panel(spec: MixtureSpec, data: Any, *, missing: Missing = "error") -> 
     if design.outcomes.size > _MANY_VALUES:
         # formulaic's objects refer to one another, and would keep a copy of the table for long.
         gc.collect()
-    rows = complete.index.to_numpy()
-    panel = _sorted_panel(design, unit, unit_labels, cell, time, rows, order)
-    return _with_unit_data(panel, by_unit, dropped, design_source(spec))
+    built = {f.name: getattr(part, f.name) for part in (design, by_unit) for f in fields(part)}
+    row = complete.index.to_numpy().astype(np.intp)
+    keys: dict[str, Any] = {"unit": unit, "unit_labels": unit_labels, "cell": cell}
+    panel = Panel(**built, **keys, row=row, time=time, dropped=dropped, source=design_source(spec))
+    return panel.of_rows(order)
 
 
 def design_source(spec: MixtureSpec) -> str:
     """All of a specification that shapes a panel, as JSON."""
     shaping = ("formula", "unit", "absorb", "common", "membership", "unit_weights", "time")
     return json.dumps({name: getattr(spec, name) for name in shaping if getattr(spec, name)})
-
-
-def _with_unit_data(panel: Panel, by_unit: UnitData, dropped: Dropped, source: str) -> Panel:
-    columns = by_unit.columns
-    return replace(
-        panel,
-        dropped=dropped,
-        source=source,
-        concomitants=by_unit.concomitants,
-        concomitant_names=by_unit.concomitant_names,
-        unit_weights=by_unit.unit_weights,
-        unit_columns=None if columns is None else columns.reset_index(drop=True),
-    )
 
 
 def _check_classes_differ(spec: MixtureSpec, design: Design) -> None:
@@ -288,31 +273,6 @@ def _argsort_within(values: FloatArray, block: IntArray) -> IntArray:
             rows, np.argsort(values[rows], axis=1, kind="stable"), axis=1
         )
     return order
-
-
-def _sorted_panel(
-    design: Design,
-    unit: IntArray,
-    unit_labels: NDArray[Any],
-    cell: IntArray | None,
-    time: FloatArray | None,
-    row: IntArray,
-    order: IntArray,
-) -> Panel:
-    return Panel(
-        outcomes=design.outcomes[order],
-        covariates=design.covariates[order],
-        unit=unit[order],
-        unit_labels=unit_labels,
-        cell=None if cell is None else renumber(cell[order]),
-        time=None if time is None else time[order],
-        row=row[order].astype(np.intp),
-        outcome_names=design.outcome_names,
-        covariate_names=design.covariate_names,
-        common_names=design.common_names,
-        variables={name: values[order] for name, values in design.variables.items()},
-        columns=design.columns.iloc[order].reset_index(drop=True),
-    )
 
 
 def key_columns(spec: MixtureSpec) -> list[str]:
@@ -391,6 +351,17 @@ def is_missing(column: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(column):  # Arrow's floats tell NaN from null
         missing |= np.isnan(column.to_numpy(np.float64, na_value=np.nan))
     return missing
+
+
+def taken(values: Any, rows: Any) -> Any:
+    """Rows of an array, of a mapping of arrays or of a table, numbered from 0; None stays None."""
+    if values is None:
+        return None
+    if isinstance(values, pd.DataFrame):
+        return values.iloc[rows].reset_index(drop=True)
+    if isinstance(values, dict):
+        return {name: array[rows] for name, array in values.items()}
+    return values[rows]
 
 
 def renumber(cell: IntArray) -> IntArray:

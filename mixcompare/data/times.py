@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from mixcompare.model.spec import MixtureSpec
 
 _EPOCH: Final = pd.Timestamp("1970-01-01", tz="UTC")
 _DAY: Final = pd.Timedelta(days=1)
+_NO_NUMBERS: Final = (bool, np.bool_, pd.Timestamp)
+_NO_DATES: Final = (bool, int, float, np.number, np.bool_)
 
 
 def time_columns(spec: MixtureSpec) -> list[str]:
@@ -54,20 +56,14 @@ def _numbers(column: pd.Series) -> FloatArray:
         return column.to_numpy(np.float64, na_value=np.nan)
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
-    numbers = np.asarray(pd.to_numeric(column.map(_no_flag), errors="coerce"), dtype=np.float64)
+    values = column.map(lambda x: None if isinstance(x, _NO_NUMBERS) else x)
+    numbers = np.asarray(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
     if np.isfinite(numbers).all():
         return numbers
-    dates = pd.to_datetime(column.map(_no_number), errors="coerce", utc=True, format="ISO8601")
+    values = column.map(lambda x: None if isinstance(x, _NO_DATES) else x)
+    dates = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
     days = np.asarray((dates - _EPOCH) / _DAY, dtype=np.float64)
     return numbers if np.isfinite(numbers).sum() >= np.isfinite(days).sum() else days
-
-
-def _no_flag(value: Any) -> Any:
-    return None if isinstance(value, (bool, np.bool_, pd.Timestamp)) else value
-
-
-def _no_number(value: Any) -> Any:
-    return None if isinstance(value, (bool, int, float, np.number, np.bool_)) else value
 
 
 def check_times_differ(

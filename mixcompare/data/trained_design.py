@@ -255,23 +255,18 @@ def _of_type(column: pd.Series, training: pd.Series) -> pd.Series:
     if training.dtype.kind in "iuf" and not pd.api.types.is_numeric_dtype(column):
         numbers = pd.to_numeric(column.astype(object), errors="coerce")
         wrong = column[numbers.isna()] if numbers.isna().any() else column
+        remedy = ", or drop such rows with missing='drop' (on the command line --missing drop)"
+        remedy *= means_missing(wrong.iloc[0])
         raise DataError(
-            f"{column.name!r} is {_shown(wrong.iloc[0])} in {place(wrong.index, wrong.index[0])}, "
-            f"where the training data have numbers. Give numbers{_remedy(wrong.iloc[0])}."
+            f"{column.name!r} is {_quoted(wrong.iloc[0])} in {place(wrong.index, wrong.index[0])}, "
+            f"where the training data have numbers. Give numbers{remedy}."
         )
     if _all_texts(training):
-        column = column.map(_as_text).astype(object)
+        column = column.map(lambda x: x if isinstance(x, str) else str(x)).astype(object)
     if isinstance(training.dtype, pd.CategoricalDtype):
         _check_among(column, training.cat.categories, "which no training row has")
         return column.astype(training.dtype)
     return column
-
-
-def _remedy(value: object) -> str:
-    """What else can be done about a value that is no number."""
-    if not means_missing(value):
-        return ""
-    return ", or drop such rows with missing='drop' (on the command line --missing drop)"
 
 
 def _check_among(column: pd.Series, known: Any, contrast: str) -> None:
@@ -279,20 +274,16 @@ def _check_among(column: pd.Series, known: Any, contrast: str) -> None:
     if len(other):
         listed = ", ".join(map(str, known[:_SHOWN_LEVELS]))
         raise DataError(
-            f"{column.name!r} is {_shown(other.iloc[0])} in {place(other.index, other.index[0])}, "
+            f"{column.name!r} is {_quoted(other.iloc[0])} in {place(other.index, other.index[0])}, "
             f"{contrast} (known: {listed}{', ...' if len(known) > _SHOWN_LEVELS else ''}). "
             "Correct or drop the row."
         )
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
 def _all_texts(column: pd.Series) -> bool:
     labels: Any = column.cat.categories if column.dtype == "category" else column
     return labels.dtype.kind in "OTU" and all(isinstance(label, str) for label in labels)
-
-
-def _as_text(label: object) -> str:
-    return label if isinstance(label, str) else str(label)

@@ -20,13 +20,13 @@ from mixcompare.model.spec import MixtureSpec
 class UnitData:
     """Membership covariates (G, c) with their names, and replication weights (G,).
 
-    ``columns`` are the raw columns behind the covariates, one row per unit.
+    ``unit_columns`` are the raw columns behind the covariates, one row per unit.
     """
 
     concomitants: NDArray[np.float64] | None = None
     concomitant_names: tuple[str, ...] = ()
     unit_weights: NDArray[np.float64] | None = None
-    columns: pd.DataFrame | None = None
+    unit_columns: pd.DataFrame | None = None
 
 
 def unit_columns(spec: MixtureSpec) -> list[str]:
@@ -68,6 +68,7 @@ def build_unit_data(
     if spec.membership is None:
         return UnitData(unit_weights=weights)
     concomitants, concomitant_names, columns = build_unit_design(spec, rows)
+    columns = columns.reset_index(drop=True)
     return UnitData(concomitants, concomitant_names, weights, columns)
 
 

@@ -61,7 +61,8 @@ def _remedy(spec: MixtureSpec) -> str:
 
 def _check(terms: Iterable[Term], frame: pd.DataFrame, rows: int, units: int, remedy: str) -> None:
     levels: dict[str, int] = {}
-    widths = {term: _width(term, frame, levels) for term in terms}
+    # The levels of the columns in the terms are noted on the way.
+    widths = {term: prod(_levels(f, frame, levels) for f in term.factors) for term in terms}
     p = sum(widths.values())
     needed = _BYTES * max(rows * p, units * p**2)
     if not levels or needed <= _MOST_BYTES:
@@ -76,11 +77,6 @@ def _check(terms: Iterable[Term], frame: pd.DataFrame, rows: int, units: int, re
         f"{listed}, which makes {p:,} covariates of {rows:,} rows and would need "
         f"{needed / 2**30:,.0f} GiB. {remedy.format(column=column)}."
     )
-
-
-def _width(term: Term, frame: pd.DataFrame, levels: dict[str, int]) -> int:
-    """Columns that a term makes at most; the levels of the columns in it are noted."""
-    return prod(_levels(factor, frame, levels) for factor in term.factors)
 
 
 def _levels(factor: Factor, frame: pd.DataFrame, levels: dict[str, int]) -> int:

@@ -8,57 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from mixcompare.base.errors import DataError, MixCompareError, OptionError, SpecificationError
-from mixcompare.model.classes import ClassModel
 from mixcompare.model.families import family
-from mixcompare.model.formula.formulas import CONSTANT, both_sides, one_sided_terms
-from mixcompare.model.priors import Priors
-from mixcompare.model.responses import Response
+from mixcompare.model.formula.formulas import CONSTANT, both_sides, one_sided
+from mixcompare.model.stated import Stated
 
-
-class Model(Protocol):
-    """What a specification says, see `mixcompare.model.spec.MixtureSpec`."""
-
-    @property
-    def responses(self) -> tuple[Response, ...]:
-        """The responses."""
-
-    @property
-    def classes(self) -> ClassModel:
-        """The class model."""
-
-    @property
-    def n_components(self) -> int:
-        """Number of classes."""
-
-    @property
-    def unit(self) -> str | None:
-        """Column of the units."""
-
-    @property
-    def time(self) -> str | None:
-        """Column of the order within units."""
-
-    @property
-    def absorb(self) -> tuple[str, ...] | None:
-        """Columns of the absorbed cells."""
-
-    @property
-    def unit_weights(self) -> str | None:
-        """Column of the units' weights."""
-
-    @property
-    def priors(self) -> Priors:
-        """The priors as stated."""
-
-    @property
-    def trust(self) -> bool:
-        """Whether formulas may hold any Python."""
-
-
-type Rule = Callable[[Model, Collection[str]], str]
+type Rule = Callable[[Stated, Collection[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,70 +44,51 @@ class Limit:
         return f"{self.reason.format(part=part, hindrance=hindrance)}. {self.remedy}."
 
 
-def _several_responses(model: Model, _: Collection[str]) -> str:
+def _several_responses(model: Stated, _: Collection[str]) -> str:
     count = len(model.responses)
     return f"{count} responses" if count > 1 else ""
 
 
-def _unknown_family(model: Model, known: Collection[str]) -> str:
+def _unknown_family(model: Stated, known: Collection[str]) -> str:
     unknown = (response.family for response in model.responses if response.family not in known)
     return next((repr(name) for name in unknown), "")
 
 
-def _unknown_family_with_cells(model: Model, known: Collection[str]) -> str:
-    return _unknown_family(model, known) if model.absorb is not None else ""
-
-
-def _cells_without_units(model: Model, _: Collection[str]) -> str:
-    return f"absorb={':'.join(model.absorb)!r}" if model.absorb and model.unit is None else ""
-
-
-def _intercept_with_cells(model: Model, _: Collection[str]) -> str:
+def _intercept_with_cells(model: Stated, _: Collection[str]) -> str:
     if model.absorb is None:
         return ""
     for response in model.responses:
         sides = both_sides(response.formula, intercept=False, trust=model.trust)
         if CONSTANT in sides.rhs:
             return f"formula {response.formula!r}"
-        if response.common is not None and CONSTANT in one_sided_terms(
-            response.common, intercept=False, trust=model.trust
+        if response.common is not None and CONSTANT in one_sided(
+            "common", response.common, intercept=False, trust=model.trust
         ):
             return f"common {response.common!r}"
     return ""
 
 
-def _unit_weights(model: Model, _: Collection[str]) -> str:
-    return f"unit_weights={model.unit_weights!r}" if model.unit_weights is not None else ""
+def _argument(name: str, *values: str | None) -> str:
+    return next((f"{name}={value!r}" for value in values if value is not None), "")
 
 
-def _membership(model: Model, _: Collection[str]) -> str:
-    stated = model.classes.membership
-    return f"membership={stated!r}" if stated is not None else ""
+def _unit_weights(model: Stated, _: Collection[str]) -> str:
+    return _argument("unit_weights", model.unit_weights)
 
 
-def _common(model: Model, _: Collection[str]) -> str:
-    stated = (response.common for response in model.responses if response.common is not None)
-    return next((f"common={text!r}" for text in stated), "")
+def _membership(model: Stated, _: Collection[str]) -> str:
+    return _argument("membership", model.classes.membership)
 
 
-def _covariance_prior_of_none(model: Model, _: Collection[str]) -> str:
+def _common(model: Stated, _: Collection[str]) -> str:
+    return _argument("common", *(response.common for response in model.responses))
+
+
+def _covariance_prior_of_none(model: Stated, _: Collection[str]) -> str:
     priors, names = model.priors, ("covariance_df", "covariance_scale")
     stated = any(getattr(priors, name) is not None for name in names)
     bare = (r.family for r in model.responses if not family(r.family).joint)
     return next((repr(name) for name in bare if stated), "")
-
-
-def _no_unit(model: Model, _: Collection[str]) -> str:
-    return "every row is a unit" if model.unit is None else ""
-
-
-def _no_cells(model: Model, _: Collection[str]) -> str:
-    return "it has none" if model.absorb is None else ""
-
-
-def _low_concentration(model: Model, _: Collection[str]) -> str:
-    low = model.priors.concentration < 1 and model.n_components > 1
-    return f"{model.priors.concentration:g}" if low and model.classes.membership is None else ""
 
 
 _ONE_RESPONSE: Final = Limit(
@@ -187,7 +125,9 @@ def _unaudited(rule: Rule) -> Limit:
 CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
     "MixtureSpec": (
         Limit(
-            _cells_without_units,
+            lambda model, _: (
+                f"absorb={':'.join(model.absorb)!r}" if model.absorb and model.unit is None else ""
+            ),
             "{hindrance} needs a unit: without one every row is its own unit and absorbing an "
             "effect would leave no information",
             "Name the unit's column",
@@ -205,7 +145,7 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
     ),
     "absorb": (
         Limit(
-            _unknown_family_with_cells,
+            lambda model, known: "" if model.absorb is None else _unknown_family(model, known),
             "{part} removes the effects of cells from normal outcomes only, and the "
             "family of a response is {hindrance}",
             "Leave absorb out, and write the cells' categories into the formula",
@@ -227,7 +167,12 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
     "backend='pymc'": (_registered("term", "mixcompare.backends.pymc.emissions.register_term"),),
     "estimator='map'": (
         Limit(
-            _low_concentration,
+            lambda model, _: (
+                f"{model.priors.concentration:g}"
+                if model.priors.concentration < 1 < model.n_components
+                and model.classes.membership is None
+                else ""
+            ),
             "{part} needs a prior concentration of at least 1, not {hindrance}: below it the "
             "posterior density is unbounded where a class is empty",
             "Raise it, or sample with backend='pymc'",
@@ -240,7 +185,7 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
     "predictive_draws": _ONE_NORMAL,
     "units='known'": (
         Limit(
-            _no_unit,
+            lambda model, _: "every row is a unit" if model.unit is None else "",
             "{part} needs a fit with a unit column: here {hindrance}",
             "Name the unit's column in the specification, or predict for new units",
             DataError,
@@ -278,7 +223,7 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
     "transform = 'within'": (
         *_ONE_NORMAL,
         Limit(
-            _no_cells,
+            lambda model, _: "it has none" if model.absorb is None else "",
             "{part} needs a model with absorb, whose cells it uses, and {hindrance}",
             "Name the cells' columns, or leave transform out",
             DataError,
@@ -288,7 +233,7 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
 """Parts of the program by what messages call them, each with what it cannot serve, if anything."""
 
 
-def reasons(model: Model, part: str, families: Collection[str] = ("normal",)) -> tuple[str, ...]:
+def reasons(model: Stated, part: str, families: Collection[str] = ("normal",)) -> tuple[str, ...]:
     """Why a part cannot serve a model and what to do, a paragraph each; empty if it can.
 
     Parameters
@@ -302,7 +247,7 @@ def reasons(model: Model, part: str, families: Collection[str] = ("normal",)) ->
     return tuple(limit.said(part, hindrance) for limit, hindrance in hindrances if hindrance)
 
 
-def require(model: Model, part: str, families: Collection[str] = ("normal",)) -> None:
+def require(model: Stated, part: str, families: Collection[str] = ("normal",)) -> None:
     """Refuse a model that a part of the program cannot serve, see `reasons`.
 
     Raises

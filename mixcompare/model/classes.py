@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mixcompare.base.errors import SpecificationError
-from mixcompare.model.formula.formulas import CONSTANT, check_one_sided
+from mixcompare.model.formula.formulas import CONSTANT, one_sided
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,6 @@ def checked_classes(classes: object, *, trust: bool) -> ClassModel:
         raise SpecificationError(f"classes must be a StaticClasses, not {classes!r}.")
     if classes.membership is None:
         return classes
-    terms = check_one_sided("membership", classes.membership, intercept=True, trust=trust)
+    terms = one_sided("membership", classes.membership, intercept=True, trust=trust)
     # A constant alone is the model without membership covariates.
     return StaticClasses() if terms == (CONSTANT,) else classes

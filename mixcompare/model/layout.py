@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray, permute
-from mixcompare.model.covariances import Elements, elements
+from mixcompare.model.covariances import elements
 from mixcompare.model.families import Range, family
 from mixcompare.model.responses import Response
 from mixcompare.model.spec import MixtureSpec
@@ -116,25 +116,27 @@ class Block:
         Of the array, in mappings, datasets and files.
     dims, shape
         Its dimensions, without those of samples, and their lengths.
-    class_axis
-        Which dimension is the class; None where all classes share the array.
     support
         What it may hold. ``"simplex"`` are probabilities that sum to one, ``"averages"`` such
         that follow from other blocks, ``"covariance"`` are positive definite matrices.
+    parameters
+        Its distinct numbers.
     order
         What happens when classes are renumbered: ``"renumbered"`` moves entries with their
         class, ``"rebased"`` moves them and then subtracts those of the class that is now first.
-    parameters
-        Its distinct numbers.
     """
 
     name: str
     dims: tuple[str, ...]
     shape: tuple[int, ...]
-    class_axis: int | None
     support: Support
-    order: Order
     parameters: tuple[Parameter, ...]
+    order: Order = "renumbered"
+
+    @property
+    def class_axis(self) -> int | None:
+        """Which dimension is the class; None where all classes share the array."""
+        return self.dims.index(COMPONENT) if COMPONENT in self.dims else None
 
     @property
     def n_free(self) -> int:
@@ -278,11 +280,10 @@ class Layout:
         """
         before = self.unflatten(np.eye(len(self.parameters)))
         weights = self.flatten(self.permute(before, permutation))
-        terms = (np.flatnonzero(column) for column in weights.T)
-        return tuple(
-            tuple(sorted(((int(i), float(weights[i, j])) for i in own), key=lambda term: -term[1]))
-            for j, own in enumerate(terms)
+        sums = (
+            [(int(i), float(column[i])) for i in np.flatnonzero(column)] for column in weights.T
         )
+        return tuple(tuple(sorted(terms, key=lambda term: -term[1])) for terms in sums)
 
 
 def flatten(arrays: Arrays, parameters: Iterable[Parameter]) -> FloatArray:
@@ -313,139 +314,89 @@ def _layout(spec: MixtureSpec, named: tuple[Names, ...]) -> Layout:
 
 
 def _class_blocks(k: int, concomitants: Sequence[str]) -> list[Block]:
-    weights = Block(
-        "weights",
-        (COMPONENT,),
-        (k,),
-        class_axis=0,
-        support="averages" if concomitants else "simplex",
-        order="renumbered",
-        parameters=tuple(
-            Parameter("weights", ((i,),), i + 1, f"weights[{i + 1}]", "probability")
-            for i in range(k)
-        ),
-    )
-    if not concomitants:
-        return [weights]
-    odds = tuple(
-        Parameter("membership_coefficients", ((i, j),), i + 1, f"membership[{i + 1}, {name}]")
-        for i in range(1, k)
-        for j, name in enumerate(concomitants)
-    )
-    shape = (k, len(concomitants))
-    dims = (COMPONENT, "concomitant")
-    return [weights, Block("membership_coefficients", dims, shape, 0, "real", "rebased", odds)]
-
-
-def _response_blocks(k: int, response: Response, names: Names, tag: str) -> list[Block]:
-    declared = family(response.family)
-    outcomes = names.outcome_names
-    m = len(outcomes)
-    outcome = f"outcome{tag}"
-    blocks = [
-        Block(
-            f"coefficients{tag}",
-            (COMPONENT, f"covariate{tag}", outcome),
-            (k, len(names.covariate_names), m),
-            class_axis=0,
-            support="real",
-            order="renumbered",
-            parameters=_coefficients(k, names, tag),
+    weights = tuple(_parameter("weights", i + 1, [(i,)], support="probability") for i in range(k))
+    support: Support = "averages" if concomitants else "simplex"
+    blocks = [Block("weights", (COMPONENT,), (k,), support, weights)]
+    if concomitants:
+        name, dims = "membership_coefficients", (COMPONENT, "concomitant")
+        odds = tuple(
+            Parameter(name, ((i, j),), i + 1, f"membership[{i + 1}, {concomitant}]")
+            for i in range(1, k)
+            for j, concomitant in enumerate(concomitants)
         )
-    ]
-    if declared.joint:
-        blocks.append(
-            Block(
-                f"covariance{tag}",
-                (COMPONENT, outcome, f"{outcome}_bis"),
-                (k, m, m),
-                class_axis=0,
-                support="covariance",
-                order="renumbered",
-                parameters=_covariances(k, response, outcomes, f"covariance{tag}"),
-            )
-        )
-    for extra in declared.extra:
-        name = f"{extra.name}{tag}"
-        by_class = extra.by_class
-        blocks.append(
-            Block(
-                name,
-                (COMPONENT, outcome) if by_class else (outcome,),
-                (k, m) if by_class else (m,),
-                class_axis=0 if by_class else None,
-                support=extra.support,
-                order="renumbered",
-                parameters=_extra(k if by_class else None, outcomes, name, extra.support),
-            )
-        )
+        blocks.append(Block(name, dims, (k, len(concomitants)), "real", odds, "rebased"))
     return blocks
 
 
-def _coefficients(k: int, names: Names, tag: str) -> tuple[Parameter, ...]:
-    array = f"coefficients{tag}"
-    every = range(k)
-    outcomes = range(len(names.outcome_names))
-    places = [(i, j) for i in range(len(names.covariate_names)) for j in outcomes]
-    shared = {i for i, name in enumerate(names.covariate_names) if name in names.common_names}
-    by_class = [((c,), c + 1, i, j) for c in every for i, j in places if i not in shared]
-    common = [(tuple(every), None, i, j) for i, j in places if i in shared]
-    return tuple(
-        Parameter(
-            array,
-            tuple((c, i, j) for c in classes),
-            component,
-            _name(array, component, names.covariate_names[i], _of(names.outcome_names, j)),
+def _response_blocks(k: int, response: Response, names: Names, tag: str) -> list[Block]:
+    declared, outcomes = family(response.family), names.outcome_names
+    m, outcome = len(outcomes), f"outcome{tag}"
+    name, dims = f"coefficients{tag}", (COMPONENT, f"covariate{tag}", outcome)
+    shape = (k, len(names.covariate_names), m)
+    blocks = [Block(name, dims, shape, "real", _coefficients(k, names, name))]
+    if declared.joint:
+        name, square = f"covariance{tag}", (COMPONENT, outcome, f"{outcome}_bis")
+        free = _covariances(k, response, outcomes, name)
+        blocks.append(Block(name, square, (k, m, m), "covariance", free))
+    for extra in declared.extra:
+        name, first = f"{extra.name}{tag}", 0 if extra.by_class else 1
+        free = tuple(
+            _parameter(name, c, [at], _of(outcomes, j), support=extra.support)
+            for c in (range(1, k + 1) if extra.by_class else (None,))
+            for j in range(m)
+            for at in [(c - 1, j) if c else (j,)]
         )
-        for classes, component, i, j in (*by_class, *common)
+        of_extra = (COMPONENT, outcome)[first:]
+        blocks.append(Block(name, of_extra, (k, m)[first:], extra.support, free))
+    return blocks
+
+
+def _coefficients(k: int, names: Names, array: str) -> tuple[Parameter, ...]:
+    outcomes = names.outcome_names
+    return tuple(
+        _parameter(array, component, [(c, i, j) for c in classes], name, _of(outcomes, j))
+        for common in (False, True)
+        for component, classes in _classes(k, shared=common)
+        for i, name in enumerate(names.covariate_names)
+        if (name in names.common_names) == common
+        for j in range(len(outcomes))
     )
 
 
 def _covariances(
     k: int, response: Response, outcomes: Sequence[str], array: str
 ) -> tuple[Parameter, ...]:
-    every = range(k)
-    shared = response.covariance_by == "shared"
-    groups = [(None, every)] if shared else [(c + 1, (c,)) for c in every]
     free = elements(response.covariance, len(outcomes))
     return tuple(
-        Parameter(
+        _parameter(
             array,
-            tuple((c, i, j) for c in classes for i, j in places),
             component,
-            _name(array, component, _pair(places, outcomes) if len(free) > 1 else ""),
-            "positive" if places[0][0] == places[0][1] else "real",
+            [(c, i, j) for c in classes for i, j in places],
+            ", ".join(outcomes[i] for i in places[-1]) if len(free) > 1 else "",
+            support="positive" if places[0][0] == places[0][1] else "real",
         )
-        for component, classes in groups
+        for component, classes in _classes(k, shared=response.covariance_by == "shared")
         for places in free
     )
 
 
-def _pair(places: Elements, outcomes: Sequence[str]) -> str:
-    return ", ".join(outcomes[i] for i in places[-1])
-
-
-def _extra(
-    k: int | None, outcomes: Sequence[str], array: str, support: Range
-) -> tuple[Parameter, ...]:
-    classes = [None] if k is None else [*range(k)]
-    return tuple(
-        Parameter(
-            array,
-            ((j,) if c is None else (c, j),),
-            None if c is None else c + 1,
-            _name(array, None if c is None else c + 1, _of(outcomes, j)),
-            support,
-        )
-        for c in classes
-        for j in range(len(outcomes))
-    )
+def _classes(k: int, *, shared: bool) -> list[tuple[int | None, Sequence[int]]]:
+    """Classes that have a number in common, each with its name, counted from 1."""
+    return [(None, range(k))] if shared else [(c + 1, (c,)) for c in range(k)]
 
 
 def _of(outcomes: Sequence[str], j: int) -> str:
     return outcomes[j] if len(outcomes) > 1 else ""
 
 
-def _name(array: str, component: int | None, *rest: str) -> str:
-    inside = ", ".join(part for part in (str(component or ""), *rest) if part)
-    return f"{array}[{inside}]" if inside else array
+def _parameter(
+    array: str,
+    component: int | None,
+    positions: Sequence[tuple[int, ...]],
+    *of: str,
+    support: Range = "real",
+) -> Parameter:
+    """The parameter at places of an array, named by its class and by what it is of."""
+    inside = ", ".join(filter(None, (str(component or ""), *of)))
+    name = f"{array}[{inside}]" if inside else array
+    return Parameter(array, tuple(positions), component, name, support)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -53,47 +53,27 @@ class Priors:
     covariance_scale: float | tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        _set(self, "concentration", _number("concentration", self.concentration, positive=True))
-        _set(self, "coefficient_mean", _by_covariate("coefficient_mean", self.coefficient_mean))
-        _set(
-            self,
-            "coefficient_sd",
-            _by_covariate("coefficient_sd", self.coefficient_sd, positive=True),
-        )
-        _set(self, "membership_sd", _number("membership_sd", self.membership_sd, positive=True))
-        if self.covariance_df is not None:
-            _set(self, "covariance_df", _number("covariance_df", self.covariance_df, positive=True))
-        if self.covariance_scale is not None:
-            _set(self, "covariance_scale", _scale(self.covariance_scale))
+        for name, default in ((field.name, field.default) for field in fields(self)):
+            value = getattr(self, name)
+            if value is not None or default is not None:
+                object.__setattr__(self, name, _checked(name, value))
 
 
-def _set(instance: object, name: str, value: object) -> None:
-    object.__setattr__(instance, name, value)
+def _checked(name: str, value: Any) -> Any:
+    if name == "covariance_scale" and isinstance(value, Sequence):
+        return _matrix(value)
+    levels = 2 if name in ("coefficient_mean", "coefficient_sd") else 0
+    return _nested(name, value, levels, positive=name != "coefficient_mean")
 
 
-def _number(name: str, value: object, *, positive: bool = False) -> float:
-    if positive:
-        return check_positive(f"prior {name}", value, error=SpecificationError)
-    return check_number(f"prior {name}", value, error=SpecificationError)
-
-
-def _by_covariate(name: str, value: object, *, positive: bool = False) -> ByCovariate | None:
-    if value is None:
-        return None
-    if not isinstance(value, (Mapping, tuple, list)):
-        return _number(name, value, positive=positive)
+def _nested(name: str, value: Any, levels: int, *, positive: bool = False) -> Any:
+    """A number, or up to so many levels of mappings from names, as sorted pairs."""
+    if not levels or not isinstance(value, (Mapping, tuple, list)):
+        check = check_positive if positive else check_number
+        return check(f"prior {name}", value, error=SpecificationError)
     return tuple(
-        (str(covariate), _by_outcome(f"{name}[{covariate!r}]", entry, positive=positive))
-        for covariate, entry in _pairs(name, value)
-    )
-
-
-def _by_outcome(name: str, value: object, *, positive: bool) -> ByOutcome:
-    if not isinstance(value, (Mapping, tuple, list)):
-        return _number(name, value, positive=positive)
-    return tuple(
-        (str(outcome), _number(f"{name}[{outcome!r}]", entry, positive=positive))
-        for outcome, entry in _pairs(name, value)
+        (str(key), _nested(f"{name}[{key!r}]", entry, levels - 1, positive=positive))
+        for key, entry in _pairs(name, value)
     )
 
 
@@ -106,13 +86,11 @@ def _pairs(name: str, value: Mapping[Any, Any] | Sequence[Any]) -> list[tuple[An
         ) from error
 
 
-def _scale(value: object) -> float | tuple[tuple[float, ...], ...]:
+def _matrix(value: Sequence[Any]) -> tuple[tuple[float, ...], ...]:
     name = "covariance_scale"
-    if not isinstance(value, Sequence):
-        return _number(name, value, positive=True)
     if not all(isinstance(row, Sequence) and not isinstance(row, str) for row in value):
         raise SpecificationError(f"prior {name} must be a number or a matrix, not {value!r}.")
-    rows = tuple(tuple(_number(name, entry) for entry in row) for row in value)
+    rows = tuple(tuple(_nested(name, entry, 0) for entry in row) for row in value)
     if not _positive_definite(rows):
         raise SpecificationError(
             f"prior {name} must be a symmetric positive definite matrix, not {value!r}."

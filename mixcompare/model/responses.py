@@ -10,7 +10,7 @@ from mixcompare.base.checks import check_choice
 from mixcompare.base.errors import SpecificationError
 from mixcompare.model.covariances import Covariance
 from mixcompare.model.families import family
-from mixcompare.model.formula.formulas import check_formula, check_one_sided
+from mixcompare.model.formula.formulas import both_sides, one_sided
 
 CovarianceBy = Literal["component", "shared"]
 
@@ -106,9 +106,9 @@ def check_response(response: Response, *, trust: bool) -> None:
     SpecificationError
         If one cannot be parsed or holds Python that is not allowed.
     """
-    check_formula(response.formula, trust=trust)
+    both_sides(response.formula, trust=trust)
     if response.common is not None:
-        check_one_sided("common", response.common, intercept=False, trust=trust)
+        one_sided("common", response.common, intercept=False, trust=trust)
 
 
 def _check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, cast
 
 from mixcompare.base.checks import check_choice, check_whole
@@ -16,6 +16,7 @@ from mixcompare.model.classes import ClassModel, StaticClasses, checked_classes
 from mixcompare.model.covariances import Covariance
 from mixcompare.model.priors import Priors
 from mixcompare.model.responses import CovarianceBy, Response, check_response
+from mixcompare.model.stated import Stated
 
 __all__ = ["SPEC_KEYS", "CovarianceBy", "MixtureSpec", "Priors"]
 
@@ -39,7 +40,7 @@ _UNSAID: Final[Any] = _Unsaid()
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
-class MixtureSpec:
+class MixtureSpec(Stated):
     """A mixture of regressions with latent classes, one of each unit.
 
     The short form, ``MixtureSpec("y ~ x", ...)``, has one response, whose family, link,
@@ -93,16 +94,6 @@ class MixtureSpec:
     2
     """
 
-    responses: tuple[Response, ...]
-    n_components: int
-    classes: ClassModel
-    unit: str | None
-    time: str | None
-    absorb: tuple[str, ...] | None
-    unit_weights: str | None
-    priors: Priors
-    trust: bool = field(compare=False)
-
     def __init__(
         self,
         responses: str | Response | Sequence[Response] = (),
@@ -127,7 +118,7 @@ class MixtureSpec:
         for name, column in (("unit", unit), ("time", time), ("unit_weights", unit_weights)):
             if column is not None and (not isinstance(column, str) or not column):
                 raise SpecificationError(f"{name} must be a column name or None, not {column!r}.")
-        changes = {
+        said = {
             "formula": formula,
             "family": family,
             "link": link,
@@ -135,7 +126,7 @@ class MixtureSpec:
             "covariance_by": covariance_by,
             "common": common,
         }
-        said = {name: value for name, value in changes.items() if value is not _UNSAID}
+        said = {name: value for name, value in said.items() if value is not _UNSAID}
         listed = _responses(responses, said)
         for response in listed:
             check_response(response, trust=trust)
@@ -148,10 +139,10 @@ class MixtureSpec:
             "classes": checked_classes(of_classes, trust=trust),
             "unit": unit,
             "time": time,
-            "absorb": _absorb(absorb),
             "unit_weights": unit_weights,
-            "priors": _priors(priors),
             "trust": trust,
+            "absorb": _absorb(absorb),
+            "priors": _priors(priors),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -252,8 +243,7 @@ class MixtureSpec:
                 "kind of classes", table.pop("kind"), ("static",), error=SpecificationError
             )
             given["classes"] = _from_mapping(StaticClasses, table, "classes")
-        _check_keys(given, "specification", _KEYS)
-        return _built(cls, {**given, "trust": trust}, "specification")
+        return _from_mapping(cls, given, "specification", _KEYS, trust=trust)
 
     @property
     def content_hash(self) -> str:
@@ -323,22 +313,18 @@ def _priors(given: object) -> Priors:
     return given
 
 
-def _from_mapping[T](cls: type[T], values: Mapping[str, Any], what: str) -> T:
-    _check_keys(values, what, [f.name for f in fields(cls)])  # type: ignore[arg-type]
-    return _built(cls, values, what)
-
-
-def _check_keys(values: Mapping[str, Any], what: str, allowed: Sequence[str]) -> None:
+def _from_mapping[T](
+    cls: type[T], values: Mapping[str, Any], what: str, keys: Sequence[str] = (), **more: Any
+) -> T:
+    """What a mapping with some keys, by default the fields' names, says."""
+    allowed = keys or [f.name for f in fields(cls)]  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(allowed))
     if unknown:
         raise SpecificationError(
             f"unknown {what} key {', '.join(map(repr, unknown))}; allowed: {', '.join(allowed)}."
         )
-
-
-def _built[T](cls: type[T], values: Mapping[str, Any], what: str) -> T:
     try:
-        return cls(**values)
+        return cls(**values, **more)
     except TypeError as error:
         raise SpecificationError(f"incomplete {what}: {error}.") from error
 

@@ -14,6 +14,8 @@ import numpy as np
 from mixcompare.base.arrays import FloatArray, IntArray
 
 Kernels = Literal["auto", "numba", "numpy"]
+# (N, p) and (N, m).
+type Columns = tuple[FloatArray, FloatArray]
 
 _BATCH_VALUES = 4_000_000
 # Longer blocks are factored in pieces, so that they do not hold up their whole group.
@@ -26,11 +28,7 @@ _LARGEST, _SMALLEST = 1e100, 1e-100
 
 
 def factorise(
-    x: FloatArray,
-    y: FloatArray,
-    n_rows: IntArray,
-    norm: FloatArray,
-    kernels: Kernels = "auto",
+    x: FloatArray, y: FloatArray, n_rows: IntArray, norm: FloatArray, kernels: Kernels = "auto"
 ) -> FloatArray:
     """(G, r, q) factors of consecutive blocks of rows with r = min(longest block, q).
 
@@ -55,12 +53,12 @@ def factorise(
         return np.concatenate([x, y], axis=1).reshape(len(n_rows), longest, q)
     factor = np.zeros((len(n_rows), min(longest, q), q))
     short = np.flatnonzero((n_rows <= q) & (n_rows > 0))
-    factor[short] = _padded(x, y, begin[short], n_rows[short], factor.shape[1])
+    factor[short] = _padded((x, y), begin[short], n_rows[short], factor.shape[1])
     long = np.flatnonzero(n_rows > q)
     if long.size and _use_kernel(x.size + y.size, norm, kernels):
-        _by_kernel(x, y, begin[long], n_rows[long], long, factor)
+        _by_kernel((x, y), begin[long], n_rows[long], long, factor)
     else:
-        _by_numpy(x, y, begin[long], n_rows[long], long, factor)
+        _by_numpy((x, y), begin[long], n_rows[long], long, factor)
     return factor
 
 
@@ -77,28 +75,18 @@ def _use_kernel(values: int, norm: FloatArray, kernels: Kernels) -> bool:
 
 
 def _by_numpy(
-    x: FloatArray,
-    y: FloatArray,
-    begin: IntArray,
-    count: IntArray,
-    place: IntArray,
-    factor: FloatArray,
+    columns: Columns, begin: IntArray, count: IntArray, place: IntArray, factor: FloatArray
 ) -> None:
     """Fill ``factor[place]`` by batched QR of blocks filled up to like length."""
     for batch in _batches_of_like_length(count, factor.shape[-1]):
-        block = _padded(x, y, begin[batch], count[batch], int(count[batch].max()))
+        block = _padded(columns, begin[batch], count[batch], int(count[batch].max()))
         triangle = np.linalg.qr(block, mode="r")
         falling = np.diagonal(triangle, axis1=1, axis2=2) < 0
         factor[place[batch]] = np.where(falling[..., None], -triangle, triangle)
 
 
 def _by_kernel(
-    x: FloatArray,
-    y: FloatArray,
-    begin: IntArray,
-    count: IntArray,
-    place: IntArray,
-    factor: FloatArray,
+    columns: Columns, begin: IntArray, count: IntArray, place: IntArray, factor: FloatArray
 ) -> None:
     """Fill ``factor[place]`` by the compiled kernel; long blocks in pieces, then joined."""
     from mixcompare.prepared.triangles import triangles
@@ -107,7 +95,7 @@ def _by_kernel(
     longest = max(_LONGEST, 8 * q)
     order = np.argsort(count, kind="stable")
     order = order[count[order] <= longest]
-    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    x, y = (np.ascontiguousarray(part) for part in columns)
     triangles(x, y, begin[order], count[order], place[order], factor)
     long = np.flatnonzero(count > longest)
     if not long.size:
@@ -119,21 +107,14 @@ def _by_kernel(
     held = np.minimum(longest, end - first)
     parts = np.zeros((len(first), q, q))
     triangles(x, y, first, held, np.arange(len(first)), parts)
-    rows = parts.reshape(-1, q)
-    _by_kernel(
-        rows[:, : x.shape[1]],
-        rows[:, x.shape[1] :],
-        (np.cumsum(pieces) - pieces) * q,
-        pieces * q,
-        place[long],
-        factor,
-    )
+    rows, begin_parts = parts.reshape(-1, q), (np.cumsum(pieces) - pieces) * q
+    p = x.shape[1]
+    _by_kernel((rows[:, :p], rows[:, p:]), begin_parts, pieces * q, place[long], factor)
 
 
-def _padded(
-    x: FloatArray, y: FloatArray, begin: IntArray, count: IntArray, length: int
-) -> FloatArray:
+def _padded(columns: Columns, begin: IntArray, count: IntArray, length: int) -> FloatArray:
     """(B, length, q) blocks of rows, filled up with rows of zeros."""
+    x, y = columns
     p = x.shape[1]
     block = np.empty((len(begin), length, p + y.shape[1]))
     offset = np.arange(length)

@@ -78,12 +78,12 @@ def cautions(problem: Problem) -> tuple[str, ...]:
     spec, panel, prepared = problem.spec, problem.panel, problem.prepared
     outcomes = zip(panel.outcome_names, panel.outcomes.T, strict=True)
     normal = isinstance(prepared, PreparedPanel)
-    found = (
+    sentences = (
         _collinear(prepared),
         *(outcome_caution(name, values) for name, values in outcomes if normal),
         _many_classes(spec, prepared),
     )
-    return tuple(caution for caution in found if caution is not None)
+    return tuple(caution for caution in sentences if caution is not None)
 
 
 def _collinear(prepared: Prepared) -> str | None:
@@ -185,9 +185,9 @@ def _pooled_triangle(prepared: Prepared) -> FloatArray:
 
 
 def _check_rank(prepared: Prepared, triangle: FloatArray) -> None:
-    found = _dependent(triangle[:, : prepared.n_covariates], prepared.covariate_names)
-    if found is not None:
-        name, reason = found
+    dependent = _dependent(triangle[:, : prepared.n_covariates], prepared.covariate_names)
+    if dependent is not None:
+        name, reason = dependent
         _check_offset(prepared, prepared.covariate_names.index(name), name)
         raise DataError(
             f"the design is rank deficient at {name!r}: {reason} in the "
@@ -208,9 +208,9 @@ def _check_membership(prepared: Prepared) -> None:
         return
     norm = np.linalg.norm(prepared.concomitants, axis=0)
     columns = prepared.concomitants / np.where(norm > 0, norm, 1.0)
-    found = _dependent(columns, prepared.concomitant_names)
-    if found is not None:
-        name, reason = found
+    dependent = _dependent(columns, prepared.concomitant_names)
+    if dependent is not None:
+        name, reason = dependent
         raise DataError(
             f"the membership covariate {name!r} cannot be told from the others: {reason} in the "
             f"{prepared.n_units} units. Remove one of these columns."
@@ -245,7 +245,8 @@ def _check_not_exact(spec: MixtureSpec, prepared: Prepared, triangle: FloatArray
             )
     if prepared.n_outcomes > 1 and has_covariances(spec.covariance):
         _check_rows_for_covariance(prepared)
-        residual = np.linalg.svd(_unit_columns(triangle[p:, p:]), compute_uv=False)
+        below = triangle[p:, p:]
+        residual = np.linalg.svd(below / np.linalg.norm(below, axis=0), compute_uv=False)
         if residual[-1] <= _DEPENDENT:
             names = ", ".join(map(repr, prepared.outcome_names))
             raise DataError(
@@ -264,10 +265,6 @@ def _check_rows_for_covariance(prepared: Prepared) -> None:
             "are outcomes, so that every full covariance is singular. Write "
             "covariance='diagonal' or 'spherical', or leave out outcomes."
         )
-
-
-def _unit_columns(matrix: FloatArray) -> FloatArray:
-    return matrix / np.linalg.norm(matrix, axis=0)
 
 
 def _check_enough_units(spec: MixtureSpec, prepared: Prepared) -> None:

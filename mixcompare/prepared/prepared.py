@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.data.panel import Panel
+from mixcompare.data.panel import Panel, taken
 
 # Passes over the rows are made in parts that stay in the cache.
 _VALUES_AT_A_TIME = 32_768
@@ -119,14 +119,8 @@ class Prepared(ABC):
     def _alone(self, unit: int) -> dict[str, Any]:
         """Changed fields of `only_unit`, but for the rows."""
         kept = slice(unit, unit + 1)
-        weights, concomitants = self.unit_weights, self.concomitants
-        return {
-            "n_rows": self.n_rows[kept],
-            "degrees_of_freedom": self.degrees_of_freedom[kept],
-            "unit_labels": self.unit_labels[kept],
-            "unit_weights": None if weights is None else weights[kept],
-            "concomitants": None if concomitants is None else concomitants[kept],
-        }
+        by_unit = ("n_rows", "degrees_of_freedom", "unit_labels", "unit_weights", "concomitants")
+        return {name: taken(getattr(self, name), kept) for name in by_unit}
 
 
 def described(panel: Panel, columns: Sequence[FloatArray]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mixcompare.base.errors import SpecificationError
 from mixcompare.model.capabilities import require
 from mixcompare.model.covariances import STRUCTURES
 from mixcompare.model.families import family
-from mixcompare.model.priors import ByCovariate, Priors
+from mixcompare.model.priors import ByCovariate
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.prepared.prepared import Prepared
 
@@ -62,14 +62,13 @@ def resolve_priors(spec: MixtureSpec, prepared: Prepared) -> ResolvedPriors:
         If a prior names an unknown covariate or outcome, has another shape, or is of a
         covariance that the family does not have.
     """
-    m, p = prepared.n_outcomes, prepared.n_covariates
     mean, sd = _default_coefficients(prepared, *_linear_predictor(spec, prepared))
     degrees, scale = _covariance_prior(spec, prepared)
     return ResolvedPriors(
         concentration=spec.priors.concentration,
         membership_precision=_membership_precision(spec, prepared),
-        coefficient_mean=_override(mean, spec.priors.coefficient_mean, prepared, (p, m)),
-        coefficient_sd=_override(sd, spec.priors.coefficient_sd, prepared, (p, m)),
+        coefficient_mean=_override(mean, spec.priors.coefficient_mean, prepared),
+        coefficient_sd=_override(sd, spec.priors.coefficient_sd, prepared),
         covariance_df=degrees,
         covariance_scale=scale,
     )
@@ -85,17 +84,14 @@ def explicit_priors(spec: MixtureSpec, prepared: Prepared) -> MixtureSpec:
     priors = resolve_priors(spec, prepared)
     joint = bool(priors.covariance_scale.size)
     scale = tuple(tuple(map(float, row)) for row in priors.covariance_scale)
-    return replace(
-        spec,
-        priors=Priors(
-            concentration=priors.concentration,
-            coefficient_mean=_named(priors.coefficient_mean, prepared),
-            coefficient_sd=_named(priors.coefficient_sd, prepared),
-            membership_sd=spec.priors.membership_sd,
-            covariance_df=priors.covariance_df if joint else None,
-            covariance_scale=scale if joint else None,
-        ),
+    stated = replace(
+        spec.priors,
+        coefficient_mean=_named(priors.coefficient_mean, prepared),
+        coefficient_sd=_named(priors.coefficient_sd, prepared),
+        covariance_df=priors.covariance_df if joint else None,
+        covariance_scale=scale if joint else None,
     )
+    return replace(spec, priors=stated)
 
 
 def _named(values: FloatArray, prepared: Prepared) -> dict[str, dict[str, float]]:
@@ -157,24 +153,18 @@ def _default_coefficients(
     return mean, 2.5 * sd_y / np.abs(unit)[:, None]
 
 
-def _override(
-    default: FloatArray,
-    value: ByCovariate | object,
-    prepared: Prepared,
-    shape: tuple[int, int],
-) -> FloatArray:
+def _override(default: FloatArray, value: ByCovariate | object, prepared: Prepared) -> FloatArray:
     if value is None:
         return default
     if not isinstance(value, tuple):
-        return np.full(shape, float(cast("float", value)))
+        return np.full(default.shape, float(cast("float", value)))
     result = default.copy()
     for covariate, entry in value:
         i = _position(covariate, prepared.covariate_names, "covariate")
-        by_outcome = dict(entry) if isinstance(entry, tuple) else None
-        if by_outcome is None:
+        if not isinstance(entry, tuple):
             result[i] = entry
             continue
-        for outcome, number in by_outcome.items():
+        for outcome, number in entry:
             result[i, _position(outcome, prepared.outcome_names, "outcome")] = number
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -57,15 +58,10 @@ class Rows(Prepared):
         alone = self._selected(self.carrier == unit, **self._alone(unit))
         return replace(alone, carrier=np.zeros_like(alone.carrier))
 
-    def _selected(self, kept: np.ndarray, **changes: object) -> Rows:
-        return replace(
-            self,
-            covariates=self.covariates[kept],
-            outcomes=self.outcomes[kept],
-            carrier=self.carrier[kept],
-            counts=self.counts[kept],
-            **changes,  # type: ignore[arg-type]  # fields by name
-        )
+    def _selected(self, kept: np.ndarray, **changes: Any) -> Rows:
+        by_row = ("covariates", "outcomes", "carrier", "counts")
+        rows: dict[str, Any] = {name: getattr(self, name)[kept] for name in by_row}
+        return replace(self, **rows, **changes)
 
 
 def merge_rows(panel: Panel) -> Rows:

@@ -120,10 +120,10 @@ def _reflection(column, used, diagonal, head, scale):
         below = head[u]
         norm = np.sqrt(diagonal[u] * diagonal[u] + below)
         # Parlett's form of diagonal - norm, which does not cancel.
-        own = -below / (diagonal[u] + norm)
+        above = -below / (diagonal[u] + norm)
         some = below > _NOTHING
-        head[u] = own if some else 0.0
-        scale[u] = 2.0 / (own * own + below) if some else 0.0
+        head[u] = above if some else 0.0
+        scale[u] = 2.0 / (above * above + below) if some else 0.0
         diagonal[u] = norm if some else diagonal[u]
 
 

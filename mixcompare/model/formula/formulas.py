@@ -21,17 +21,11 @@ from mixcompare.model.formula.operators import Operators
 from mixcompare.model.formula.python import NotAllowedError, check_python
 
 CONSTANT: Term = Formula("1")[0]
-# formulaic is not made for hostile texts: an empty name, or brackets without end.
-_UNREADABLE: Final = (
-    FormulaicError,
-    SyntaxError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    MemoryError,
-    RecursionError,
+# What formulaic raises of texts and columns that do not suit it. It is not made for hostile texts:
+# an empty name, or brackets without end.
+FAILURES: Final = (
+    *(FormulaicError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError),
+    *(AttributeError, RuntimeError, MemoryError),
 )
 # Of a formula in a message, in characters.
 _LONGEST: Final = 500
@@ -49,11 +43,13 @@ _ON_TRUST: Final = (
 )
 
 
-def check_formula(formula: object, *, trust: bool) -> None:
-    """Refuse what is not outcomes, one tilde and covariates, be it a constant.
+def both_sides(formula: object, *, intercept: bool = True, trust: bool) -> StructuredFormula:
+    """Outcomes and covariates of a formula, which must have these and one tilde.
 
     Parameters
     ----------
+    intercept
+        Whether a constant belongs to it that is not written.
     trust
         Whether it may hold any Python.
 
@@ -62,7 +58,7 @@ def check_formula(formula: object, *, trust: bool) -> None:
     SpecificationError
         If it is not a text, cannot be parsed, has other parts or Python that is not allowed.
     """
-    parsed = _parse("formula", formula, trust=trust)
+    parsed = _parse("formula", formula, intercept=intercept, trust=trust)
     sides = parsed._to_dict() if isinstance(parsed, StructuredFormula) else {}
     one_part = all(isinstance(side, SimpleFormula) for side in sides.values())
     if set(sides) != {"lhs", "rhs"} or not one_part:
@@ -74,11 +70,10 @@ def check_formula(formula: object, *, trust: bool) -> None:
         raise SpecificationError(
             f"formula {formula!r} names no covariate: write '{outcomes} ~ 1' for a mean alone."
         )
+    return parsed
 
 
-def check_one_sided(
-    name: str, formula: object, *, intercept: bool, trust: bool
-) -> tuple[Term, ...]:
+def one_sided(name: str, formula: object, *, intercept: bool, trust: bool) -> tuple[Term, ...]:
     """Terms of a formula without outcomes, as in ``"~ x1 + x2"``.
 
     Parameters
@@ -102,19 +97,7 @@ def check_one_sided(
     return tuple(parsed)
 
 
-def one_sided_terms(formula: str, *, intercept: bool, trust: bool) -> tuple[Term, ...]:
-    """Terms of a formula that `check_one_sided` has passed."""
-    return tuple(_parse("formula", formula, intercept=intercept, trust=trust))
-
-
-def both_sides(formula: str, *, intercept: bool = True, trust: bool) -> StructuredFormula:
-    """Outcomes and covariates of a formula that `check_formula` has passed."""
-    made = _parse("formula", formula, intercept=intercept, trust=trust)
-    assert isinstance(made, StructuredFormula)
-    return made
-
-
-def _parse(name: str, formula: object, *, intercept: bool = True, trust: bool) -> Formula:
+def _parse(name: str, formula: object, *, intercept: bool, trust: bool) -> Formula:
     """The only place where a text becomes something that is evaluated."""
     if not isinstance(formula, str) or not formula.strip():
         raise SpecificationError(f"{name} must be a non-empty string, not {formula!r}.")
@@ -124,25 +107,22 @@ def _parse(name: str, formula: object, *, intercept: bool = True, trust: bool) -
         ending = f". {_ON_TRUST}." if error.by_trust else "."
         reason = error.reason.removesuffix(".")
         raise SpecificationError(
-            f"{name} {_shown(formula)} has `{error.part}`, {reason}{ending}"
+            f"{name} {_shortened(formula)} has `{error.part}`, {reason}{ending}"
         ) from None
-    except _UNREADABLE as error:
+    except FAILURES as error:
         lines = str(error)[:_LONGEST].splitlines() or [type(error).__name__]
         way = next((way for said, way in _WAYS.items() if said in lines[0]), "")
         reason = lines[0].removesuffix(" (<unknown>, line 1)")
         if "`.` operator" in reason:  # formulaic speaks of its own arguments
             reason = "`.` stands for no columns here."
         ways = f" {way}" * bool(way) + instead_of_words(formula)
-        said = f"{name} {_shown(formula)} cannot be parsed: {reason}{ways}"
-        raise SpecificationError(_printable(said)) from error
+        said = f"{name} {_shortened(formula)} cannot be parsed: {reason}{ways}"
+        # Without characters that a terminal obeys.
+        printable = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
+        raise SpecificationError(printable) from error
 
 
-def _printable(text: str) -> str:
-    """Without characters that a terminal obeys."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def _shown(formula: str) -> str:
+def _shortened(formula: str) -> str:
     return repr(formula if len(formula) <= _LONGEST else f"{formula[:_LONGEST]}…")
 
 
@@ -153,15 +133,14 @@ def _parsed(formula: str, intercept: bool, trust: bool) -> Formula:
     tokens = list(tokenize(formula))
     _check_signs(tokens)
     tokens = list(sanitize_tokens(tokens))
-    left = _left_of_tilde(tokens)
+    # How many tokens are outcomes'; none where there is no tilde.
+    tildes = (i for i, token in enumerate(tokens) if _is_sign(token) and "~" in token.token)
+    left = next(tildes, 0)
     _check_outcomes(tokens[:left])
     _check_names(tokens, covariates=tokens[left:])
-    checked = set()
-    if not trust:
-        for token in tokens:
-            if token.kind is Token.Kind.PYTHON:
-                check_python(token.token)
-                checked.add(token.token)
+    checked = [token.token for token in tokens if token.kind is Token.Kind.PYTHON and not trust]
+    for python in checked:
+        check_python(python)
     parser = DefaultFormulaParser(operator_resolver=Operators(), include_intercept=intercept)
     made = Formula(formula, _parser=parser)
     for factor in () if trust else _factors(made):
@@ -179,24 +158,20 @@ def _factors(made: Formula) -> Iterator[Factor]:
 
 def _check_signs(tokens: Sequence[Token]) -> None:
     for token in tokens:
-        if token.kind is Token.Kind.OPERATOR:
+        if _is_sign(token):
             unknown = instead_of_sign("%in%" if token.token == "in" else token.token)
             if unknown is not None:
                 raise NotAllowedError(*unknown, by_trust=False)
 
 
-def _left_of_tilde(tokens: Sequence[Token]) -> int:
-    """How many tokens are outcomes'; none where there is no tilde."""
-    for place, token in enumerate(tokens):
-        if token.kind is Token.Kind.OPERATOR and "~" in token.token:
-            return place
-    return 0
+def _is_sign(token: Token) -> bool:
+    return token.kind is Token.Kind.OPERATOR
 
 
 def _check_outcomes(tokens: Sequence[Token]) -> None:
     """Refuse signs other than + between outcomes: they would drop or multiply outcomes."""
     for token in tokens:
-        if token.kind is Token.Kind.OPERATOR and token.token.strip("+"):
+        if _is_sign(token) and token.token.strip("+"):
             source = str(token.source)
             start, end = tokens[0].source_start or 0, tokens[-1].source_end
             text = source[start : None if end is None else end + 1].strip()

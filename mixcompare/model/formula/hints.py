@@ -43,9 +43,7 @@ _CALLS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("np.clip", "clip"), "Write np.minimum(np.maximum({0}, low), high)"),
         **dict.fromkeys(("cut", "np.digitize", "pd.cut"), "Make its classes a column beforehand"),
         **dict.fromkeys(("round", "np.round"), "Write np.rint({0})"),
-        "cbind": "Join outcomes by a plus sign, as in {sum} ~ x",
-        "c": "Join outcomes by a plus sign, as in {sum} ~ x",
-        "mvbind": "Join outcomes by a plus sign, as in {sum} ~ x",
+        **dict.fromkeys(("cbind", "c", "mvbind"), "Join outcomes by a plus sign, as in {sum} ~ x"),
         "interaction": "Write {product} for the crossing",
         "ln": "Write log({0})",
         "log()": "Write log2({0}), log10({0}) or I(log({0}) / log(3))",
@@ -130,15 +128,15 @@ def instead_of_method(text: str, name: str) -> str:
 def instead_of_words(text: str) -> str:
     """A sentence on R's functions with dots in their names, which are no Python; or nothing."""
     for name, hint in _CALLS.items():
-        found = re.search(rf"(?<![\w.]){re.escape(name)}\(([^()]*)\)", text)
-        if "." in name and found:
-            return f". {_filled(hint, [part.strip() for part in found[1].split(',')])}."
+        call = re.search(rf"(?<![\w.]){re.escape(name)}\(([^()]*)\)", text)
+        if "." in name and call:
+            return f". {_filled(hint, [part.strip() for part in call[1].split(',')])}."
     return ""
 
 
 def instead_of_sign(signs: str) -> tuple[str, str] | None:
     """The sign between terms that formulas do not know, and what to say; None if they do."""
-    return next((found for found in _SIGNS.items() if found[0] in signs), None)
+    return next((known for known in _SIGNS.items() if known[0] in signs), None)
 
 
 def _filled(hint: str, arguments: Sequence[str]) -> str:

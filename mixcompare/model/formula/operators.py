@@ -91,10 +91,6 @@ def _check_difference(left: Iterable[Term], right: Iterable[Term]) -> None:
         )
 
 
-def _check_negative(terms: Iterable[Term]) -> None:
-    _check_difference((), terms)
-
-
 def _apart(terms: Iterable[Term]) -> Sequence[Term]:
     """Terms but for constants."""
     return [term for term in terms if not all(map(_is_number, term.factors))]
@@ -124,5 +120,5 @@ _CHECKS: Final[dict[tuple[str, int], Callable[..., None]]] = {
     ("*", 2): _check_crossing,
     (":", 2): _check_interaction,
     ("-", 2): _check_difference,
-    ("-", 1): _check_negative,
+    ("-", 1): lambda terms: _check_difference((), terms),
 }

@@ -49,8 +49,7 @@ _ARITHMETIC: Final[Mapping[type[ast.operator], _Numbers]] = MappingProxyType(
         ast.FloorDiv: operator.floordiv,
         ast.Mod: operator.mod,
         ast.Pow: operator.pow,
-        ast.BitAnd: lambda *_: math.nan,
-        ast.BitOr: lambda *_: math.nan,
+        **dict.fromkeys((ast.BitAnd, ast.BitOr), lambda *_: math.nan),
     }
 )
 _COMPARISONS: Final = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -59,22 +58,18 @@ _WORDS: Final[Mapping[type[ast.AST], str]] = MappingProxyType(
         ast.Await: "an await",
         ast.BoolOp: "an 'and' or 'or': write & or |, with brackets around what they join",
         ast.Dict: "a dictionary that is no argument of C()",
-        ast.DictComp: "a comprehension",
-        ast.GeneratorExp: "a comprehension",
+        **dict.fromkeys(
+            (ast.DictComp, ast.GeneratorExp, ast.ListComp, ast.SetComp), "a comprehension"
+        ),
         ast.IfExp: "an 'if': write a comparison, as in I((x > 0) * 1)",
         ast.JoinedStr: "an f-string",
         ast.Lambda: "a function of its own",
-        ast.List: "a list that is no argument of a function",
-        ast.ListComp: "a comprehension",
+        **dict.fromkeys((ast.List, ast.Tuple), "a list that is no argument of a function"),
         ast.NamedExpr: "an assignment",
         ast.Set: "a set",
-        ast.SetComp: "a comprehension",
-        ast.Slice: "a part of a column",
         ast.Starred: "a star",
-        ast.Subscript: "a part of a column",
-        ast.Tuple: "a list that is no argument of a function",
-        ast.Yield: "a yield",
-        ast.YieldFrom: "a yield",
+        **dict.fromkeys((ast.Slice, ast.Subscript), "a part of a column"),
+        **dict.fromkeys((ast.Yield, ast.YieldFrom), "a yield"),
     }
 )
 # Names of R; a column can hardly have them.
@@ -321,15 +316,15 @@ class _Reader:
 @cache
 def _parameters(function: Any) -> tuple[tuple[str, ...], int]:
     """Names of the arguments that a user may give, and how many of them without keyword."""
-    found = [
+    given = [
         p
         for p in inspect.signature(function).parameters.values()
         if not p.name.startswith("_")
         and p.name not in _NO_KEYWORDS
         and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
-    names = tuple(p.name for p in found)
-    return names, sum(p.kind is not p.KEYWORD_ONLY for p in found)
+    names = tuple(p.name for p in given)
+    return names, sum(p.kind is not p.KEYWORD_ONLY for p in given)
 
 
 def _finite(node: ast.AST, compute: Callable[[], Any]) -> float | None:
