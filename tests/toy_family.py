@@ -17,8 +17,8 @@ import pymc as pm
 import pytensor.tensor as pt
 from scipy import stats
 
-from mixcompare.backends.em.classes.class_model import Allocation
 from mixcompare.backends.em.emissions import EMISSIONS, Emission, register_emission
+from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.theta import Blocks
 from mixcompare.backends.pymc.emissions import register_term
 from mixcompare.backends.pymc.emissions.registry import TERMS
@@ -85,7 +85,7 @@ class GeometricEmission(Emission):
         each = self.data.outcomes * eta - (self.data.outcomes + 1) * np.logaddexp(0.0, eta)
         return self._by_unit(each * self.data.counts[:, None], axis=-2)
 
-    def m_step(self, expected: Allocation, previous: Blocks | None) -> tuple[Blocks, list[str]]:
+    def m_step(self, expected: Expected, previous: Blocks | None) -> tuple[Blocks, list[str]]:
         """Newton's method from the last iterate, class by class."""
         counts = expected.counts
         starts, _, k = counts.shape

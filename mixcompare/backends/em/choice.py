@@ -89,11 +89,11 @@ class Chooser:
         number[preferred] = np.arange(len(preferred))
         number[-1] = -1  # of starts without an optimum
         optimum = number[by_height]
-        found = {int(number[i]): mark for i, mark in marks.items() if mark is not None}
+        spurious = {int(number[i]): mark for i, mark in marks.items() if mark is not None}
         return Choice(
             optimum=optimum,
             reached=tuple(int(highest[i]) for i in preferred),
-            spurious=found,
+            spurious=spurious,
             passed_over=int(number[0]) or None,
             lines=frozenset(s.line for s, n in zip(started, optimum, strict=True) if n == 0),
         )
@@ -104,8 +104,7 @@ class Chooser:
         if known is None or known[0] is not run:
             assert run.e_step is not None
             # A copy: what it makes when asked goes with it.
-            found = self._model.spurious(replace(run.e_step))
-            known = self._judged[start] = (run, found)
+            known = self._judged[start] = (run, self._model.spurious(replace(run.e_step)))
         return known[1]
 
 
@@ -121,12 +120,8 @@ def _final(started: Sequence[Started]) -> FloatArray:
 def group_optima(objective: FloatArray) -> IntArray:
     """Number the distinct optima of (S,) values from the highest (0) down; -1 where not finite."""
     order = np.argsort(-objective, kind="stable")
+    order = order[np.isfinite(objective[order])]
+    heights = objective[order]
     result = np.full(len(objective), -1, dtype=np.intp)
-    number = -1
-    previous = np.inf
-    for i in order[np.isfinite(objective[order])]:
-        if previous - objective[i] > same_within(objective[i]):
-            number += 1
-        result[i] = number
-        previous = objective[i]
+    result[order] = np.cumsum(-np.diff(heights, prepend=heights[:1]) > same_within(heights))
     return result

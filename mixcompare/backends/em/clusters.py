@@ -46,8 +46,8 @@ def _distant_points(points: FloatArray, k: int, rng: np.random.Generator) -> Flo
     distances = np.full(len(points), np.inf)
     for i in range(1, k):
         for part in _parts(points):
-            own = cdist(drawn[i - 1 : i], points[part], metric="sqeuclidean")[0]
-            np.minimum(distances[part], own, out=distances[part])
+            away = cdist(drawn[i - 1 : i], points[part], metric="sqeuclidean")[0]
+            np.minimum(distances[part], away, out=distances[part])
         shares = distances / distances.sum()
         np.cumsum(shares, out=shares)
         drawn[i] = points[np.searchsorted(shares, rng.uniform())]

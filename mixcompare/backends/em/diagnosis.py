@@ -43,15 +43,15 @@ def diagnose(
 def _estimate_spurious(choice: Choice, options: Options, order: IntArray) -> str:
     if 0 not in choice.spurious:
         return ""
-    found = choice.spurious[0]
-    name = f"class {int(np.flatnonzero(order == found.component)[0]) + 1}"
+    mark = choice.spurious[0]
+    name = f"class {int(np.flatnonzero(order == mark.component)[0]) + 1}"
     why = (
         "No start reached a maximum that is not."
         if options.spurious == "avoid"
         else "spurious='avoid' takes the highest maximum that is not, if there is one."
     )
     return (
-        f"The estimate is a spurious maximum: {found.sentence(name)}. {why} Ask for fewer classes, "
+        f"The estimate is a spurious maximum: {mark.sentence(name)}. {why} Ask for fewer classes, "
         "covariance_by='shared' or the mode of the posterior (estimator='map')."
     )
 

@@ -9,35 +9,45 @@ from typing import Any, Protocol, Self
 import numpy as np
 from scipy.special import entr
 
-from mixcompare.backends.em.classes.class_model import ClassModel, Posterior
 from mixcompare.backends.em.classes.units import Units
-from mixcompare.backends.em.theta import Index, Theta
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.backends.em.theta import Theta
+from mixcompare.backends.em.together import Index, Together
+from mixcompare.base.arrays import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior(Together):
+    """What an E-step finds for each carrier of a class.
+
+    Class probabilities (C, K) given the outcomes, log-likelihoods (G,) of units, and jointly (C, K)
+    logarithms of class probability times density given the class.
+    """
+
+    occupancy: FloatArray
+    unit_log_likelihood: FloatArray
+    joint: FloatArray
 
 
 class _Mixture(Protocol):
     """The model whose E-step it is; see `mixcompare.backends.em.mixture.Mixture`."""
 
     @property
-    def classes(self) -> ClassModel: ...
+    def units(self) -> Units: ...
     def of(self, starts: Index) -> Self: ...
     def posterior(self, theta: Theta) -> Posterior: ...
     def unbounded(self, theta: Theta) -> FloatArray: ...
 
 
 @dataclass(frozen=True, eq=False)
-class Expected:
+class Expected(Together):
     """What an E-step finds, in raw units with all constants in.
-
-    All arrays may have the same further axes in front, for starts that run together; an
-    index selects along these.
 
     Attributes
     ----------
     model, at
         The model and parameters that it is of.
-    found
-        By carrier; None if it is to be made when it is asked for.
+    by_carrier
+        What it finds; None if it is to be made when it is asked for.
     sums
         (3,) log-likelihood, Q and entropy, where they were summed along the way.
     moments
@@ -47,52 +57,31 @@ class Expected:
 
     model: _Mixture
     at: Theta
-    found: Posterior | None = None
+    by_carrier: Posterior | None = None
     sums: FloatArray | None = None
     moments: Any = None
 
     def __getitem__(self, index: Index) -> Self:
-        return replace(
-            self,
-            model=self.model.of(index),
-            at=self.at[index],
-            found=None if self.found is None else Posterior(*(part[index] for part in self.found)),
-            sums=None if self.sums is None else self.sums[index],
-            moments=None if self.moments is None else self.moments[index],
-        )
+        return replace(super().__getitem__(index), model=self.model.of(index))
 
     def of_one(self, start: int) -> Self:
         """One start's, which holds nothing of the others."""
         one = self[start]
-        if one.found is None or len(self.at.weights) == 1:
-            return one
-        return replace(one, found=Posterior(*(part.copy() for part in one.found)))
-
-    def with_rows(self, rows: IntArray, others: Self) -> Self:
-        """The same E-steps, of which others take the place of some; takes over the arrays."""
-        for part, new in zip(self.found or (), others.found or (), strict=True):
-            part[rows] = new
-        sums, moments = self.sums, self.moments
-        if sums is not None:
-            sums = sums.copy()
-            sums[rows] = others.sums
-        if moments is not None and others.moments is not None:
-            moments = moments.with_rows(rows, others.moments)
-        return replace(self, at=self.at.with_rows(rows, others.at), sums=sums, moments=moments)
+        return one if len(self.at.weights) == 1 else one.copy()
 
     @property
     def lighter(self) -> Self:
         """The same, which makes what is by carrier when it is asked for."""
-        return replace(self, found=None, moments=None)
+        return replace(self, by_carrier=None, moments=None)
 
     @cached_property
     def _posterior(self) -> Posterior:
-        return self.found or self.model.posterior(self.at)
+        return self.by_carrier or self.model.posterior(self.at)
 
     @property
     def units(self) -> Units:
         """How often units count."""
-        return self.model.classes.units
+        return self.model.units
 
     @property
     def occupancy(self) -> FloatArray:

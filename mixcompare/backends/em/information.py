@@ -114,32 +114,38 @@ def score_and_information(model: Mixture, theta: Theta, *, keep_outer: bool = Tr
     With thousands of parameters each (n, n) array is large: the outer products are kept only
     where they are asked for.
     """
-    place, derivatives = free_layout(model), _derivatives(model, theta)
-    score, information = _prior_curvature(model, theta, place, derivatives)
-    outer = np.zeros_like(information)
-    sums = None
-    for chunk in chunks(model, theta, place, derivatives):
-        parts = [chunk.of_class(k) for k in range(place.n_components)]
-        sums = _added(sums, parts)
-        _add_odds(information, chunk, place)
-        _subtract_squares(information, chunk, parts, place)
-        score += _add_outer(outer, chunk, parts, place)
-        del parts
-    _add_classes(information, sums, derivatives, place)
+    outer, score, information = _summed(model, theta, complete=False)
     information += outer
     return Curvature(outer if keep_outer else None, score, information)
 
 
 def complete_information(model: Mixture, theta: Theta) -> FloatArray:
     """(n, n) expected complete-data information: what it would be if the classes were known."""
+    return _summed(model, theta, complete=True)[2]
+
+
+def _summed(
+    model: Mixture, theta: Theta, *, complete: bool
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Outer products of the units' scores, their sum, and the information without these products.
+
+    Of the complete data alone the information and that of the prior.
+    """
     place, derivatives = free_layout(model), _derivatives(model, theta)
-    _, information = _prior_curvature(model, theta, place, derivatives)
+    score, information = _prior_curvature(model, theta, place, derivatives)
+    outer = np.zeros((0, 0) if complete else information.shape)
     sums = None
     for chunk in chunks(model, theta, place, derivatives):
-        sums = _added(sums, [chunk.of_class(k) for k in range(place.n_components)])
+        parts = [chunk.of_class(k) for k in range(place.n_components)]
+        sums = _added(sums, parts)
         _add_odds(information, chunk, place)
-    _add_classes(information, sums, derivatives, place)
-    return information
+        if not complete:
+            _subtract_squares(information, chunk, parts, place)
+            score += _add_outer(outer, chunk, parts, place)
+        del parts
+    for each, of_classes, span in zip(derivatives, sums or (), place.spans, strict=True):
+        each.add_information(of_classes, information[span, span])
+    return outer, score, information
 
 
 def factor(
@@ -232,17 +238,6 @@ def _added(total: list[FloatArray] | None, parts: Sequence[ClassPart]) -> list[F
     """Each emission's sums (K, ...) by class, with those of a chunk added."""
     sums = [np.array(by_class) for by_class in zip(*(part.sums for part in parts), strict=True)]
     return sums if total is None else [a + b for a, b in zip(total, sums, strict=True)]
-
-
-def _add_classes(
-    information: FloatArray,
-    sums: list[FloatArray] | None,
-    derivatives: Sequence[Derivatives],
-    place: FreeLayout,
-) -> None:
-    """Add what all units tell of the emissions' parameters."""
-    for each, of_classes, span in zip(derivatives, sums or (), place.spans, strict=True):
-        each.add_information(of_classes, information[span, span])
 
 
 def _add_odds(information: FloatArray, chunk: Chunk, place: FreeLayout) -> None:

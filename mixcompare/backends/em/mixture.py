@@ -14,11 +14,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.classes.class_model import ClassModel, Posterior
+from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.classes.units import Units
 from mixcompare.backends.em.emissions.emission import Emission, Spurious
-from mixcompare.backends.em.expected import Expected
-from mixcompare.backends.em.theta import Blocks, Index, Theta, block_tag
+from mixcompare.backends.em.expected import Expected, Posterior
+from mixcompare.backends.em.theta import Blocks, Theta, block_tag
+from mixcompare.backends.em.together import Index
 from mixcompare.base.arrays import FloatArray, IntArray
 
 
@@ -45,7 +46,7 @@ class Mixture:
     Given the class, responses are independent of one another.
     """
 
-    classes: ClassModel
+    classes: StaticClasses
     emissions: tuple[Emission, ...]
 
     @property
@@ -238,7 +239,7 @@ class Mixture:
         """
         if self.n_components == 1 or self.has_prior:
             return None
-        each = (e.spurious(at, expected) for e, at in self._pairs(expected.at))
+        each = (e.spurious(at, expected, self.classes) for e, at in self._pairs(expected.at))
         return min(filter(None, each), key=lambda one: one.ratio, default=None)
 
     def coincide(self, theta: Theta) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from mixcompare.backends.em.standard_errors import METHODS, Method
+from mixcompare.backends.em.standard_errors import Method
 from mixcompare.backends.em.stopping import TOLERANCES, Criterion
 from mixcompare.base.checks import check_choice, check_number, check_whole
 from mixcompare.base.errors import OptionError
@@ -114,8 +114,9 @@ class Options:
         starts = int(self.starts or 0)
         check_memory(starts * _BYTES, f"starts = {starts}")
         check_time(starts * _SECONDS, f"starts = {starts}")
-        for name, allowed in _CHOICES.items():
-            check_choice(name, getattr(self, name), allowed)
+        for name, allowed in get_type_hints(Options).items():
+            if get_origin(allowed) is Literal:
+                check_choice(name, getattr(self, name), get_args(allowed))
         check_number("tolerance", self.limit, lambda limit: 0 < limit < 1, "between 0 and 1")
         kinds = (self.kinds,) if isinstance(self.kinds, str) else tuple(self.kinds)
         unknown = [kind for kind in kinds if kind not in get_args(StartKind)]
@@ -140,14 +141,3 @@ class Options:
     def limit(self) -> float:
         """The tolerance, or the criterion's default."""
         return TOLERANCES[self.criterion] if self.tolerance is None else self.tolerance
-
-
-_CHOICES: Mapping[str, Collection[str]] = {
-    "estimator": get_args(Estimator),
-    "spurious": get_args(SpuriousMaxima),
-    "criterion": TOLERANCES,
-    "acceleration": get_args(Acceleration),
-    "standard_errors": METHODS,
-    "history": get_args(History),
-    "kernels": get_args(Kernels),
-}

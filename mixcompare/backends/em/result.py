@@ -9,17 +9,17 @@ import numpy as np
 
 from mixcompare import labels
 from mixcompare.backends.em.choice import Choice, Chooser
-from mixcompare.backends.em.classes.separation import NO_MAXIMUM, Separation
+from mixcompare.backends.em.classes.separation import separation
 from mixcompare.backends.em.diagnosis import diagnose
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.runs import Run, Started
+from mixcompare.backends.em.runs import VALUES, Run, Started
 from mixcompare.backends.em.saddle import off_saddles
-from mixcompare.backends.em.standard_errors import METHODS, Uncertainty, uncertainty
+from mixcompare.backends.em.standard_errors import standard_errors
 from mixcompare.backends.em.theta import Blocks, Theta
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import DegenerateFitError
-from mixcompare.fits.result import Result, Search, StandardErrors
+from mixcompare.fits.result import Result, Search
 from mixcompare.model.layout import Layout
 
 
@@ -45,13 +45,15 @@ def build_result(
     order = labels.by_weight(best.path[-1].weights)
     path = model.permute(best.path, order)
     responsibilities, log_likelihood = _by_unit(best, order)
-    apart = _separation(model, path[-1], responsibilities)
-    known = uncertainty(
-        model,
-        path[-1],
-        layout.parameters,
-        options.standard_errors,
-        unbounded=None if apart is None else apart.directions,
+
+    def climb(classes: Blocks) -> float:
+        return float(model.expect(replace(path[-1], classes=classes)).log_likelihood)
+
+    apart = separation(model.classes, path[-1].classes, responsibilities, climb)
+    unbounded = None if apart is None else apart.directions
+    errors, score_distance = standard_errors(
+        *(model, path[-1], layout.parameters, options.standard_errors),
+        unbounded=unbounded,
         curvature=curvature,
     )
     estimate = model.to_raw(path[-1]).blocks
@@ -73,9 +75,9 @@ def build_result(
         measures={
             "estimator": options.estimator,
             "log_prior": float(best.log_prior[-1]),
-            "score_distance": known.score_distance,
+            "score_distance": score_distance,
         },
-        errors=_standard_errors(known, options, NO_MAXIMUM if without_maximum else ""),
+        errors=errors,
         search=_search(layout, model, started, choice, responsibilities, cautions),
         history=history,
     )
@@ -90,24 +92,9 @@ def _by_unit(run: Run, order: IntArray) -> tuple[FloatArray, FloatArray]:
     return responsibilities[:, order], log_likelihood
 
 
-def _separation(model: Mixture, theta: Theta, occupancy: FloatArray) -> Separation | None:
-    """Whether free parameters of the classes run off to infinity."""
-
-    def climb(classes: Blocks) -> float:
-        return float(model.expect(replace(theta, classes=classes)).log_likelihood)
-
-    return model.classes.separation(theta.classes, occupancy, climb)
-
-
 def _history(path: Theta, run: Run) -> dict[str, FloatArray]:
     """The best start, iterate by iterate: parameters, log-likelihood = Q + entropy."""
-    return {
-        **path.blocks,
-        "log_likelihood": run.log_likelihood,
-        "expected_log_likelihood": run.expected_log_likelihood,
-        "entropy": run.entropy,
-        "log_prior": run.log_prior,
-    }
+    return {**path.blocks, **{name: getattr(run, name) for name in VALUES}}
 
 
 def _full_history(
@@ -117,10 +104,9 @@ def _full_history(
     tau = model.occupancy(path)
     errors = []
     for i in range(len(tau)):
-        known = uncertainty(
-            model, path[i], layout.parameters, options.standard_errors, anywhere=True
-        )
-        errors.append(np.sqrt(np.diag(known.covariance)))
+        method = options.standard_errors
+        known, _ = standard_errors(model, path[i], layout.parameters, method, anywhere=True)
+        errors.append(known.each)
     return {"responsibilities": tau, "standard_errors": np.stack(errors)}
 
 
@@ -138,18 +124,6 @@ def _message(choice: Choice, best: Run) -> str:
     passed = "" if choice.passed_over is None else "; a higher one was passed over as spurious"
     return (
         f"{best.message}; {choice.at_best} of {total} starts reached the best optimum{passed}{note}"
-    )
-
-
-def _standard_errors(known: Uncertainty, options: Options, otherwise: str) -> StandardErrors:
-    """Standard errors with the reason why there are none, or not all."""
-    of_posterior = " of the log-posterior" if options.kind == "mode" else ""
-    return StandardErrors(
-        known.covariance,
-        known.inverse_information,
-        None if known.sandwich is None else np.sqrt(np.diag(known.sandwich)),
-        METHODS[options.standard_errors] + of_posterior,
-        known.reason or otherwise,
     )
 
 
@@ -172,8 +146,8 @@ def _search(
         kept = slice(0 if s.run.dropped else len(s.run.log_likelihood))
         history[i, kept] = s.run.log_likelihood[kept]
         if s.run.e_step is not None:
-            found = s.run.e_step.found
-            tau = found.occupancy if found else model.occupancy(s.run.e_step.at)
+            known = s.run.e_step.by_carrier
+            tau = known.occupancy if known else model.occupancy(s.run.e_step.at)
             path = model.permute(s.run.path, labels.align_to_reference(tau, reference))
             weights[i, kept] = path.weights[kept]
             raw = model.to_raw(path[-1]).blocks
@@ -197,7 +171,7 @@ def _search(
 
 def _of_spurious(choice: Choice, name: str) -> FloatArray:
     """(S,) a number of the class that makes a start's optimum spurious, NaN elsewhere."""
-    values = {number: getattr(found, name) for number, found in choice.spurious.items()}
+    values = {number: getattr(mark, name) for number, mark in choice.spurious.items()}
     return np.array([values.get(number, np.nan) for number in choice.optimum.tolist()])
 
 

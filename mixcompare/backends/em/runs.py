@@ -16,9 +16,8 @@ from mixcompare.base.arrays import FloatArray, IntArray
 Status = Literal[
     "converged", "iteration limit", "ascent violated", "degenerate", "short run", "saddle"
 ]
-
-
-_VALUES = ("log_likelihood", "expected_log_likelihood", "entropy", "log_prior")
+# What every iterate has in a run.
+VALUES = ("log_likelihood", "expected_log_likelihood", "entropy", "log_prior")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +69,7 @@ class Run:
         """The same run without its path and without what its last E-step can find again."""
         if len(self.log_likelihood) < 2:
             return self
-        values: dict[str, Any] = {name: getattr(self, name)[-1:] for name in _VALUES}
+        values: dict[str, Any] = {name: getattr(self, name)[-1:] for name in VALUES}
         return replace(self.lighter, path=self.path[-1:], dropped=self.n_iterations - 1, **values)
 
     @property
@@ -88,7 +87,7 @@ def joined(first: Run, then: Run, message: str) -> Run:
     """One run that went on as another, whose first iterates below the end of it are left out."""
     kept = slice(int((then.objective >= first.objective[-1]).argmax()), None)
     values: dict[str, Any] = {
-        name: np.concatenate([getattr(first, name), getattr(then, name)[kept]]) for name in _VALUES
+        name: np.concatenate([getattr(first, name), getattr(then, name)[kept]]) for name in VALUES
     }
     return replace(
         first,
@@ -144,6 +143,6 @@ class Log:
             starts, path, values = starts[order], path[order], values[:, order]
         bounds = pairwise(np.searchsorted(starts, np.arange(len(self._ends) + 1)))
         return [
-            replace(end, path=path[i:j], **dict(zip(_VALUES, values[:, i:j], strict=True)))
+            replace(end, path=path[i:j], **dict(zip(VALUES, values[:, i:j], strict=True)))
             for end, (i, j) in zip(self._ends, bounds, strict=True)
         ]

@@ -62,7 +62,7 @@ def search(model: Mixture, options: Options, seed: np.random.SeedSequence) -> li
     random = n_starts(model.n_components, options)
     starts = starting_occupancies(model, replace(options, starts=random), seed)
     total = random + (options.initial is not None)
-    started = _ended(model, options, _shown(_in_lines(starts, options, 0), options, total))
+    started = _ended(model, options, _with_bar(_in_lines(starts, options, 0), options, total))
     if options.starts is None and model.n_components > 1:
         _search_further(model, options, seed, started)
     return started
@@ -92,7 +92,7 @@ def _search_further(
         starts = list(_in_lines(fresh, options, random))
         random += _FURTHER
         starts += _moves(options, started, choice, moves)
-        ended = _ended(model, options, _shown(iter(starts), options, len(starts)))
+        ended = _ended(model, options, _with_bar(iter(starts), options, len(starts)))
         height = started[choice.best].run.objective[-1]
         # Thousands of paths would fill the memory.
         started += [
@@ -149,9 +149,9 @@ def _ended(model: Mixture, options: Options, starts: Iterator[_Start]) -> list[S
         message = f"{len(s.run.log_likelihood)} iterations; not among the best short runs"
         cut = replace(s, run=replace(s.run, status="short run", message=message))
         result.append(cut if s.run.status == "iteration limit" else s)
-    for chosen in batched(sorted(best), together):
-        whole = _run(model, [held[i] for i in chosen], options)
-        for i, started in zip(chosen, whole, strict=True):
+    for numbers in batched(sorted(best), together):
+        whole = _run(model, [held[i] for i in numbers], options)
+        for i, started in zip(numbers, whole, strict=True):
             result[i] = started
     return result
 
@@ -173,7 +173,7 @@ def _to_continue(started: Sequence[Started], number: int) -> set[int]:
     return users | set([i for i in cut if i not in users][:number])
 
 
-def _shown(starts: Iterator[_Start], options: Options, total: int) -> Iterator[_Start]:
+def _with_bar(starts: Iterator[_Start], options: Options, total: int) -> Iterator[_Start]:
     if sys.stderr.isatty() if options.progress is None else options.progress:
         yield from track(starts, "EM starts", total=total, console=Console(stderr=True))
     else:

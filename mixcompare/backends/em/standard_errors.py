@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import batched
 from typing import Literal
 
@@ -13,11 +12,13 @@ from scipy.linalg import block_diag, null_space
 from scipy.linalg.lapack import dpotri
 from scipy.sparse import csr_array, vstack
 
+from mixcompare.backends.em.classes.separation import NO_MAXIMUM
 from mixcompare.backends.em.emissions.emission import Derivatives
 from mixcompare.backends.em.information import Curvature, factor, free_layout, score_and_information
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.theta import Theta
 from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.result import StandardErrors
 from mixcompare.model.layout import Parameter
 
 Method = Literal["observed", "sandwich", "none"]
@@ -29,39 +30,21 @@ METHODS: Mapping[str, str] = {
 # A score farther than this from zero, in standard errors, is not a maximum.
 _SCORE_LIMIT = 0.01
 _NOT_ASKED = "they were not asked for (standard_errors='none')"
+_NOT_DEFINITE = (
+    "the observed information is not positive definite: the estimate lies at a boundary, "
+    "on a ridge, or is not a maximum"
+)
+_NOT_AT_REST = (
+    "the score is {:.2g} standard errors from zero: EM has not reached the "
+    "maximum; lower the tolerance or raise max_iterations"
+)
 # Share of a parameter's slope that lies along a direction, above which it runs off with it.
 _MOVES = 1e-6
 # Of matrices with a row and a column for each parameter, so that few are held as a whole.
 _COLUMNS_AT_A_TIME = 256
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Uncertainty:
-    """Sampling covariance of the reported parameters, in raw units.
-
-    Attributes
-    ----------
-    covariance
-        (P, P) by the chosen method, NaN when withheld.
-    inverse_information
-        (P, P) by the observed information, whatever the method.
-    sandwich
-        (P, P) by the sandwich, if units have several rows or the method asks for it; else None.
-    reason
-        Why all of it is withheld; empty when it is not.
-    score_distance
-        ``sqrt(score' I^-1 score)``: about how many standard errors the estimate is from
-        where the score vanishes; NaN when withheld.
-    """
-
-    covariance: FloatArray
-    inverse_information: FloatArray
-    sandwich: FloatArray | None
-    reason: str
-    score_distance: float
-
-
-def uncertainty(
+def standard_errors(
     model: Mixture,
     theta: Theta,
     reported: Sequence[Parameter],
@@ -70,7 +53,7 @@ def uncertainty(
     anywhere: bool = False,
     unbounded: FloatArray | None = None,
     curvature: Curvature | None = None,
-) -> Uncertainty:
+) -> tuple[StandardErrors, float]:
     """Sampling covariance by inverse information or sandwich, by the delta method.
 
     Parameters
@@ -91,10 +74,24 @@ def uncertainty(
         standard error, and the others have theirs in the limit.
     curvature
         `score_and_information` there, if it is known; the information is overwritten.
+
+    Returns
+    -------
+    errors
+        Of the reported parameters, in raw units. The sandwich's are among them if units have
+        several rows or the method asks for it.
+    score_distance
+        ``sqrt(score' I^-1 score)``: about how many standard errors the estimate is from
+        where the score vanishes; NaN where there is no inverse information.
     """
-    withheld = np.broadcast_to(np.nan, (len(reported), len(reported)))
+    words = METHODS[method] + " of the log-posterior" * model.has_prior
+
+    def withheld(reason: str, distance: float = np.nan) -> tuple[StandardErrors, float]:
+        nothing = np.broadcast_to(np.nan, (len(reported), len(reported)))
+        return StandardErrors(nothing, nothing, None, words, reason), distance
+
     if method == "none":
-        return Uncertainty(withheld, withheld, None, _NOT_ASKED, np.nan)
+        return withheld(_NOT_ASKED)
     robust = with_sandwich(model, method) and not (anywhere and method == "observed")
     if curvature is None:
         curvature = score_and_information(model, theta, keep_outer=robust)
@@ -105,20 +102,12 @@ def uncertainty(
         total = total @ bounded
         information = bounded.T @ information @ bounded
     if (factored := factor(information, overwrite=True)) is None:
-        reason = (
-            "the observed information is not positive definite: the estimate lies at a boundary, "
-            "on a ridge, or is not a maximum"
-        )
-        return Uncertainty(withheld, withheld, None, reason, np.nan)
+        return withheld(_NOT_DEFINITE)
     inverse = _inverse(*factored)
     del factored, information, curvature  # whose array now holds the inverse
     distance = float(np.sqrt(total @ inverse @ total))
     if distance > _SCORE_LIMIT and not anywhere:
-        reason = (
-            f"the score is {distance:.2g} standard errors from zero: EM has not reached the "
-            "maximum; lower the tolerance or raise max_iterations"
-        )
-        return Uncertainty(withheld, withheld, None, reason, distance)
+        return withheld(_NOT_AT_REST.format(distance), distance)
     jacobian = _jacobian(model, theta, reported)
     if unbounded is not None and bounded is not None:
         dense = jacobian.toarray()
@@ -126,16 +115,15 @@ def uncertainty(
         dense = dense @ bounded
         dense[without] = np.nan
         jacobian = csr_array(dense)
-    observed = _between(jacobian, inverse)
-    if not robust:
-        return Uncertainty(observed, observed, None, "", distance)
-    assert outer is not None
-    if bounded is not None:
-        outer = bounded.T @ outer @ bounded
-    sandwich = _between(jacobian, inverse @ outer @ inverse)
-    return Uncertainty(
-        sandwich if method == "sandwich" else observed, observed, sandwich, "", distance
-    )
+    covariance = observed = _between(jacobian, inverse)
+    sandwich = None
+    if robust and outer is not None:
+        outer = outer if bounded is None else bounded.T @ outer @ bounded
+        robust_covariance = _between(jacobian, inverse @ outer @ inverse)
+        sandwich = np.sqrt(np.diag(robust_covariance))
+        covariance = robust_covariance if method == "sandwich" else observed
+    reason = "" if unbounded is None else NO_MAXIMUM
+    return StandardErrors(covariance, observed, sandwich, words, reason), distance
 
 
 def with_sandwich(model: Mixture, method: Method) -> bool:

@@ -50,14 +50,11 @@ def _start(model: Mixture, kind: str, rng: np.random.Generator) -> FloatArray:
     """A start of a kind; a random one where a family does not know it."""
     if kind == "kmeans":
         return kmeans(model, rng)
-    responses = []
-    for emission in () if kind == "random" else model.emissions:
-        response = emission.proposal(kind, rng)
-        if response is not None:
-            responses.append(response)
-    if not responses or len(responses) < len(model.emissions):
+    proposals = [emission.proposal(kind, rng) for emission in model.emissions]
+    responses = tuple(proposal for proposal in proposals if proposal is not None)
+    if len(responses) < len(model.emissions):
         return random(model, rng)
-    return model.occupancy(Theta(model.classes.even(), tuple(responses)))
+    return model.occupancy(Theta(model.classes.even(), responses))
 
 
 def moved(occupancy: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -10,31 +10,19 @@ from typing import Literal
 import numpy as np
 
 from mixcompare.backends.em.expected import Expected
-from mixcompare.backends.em.theta import Index, Theta
+from mixcompare.backends.em.theta import Theta
+from mixcompare.backends.em.together import Together
 from mixcompare.base.arrays import FloatArray, IntArray
 
 Criterion = Literal["aitken", "log_likelihood", "parameters", "q"]
 
 
 @dataclass(frozen=True, eq=False)
-class Iterate:
-    """E-steps of S starts, and the log-priors (S,) of their parameters; zero without a prior.
-
-    An index selects starts.
-    """
+class Iterate(Together):
+    """E-steps of S starts, and the log-priors (S,) of their parameters; zero without a prior."""
 
     reached: Expected
     log_prior: FloatArray
-
-    def __getitem__(self, index: Index) -> Iterate:
-        return Iterate(self.reached[index], self.log_prior[index])
-
-    def with_rows(self, rows: IntArray, others: Iterate) -> Iterate:
-        """The same iterates, of which others take the place of some; takes over the E-step."""
-        reached = self.reached.with_rows(rows, others.reached)
-        log_prior = self.log_prior.copy()
-        log_prior[rows] = others.log_prior
-        return Iterate(reached, log_prior)
 
     @property
     def theta(self) -> Theta:
@@ -78,14 +66,6 @@ def remaining_gain(objective: FloatArray) -> FloatArray:
     return np.where(last > 0, gain, 0.0)
 
 
-def _aitken(plain: Sequence[Iterate], size: FloatArray) -> FloatArray:
-    return remaining_gain(np.stack([i.objective for i in plain[-3:]])) / size
-
-
-def _log_likelihood(plain: Sequence[Iterate], size: FloatArray) -> FloatArray:
-    return (plain[-1].objective - plain[-2].objective) / size
-
-
 def _parameters(plain: Sequence[Iterate], _size: FloatArray) -> FloatArray:
     """Largest move of a parameter in coordinates without bounds, such as a log-ratio of weights."""
     before, after = (i.reached.model.unbounded(i.theta) for i in plain[-2:])
@@ -103,14 +83,9 @@ def _q(plain: Sequence[Iterate], size: FloatArray) -> FloatArray:
 
 
 _RULES: Mapping[str, Rule] = {
-    "aitken": _aitken,
-    "log_likelihood": _log_likelihood,
+    "aitken": lambda plain, size: remaining_gain(np.stack([i.objective for i in plain])) / size,
+    "log_likelihood": lambda plain, size: (plain[-1].objective - plain[-2].objective) / size,
     "parameters": _parameters,
     "q": _q,
 }
-TOLERANCES: Mapping[str, float] = {
-    "aitken": 1e-12,
-    "log_likelihood": 1e-12,
-    "parameters": 1e-7,
-    "q": 1e-12,
-}
+TOLERANCES: Mapping[str, float] = {**dict.fromkeys(_RULES, 1e-12), "parameters": 1e-7}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import EllipsisType
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.backends.em.together import Together, changed
+from mixcompare.base.arrays import FloatArray
 
-type Index = int | slice | EllipsisType | IntArray | NDArray[np.bool_] | None
+LOG_2PI: Final = float(np.log(2 * np.pi))
 type Blocks = Mapping[str, FloatArray]
 
 
@@ -21,11 +21,8 @@ def block_tag(response: int, of: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Theta:
+class Theta(Together):
     """Parameters of the classes' probabilities and of each response's densities.
-
-    All arrays may have the same further axes in front: starts that run together, or the
-    iterations of one. An index selects along these.
 
     Among the classes' are ``weights`` (K,): their probabilities, averaged over the units where they
     differ.
@@ -48,27 +45,6 @@ class Theta:
             named |= {f"{name}{tag}": array for name, array in response.items()}
         return named
 
-    def __getitem__(self, index: Index) -> Theta:
-        return self._each(lambda array: array[index])
-
-    def with_rows(self, rows: IntArray, others: Theta) -> Theta:
-        """The same mixtures, of which others take the place of some."""
-        same = self._each(np.copy)
-        pairs = zip(same._parts, others._parts, strict=True)
-        for array, new in ((blocks[name], new[name]) for blocks, new in pairs for name in blocks):
-            array[rows] = new
-        return same
-
-    @property
-    def _parts(self) -> tuple[Blocks, ...]:
-        return self.classes, *self.responses
-
-    def _each(self, change: Callable[[FloatArray], FloatArray]) -> Theta:
-        classes, *responses = (
-            {name: change(array) for name, array in blocks.items()} for blocks in self._parts
-        )
-        return Theta(classes, tuple(responses))
-
 
 NOTHING = Theta({"weights": np.empty((0, 0))}, ())
 """No mixtures at all."""
@@ -76,8 +52,4 @@ NOTHING = Theta({"weights": np.empty((0, 0))}, ())
 
 def concatenate(thetas: Sequence[Theta]) -> Theta:
     """Mixtures along one axis in front."""
-    classes, *responses = (
-        {name: np.concatenate([blocks[name] for blocks in parts]) for name in parts[0]}
-        for parts in zip(*(theta._parts for theta in thetas), strict=True)
-    )
-    return Theta(classes, tuple(responses))
+    return changed(lambda *arrays: np.concatenate(arrays), *thetas)

@@ -20,7 +20,8 @@ from mixcompare.backends.em.emissions.normal import starts as normal_starts
 from mixcompare.backends.em.emissions.normal.tiled_rows import TiledRows, column
 from mixcompare.backends.em.information import free_layout, score_and_information
 from mixcompare.backends.em.kernels.compiled_mixture import compiled
-from mixcompare.backends.em.standard_errors import uncertainty, with_sandwich
+from mixcompare.backends.em.standard_errors import standard_errors as errors_of
+from mixcompare.backends.em.standard_errors import with_sandwich
 from mixcompare.data import panel
 from mixcompare.model import layout as of_parameters
 from mixcompare.prepared import identification
@@ -197,5 +198,5 @@ def test_the_outer_products_are_kept_where_the_sandwich_needs_them() -> None:
     assert score_and_information(data, at, keep_outer=False).outer is None
     prepared = compress(mc.build_panel(spec, table_of(200, 3, 3)))
     reported = of_parameters.Layout.of(spec, prepared).parameters
-    known = uncertainty(data, at, reported, "sandwich", anywhere=True)
+    known, _ = errors_of(data, at, reported, "sandwich", anywhere=True)
     assert known.reason or known.sandwich is not None

@@ -9,7 +9,7 @@ from mixcompare.backends.em.kernels.compiled_mixture import compiled
 from mixcompare.backends.em.loop import iterate_together
 from mixcompare.backends.em.mixture import Mixture
 from mixcompare.backends.em.options import Options
-from mixcompare.backends.em.standard_errors import uncertainty
+from mixcompare.backends.em.standard_errors import standard_errors
 from mixcompare.model.layout import Layout
 from tests.backends.em.test_mixture import mixture
 from tests.em_cases import STRUCTURES, Case, build
@@ -74,7 +74,9 @@ def test_information_and_standard_errors_are_the_same(name: str) -> None:
         size = np.abs(other).max()
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-8 * max(size, 1.0))
     reported = Layout.of(case.spec, case.prepared).parameters
-    known, expected = (uncertainty(m, at, reported, anywhere=True) for m in (ours, case.model))
+    known, expected = (
+        standard_errors(m, at, reported, anywhere=True)[0] for m in (ours, case.model)
+    )
     np.testing.assert_allclose(known.covariance, expected.covariance, rtol=1e-7, atol=1e-12)
 
 

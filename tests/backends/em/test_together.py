@@ -140,5 +140,5 @@ def test_runs_of_many_units_keep_no_arrays_and_give_the_same_fit(
     ends = [(one, other) for one, other in pairs if one is not None and other is not None]
     assert ends
     for one, other in ends:
-        assert other.found is None
+        assert other.by_carrier is None
         np.testing.assert_array_equal(one.occupancy, other.occupancy)

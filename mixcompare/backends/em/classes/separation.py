@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from mixcompare.backends.em.classes import membership
+from mixcompare.backends.em.classes.static import StaticClasses
+from mixcompare.backends.em.theta import Blocks
 from mixcompare.base.arrays import FloatArray
 
 # Separation drives some unit's class probability below any bound: above this one there is none.
@@ -74,24 +76,29 @@ class Separation:
 
 
 def separation(
-    design: FloatArray,
-    unmix: FloatArray,
-    counts: FloatArray,
-    log_probabilities: FloatArray,
+    classes: StaticClasses,
+    theta: Blocks,
     occupancy: FloatArray,
-    climb: Callable[[FloatArray], float],
+    climb: Callable[[Blocks], float],
 ) -> Separation | None:
     """Along which directions log-odds at the end of EM run off; None if they do not.
 
-    `design` (G, c) are whitened unit covariates, and `unmix` (c, c) is such that raw log-odds are
-    ``odds @ unmix.T``; `counts` (G,) is how often units count; the (G, K) are of the classes before
-    and after outcomes are seen. `climb` gives the log-likelihood where log-odds (K, c) are added to
-    those at the end.
+    A prior keeps them finite. `occupancy` (G, K) is that there; `climb` gives the log-likelihood at
+    other parameters of the classes, all else the same.
     """
+    design, unmix, counts = classes.concomitants, classes.unmix, classes.units.counts
+    if design is None or unmix is None or classes.priors is not None:
+        return None
+    log_probabilities = classes.log_probabilities(theta)
     if log_probabilities.min() > np.log(_SUSPICIOUS):
         return None
+
+    def at(added: FloatArray) -> float:
+        odds = theta["membership_coefficients"] + added
+        return climb({**theta, "membership_coefficients": odds})
+
     possible = occupancy > _EXCLUDED
-    moved = _all_directions(design, possible, climb)
+    moved = _all_directions(design, possible, at)
     if not moved.any():
         return None
     reached = possible.argmax(axis=1)
@@ -159,10 +166,10 @@ def _direction(gains: FloatArray, waiting: NDArray[np.bool_], n_fixed: int) -> F
     """(K c,) log-odds, of which the first are zero, that lower no gain and raise one that waits."""
     bounds = [(0.0, 0.0)] * n_fixed + [(-1.0, 1.0)] * (gains.shape[1] - n_fixed)
     total = gains[waiting].mean(axis=0)
-    found = linprog(-total, A_ub=-gains, b_ub=np.zeros(len(gains)), bounds=bounds, method="highs")
-    if found.x is None or total @ found.x <= _NOTHING:
+    corner = linprog(-total, A_ub=-gains, b_ub=np.zeros(len(gains)), bounds=bounds, method="highs")
+    if corner.x is None or total @ corner.x <= _NOTHING:
         return None
-    return np.asarray(found.x)
+    return np.asarray(corner.x)
 
 
 def _never_falls(climb: Callable[[FloatArray], float], direction: FloatArray) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,22 +10,20 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
 
 from mixcompare.backends.em.classes import membership
-from mixcompare.backends.em.classes.class_model import Allocation, ClassModel, Posterior
-from mixcompare.backends.em.classes.separation import Separation, separation
 from mixcompare.backends.em.classes.units import Units
-from mixcompare.backends.em.theta import Blocks
+from mixcompare.backends.em.expected import Expected, Posterior
+from mixcompare.backends.em.theta import LOG_2PI, Blocks
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import OptionError
 from mixcompare.prepared.prepared import Prepared
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 
-_LOG_2PI = float(np.log(2 * np.pi))
 # exp of less is denormal or nearly so, which slows every product that follows.
 _LOG_ZERO = -600.0
 
 
 @dataclass(frozen=True, eq=False)
-class StaticClasses(ClassModel):
+class StaticClasses:
     """One class per unit, so that units are the carriers.
 
     Blocks are ``weights`` (K,) and, with unit covariates, ``membership_coefficients`` (K, c),
@@ -123,7 +120,7 @@ class StaticClasses(ClassModel):
         occupancy = np.exp(log_occupancy, where=kept, out=np.zeros_like(joint))
         return Posterior(occupancy, unit, joint)
 
-    def m_step(self, expected: Allocation, previous: Blocks | None) -> Blocks:
+    def m_step(self, expected: Expected, previous: Blocks | None) -> Blocks:
         """Average occupancy, or log-odds by Newton's method."""
         units = expected.units
         if self.concomitants is None:
@@ -249,22 +246,6 @@ class StaticClasses(ClassModel):
         spread = (np.diag(pi) - np.outer(pi, pi))[1:, 1:]
         return (units - total * pi)[1:], np.asarray(total * spread)
 
-    def separation(
-        self, theta: Blocks, occupancy: FloatArray, climb: Callable[[Blocks], float]
-    ) -> Separation | None:
-        """Whether unit covariates separate classes; a prior keeps log-odds finite."""
-        if self.concomitants is None or self.unmix is None or self.priors is not None:
-            return None
-        odds = theta["membership_coefficients"]
-        return separation(
-            self.concomitants,
-            self.unmix,
-            self.units.counts,
-            self.log_probabilities(theta),
-            occupancy,
-            lambda added: climb({**theta, "membership_coefficients": odds + added}),
-        )
-
     def derivative(self, theta: Blocks, name: str, position: tuple[int, ...]) -> FloatArray:
         """Of one scalar in raw units by the log-odds of all classes but the first."""
         k, *inside = position
@@ -291,6 +272,4 @@ def _log_zero_sum(precision: FloatArray, odds: FloatArray) -> FloatArray:
     k, c = odds.shape[-2:]
     centred = odds - odds.mean(axis=-2, keepdims=True)
     quadratic = np.einsum("...ki,ij,...kj->...", centred, precision, centred)
-    return np.asarray(
-        0.5 * ((k - 1) * (np.linalg.slogdet(precision)[1] - c * _LOG_2PI) - quadratic)
-    )
+    return np.asarray(0.5 * ((k - 1) * (np.linalg.slogdet(precision)[1] - c * LOG_2PI) - quadratic))

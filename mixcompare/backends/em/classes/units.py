@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixcompare.backends.em.theta import Index
+from mixcompare.backends.em.together import Index
 from mixcompare.base.arrays import FloatArray
 
 

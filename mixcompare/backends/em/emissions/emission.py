@@ -11,12 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.classes.class_model import Allocation
+from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.expected import Expected
 from mixcompare.backends.em.theta import Blocks
 from mixcompare.base.arrays import FloatArray, IntArray
@@ -48,28 +47,6 @@ class Spurious:
     def sentence(self, name: str) -> str:
         """What makes it so; the class is called by the name."""
         return f"{name} {self.words}"
-
-
-class Derivatives(Protocol):
-    """Derivatives of the log-densities at one set of parameters."""
-
-    def of_class(
-        self, k: int, carriers: IntArray, counts: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Of carriers (U,) in class k, as often as they count (U,).
-
-        Scores (U, d) are derivatives of their log-densities by the class's free parameters; sums
-        are what the information needs of them, and can be added to those of others.
-        """
-
-    def add_information(self, sums: FloatArray, information: FloatArray) -> None:
-        """Add the expected complete-data information (n, n), from the sums (K, ...) by class."""
-
-    def add_prior(self, gradient: FloatArray, curvature: FloatArray) -> None:
-        """Add the gradient (n,) of the log-prior and minus its Hessian (n, n)."""
-
-    def jacobian(self, reported: Sequence[tuple[str, tuple[int, ...]]]) -> FloatArray:
-        """(P, n) derivatives of scalars in raw units, by block and place."""
 
 
 class Emission(ABC):
@@ -125,7 +102,7 @@ class Emission(ABC):
         """(..., C, K) log-densities of the carriers' outcomes given each class, in raw units."""
 
     @abstractmethod
-    def m_step(self, expected: Allocation, previous: Blocks | None) -> tuple[Blocks, list[str]]:
+    def m_step(self, expected: Expected, previous: Blocks | None) -> tuple[Blocks, list[str]]:
         """Maximise the expected log-density, and log-prior if there is one, for S starts.
 
         Returns
@@ -239,7 +216,12 @@ class Emission(ABC):
         """Parameters to start from of a kind that the family knows; None if it does not."""
         return None
 
-    def spurious(self, theta: Blocks, expected: Expected) -> Spurious | None:  # noqa: ARG002
+    def spurious(
+        self,
+        theta: Blocks,  # noqa: ARG002
+        expected: Expected,  # noqa: ARG002
+        classes: StaticClasses,  # noqa: ARG002
+    ) -> Spurious | None:
         """The class that makes a maximum spurious, if one does."""
         return None
 
@@ -258,7 +240,7 @@ class Emission(ABC):
 
     def derivatives(self, theta: Blocks) -> Derivatives:
         """Derivatives at one set of parameters."""
-        return ScoredDerivatives(self, theta)
+        return Derivatives(self, theta)
 
     def vector(self, theta: Blocks) -> FloatArray:
         """(n,) `unbounded` of one set of parameters."""
@@ -271,8 +253,12 @@ class Emission(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class ScoredDerivatives:
-    """Derivatives of any emission, by central differences of its scores and prior."""
+class Derivatives:
+    """Derivatives of the log-densities at one set of parameters.
+
+    Of any emission, by central differences of its scores and prior; one with closed forms
+    overrides these methods.
+    """
 
     emission: Emission
     theta: Blocks
@@ -291,11 +277,16 @@ class ScoredDerivatives:
     def of_class(
         self, k: int, carriers: IntArray, counts: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Scores, and (C,) how often each carrier counts."""
+        """Of carriers (U,) in class k, as often as they count (U,).
+
+        Scores (U, d) are derivatives of their log-densities by the class's free parameters; sums
+        are what the information needs of them, and can be added to those of others: here (C,) how
+        often each carrier counts.
+        """
         return self._scores[carriers, k], np.bincount(carriers, counts, len(self._scores))
 
     def add_information(self, sums: FloatArray, information: FloatArray) -> None:
-        """Add the expected complete-data information (n, n)."""
+        """Add the expected complete-data information (n, n), from the sums (K, ...) by class."""
         counts = np.ascontiguousarray(sums.T)
 
         def total(vector: FloatArray) -> FloatArray:

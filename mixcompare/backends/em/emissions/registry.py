@@ -27,10 +27,5 @@ def register_emission(family: str, emission: type[Emission]) -> None:
     SpecificationError
         If the family has another.
     """
-    register(
-        EMISSIONS,
-        "emission of EM's for outcomes of the family",
-        family,
-        emission,
-        SpecificationError,
-    )
+    what = "emission of EM's for outcomes of the family"
+    register(EMISSIONS, what, family, emission, SpecificationError)

@@ -11,20 +11,20 @@ from typing import Any, cast
 
 import numpy as np
 
-from mixcompare.backends.em.classes.class_model import Posterior
-from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.emissions.normal.covariances import roots
 from mixcompare.backends.em.emissions.normal.maximisation import maximise
-from mixcompare.backends.em.emissions.normal.normal_emission import LOG_2PI, NormalEmission
+from mixcompare.backends.em.emissions.normal.normal_emission import NormalEmission
 from mixcompare.backends.em.emissions.normal.statistics import Counted, Scatter
-from mixcompare.backends.em.expected import Expected
+from mixcompare.backends.em.expected import Expected, Posterior
 from mixcompare.backends.em.kernels.compiled_panel import Compiled
 from mixcompare.backends.em.kernels.gaussian_mixture import CompiledMixture, is_mixture
-from mixcompare.backends.em.kernels.passes import At, Passes
+from mixcompare.backends.em.kernels.passes import At
 from mixcompare.backends.em.mixture import Maximised, Mixture
-from mixcompare.backends.em.theta import Theta
+from mixcompare.backends.em.theta import LOG_2PI, Theta
 from mixcompare.base.arrays import FloatArray
 from mixcompare.prepared.factorise import Kernels
+
+type Passes = Compiled | CompiledMixture
 
 # A fresh process takes about half a second to import numba and load cached kernels, and a
 # machine some ten seconds to compile them once, so that short fits are left to NumPy.
@@ -83,9 +83,9 @@ class FusedMixture(Mixture):
         if at is None:
             return super().expect(theta)
         weights = self.units.weights
-        summed = self.passes.moments(at, weights)
-        if summed is not None:
-            moments, sums = summed
+        one_pass = isinstance(self.passes, CompiledMixture) and self.passes.moments(at, weights)
+        if one_pass:
+            moments, sums = one_pass
             return Expected(self, theta, None, sums, moments)
         posterior, sums = self.passes.e_step(at, at_hand)
         return Expected(self, theta, posterior, sums if weights is None else None)
@@ -100,16 +100,9 @@ class FusedMixture(Mixture):
     def m_step(self, expected: Expected, previous: Theta | None = None) -> Maximised:
         """M-step of S starts together, with their squared residuals at hand."""
         data = self.normal.data
-
-        def count(which: Expected) -> PassSums:
-            return PassSums(data, which.counts, self.passes)
-
+        before = None if previous is None else previous.responses[0]
         response, reasons, squares = maximise(
-            data,
-            expected.moments or count(expected),
-            lambda which: count(expected[which]),
-            expected.units.repetition,
-            None if previous is None else previous.responses[0]["covariance"],
+            data, expected, before, lambda e: PassSums(data, e.counts, self.passes)
         )
         return Maximised(self._with_classes(expected, (response,), previous), reasons, squares)
 
@@ -136,7 +129,7 @@ class FusedMixture(Mixture):
 def with_kernels(model: Mixture, kernels: Kernels, starts: int) -> Mixture:
     """The same model by compiled passes, if it has them and they are asked for or pay."""
     one = len(model.emissions) == 1 and isinstance(model.emissions[0], NormalEmission)
-    if kernels == "numpy" or not (one and isinstance(model.classes, StaticClasses)):
+    if kernels == "numpy" or not one:
         return model
     if kernels == "numba":
         return compiled(model)

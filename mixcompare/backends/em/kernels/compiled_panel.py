@@ -12,16 +12,20 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.backends.em.classes.class_model import Posterior
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.emissions.normal.statistics import Scatter
 from mixcompare.backends.em.emissions.normal.tiled_rows import TiledRows
-from mixcompare.backends.em.kernels.passes import At, Passes
+from mixcompare.backends.em.expected import Posterior
+from mixcompare.backends.em.kernels.passes import At
 from mixcompare.base.arrays import FloatArray, IntArray
 
 
-class Compiled(Passes):
-    """The compiled passes over one panel's units, packed into tiles once."""
+class Compiled:
+    """The compiled passes over one panel's units, packed into tiles once.
+
+    Weights tau of units are (G, K). All arrays may have the same further axes in front, for starts
+    that run together.
+    """
 
     def __init__(self, data: Standardised) -> None:
         # numba takes long to import
@@ -57,7 +61,7 @@ class Compiled(Passes):
 
     @property
     def rows(self) -> tuple[TiledRows, TiledRows] | None:
-        """Covariates and outcomes, if the tiles hold these and not their triangles."""
+        """Covariates (G, r, p) and outcomes (G, r, m), if the tiles hold them, not triangles."""
         if self._places is None:
             return None
         x, y = self._places[:, : self._p], self._places[:, self._p :]
@@ -75,13 +79,13 @@ class Compiled(Passes):
     def regressions(self, tau: FloatArray) -> FloatArray:
         """Weighted least-squares coefficients (..., K, p, m), NaN where not identified."""
         p, m = self._p, self._m
-        found = self._kernels.regressions(
+        solved = self._kernels.regressions(
             self._tiles, self._first, self._offset, p, m, self._products, _by_class(tau)
         )
-        return np.asarray(found.reshape(*tau.shape[:-2], tau.shape[-1], p, m))
+        return np.asarray(solved.reshape(*tau.shape[:-2], tau.shape[-1], p, m))
 
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> Scatter:
-        """Weighted cross-products of the residuals."""
+        """Weighted cross-products of the residuals; squares where there is a single outcome."""
         m, squares = self._m, None
         by_class = _by_class(tau)
         if m > 1:
@@ -94,7 +98,10 @@ class Compiled(Passes):
         return Scatter(total.reshape(*coefficients.shape[:-2], m, m), squares=squares)
 
     def e_step(self, at: At, squares: FloatArray | None = None) -> tuple[Posterior, FloatArray]:
-        """What is found by unit, and its sums."""
+        """What is found by unit, and (3,) log-likelihood, Q and entropy if all units count once.
+
+        Squares are those of `scatter` at the same coefficients, if an M-step found them.
+        """
         *starts, k, p, m = at.coefficients.shape
         s, units = prod(starts), len(self._nu)
         joint, tau = np.empty((s, k, units)), np.empty((s, k, units))
@@ -114,11 +121,15 @@ class Compiled(Passes):
         )
         return at.posterior(tau, unit, joint), sums.reshape(*starts, 3)
 
+    def occupancy(self, at: At) -> FloatArray:
+        """Class probabilities (G, K) as `e_step` gives them."""
+        return self.e_step(at)[0].occupancy
+
     def _squares(self, coefficients: FloatArray) -> FloatArray:
         """(tiles, S K, TILE) squared residuals of a single outcome."""
         flat = np.ascontiguousarray(coefficients).reshape(-1, self._p, 1)
-        own: FloatArray = self._kernels.squares(self._tiles, self._first, self._offset, flat)
-        return own
+        squares: FloatArray = self._kernels.squares(self._tiles, self._first, self._offset, flat)
+        return squares
 
 
 def _by_class(tau: FloatArray) -> FloatArray:

@@ -49,18 +49,18 @@ def _posterior(joint, tau, unit, top, inverse):
             top[u] = max(top[u], joint[k, u])
     unit[:] = 0.0
     for k in range(n_classes):
-        own = tau[k]
+        shares = tau[k]
         for u in range(TILE):
             e = exponential(joint[k, u] - top[u])
-            own[u] = e
+            shares[u] = e
             unit[u] += e
     for u in range(TILE):
         inverse[u] = 1.0 / unit[u]
         unit[u] = top[u] + logarithm(unit[u])
     for k in range(n_classes):
-        own = tau[k]
+        shares = tau[k]
         for u in range(TILE):
-            own[u] = own[u] * inverse[u] if joint[k, u] - unit[u] > _LOG_ZERO else 0.0
+            shares[u] = shares[u] * inverse[u] if joint[k, u] - unit[u] > _LOG_ZERO else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -87,7 +87,7 @@ def _bound(joint, tau, unit, held):
 
 
 @njit(cache=True, nogil=True)
-def e_step(panel, nu, beta, roots, weights, log_norms, known, found, sums):
+def e_step(panel, nu, beta, roots, weights, log_norms, known, room, sums):
     """Fill joint and tau (S, K, G), unit (S, G) and (S, 3) sums, see `_bound`.
 
     All S starts use a tile while it is in the cache. The second of the log-weights, (S, K, G),
@@ -96,22 +96,22 @@ def e_step(panel, nu, beta, roots, weights, log_norms, known, found, sums):
     """
     tiles, first, offset = panel
     log_weights, by_unit = weights
-    joint, tau, unit = found
+    joint, tau, unit = room
     starts, n_classes, _, m = beta.shape
     units = nu.size
-    own_joint, own_tau = np.empty((n_classes, TILE)), np.empty((n_classes, TILE))
+    tile_joint, tile_tau = np.empty((n_classes, TILE)), np.empty((n_classes, TILE))
     rest = np.empty((m, TILE))
-    own_nu, own_unit, top = np.zeros(TILE), np.empty(TILE), np.empty(TILE)
+    tile_nu, tile_unit, top = np.zeros(TILE), np.empty(TILE), np.empty(TILE)
     inverse = np.empty(TILE)
     sums[:] = 0.0
     for t in range(tiles.shape[0]):
         begin = t * TILE
         held = min(units - begin, TILE)
         for u in range(held):
-            own_nu[u] = nu[begin + u]
+            tile_nu[u] = nu[begin + u]
         for s in range(starts):
             for k in range(n_classes):
-                distance = own_joint[k]
+                distance = tile_joint[k]
                 if known.shape[0] > 0:
                     precision = 1.0 / (roots[s, k, 0, 0] * roots[s, k, 0, 0])
                     for u in range(TILE):
@@ -120,19 +120,19 @@ def e_step(panel, nu, beta, roots, weights, log_norms, known, found, sums):
                     _distances(tiles[t], first, offset, beta[s, k], roots[s, k], rest, distance)
                 for u in range(TILE):
                     distance[u] = log_weights[s, k] - 0.5 * (
-                        own_nu[u] * log_norms[s, k] + distance[u]
+                        tile_nu[u] * log_norms[s, k] + distance[u]
                     )
                 if by_unit.shape[2] > 0:
                     for u in range(held):
                         distance[u] += by_unit[s, k, begin + u]
-            _posterior(own_joint, own_tau, own_unit, top, inverse)
-            log_likelihood, expected, entropy = _bound(own_joint, own_tau, own_unit, held)
+            _posterior(tile_joint, tile_tau, tile_unit, top, inverse)
+            log_likelihood, expected, entropy = _bound(tile_joint, tile_tau, tile_unit, held)
             sums[s, 0] += log_likelihood
             sums[s, 1] += expected
             sums[s, 2] += entropy
             for u in range(held):
-                unit[s, begin + u] = own_unit[u]
+                unit[s, begin + u] = tile_unit[u]
             for k in range(n_classes):
                 for u in range(held):
-                    joint[s, k, begin + u] = own_joint[k, u]
-                    tau[s, k, begin + u] = own_tau[k, u]
+                    joint[s, k, begin + u] = tile_joint[k, u]
+                    tau[s, k, begin + u] = tile_tau[k, u]

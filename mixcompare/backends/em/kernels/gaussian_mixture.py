@@ -11,12 +11,13 @@ from types import ModuleType
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
-from mixcompare.backends.em.classes.class_model import Posterior
 from mixcompare.backends.em.emissions.normal.moments import Moments
+from mixcompare.backends.em.emissions.normal.regression import separate
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.emissions.normal.statistics import Scatter
 from mixcompare.backends.em.emissions.normal.tiled_rows import TiledRows
-from mixcompare.backends.em.kernels.passes import At, Passes
+from mixcompare.backends.em.expected import Posterior
+from mixcompare.backends.em.kernels.passes import At
 from mixcompare.base.arrays import FloatArray
 
 
@@ -29,8 +30,8 @@ def is_mixture(data: Standardised) -> bool:
     return bool(np.all(x == x[0]) and x[0] != 0 and np.all(data.degrees_of_freedom == 1))
 
 
-class CompiledMixture(Passes):
-    """The compiled passes over one mixture's rows, see `is_mixture`, packed into tiles once."""
+class CompiledMixture:
+    """As `Compiled`, for one mixture's rows, see `is_mixture`."""
 
     def __init__(self, data: Standardised) -> None:
         # numba takes long to import
@@ -54,14 +55,19 @@ class CompiledMixture(Passes):
         origin = np.zeros((*tau.shape[:-2], tau.shape[-1], 1, self._m))
         return self._moments_about(origin, tau).normal_equations()
 
+    def regressions(self, tau: FloatArray) -> FloatArray:
+        """Coefficients (..., K, 1, m) that solve them class by class, NaN where not identified."""
+        return separate(*self.normal_equations(tau))
+
     def scatter(self, coefficients: FloatArray, tau: FloatArray) -> Scatter:
         """Weighted cross-products of the residuals."""
         return Scatter(self._moments_about(coefficients, tau).squares)
 
     def moments(self, at: At, unit_weights: FloatArray | None) -> tuple[Moments, FloatArray] | None:
-        """In one pass, in which nothing of the size of units times classes is made.
+        """Moments of the next M-step, and weighted sums as of `e_step`, in one pass.
 
-        None where log-weights differ between units: their own M-step needs the responsibilities.
+        Nothing of the size of units times classes is made. None where log-weights differ between
+        units: their own M-step needs the responsibilities.
         """
         if at.log_weights.shape[-2] > 1:
             return None
@@ -93,15 +99,15 @@ class CompiledMixture(Passes):
         self,
         at: At,
         unit_weights: FloatArray | None,
-        found: tuple[FloatArray, FloatArray, FloatArray],
+        by_unit: tuple[FloatArray, FloatArray, FloatArray],
     ) -> tuple[Moments, FloatArray]:
         *starts, k = at.log_norms.shape
         s = prod(starts)
-        constant, by_unit = at.split_log_weights()
+        constant, added = at.split_log_weights()
         size = 4 * self._tiles.shape[1]
         inverse_roots = np.zeros((s * k, size, size))
-        for own, root in zip(inverse_roots, at.roots.reshape(-1, self._m, self._m), strict=True):
-            own[: self._m, : self._m] = np.tril(dtrtri(root, lower=1)[0])
+        for i, root in enumerate(at.roots.reshape(-1, self._m, self._m)):
+            inverse_roots[i, : self._m, : self._m] = np.tril(dtrtri(root, lower=1)[0])
         room, sums = self._room(s, k), np.empty((s, 3))
         self._kernels.e_steps(
             self._tiles,
@@ -111,9 +117,9 @@ class CompiledMixture(Passes):
                 self._means(at.coefficients),
                 inverse_roots.reshape(s, k, size, size),
                 constant - 0.5 * at.log_norms.reshape(s, k),
-                by_unit,
+                added,
             ),
-            found,
+            by_unit,
             room,
             sums,
         )

@@ -31,7 +31,7 @@ def pack(values):
 
 
 @njit(**OPTIONS)
-def _e_step(tiles, units, unit_weights, at, found, room):
+def _e_step(tiles, units, unit_weights, at, results, room):
     """Return the sums of log-likelihood, Q and entropy; fill the moments of the next M-step.
 
     Parameters
@@ -42,19 +42,19 @@ def _e_step(tiles, units, unit_weights, at, found, room):
         (G,) how often each unit counts, or empty.
     at
         Means (K, 4 strips); inverse roots (K, 4 strips, 4 strips), lower triangles L^-1 of
-        Sigma = L L', both filled up with zeros; (K,) log-density at the mean plus log-weight; and
+        Sigma = L L', both filled up with zeros; (K,) log-tau_t at the mean plus log-weight; and
         (K, G) what is added to it by unit, or (K, 0).
-    found
+    results
         Joint and tau (K, G), and unit (G,), to be filled, or empty.
     room
         (K,), (K, 4 strips) and (K, 4 strips, 4 strips), zero before: weighted counts, sums
         and cross-products of the differences from the means.
     """
     means, inverse_roots, constants, by_unit = at
-    joint, tau, unit = found
+    joint, tau, unit = results
     total, first, second = room
     n_classes, strips = means.shape[0], tiles.shape[1]
-    own = np.empty((n_classes, TILE))
+    tau_t = np.empty((n_classes, TILE))
     centred, weighted = np.empty((strips, 4 * TILE)), np.empty(4 * TILE)
     z = np.empty(4 * TILE)
     counts, largest, shares = np.empty(TILE), np.empty(TILE), np.empty(TILE)
@@ -63,23 +63,30 @@ def _e_step(tiles, units, unit_weights, at, found, room):
     for t in range(tiles.shape[0]):
         _counts(unit_weights, units, t, counts)
         for k in range(n_classes):
-            _start(constants[k], by_unit[k], t, own[k])
-            _log_density(tiles[t], means[k], inverse_roots[k], centred, z, own[k])
+            _start(constants[k], by_unit[k], t, tau_t[k])
+            _log_density(tiles[t], means[k], inverse_roots[k], centred, z, tau_t[k])
         if joint.size > 0:
-            _store(own, t, joint)
-        sums = posterior(own, counts, largest, shares, inverse, slopes)
+            _store(tau_t, t, joint)
+        sums = posterior(tau_t, counts, largest, shares, inverse, slopes)
         log_likelihood += sums[0]
         entropy += sums[1]
         if joint.size > 0:
-            _store(own, t, tau)
+            _store(tau_t, t, tau)
             held = min(units - t * TILE, TILE)
             for u in range(held):
                 unit[t * TILE + u] = largest[u] + shares[u]
         for k in range(n_classes):
             for u in range(TILE):
-                own[k, u] *= counts[u]
+                tau_t[k, u] *= counts[u]
             add_moments(
-                tiles[t], means[k], own[k], centred, weighted, total[k : k + 1], first[k], second[k]
+                tiles[t],
+                means[k],
+                tau_t[k],
+                centred,
+                weighted,
+                total[k : k + 1],
+                first[k],
+                second[k],
             )
     for k in range(n_classes):
         symmetric(second[k])
@@ -87,13 +94,13 @@ def _e_step(tiles, units, unit_weights, at, found, room):
 
 
 @njit(**OPTIONS)
-def e_steps(tiles, units, unit_weights, at, found, room, sums):
+def e_steps(tiles, units, unit_weights, at, results, room, sums):
     """The E-steps of all starts: arrays of `_e_step` with an axis in front; fill (S, 3) sums.
 
     Unit weights are (1, G), (S, G) or (1, 0).
     """
     means, inverse_roots, constants, by_unit = at
-    joint, tau, unit = found
+    joint, tau, unit = results
     total, first, second = room
     for s in range(means.shape[0]):
         sums[s, 0], sums[s, 1], sums[s, 2] = _e_step(
@@ -117,15 +124,15 @@ def moments(tiles, tau, means, total, first, second):
 def _moments_of_one(tiles, tau, means, total, first, second):
     strips = tiles.shape[1]
     centred, weighted = np.empty((strips, 4 * TILE)), np.empty(4 * TILE)
-    own = np.empty(TILE)
+    weight = np.empty(TILE)
     for t in range(tiles.shape[0]):
         held = min(tau.shape[0] - t * TILE, TILE)
-        own[held:] = 0.0
+        weight[held:] = 0.0
         for k in range(means.shape[0]):
             for u in range(held):
-                own[u] = tau[t * TILE + u, k]
+                weight[u] = tau[t * TILE + u, k]
             add_moments(
-                tiles[t], means[k], own, centred, weighted, total[k : k + 1], first[k], second[k]
+                tiles[t], means[k], weight, centred, weighted, total[k : k + 1], first[k], second[k]
             )
     for k in range(means.shape[0]):
         symmetric(second[k])
@@ -153,11 +160,11 @@ def _start(constant, by_unit, t, out):
 
 
 @njit(**OPTIONS)
-def _store(own, t, out):
+def _store(tile, t, out):
     begin = t * TILE
     for k in range(out.shape[0]):
         for u in range(min(out.shape[1] - begin, TILE)):
-            out[k, begin + u] = own[k, u]
+            out[k, begin + u] = tile[k, u]
 
 
 @njit(**OPTIONS)

@@ -55,9 +55,9 @@ def pack_triangles(x, y, offset, size):
         t, at = group // TILE, group % TILE
         for i in range(r):
             for a in range(i, q):
-                to, own = tiles[t, offset[i] + a], factor[i, a]
+                to, values = tiles[t, offset[i] + a], factor[i, a]
                 for u in range(held):
-                    to[at + u] = own[u]
+                    to[at + u] = values[u]
     return tiles
 
 

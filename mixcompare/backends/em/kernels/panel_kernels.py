@@ -43,15 +43,15 @@ def _dot(x, y):
 
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
-def _multiply(tile, first, offset, p, q, own):
+def _multiply(tile, first, offset, p, q, sums):
     """Cross-products (pairs, TILE) of the covariates with what follows, row by row."""
-    own[:] = 0.0
+    sums[:] = 0.0
     for i in range(first.size):
         for a in range(first[i], p):
             x = tile[offset[i] + a]
             pair = a * q - a * (a - 1) // 2 - a
             for b in range(a, q):
-                y, product = tile[offset[i] + b], own[pair + b]
+                y, product = tile[offset[i] + b], sums[pair + b]
                 for u in range(TILE):
                     product[u] += x[u] * y[u]
 
@@ -60,10 +60,10 @@ def _multiply(tile, first, offset, p, q, own):
 def products(tiles, first, offset, p, m):
     """(tiles, pairs, TILE) cross-products of the covariates with all columns, by unit."""
     q = p + m
-    own = np.empty((tiles.shape[0], p * q - p * (p - 1) // 2, TILE))
+    by_unit = np.empty((tiles.shape[0], p * q - p * (p - 1) // 2, TILE))
     for t in range(tiles.shape[0]):
-        _multiply(tiles[t], first, offset, p, q, own[t])
-    return own
+        _multiply(tiles[t], first, offset, p, q, by_unit[t])
+    return by_unit
 
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
@@ -81,9 +81,9 @@ def normal_equations(tiles, first, offset, p, m, known, tau):
         _load(tau, t, weight)
         if known.shape[0] == 0:
             _multiply(tiles[t], first, offset, p, q, formed)
-        own = known[t] if known.shape[0] > 0 else formed
+        by_unit = known[t] if known.shape[0] > 0 else formed
         for k in range(n_classes):
-            _add_products(weight[k], own, pairs - 1, sums[k])
+            _add_products(weight[k], by_unit, pairs - 1, sums[k])
     total = np.empty((n_classes, p, q))
     for k in range(n_classes):
         pair = 0
@@ -168,25 +168,25 @@ def squares(tiles, first, offset, beta):
     rest = np.empty((1, TILE))
     for t in range(tiles.shape[0]):
         for k in range(n_classes):
-            own = total[t, k]
+            distance = total[t, k]
             for i in range(first.size):
                 residuals(tiles[t], first, offset, i, beta[k], rest)
                 e = rest[0]
                 for u in range(TILE):
-                    own[u] += e[u] * e[u]
+                    distance[u] += e[u] * e[u]
     return total
 
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
-def weighted_squares(own, tau):
+def weighted_squares(by_unit, tau):
     """(K, 1, 1) weighted sums over the units of what `squares` gives."""
     n_classes = tau.shape[0]
     total = np.zeros((n_classes, 1, 1))
     weight = np.empty((n_classes, TILE))
-    for t in range(own.shape[0]):
+    for t in range(by_unit.shape[0]):
         _load(tau, t, weight)
         for k in range(n_classes):
-            total[k, 0, 0] += _dot(weight[k], own[t, k])
+            total[k, 0, 0] += _dot(weight[k], by_unit[t, k])
     return total
 
 

@@ -1,18 +1,13 @@
-"""What compiled passes over the units offer to the steps."""
+"""What compiled passes over the units take."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-from mixcompare.backends.em.classes.class_model import Posterior
-from mixcompare.backends.em.emissions.normal.moments import Moments
-from mixcompare.backends.em.emissions.normal.regression import separate
-from mixcompare.backends.em.emissions.normal.statistics import Scatter
-from mixcompare.backends.em.emissions.normal.tiled_rows import Rows
+from mixcompare.backends.em.expected import Posterior
 from mixcompare.base.arrays import FloatArray
 
 
@@ -49,46 +44,3 @@ class At(NamedTuple):
         return Posterior(
             tau.reshape(shape).mT, unit.reshape(*starts, unit.shape[-1]), joint.reshape(shape).mT
         )
-
-
-class Passes(ABC):
-    """Passes over all units, whose weights tau are (G, K).
-
-    All arrays may have the same further axes in front, for starts that run together.
-    """
-
-    @property
-    @abstractmethod
-    def rows(self) -> tuple[Rows, Rows] | None:
-        """Covariates (G, r, p) and outcomes (G, r, m), if they can be read out of the tiles."""
-
-    @abstractmethod
-    def normal_equations(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Weighted cross-products (K, p, p) of the covariates and (K, p, m) with the outcomes."""
-
-    def regressions(self, tau: FloatArray) -> FloatArray:
-        """Coefficients (K, p, m) that solve them class by class, NaN where not identified."""
-        return separate(*self.normal_equations(tau))
-
-    @abstractmethod
-    def scatter(self, coefficients: FloatArray, tau: FloatArray) -> Scatter:
-        """Weighted cross-products of the residuals; squares where there is a single outcome."""
-
-    @abstractmethod
-    def e_step(self, at: At, squares: FloatArray | None = None) -> tuple[Posterior, FloatArray]:
-        """What is found by unit, and (3,) log-likelihood, Q and entropy if all units count once.
-
-        Squares are those of `scatter` at the same coefficients, if an M-step found them.
-        """
-
-    def occupancy(self, at: At) -> FloatArray:
-        """Class probabilities (G, K) as `e_step` gives them, in less room where that can be."""
-        return self.e_step(at)[0].occupancy
-
-    def moments(
-        self,
-        at: At,  # noqa: ARG002
-        unit_weights: FloatArray | None,  # noqa: ARG002
-    ) -> tuple[Moments, FloatArray] | None:
-        """Moments of the next M-step, and weighted sums as of `e_step`; None if not offered."""
-        return None

@@ -90,9 +90,9 @@ def posterior(joint, counts, largest, shares, inverse, slopes):
     n_classes = joint.shape[0]
     largest[:] = joint[0]
     for k in range(1, n_classes):
-        own = joint[k]
+        values = joint[k]
         for u in range(TILE):
-            largest[u] = own[u] if own[u] > largest[u] else largest[u]
+            largest[u] = values[u] if values[u] > largest[u] else largest[u]
     shares[:] = 0.0
     slopes[:] = 0.0
     for k in range(n_classes):
@@ -100,18 +100,18 @@ def posterior(joint, counts, largest, shares, inverse, slopes):
     for u in range(TILE):
         inverse[u] = 1.0 / shares[u]
     for k in range(n_classes):
-        own = joint[k]
+        values = joint[k]
         for u in range(TILE):
-            own[u] *= inverse[u]
+            values[u] *= inverse[u]
     return _sums(counts, largest, shares, inverse, slopes)
 
 
 @njit(**EXACT)
-def _add_class(own, largest, shares, slopes):
+def _add_class(values, largest, shares, slopes):
     for u in range(TILE):
-        x = own[u] - largest[u]
+        x = values[u] - largest[u]
         e = exponential(x)
-        own[u] = e
+        values[u] = e
         shares[u] += e
         slopes[u] += e * (x if x > _LOG_ZERO else _LOG_ZERO)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy.special import gammaln, multigammaln
@@ -34,32 +35,19 @@ def common_scale(structure: Response, scale: FloatArray) -> FloatArray:
     return scale
 
 
-class Arithmetic(Protocol):
-    """What EM computes of one structure."""
+class Full:
+    """Any covariance; its prior is inverse-Wishart, with nu degrees of freedom and psi (m, m)."""
 
     def structured(self, covariance: FloatArray) -> FloatArray:
         """(..., m, m) that maximise the likelihood, from unrestricted ones of m > 1 outcomes."""
-
-    def pseudo_rows(self, nu: float, psi: FloatArray) -> tuple[float, FloatArray]:
-        """What the prior adds to a component's rows and to its scatter (m, m) in the M-step."""
-
-    def log_prior(self, nu: float, psi: FloatArray, covariance: FloatArray) -> FloatArray:
-        """(..., K) log-densities of covariances (..., K, m, m)."""
-
-
-class Full:
-    """Any covariance, inverse-Wishart."""
-
-    def structured(self, covariance: FloatArray) -> FloatArray:
-        """As they are."""
         return np.ascontiguousarray(covariance)
 
     def pseudo_rows(self, nu: float, psi: FloatArray) -> tuple[float, FloatArray]:
-        """See `Arithmetic`."""
+        """What the prior adds to a component's rows and to its scatter (m, m) in the M-step."""
         return nu + len(psi) + 1, psi
 
     def log_prior(self, nu: float, psi: FloatArray, covariance: FloatArray) -> FloatArray:
-        """See `Arithmetic`."""
+        """(..., K) log-densities of covariances (..., K, m, m)."""
         m = len(psi)
         constant = 0.5 * nu * (np.linalg.slogdet(psi)[1] - m * np.log(2))
         trace = np.trace(np.linalg.solve(covariance, psi), axis1=-2, axis2=-1)
@@ -67,46 +55,36 @@ class Full:
         return np.asarray(constant - multigammaln(nu / 2, m) - 0.5 * kernel)
 
 
-class Diagonal:
-    """Variances, inverse-gamma each."""
+@dataclass(frozen=True, slots=True)
+class Variances:
+    """A variance of each outcome, or one in common, inverse-gamma each; for methods see `Full`."""
+
+    common: bool
 
     def structured(self, covariance: FloatArray) -> FloatArray:
-        """Without what is off the diagonal."""
-        return np.asarray(covariance * np.eye(covariance.shape[-1]))
-
-    def pseudo_rows(self, nu: float, psi: FloatArray) -> tuple[float, FloatArray]:
-        """See `Arithmetic`."""
-        return nu + 2, np.diag(np.diag(psi))
-
-    def log_prior(self, nu: float, psi: FloatArray, covariance: FloatArray) -> FloatArray:
-        """See `Arithmetic`."""
-        variances = np.diagonal(covariance, axis1=-2, axis2=-1)
-        return _log_inverse_gamma(nu, np.diag(psi), variances).sum(axis=-1)
-
-
-class Spherical:
-    """One variance, inverse-gamma."""
-
-    def structured(self, covariance: FloatArray) -> FloatArray:
-        """The mean of the variances."""
+        """Without what is off the diagonal, or the mean of the variances."""
         m = covariance.shape[-1]
-        variance = np.trace(covariance, axis1=-2, axis2=-1) / m
-        return np.asarray(variance[..., None, None] * np.eye(m))
+        if self.common:
+            covariance = (np.trace(covariance, axis1=-2, axis2=-1) / m)[..., None, None]
+        return np.asarray(covariance * np.eye(m))
 
     def pseudo_rows(self, nu: float, psi: FloatArray) -> tuple[float, FloatArray]:
-        """See `Arithmetic`."""
-        m = len(psi)
-        return (nu + 2) / m, np.trace(psi) / m / m * np.eye(m)
+        """Those of a variance are shared by the outcomes that have it."""
+        outcomes = len(psi) if self.common else 1
+        return (nu + 2) / outcomes, self.structured(psi) / outcomes
 
     def log_prior(self, nu: float, psi: FloatArray, covariance: FloatArray) -> FloatArray:
-        """See `Arithmetic`."""
-        variance = np.diagonal(covariance, axis1=-2, axis2=-1)[..., 0]
-        return _log_inverse_gamma(nu, np.trace(psi) / len(psi), variance)
+        """Of each distinct variance."""
+        distinct = slice(1 if self.common else None)
+        variances = np.diagonal(covariance, axis1=-2, axis2=-1)[..., distinct]
+        a, b = nu / 2, np.diag(self.structured(psi))[distinct] / 2
+        density = a * np.log(b) - gammaln(a) - (a + 1) * np.log(variances) - b / variances
+        return np.asarray(density.sum(axis=-1))
 
 
-ARITHMETIC: Final[Mapping[Covariance, Arithmetic]] = {
-    "spherical": Spherical(),
-    "diagonal": Diagonal(),
+ARITHMETIC: Final[Mapping[Covariance, Full | Variances]] = {
+    "spherical": Variances(common=True),
+    "diagonal": Variances(common=False),
     "full": Full(),
 }
 """EM's arithmetic of every structure that the model declares."""
@@ -141,8 +119,3 @@ def log_covariance_prior(
     """(..., K) of covariances (..., K, m, m)."""
     nu, psi = raw.covariance_df, raw.covariance_scale
     return ARITHMETIC[structure.covariance].log_prior(nu, psi, covariance)
-
-
-def _log_inverse_gamma(nu: float, scale: FloatArray | float, value: FloatArray) -> FloatArray:
-    a, b = nu / 2, np.asarray(scale) / 2
-    return np.asarray(a * np.log(b) - gammaln(a) - (a + 1) * np.log(value) - b / value)

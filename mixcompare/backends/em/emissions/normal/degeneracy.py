@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
+from mixcompare.backends.em.theta import Blocks
 from mixcompare.base.arrays import FloatArray
 
 # Smallest eigenvalue of the correlations, per outcome, that rounding leaves some digits of.
@@ -22,29 +23,26 @@ _SPARE = 10.0
 _COMFORTABLE = 1e-8
 
 
-def is_regular(
-    data: Standardised, coefficients: FloatArray, covariance: FloatArray
-) -> NDArray[np.bool_]:
+def is_regular(data: Standardised, theta: Blocks) -> NDArray[np.bool_]:
     """(..., K) whether rounding can tell the covariances (..., K, m, m) from singular ones."""
+    covariance = theta["covariance"]
     if _is_comfortable(covariance, data.pooled_noise):
         return np.ones(covariance.shape[:-2], dtype=bool)
     m = covariance.shape[-1]
-    return smallest_left(data, coefficients, covariance) > (m * _SINGULAR if m > 1 else 0.0)
+    return smallest_left(data, theta) > (m * _SINGULAR if m > 1 else 0.0)
 
 
-def smallest_left(
-    data: Standardised, coefficients: FloatArray, covariance: FloatArray
-) -> FloatArray:
+def smallest_left(data: Standardised, theta: Blocks) -> FloatArray:
     """(..., K) smallest eigenvalues of the correlations, the residuals' rounding taken off.
 
     Negative where a variance is no more than rounding, or something is not finite.
     """
+    covariance, m = theta["covariance"], theta["covariance"].shape[-1]
     variances = np.diagonal(covariance, axis1=-2, axis2=-1)
-    above = variances - data.noise_floor(coefficients)
+    above = variances - data.noise_floor(theta["coefficients"])
     known = np.isfinite(covariance).all(axis=(-1, -2)) & (above > 0).all(axis=-1)
-    if covariance.shape[-1] == 1:
+    if m == 1:
         return np.where(known, 1.0, -1.0)
-    m = covariance.shape[-1]
     size = np.sqrt(np.where(known[..., None], variances, 1.0))
     correlation = np.where(known[..., None, None], covariance, np.eye(m))
     correlation = correlation / (size[..., :, None] * size[..., None, :])
@@ -52,27 +50,27 @@ def smallest_left(
     return np.where(known, np.linalg.eigvalsh(correlation)[..., 0], -1.0)
 
 
-def rounding(data: Standardised, coefficients: FloatArray, covariance: FloatArray) -> FloatArray:
+def rounding(data: Standardised, theta: Blocks) -> FloatArray:
     """(...,) error of a log-likelihood that the worst conditioned of (..., K, m, m) causes.
 
     Relative to the number of rows: what rounding does to a distance, and to an M-step's
     variance, whose error counts squared since the log-likelihood is highest without it.
     """
     eps = np.finfo(float).eps
-    left = np.maximum(smallest_left(data, coefficients, covariance).min(axis=-1), eps)
+    left = np.maximum(smallest_left(data, theta).min(axis=-1), eps)
     return np.asarray(_SPARE * (eps / np.sqrt(left) + (eps / left) ** 2))
 
 
-def why_singular(data: Standardised, coefficients: FloatArray, covariance: FloatArray) -> str:
+def why_singular(data: Standardised, theta: Blocks) -> str:
     """The first component that is not regular, of (K, p, m) and (K, m, m), and why."""
-    left = smallest_left(data, coefficients, covariance)
+    left = smallest_left(data, theta)
     k = int(left.argmin())
     if left[k] > -1:
         return (
             f"the covariance of component {k + 1} has collapsed: the smallest eigenvalue of its "
             f"correlations has fallen to {left[k]:.1e}, which is rounding"
         )
-    smallest = np.diag(covariance[k]).min()
+    smallest = np.diag(theta["covariance"][k]).min()
     return f"the variance of component {k + 1} has collapsed to {smallest:.1e} of the pooled fit's"
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mixcompare.backends.em.emissions.emission import Derivatives
 from mixcompare.backends.em.emissions.normal.covariances import basis_of
 from mixcompare.backends.em.emissions.normal.regression import positions
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
@@ -30,12 +31,15 @@ def free_places(data: Standardised) -> IntArray:
 
 
 @dataclass(frozen=True, eq=False)
-class NormalDerivatives:
-    """Derivatives at coefficients (K, p, m) and covariances (K, m, m)."""
+class NormalDerivatives(Derivatives):
+    """Derivatives at coefficients (K, p, m) and covariances (K, m, m), in closed form."""
 
     data: Standardised
-    coefficients: FloatArray
-    covariance: FloatArray
+
+    @property
+    def coefficients(self) -> FloatArray:
+        """(K, p, m)."""
+        return self.theta["coefficients"]
 
     @cached_property
     def basis(self) -> FloatArray:
@@ -44,7 +48,7 @@ class NormalDerivatives:
 
     @cached_property
     def _precisions(self) -> FloatArray:
-        return np.linalg.inv(self.covariance)
+        return np.linalg.inv(self.theta["covariance"])
 
     def _places(self, k: int) -> tuple[IntArray, IntArray]:
         """Of class k's coefficients and of its covariance elements."""
@@ -78,7 +82,7 @@ class NormalDerivatives:
         return scores, sums
 
     def add_information(self, sums: FloatArray, information: FloatArray) -> None:
-        """Add the expected complete-data information of coefficients and covariances (n, n)."""
+        """Add the information of coefficients and covariances."""
         p, basis = self.data.shape[2], self.basis
         for k, (total, precision) in enumerate(zip(sums, self._precisions, strict=True)):
             b, s = self._places(k)

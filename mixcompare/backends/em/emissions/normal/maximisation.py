@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mixcompare.backends.em.emissions.normal import regression
 from mixcompare.backends.em.emissions.normal.covariances import structured
@@ -16,17 +15,18 @@ from mixcompare.backends.em.emissions.normal.degeneracy import is_regular, why_s
 from mixcompare.backends.em.emissions.normal.moments import Moments
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
 from mixcompare.backends.em.emissions.normal.statistics import Counted
+from mixcompare.backends.em.expected import Expected
+from mixcompare.backends.em.theta import Blocks
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.covariances import has_covariances
 
 
 def maximise(
     data: Standardised,
-    statistics: Counted | Moments,
-    recount: Callable[[NDArray[np.bool_]], Counted],
-    repetition: FloatArray | None,
-    previous: FloatArray | None,
-) -> tuple[dict[str, FloatArray], list[str], FloatArray | None]:
+    expected: Expected,
+    previous: Blocks | None,
+    count: Callable[[Expected], Counted],
+) -> tuple[Blocks, list[str], FloatArray | None]:
     """Maximise the expected log-density, and log-prior if there is one, for S starts.
 
     Weighted least squares for the coefficients, then the weighted residual cross-product
@@ -36,21 +36,20 @@ def maximise(
 
     Parameters
     ----------
-    recount
-        Sums over the units themselves, for some of the starts.
-    repetition
-        As `mixcompare.backends.em.classes.units.Units` has it.
     previous
-        (S, K, m, m) covariances of the iterates that the sums come from, if there are any.
+        The iterates that the sums come from, if there are any: covariances (S, K, m, m).
+    count
+        Sums over the units themselves, where they were not summed along an E-step.
 
     Returns ``coefficients`` (S, K, p, m) and ``covariance`` (S, K, m, m), why a start is
     degenerate, whose parameters are meaningless (empty if it is not), and squared residuals by
     unit, as in `Scatter`.
     """
+    statistics: Counted | Moments = expected.moments or count(expected)
     mass = statistics.mass
     reasons = [""] * len(mass)
     if data.prior is None:
-        _note_empty(data, mass, repetition, reasons)
+        _note_empty(data, mass, expected.units.repetition, reasons)
     coefficients = _coefficients(data, statistics, previous)
     _note_unidentified(coefficients, reasons)
     if any(reasons):
@@ -58,10 +57,12 @@ def maximise(
         coefficients[lost], mass = 0.0, np.where(lost[:, None], 1.0, mass)
     scatter, cancelled, squares = statistics.scatter(coefficients)
     if cancelled is not None:
-        scatter[cancelled] = recount(cancelled).scatter(coefficients[cancelled]).products
-    covariance = _covariances(data, scatter, mass)
-    _note_collapsed(data, coefficients, covariance, reasons)
-    return {"coefficients": coefficients, "covariance": covariance}, reasons, squares
+        scatter[cancelled] = count(expected[cancelled]).scatter(coefficients[cancelled]).products
+    theta = {"coefficients": coefficients, "covariance": _covariances(data, scatter, mass)}
+    for i in np.flatnonzero(~is_regular(data, theta).all(axis=1)):
+        one = {name: block[i] for name, block in theta.items()}
+        reasons[i] = reasons[i] or why_singular(data, one)
+    return theta, reasons, squares
 
 
 def _note_empty(
@@ -95,20 +96,14 @@ def _note_unidentified(coefficients: FloatArray, reasons: list[str]) -> None:
         reasons[i] = reasons[i] or f"the rows of {what} do not identify its coefficients"
 
 
-def _note_collapsed(
-    data: Standardised, coefficients: FloatArray, covariance: FloatArray, reasons: list[str]
-) -> None:
-    for i in np.flatnonzero(~is_regular(data, coefficients, covariance).all(axis=1)):
-        reasons[i] = reasons[i] or why_singular(data, coefficients[i], covariance[i])
-
-
 def _coefficients(
-    data: Standardised, statistics: Counted | Moments, previous: FloatArray | None
+    data: Standardised, statistics: Counted | Moments, previous: Blocks | None
 ) -> FloatArray:
     if data.prior is None and data.n_common == 0:
         return statistics.regressions()
     gram, cross = statistics.normal_equations()
-    return regression.joint(gram, cross, previous, data.n_common, data.prior)
+    covariance = None if previous is None else previous["covariance"]
+    return regression.joint(gram, cross, covariance, data.n_common, data.prior)
 
 
 def _covariances(data: Standardised, scatter: FloatArray, mass: FloatArray) -> FloatArray:

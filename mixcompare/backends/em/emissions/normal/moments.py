@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.emissions.normal.regression import separate
 from mixcompare.backends.em.emissions.normal.statistics import Scatter
-from mixcompare.backends.em.theta import Index
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.backends.em.together import Together
+from mixcompare.base.arrays import FloatArray
 
 # How much of a scatter, in its worst direction, may be left when its centre moves.
 _LEAST_LEFT = 1e-3
@@ -19,11 +19,8 @@ _ROUNDING = 1e2 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moments:
+class Moments(Together):
     """Weighted moments of the residuals from given coefficients, summed along an E-step.
-
-    All arrays may have the same further axes in front, for starts that run together; an
-    index selects along these.
 
     Attributes
     ----------
@@ -43,16 +40,6 @@ class Moments:
     gram: FloatArray
     cross: FloatArray
     squares: FloatArray
-
-    def __getitem__(self, index: Index) -> Moments:
-        return Moments(*(getattr(self, name.name)[index] for name in fields(self)))
-
-    def with_rows(self, rows: IntArray, others: Moments) -> Moments:
-        """The same moments, of which others take the place of some."""
-        own = Moments(*(np.copy(getattr(self, name.name)) for name in fields(self)))
-        for name in fields(self):
-            getattr(own, name.name)[rows] = getattr(others, name.name)
-        return own
 
     def normal_equations(self) -> tuple[FloatArray, FloatArray]:
         """Weighted cross-products of the covariates, with themselves and the outcomes."""
@@ -89,5 +76,5 @@ class Moments:
         size = np.trace(np.abs(self.squares), axis1=-2, axis2=-1)
         finite = np.isfinite(left).all(axis=(-2, -1))
         smallest = np.linalg.eigvalsh(np.where(finite[..., None, None], left, 0.0))[..., 0]
-        found = (smallest <= _ROUNDING * m * size).any(axis=-1)
-        return found if found.any() else None
+        cancelled = (smallest <= _ROUNDING * m * size).any(axis=-1)
+        return cancelled if cancelled.any() else None

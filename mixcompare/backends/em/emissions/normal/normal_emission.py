@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from mixcompare.backends.em.classes.class_model import Allocation
+from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.emissions.emission import Emission, Spurious
 from mixcompare.backends.em.emissions.normal import starts
 from mixcompare.backends.em.emissions.normal.covariances import roots
@@ -21,7 +21,7 @@ from mixcompare.backends.em.emissions.normal.spurious import find_spurious, roun
 from mixcompare.backends.em.emissions.normal.standardise import Standardised, standardise
 from mixcompare.backends.em.emissions.normal.statistics import Counted, residuals
 from mixcompare.backends.em.expected import Expected
-from mixcompare.backends.em.theta import Blocks
+from mixcompare.backends.em.theta import LOG_2PI, Blocks
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.errors import OptionError
 from mixcompare.model.covariances import has_covariances
@@ -30,7 +30,6 @@ from mixcompare.prepared.compress import PreparedPanel
 from mixcompare.prepared.prepared import Prepared
 from mixcompare.prepared.resolved_priors import ResolvedPriors
 
-LOG_2PI = float(np.log(2 * np.pi))
 # Of a covariance's smallest eigenvalue, relative to its largest element.
 _ROUNDING = 1e-12
 # So many equal units are worth counting when a fit fails.
@@ -129,23 +128,18 @@ class NormalEmission(Emission):
             columns.append(-0.5 * (nu * (m * LOG_2PI + log_determinant) + distance))
         return np.stack(columns).reshape(*coefficients.shape[:-2], units).mT
 
-    def m_step(self, expected: Allocation, previous: Blocks | None) -> tuple[Blocks, list[str]]:
+    def m_step(self, expected: Expected, previous: Blocks | None) -> tuple[Blocks, list[str]]:
         """Weighted least squares and residual cross-products, see `maximisation`."""
-        return maximise(
-            self.data,
-            Counted(self.data, expected.counts),
-            lambda which: Counted(self.data, expected[which].counts),
-            expected.units.repetition,
-            None if previous is None else previous["covariance"],
-        )[:2]
+        data = self.data
+        return maximise(data, expected, previous, lambda e: Counted(data, e.counts))[:2]
 
     def log_prior(self, theta: Blocks) -> FloatArray:
         """(...,) of coefficients and covariances that classes do not share, and once of others."""
         data = self.data
         if data.prior is None:
             return np.zeros(theta["coefficients"].shape[:-3])
-        raw = data.to_raw(theta["coefficients"], theta["covariance"])
-        return log_prior(data.structure, data.prior.raw, data.is_common, *raw)
+        raw = data.to_raw(theta)
+        return log_prior(data.structure, data.prior.raw, data.is_common, *raw.values())
 
     def unbounded(self, theta: Blocks) -> FloatArray:
         """(S, n) coefficients, and covariance roots with log diagonals."""
@@ -176,26 +170,23 @@ class NormalEmission(Emission):
 
     def to_raw(self, theta: Blocks) -> Blocks:
         """Parameters in the data's own units."""
-        pair = self.data.to_raw(theta["coefficients"], theta["covariance"])
-        return dict(zip(("coefficients", "covariance"), pair, strict=True))
+        return self.data.to_raw(theta)
 
     def from_raw(self, theta: Blocks) -> Blocks:
         """Parameters in standardised units."""
-        pair = self.data.from_raw(theta["coefficients"], theta["covariance"])
-        return dict(zip(("coefficients", "covariance"), pair, strict=True))
+        return self.data.from_raw(theta)
 
     def is_regular(self, theta: Blocks) -> NDArray[np.bool_]:
         """(S,) whether rounding can tell all covariances from singular ones."""
-        return is_regular(self.data, theta["coefficients"], theta["covariance"]).all(axis=1)
+        return is_regular(self.data, theta).all(axis=1)
 
     def why_irregular(self, theta: Blocks) -> str:
         """The first component whose covariance is singular, and why."""
-        pair = theta["coefficients"], theta["covariance"]
-        return "" if is_regular(self.data, *pair).all() else why_singular(self.data, *pair)
+        return "" if is_regular(self.data, theta).all() else why_singular(self.data, theta)
 
     def rounding(self, theta: Blocks) -> FloatArray:
         """(S,) error of a log-likelihood that the worst conditioned covariance causes."""
-        return rounding(self.data, theta["coefficients"], theta["covariance"])
+        return rounding(self.data, theta)
 
     def check_initial(self, theta: Blocks) -> Blocks:
         """The same; OptionError if a covariance is not positive definite."""
@@ -224,9 +215,12 @@ class NormalEmission(Emission):
         """(m,) steps between the outcomes' values, see `spurious`."""
         return rounding_steps(self.data)
 
-    def spurious(self, theta: Blocks, expected: Expected) -> Spurious | None:
+    def spurious(
+        self, theta: Blocks, expected: Expected, classes: StaticClasses
+    ) -> Spurious | None:
         """The narrowest class that a few rows make, see `spurious`."""
-        return find_spurious(self.data, theta["covariance"], expected, self.rounding_steps)
+        steps = self.rounding_steps
+        return find_spurious(self.data, theta["covariance"], expected, classes, steps)
 
     def advice(self, message: str) -> str:
         """Which simpler model does not collapse."""
@@ -275,7 +269,7 @@ class NormalEmission(Emission):
 
     def derivatives(self, theta: Blocks) -> NormalDerivatives:
         """Scores and information in closed form."""
-        return NormalDerivatives(self.data, theta["coefficients"], theta["covariance"])
+        return NormalDerivatives(self, theta, self.data)
 
     def scores(self, theta: Blocks) -> FloatArray:
         """(C, K, p m + q) derivatives by coefficients and covariance elements."""

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.em.emissions.normal.covariances import log_covariance_prior, pseudo_rows
+from mixcompare.backends.em.theta import LOG_2PI
 from mixcompare.base.arrays import FloatArray
 from mixcompare.model.responses import Response
 from mixcompare.prepared.resolved_priors import ResolvedPriors
-
-_LOG_2PI = float(np.log(2 * np.pi))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +84,13 @@ def log_prior(
     """
     normal = -0.5 * (
         ((coefficients - raw.coefficient_mean) / raw.coefficient_sd) ** 2
-        + _LOG_2PI
+        + LOG_2PI
         + 2 * np.log(raw.coefficient_sd)
     )
     # Flat, so that starts that run together are summed in the same order as alone.
     starts = coefficients.shape[:-3]
-    own, common = normal[..., ~is_common, :], normal[..., 0, is_common, :]
-    total = own.reshape(*starts, -1).sum(axis=-1)
+    by_class, common = normal[..., ~is_common, :], normal[..., 0, is_common, :]
+    total = by_class.reshape(*starts, -1).sum(axis=-1)
     if is_common.any():
         total = total + common.reshape(*starts, -1).sum(axis=-1)
     distinct = covariance if structure.covariance_by == "component" else covariance[..., :1, :, :]

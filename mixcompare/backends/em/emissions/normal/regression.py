@@ -63,9 +63,9 @@ def joint(
     shift = (cross @ precision).reshape(*starts, k, p * m)
     if prior is not None:
         normal, shift = normal + prior.precision, shift + prior.shift
-    for c, own in enumerate(place):
-        system[..., own[:, None], own] += normal[..., c, :, :]
-        right[..., own] += shift[..., c, :]
+    for c, at in enumerate(place):
+        system[..., at[:, None], at] += normal[..., c, :, :]
+        right[..., at] += shift[..., c, :]
     if prior is not None:
         system[..., place[0][:, None], place[0]] += prior.common_precision
         right[..., place[0]] += prior.common_shift
@@ -76,12 +76,12 @@ def joint(
     return coefficients
 
 
-def _blame(coefficients: FloatArray, gram: FloatArray, cross: FloatArray, n_own: int) -> None:
+def _blame(coefficients: FloatArray, gram: FloatArray, cross: FloatArray, p: int) -> None:
     """Leave NaN only in classes whose rows do not identify their own coefficients, if any."""
-    if not n_own:
+    if not p:
         return
-    own = separate(gram[..., :n_own, :n_own], cross[..., :n_own, :])
-    culprit = np.isnan(own).any(axis=(-2, -1))
+    alone = separate(gram[..., :p, :p], cross[..., :p, :])
+    culprit = np.isnan(alone).any(axis=(-2, -1))
     coefficients[culprit.any(axis=-1, keepdims=True) & ~culprit] = 0.0
 
 
@@ -90,7 +90,7 @@ def positions(n_components: int, p: int, m: int, n_common: int) -> IntArray:
 
     Classes' own rows come first, class by class, then the common rows once.
     """
-    own = (p - n_common) * m
-    first = np.arange(n_components)[:, None] * own + np.arange(own)
-    common = n_components * own + np.arange(n_common * m)
+    varying = (p - n_common) * m
+    first = np.arange(n_components)[:, None] * varying + np.arange(varying)
+    common = n_components * varying + np.arange(n_common * m)
     return np.concatenate([first, np.tile(common, (n_components, 1))], axis=1).astype(np.intp)

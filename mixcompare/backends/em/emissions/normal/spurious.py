@@ -33,6 +33,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.special import logsumexp
 
+from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.classes.units import Units
 from mixcompare.backends.em.emissions.emission import Spurious
 from mixcompare.backends.em.emissions.normal.standardise import Standardised
@@ -54,18 +55,23 @@ _SAME_STEP: Final = 1e-6
 
 
 def find_spurious(
-    data: Standardised, covariance: FloatArray, expected: Expected, steps: FloatArray
+    data: Standardised,
+    covariance: FloatArray,
+    expected: Expected,
+    classes: StaticClasses,
+    steps: FloatArray,
 ) -> Spurious | None:
     """The narrowest class of a fit that makes it spurious; None if there is none.
 
-    From covariances (K, m, m) and the E-step at the fit, and `rounding_steps` (m,).
+    From covariances (K, m, m), the E-step at the fit and the model of the classes, and
+    `rounding_steps` (m,).
     """
     counts = _counts(expected.units)
     by_class = (counts * data.degrees_of_freedom) @ expected.occupancy
     p, q, m = _of_class(data)
-    c = expected.model.classes.design.shape[1]  # of the log-odds, whose freedom counts as well
+    c = classes.design.shape[1]  # of the log-odds, whose freedom counts as well
     of_weight = c / 2 * np.log(max(counts.sum(), 1.0))
-    found = []
+    marks = []
     for k in range(data.n_components):
         others = np.delete(np.arange(data.n_components), k)
         average = np.average(covariance[others], axis=0, weights=by_class[others])
@@ -75,11 +81,14 @@ def find_spurious(
             if not (q > 0 and ratios[0] < NARROW and by_class[k] * m < FEW * (p * m + q)):
                 continue
             worth = _freedom(data, float(by_class[k]), ratios) + of_weight
-            if _support(expected, counts, k) >= worth + DECISIVE:
+            if _support(expected, classes, counts, k) >= worth + DECISIVE:
                 continue
-        words = _words(data, covariance[k], average, by_class[k], by_class.sum(), ratios[0], value)
-        found.append(Spurious(k, float(by_class[k]), float(ratios[0]), words))
-    return min(found, key=lambda one: one.ratio, default=None)
+        rows, ratio = float(by_class[k]), float(ratios[0])
+        narrow = _narrowness(data, covariance[k], average, ratio)
+        rounding = ", less than the rounding of the data alone would make" if value else ""
+        words = f"has {rows:.3g} of {by_class.sum():.4g} rows and {narrow}{rounding}"
+        marks.append(Spurious(k, rows, ratio, words))
+    return min(marks, key=lambda one: one.ratio, default=None)
 
 
 def rounding_steps(data: Standardised) -> FloatArray:
@@ -142,28 +151,20 @@ def _freedom(data: Standardised, rows: float, ratios: FloatArray) -> float:
     return float((p / 2 + q / m) * narrowness + (p * m + q) / 2 * np.log(max(rows, 1.0)))
 
 
-def _support(expected: Expected, counts: FloatArray, k: int) -> float:
+def _support(expected: Expected, classes: StaticClasses, counts: FloatArray, k: int) -> float:
     """By how much the log-likelihood exceeds that of the other classes alone, as they are."""
-    log_weights = expected.model.classes.log_probabilities(expected.at.classes)
+    log_weights = classes.log_probabilities(expected.at.classes)
     log_weights = np.broadcast_to(log_weights, expected.joint.shape)
     without = np.delete(expected.joint, k, axis=1)
     alone = logsumexp(without, axis=1) - logsumexp(np.delete(log_weights, k, axis=1), axis=1)
     return float(counts @ (expected.unit_log_likelihood - alone))
 
 
-def _words(
-    data: Standardised,
-    covariance: FloatArray,
-    average: FloatArray,
-    rows: float,
-    total: float,
-    ratio: float,
-    value: bool,
+def _narrowness(
+    data: Standardised, covariance: FloatArray, average: FloatArray, ratio: float
 ) -> str:
-    """The class's rows and its variance against the others', in the outcome's units."""
-    narrow = f"in its narrowest direction {ratio:.1g} of the other classes' variance"
+    """The class's variance against the others', in the outcome's units."""
     if len(average) == 1:
         variance, others = np.array([covariance[0, 0], average[0, 0]]) * float(data.scale[0]) ** 2
-        narrow = f"a variance of {variance:.2g} against {others:.2g} in the others"
-    rounding = ", less than the rounding of the data alone would make" if value else ""
-    return f"has {rows:.3g} of {total:.4g} rows and {narrow}{rounding}"
+        return f"a variance of {variance:.2g} against {others:.2g} in the others"
+    return f"in its narrowest direction {ratio:.1g} of the other classes' variance"

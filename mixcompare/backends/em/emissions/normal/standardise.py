@@ -16,6 +16,7 @@ from scipy.linalg.lapack import dgeqrf, dtrtri, dtrtrs
 from mixcompare.backends.em.emissions.normal.covariances import common_scale
 from mixcompare.backends.em.emissions.normal.prior import NormalPrior, standard_prior
 from mixcompare.backends.em.emissions.normal.tiled_rows import Rows
+from mixcompare.backends.em.theta import Blocks
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.model.responses import Response
 from mixcompare.prepared.compress import PreparedPanel
@@ -98,19 +99,19 @@ class Standardised:
         """The largest `noise_floor` of the pooled fit."""
         return float(self.noise_floor(np.zeros_like(self.pooled)).max())
 
-    def to_raw(self, coefficients: FloatArray, covariance: FloatArray) -> tuple[FloatArray, ...]:
+    def to_raw(self, theta: Blocks) -> Blocks:
         """Coefficients and covariances in the data's own units."""
-        return (
-            self.pooled + self.unwhiten @ coefficients * self.scale,
-            covariance * np.outer(self.scale, self.scale),
-        )
+        return {
+            "coefficients": self.pooled + self.unwhiten @ theta["coefficients"] * self.scale,
+            "covariance": theta["covariance"] * np.outer(self.scale, self.scale),
+        }
 
-    def from_raw(self, coefficients: FloatArray, covariance: FloatArray) -> tuple[FloatArray, ...]:
+    def from_raw(self, theta: Blocks) -> Blocks:
         """Coefficients and covariances in standardised units."""
-        return (
-            self.whiten @ (coefficients - self.pooled) / self.scale,
-            covariance / np.outer(self.scale, self.scale),
-        )
+        return {
+            "coefficients": self.whiten @ (theta["coefficients"] - self.pooled) / self.scale,
+            "covariance": theta["covariance"] / np.outer(self.scale, self.scale),
+        }
 
     def of_rows(self, prepared: PreparedPanel) -> Standardised:
         """Other rows with the same columns, in these coordinates."""
@@ -139,11 +140,11 @@ def standardise(
     order = np.concatenate([np.flatnonzero(~is_common), np.flatnonzero(is_common)])
     columns = np.concatenate([order, np.arange(p, p + prepared.n_outcomes)])
     triangle = _triangle(prepared.pooled_rows, columns)
-    own = triangle[:p, :p] / np.sqrt(n)
+    root = triangle[:p, :p] / np.sqrt(n)
     whiten, unwhiten, pooled = np.zeros((p, p)), np.zeros((p, p)), np.zeros_like(triangle[:p, p:])
-    whiten[:, order] = own
+    whiten[:, order] = root
     # LAPACK itself: scipy's checks take longer than so small a system.
-    unwhiten[order] = dtrtri(own)[0]
+    unwhiten[order] = dtrtri(root)[0]
     pooled[order] = dtrtrs(triangle[:p, :p], triangle[:p, p:])[0]
     scale = np.linalg.norm(triangle[p:, p:], axis=0) / np.sqrt(n)
     scale = common_scale(structure, scale)

@@ -72,9 +72,9 @@ def covariances_of_nearest(data: Standardised, coefficients: FloatArray) -> Floa
     if data.structure.covariance_by == "component":
         nearest = np.where(numbers > 0, squares.argmin(axis=0), -1)
         for c in range(k):
-            own = nearest == c
-            if data.degrees_of_freedom[own].sum() > 2 * (p + 1):
-                each = squares[c, own] / (numbers[own] * chi_squared_median(numbers[own]))
+            near = nearest == c
+            if data.degrees_of_freedom[near].sum() > 2 * (p + 1):
+                each = squares[c, near] / (numbers[near] * chi_squared_median(numbers[near]))
                 variances[c] = max(float(np.median(each)), _LEAST_OF_CLASS)
     return np.asarray(variances[:, None, None] * np.eye(m))
 
