@@ -10,13 +10,7 @@ component ``permutation[k]`` before it. It may import `base` alone.
 """
 
 from mixcompare.base.arrays import FloatArray, IntArray, permute
-from mixcompare.labels.algorithms import (
-    ALGORITHMS,
-    Algorithm,
-    Draws,
-    register_algorithm,
-    relabel,
-)
+from mixcompare.labels.algorithms import ALGORITHMS, Algorithm, Draws, register_algorithm, relabel
 from mixcompare.labels.by_mode import Climb, climbing
 from mixcompare.labels.data_based import data_based
 from mixcompare.labels.equivalence import ecr, ecr_iterative_1, ecr_iterative_2

@@ -78,8 +78,7 @@ ALGORITHMS: Final[dict[str, Algorithm]] = {
         ("reference",),
     ),
     "mean": Algorithm(
-        lambda d: align_draws(d.responsibilities, d.pivot),
-        "soft ECR-iterative-2 (this package)",
+        lambda d: align_draws(d.responsibilities, d.pivot), "soft ECR-iterative-2 (this package)"
     ),
     "ECR": Algorithm(
         lambda d: ecr(d.responsibilities, d.pivot), "Papastamoulis & Iliopoulos (2010)"

@@ -215,10 +215,7 @@ CAPABILITIES: Final[Mapping[str, tuple[Limit, ...]]] = {
             OptionError,
         ),
     ),
-    "the audit": (
-        *_ONE_NORMAL,
-        *map(_unaudited, (_common, _membership, _unit_weights)),
-    ),
+    "the audit": (*_ONE_NORMAL, *map(_unaudited, (_common, _membership, _unit_weights))),
     "[simulate]": _ONE_NORMAL,
     "transform = 'within'": (
         *_ONE_NORMAL,

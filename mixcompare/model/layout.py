@@ -67,10 +67,7 @@ class Names:
     def of(cls, named: Named) -> Names:
         """The names alone."""
         return cls(
-            named.covariate_names,
-            named.outcome_names,
-            named.common_names,
-            named.concomitant_names,
+            named.covariate_names, named.outcome_names, named.common_names, named.concomitant_names
         )
 
 

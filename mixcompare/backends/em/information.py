@@ -131,7 +131,7 @@ def _summed(
 
     Of the complete data alone the information and that of the prior.
     """
-    place, derivatives = free_layout(model), _derivatives(model, theta)
+    place, derivatives = free_layout(model), model.derivatives(theta)
     score, information = _prior_curvature(model, theta, place, derivatives)
     outer = np.zeros((0, 0) if complete else information.shape)
     sums = None
@@ -227,11 +227,6 @@ def chunks(
     for first in range(0, n_units, length):
         units = slice(first, first + length)
         yield Chunk(derivatives, units, tau[units], prior[units], design[units], weights[units])
-
-
-def _derivatives(model: Mixture, theta: Theta) -> list[Derivatives]:
-    pairs = zip(model.emissions, theta.responses, strict=True)
-    return [emission.derivatives(at) for emission, at in pairs]
 
 
 def _added(total: list[FloatArray] | None, parts: Sequence[ClassPart]) -> list[FloatArray]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mixcompare.backends.em.classes.static import StaticClasses
 from mixcompare.backends.em.classes.units import Units
-from mixcompare.backends.em.emissions.emission import Emission, Spurious
+from mixcompare.backends.em.emissions.emission import Derivatives, Emission, Spurious
 from mixcompare.backends.em.expected import Expected, Posterior
 from mixcompare.backends.em.theta import Blocks, Theta, block_tag
 from mixcompare.backends.em.together import Index
@@ -173,6 +173,10 @@ class Mixture:
     ) -> Theta:
         before = None if previous is None else previous.classes
         return Theta(self.classes.m_step(expected, before), responses)
+
+    def derivatives(self, theta: Theta) -> list[Derivatives]:
+        """Of each emission, at one set of parameters."""
+        return [emission.derivatives(at) for emission, at in self._pairs(theta)]
 
     def log_prior(self, theta: Theta) -> FloatArray:
         """(...,) log-density of the prior in raw units; zero for maximum likelihood."""

@@ -175,8 +175,7 @@ def _without_error(
 
 def _jacobian(model: Mixture, theta: Theta, reported: Sequence[Parameter]) -> csr_array:
     """(P, n) derivatives of the reported parameters by the free ones; nearly all are zero."""
-    pairs = zip(model.emissions, theta.responses, strict=True)
-    derivatives = [emission.derivatives(at) for emission, at in pairs]
+    derivatives = model.derivatives(theta)
     parts = batched(reported, _COLUMNS_AT_A_TIME)
     return vstack([csr_array(_rows(model, theta, derivatives, part)) for part in parts], "csr")
 

@@ -158,7 +158,7 @@ class _Reader:
                 return self._attribute(node)
             case _:
                 said = _WORDS.get(type(node), "not allowed")
-                raise NotAllowedError(_text(node), f"which is {said}")
+                raise _error(node, f"which is {said}")
         return None
 
     def _name(self, node: ast.Name) -> None:
@@ -171,28 +171,26 @@ class _Reader:
         if isinstance(value, str):
             # formulaic writes such calls into Python that it then evaluates, in quotes.
             if self._stateful and (not value.isprintable() or set(value) & {"'", '"', "\\"}):
-                raise NotAllowedError(_text(node), "which is a text with quotes or backslashes")
+                raise _error(node, "which is a text with quotes or backslashes")
             return None
         if value is None or isinstance(value, bool):
             return None
         if isinstance(value, int | float):
             return _finite(node, lambda: float(value))
-        raise NotAllowedError(_text(node), "which is neither a real number nor a text")
+        raise _error(node, "which is neither a real number nor a text")
 
     def _arithmetic(self, node: ast.BinOp) -> float | None:
         compute = _ARITHMETIC.get(type(node.op))
         if compute is None:
             power = f": write {_text(node.left)}**{_text(node.right)} for a power"
             sign = power if isinstance(node.op, ast.BitXor) else ""
-            raise NotAllowedError(
-                _text(node), f"whose sign stands for no arithmetic{sign}", by_trust=not sign
-            )
+            raise _error(node, f"whose sign stands for no arithmetic{sign}", by_trust=not sign)
         sides = (node.left, node.right)
         texts = [
             _text(s) for s in sides if isinstance(s, ast.Constant) and isinstance(s.value, str)
         ]
         if texts and not isinstance(node.op, ast.Add):
-            raise NotAllowedError(_text(node), f"which computes with the text {texts[0]}")
+            raise _error(node, f"which computes with the text {texts[0]}")
         left, right = (self.read(side) for side in sides)
         if left is None or right is None:
             return None
@@ -200,8 +198,8 @@ class _Reader:
 
     def _comparison(self, node: ast.Compare) -> None:
         if not all(isinstance(sign, _COMPARISONS) for sign in node.ops):
-            raise NotAllowedError(
-                _text(node),
+            raise _error(
+                node,
                 "which is no comparison by ==, !=, <, <=, > or >= : write (x == 1) | (x == 2)",
             )
         for side in (node.left, *node.comparators):
@@ -212,16 +210,14 @@ class _Reader:
             case ast.Name(id="np"):
                 if node.attr in _CONSTANTS:
                     return float(_CONSTANTS[node.attr])
-                raise NotAllowedError(
-                    _text(node),
+                raise _error(
+                    node,
                     "which is neither a number nor a call of a function of numbers"
                     f"{instead_of_call(_text(node))}",
                 )
             case ast.Name(id="contr") if node.attr in _CONTRASTS:
                 return None
-        raise NotAllowedError(
-            _text(node), f"which is an attribute{instead_of_method(_text(node), node.attr)}"
-        )
+        raise _error(node, f"which is an attribute{instead_of_method(_text(node), node.attr)}")
 
     def _call(self, node: ast.Call) -> None:
         match node.func:
@@ -237,9 +233,9 @@ class _Reader:
                 raise self._unknown(node)
             case ast.Attribute(attr=name):
                 method = instead_of_method(_text(node.func), name)
-                raise NotAllowedError(_text(node.func), f"which is a method{method}")
+                raise _error(node.func, f"which is a method{method}")
             case _:
-                raise NotAllowedError(_text(node), "which calls what is no name")
+                raise _error(node, "which calls what is no name")
 
     def _unknown(self, node: ast.Call) -> NotAllowedError:
         """Of a function that formulas do not know."""
@@ -257,19 +253,17 @@ class _Reader:
         # A further argument, or the keyword out, is an array that is written over.
         if node.keywords or len(node.args) != wanted:
             hint = instead_of_call(f"{name}()", [_text(argument) for argument in node.args])
-            raise NotAllowedError(
-                _text(node), f"where {name} takes {wanted} argument(s) and no keyword{hint}"
-            )
+            raise _error(node, f"where {name} takes {wanted} argument(s) and no keyword{hint}")
         for argument in node.args:
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                raise NotAllowedError(_text(argument), f"which is a text inside np.{name}()")
+                raise _error(argument, f"which is a text inside np.{name}()")
             self.read(argument)
 
     def _transform(self, node: ast.Call, function: Any) -> None:
         parameters, by_place = _parameters(function)
         if len(node.args) > by_place:
-            raise NotAllowedError(
-                _text(node),
+            raise _error(
+                node,
                 f"where {_text(node.func)} takes at most {by_place} argument(s) without keyword",
             )
         stateful = self._stateful or getattr(function, "__is_stateful_transform__", False)
@@ -277,8 +271,8 @@ class _Reader:
         for keyword in node.keywords:
             if keyword.arg not in parameters:
                 named = "two stars" if keyword.arg is None else f"the keyword {keyword.arg!r}"
-                raise NotAllowedError(
-                    _text(node),
+                raise _error(
+                    node,
                     f"where {_text(node.func)} has {named}; it knows "
                     f"{', '.join(parameters[1:]) or 'none'}",
                 )
@@ -289,8 +283,8 @@ class _Reader:
         for parameter, value in given:
             number = inside.argument(value)
             if parameter in _COUNTS and number is not None and abs(number) > _MOST_COLUMNS:
-                raise NotAllowedError(
-                    _text(node), f"which asks for {number:.6g} columns; {_MOST_COLUMNS} are allowed"
+                raise _error(
+                    node, f"which asks for {number:.6g} columns; {_MOST_COLUMNS} are allowed"
                 )
 
     def argument(self, node: ast.AST) -> float | None:
@@ -306,7 +300,7 @@ class _Reader:
             case ast.Dict(keys=keys, values=values):
                 for entry in (*keys, *values):
                     if entry is None:
-                        raise NotAllowedError(_text(node), "which has two stars")
+                        raise _error(node, "which has two stars")
                     self.argument(entry)
             case _:
                 return self.read(node)
@@ -338,8 +332,12 @@ def _finite(node: ast.AST, compute: Callable[[], Any]) -> float | None:
     if isinstance(number, complex) or math.isnan(number):
         return None
     if math.isinf(number):
-        raise NotAllowedError(_text(node), "which is beyond the largest number", by_trust=False)
+        raise _error(node, "which is beyond the largest number", by_trust=False)
     return float(number)
+
+
+def _error(node: ast.AST, reason: str, *, by_trust: bool = True) -> NotAllowedError:
+    return NotAllowedError(_text(node), reason, by_trust=by_trust)
 
 
 def _text(node: ast.AST) -> str:

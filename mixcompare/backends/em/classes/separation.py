@@ -76,10 +76,7 @@ class Separation:
 
 
 def separation(
-    classes: StaticClasses,
-    theta: Blocks,
-    occupancy: FloatArray,
-    climb: Callable[[Blocks], float],
+    classes: StaticClasses, theta: Blocks, occupancy: FloatArray, climb: Callable[[Blocks], float]
 ) -> Separation | None:
     """Along which directions log-odds at the end of EM run off; None if they do not.
 

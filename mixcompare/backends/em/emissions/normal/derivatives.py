@@ -36,11 +36,6 @@ class NormalDerivatives(Derivatives):
 
     data: Standardised
 
-    @property
-    def coefficients(self) -> FloatArray:
-        """(K, p, m)."""
-        return self.theta["coefficients"]
-
     @cached_property
     def basis(self) -> FloatArray:
         """(q, m, m) matrices whose combinations are the covariances."""
@@ -53,7 +48,7 @@ class NormalDerivatives(Derivatives):
     def _places(self, k: int) -> tuple[IntArray, IntArray]:
         """Of class k's coefficients and of its covariance elements."""
         places = free_places(self.data)[k]
-        size = self.coefficients[k].size
+        size = self.theta["coefficients"][k].size
         return places[:size], places[size:]
 
     def of_class(
@@ -66,7 +61,7 @@ class NormalDerivatives(Derivatives):
         """
         data, precision, (q, m, _) = self.data, self._precisions[k], self.basis.shape
         x, nu = data.covariates[carriers], data.degrees_of_freedom[carriers]
-        rest = data.outcomes[carriers] - x @ self.coefficients[k]
+        rest = data.outcomes[carriers] - x @ self.theta["coefficients"][k]
         units, _, p = x.shape
         solved = rest @ precision
         by_coefficients = (x.mT @ solved).reshape(units, p * m)
@@ -99,10 +94,10 @@ class NormalDerivatives(Derivatives):
         """Add the gradient (n,) of the log-prior and minus its Hessian (n, n)."""
         prior, shared = self.data.prior, self.data.structure.covariance_by == "shared"
         assert prior is not None
-        every = [(k, prior.precision, prior.shift) for k in range(len(self.coefficients))]
+        every = [(k, prior.precision, prior.shift) for k in range(len(self.theta["coefficients"]))]
         for k, precision, shift in [*every, (0, prior.common_precision, prior.common_shift)]:
             b, _ = self._places(k)
-            gradient[b] += shift - precision @ self.coefficients[k].ravel()
+            gradient[b] += shift - precision @ self.theta["coefficients"][k].ravel()
             curvature[np.ix_(b, b)] += precision
         for k, precision in enumerate(self._precisions[:1] if shared else self._precisions):
             _, s = self._places(k)
@@ -112,7 +107,7 @@ class NormalDerivatives(Derivatives):
 
     def jacobian(self, reported: Sequence[tuple[str, tuple[int, ...]]]) -> FloatArray:
         """(P, n) derivatives of coefficients and covariances in raw units by the free ones."""
-        data, each = self.data, [self._places(k) for k in range(len(self.coefficients))]
+        data, each = self.data, [self._places(k) for k in range(len(self.theta["coefficients"]))]
         _, _, p, m = data.shape
         rows = np.zeros((len(reported), int(each[-1][1].max()) + 1))
         for row, (name, (k, i, j)) in zip(rows, reported, strict=True):
