@@ -164,29 +164,29 @@ def statistics(
     by_row = classes[rows.panel.unit]
     levels = unit_means(rows.panel, residuals)
     shape = n_classes, outcomes.shape[1]
-    found = {name: np.full(shape, np.nan) for name in STATISTICS}
+    result = {name: np.full(shape, np.nan) for name in STATISTICS}
     for k in range(n_classes):
-        own = by_row == k
-        if not own.any():
+        members = by_row == k
+        if not members.any():
             continue
-        values = outcomes[own]
-        found["mean"][k], found["sd"][k] = values.mean(axis=0), _spread(values)
-        found["minimum"][k], found["maximum"][k] = values.min(axis=0), values.max(axis=0)
-        found["skewness"][k] = _skewness(residuals[own])
-        found["share of equal values"][k] = [
-            np.bincount(codes[own]).max() / own.sum() for codes in recorded.codes
+        values = outcomes[members]
+        result["mean"][k], result["sd"][k] = values.mean(axis=0), _spread(values)
+        result["minimum"][k], result["maximum"][k] = values.min(axis=0), values.max(axis=0)
+        result["skewness"][k] = _skewness(residuals[members])
+        result["share of equal values"][k] = [
+            np.bincount(codes[members]).max() / members.sum() for codes in recorded.codes
         ]
-        found["share of whole numbers"][k] = recorded.whole[own].mean(axis=0)
+        result["share of whole numbers"][k] = recorded.whole[members].mean(axis=0)
         first, second = rows.successive[:, by_row[rows.successive[0]] == k]
         if first.size:
-            found["lag-1 autocorrelation"][k] = _correlation(residuals[first], residuals[second])
-        found["sd between units"][k] = _spread(levels[classes == k])
+            result["lag-1 autocorrelation"][k] = _correlation(residuals[first], residuals[second])
+        result["sd between units"][k] = _spread(levels[classes == k])
     if rows.absorbed:  # absorption makes means zero, those of units too
         for name in ("mean", *SHARES):
-            found[name][:] = np.nan
+            result[name][:] = np.nan
     if rows.absorbed or rows.panel.n_units == rows.panel.n_rows:
-        found["sd between units"][:] = np.nan
-    return np.stack(list(found.values()))
+        result["sd between units"][:] = np.nan
+    return np.stack(list(result.values()))
 
 
 def unit_means(panel: Panel, values: FloatArray) -> FloatArray:

@@ -129,9 +129,9 @@ def leave_one_out(fit: Fit, *, refit: int = 0, seed: int = 0) -> LeaveOneOut:
     high = np.flatnonzero(units["pareto_k"].to_numpy() > HIGH_PARETO_K)
     if 0 < len(high) <= refit:
         position = {label: i for i, label in enumerate(fit.panel.unit_labels.tolist())}
-        for row, own in zip(high, np.random.SeedSequence(seed).spawn(len(high)), strict=True):
+        for row, spawned in zip(high, np.random.SeedSequence(seed).spawn(len(high)), strict=True):
             label = units.index.tolist()[row]
-            elpd, error, status = _refitted(fit, position[label], own)
+            elpd, error, status = _refitted(fit, position[label], spawned)
             units.loc[label, "p"] += units.loc[label, "elpd"] - elpd
             units.loc[label, ["elpd", "mcse"]] = elpd, error
             units.loc[label, "remedy"] = REFIT if status == "converged" else f"{REFIT}, {status}"
@@ -142,7 +142,7 @@ def _importance_sampled(fit: Fit) -> pd.DataFrame:
     log_likelihood = fit.tree["log_likelihood"].to_dataset()["outcomes"]
     # A unit without rows left after absorption has a constant density and no say.
     moving = (log_likelihood.std(("chain", "draw")) > 0).to_numpy()
-    chosen = log_likelihood.isel(unit=moving)
+    varying = log_likelihood.isel(unit=moving)
     weights = fit.panel.unit_weights
     table = pd.DataFrame(
         {
@@ -155,10 +155,10 @@ def _importance_sampled(fit: Fit) -> pd.DataFrame:
         },
         index=pd.Index(fit.panel.unit_labels[moving], name="unit"),
     )
-    n_draws = chosen.sizes["chain"] * chosen.sizes["draw"]
+    n_draws = varying.sizes["chain"] * varying.sizes["draw"]
     if n_draws < _FEWEST_DRAWS or not moving.any():
         return table
-    drawn = chosen.to_numpy().reshape(n_draws, -1)
+    drawn = varying.to_numpy().reshape(n_draws, -1)
     efficiency = _relative_efficiency(fit.tree["posterior"].to_dataset(), n_draws)
     table["elpd"], table["pareto_k"] = leave_one_out_density(drawn, efficiency)
     table["p"] = logsumexp(drawn, axis=0) - np.log(n_draws) - table["elpd"]

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from mixcompare import labels
-from mixcompare.base.arrays import FloatArray
+from mixcompare.base.arrays import FloatArray, evenly_spaced
 from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import OptionError
 from mixcompare.checking.discrepancies import (
@@ -164,12 +164,11 @@ def replicates(
     drawn = fit.draws.occupancy
     chains, length = permutation.shape[:2]
     panel = fit.panel
-    chosen = np.unique(np.linspace(0, chains * length - 1, draws).astype(np.intp))
     parameters = {
         name: values.reshape(chains * length, *values.shape[2:])
         for name, values in fit.layout.take(posterior).items()
     }
-    for s in chosen:
+    for s in evenly_spaced(chains * length, draws):
         at = divmod(int(s), length)
         tau = labels.permute(drawn[at], permutation[at], axis=-1)
         classes = (tau.cumsum(axis=1) < rng.random((len(tau), 1))).sum(axis=1)
@@ -206,32 +205,29 @@ def _pair(
 
 
 def _table(observed: FloatArray, replicated: FloatArray, fit: Fit) -> pd.DataFrame:
-    p = tail_probability(observed, replicated)
-    k = fit.spec.n_components
-    lines: list[dict[str, Any]] = []
-    for c, name in enumerate([*(str(i + 1) for i in range(k)), "all"]):
-        for j, outcome in enumerate(fit.outcome_names):
-            for i, statistic in enumerate(STATISTICS):
-                if not np.isfinite(p[i, c, j]):
-                    continue
-                seen, values = np.nanmean(observed[:, i, c, j]), replicated[:, i, c, j]
-                again = np.nanmean(values)
-                small = statistic in SHARES and abs(seen - again) < NOTABLE_SHARE
-                lower, upper = np.nanquantile(values, [0.025, 0.975])
-                lines.append(
-                    {
-                        "class": name,
-                        "outcome": outcome,
-                        "statistic": statistic,
-                        "observed": seen,
-                        "replicated": again,
-                        "lower": lower,
-                        "upper": upper,
-                        "p": p[i, c, j],
-                        "misfit": bool(min(p[i, c, j], 1 - p[i, c, j]) < TAIL and not small),
-                    }
-                )
-    return pd.DataFrame(lines)
+    classes = [*(str(k + 1) for k in range(fit.spec.n_components)), "all"]
+    cells = [classes, fit.outcome_names, list(STATISTICS)]
+    # (draw, statistic, class, outcome) by cell, draws last.
+    seen, drawn = (
+        np.ascontiguousarray(values.transpose(2, 3, 1, 0)).reshape(-1, len(values))
+        for values in (observed, replicated)
+    )
+    p = tail_probability(seen.T, drawn.T)
+    known = np.isfinite(p)
+    seen, drawn, p = seen[known], drawn[known], p[known]
+    table = pd.MultiIndex.from_product(cells, names=["class", "outcome", "statistic"])
+    frame = table.to_frame(index=False)[known].reset_index(drop=True)
+    before, after = np.nanmean(seen, axis=1), np.nanmean(drawn, axis=1)
+    small = frame["statistic"].isin(SHARES) & (np.abs(before - after) < NOTABLE_SHARE)
+    lower, upper = np.nanquantile(drawn, [0.025, 0.975], axis=1)
+    return frame.assign(
+        observed=before,
+        replicated=after,
+        lower=lower,
+        upper=upper,
+        p=p,
+        misfit=(np.minimum(p, 1 - p) < TAIL) & ~small,
+    )
 
 
 def _sentence(table: pd.DataFrame) -> str:

@@ -69,12 +69,7 @@ class PriorPredictive:
 
 
 def prior_predictive(
-    spec: MixtureSpec,
-    data: Any,
-    *,
-    draws: int = 500,
-    seed: int = 0,
-    missing: Missing = "error",
+    spec: MixtureSpec, data: Any, *, draws: int = 500, seed: int = 0, missing: Missing = "error"
 ) -> PriorPredictive:
     """Draw parameters from the prior and outcomes for the design of the data.
 
@@ -120,13 +115,13 @@ def prior_predictive(
     parameter_seed, outcome_seed = np.random.SeedSequence(seed).spawn(2)
     parameters = draw_priors(problem, draws, np.random.default_rng(parameter_seed))
     rows = layout(panel)
-    found: list[FloatArray] = []
+    drawn: list[FloatArray] = []
     kept: list[FloatArray] = []
     for outcomes in _outcomes(spec, panel, parameters, np.random.default_rng(outcome_seed)):
-        found.append(_statistics(rows, outcomes))
+        drawn.append(_statistics(rows, outcomes))
         if len(kept) * outcomes.size < KEPT_VALUES:
             kept.append(outcomes)
-    table = _table(panel, _statistics(rows, panel.outcomes), np.stack(found))
+    table = _table(panel, _statistics(rows, panel.outcomes), np.stack(drawn))
     coords = coordinates(spec, problem.prepared)
     arrays = {name: values[None] for name, values in parameters.items()}
     tree = predictive_tree("prior_predictive", panel, kept)
@@ -162,26 +157,25 @@ def _statistics(rows: Layout, outcomes: FloatArray) -> FloatArray:
 
 
 def _table(panel: Panel, observed: FloatArray, drawn: FloatArray) -> pd.DataFrame:
-    p = tail_probability(np.broadcast_to(observed, drawn.shape), drawn)
-    lines: list[dict[str, Any]] = []
-    for j, outcome in enumerate(panel.outcome_names):
-        for i, statistic in enumerate(STATISTICS):
-            if np.isfinite(p[i, j]):
-                lower, median, upper = np.quantile(drawn[:, i, j], [0.025, 0.5, 0.975])
-                tail = _tail(statistic, p[i, j])
-                lines.append(
-                    {
-                        "outcome": outcome,
-                        "statistic": statistic,
-                        "observed": observed[i, j],
-                        "median": median,
-                        "lower": lower,
-                        "upper": upper,
-                        "p": p[i, j],
-                        "surprise": bool(tail < (1 - CENTRAL) / 2),
-                    }
-                )
-    return pd.DataFrame(lines)
+    """Of statistics observed (statistic, outcome) and drawn (draw, statistic, outcome)."""
+    p = tail_probability(np.broadcast_to(observed, drawn.shape), drawn).T.ravel()
+    known = np.isfinite(p)
+    cells = pd.MultiIndex.from_product(
+        [panel.outcome_names, list(STATISTICS)], names=["outcome", "statistic"]
+    )
+    frame = cells.to_frame(index=False)[known].reset_index(drop=True)
+    by_cell = drawn.transpose(2, 1, 0).reshape(len(p), -1)[known]
+    lower, median, upper = np.quantile(by_cell, [0.025, 0.5, 0.975], axis=1)
+    p = p[known]
+    tails = [_tail(*pair) for pair in zip(frame["statistic"], p, strict=True)]
+    return frame.assign(
+        observed=observed.T.ravel()[known],
+        median=median,
+        lower=lower,
+        upper=upper,
+        p=p,
+        surprise=np.array(tails) < (1 - CENTRAL) / 2,
+    )
 
 
 def _tail(statistic: str, p: float) -> float:
@@ -201,22 +195,21 @@ def _sentence(table: pd.DataFrame, panel: Panel, draws: int) -> str:
         )
         return f"The data are not plausible under the prior: {listed}."
     inside = table["statistic"][np.minimum(table["p"], 1 - table["p"]) < (1 - CENTRAL) / 2]
-    further_in = (
-        f"; {len(inside)} ({', '.join(dict.fromkeys(inside))}) further in, since the data spread "
-        "less than the prior's"
-        if len(inside)
-        else ""
-    )
-    plausible = (
+    said = (
         f"The data are plausible under the prior: of {len(table)} statistics of "
         f"{', '.join(panel.outcome_names)} none lies further out than the central {CENTRAL:.0%} "
-        f"of {draws} draws{further_in}."
+        f"of {draws} draws"
     )
+    if len(inside):
+        said += (
+            f"; {len(inside)} ({', '.join(dict.fromkeys(inside))}) further in, since the data "
+            "spread less than the prior's"
+        )
     spread = table[table["statistic"] == "sd"]
     ratio = float((spread["median"] / spread["observed"]).max())
     if ratio > WIDE:
-        return (
-            f"{plausible} The prior is wide: its data typically spread {ratio:.3g} times as far as "
-            "the observed."
+        said += (
+            f". The prior is wide: its data typically spread {ratio:.3g} times as far as the "
+            "observed"
         )
-    return plausible
+    return f"{said}."

@@ -97,12 +97,12 @@ class Calibration:
         worst = str(table["p_adjusted"].idxmin())
         least = float(table["p_adjusted"].min())
         outside = int(table["outside"].sum())
-        found = (
+        counts = (
             f"{len(self.ranks)} replicates, {len(table)} quantities: {outside} leave their own "
             f"95 % band; the smallest adjusted p is {least:.3g} ({worst})."
         )
         verdict = "not uniform" if least < SIGNIFICANT else "uniform as far as can be told"
-        return f"Ranks are {verdict}. {found}"
+        return f"Ranks are {verdict}. {counts}"
 
     def __repr__(self) -> str:
         return f"<mixcompare.Calibration {self.sentence}>"
@@ -163,10 +163,10 @@ def calibrate(
     prior_seed, replicate_seed, _ = np.random.SeedSequence(seed).spawn(3)
     truths = draw_priors(problem, replicates, np.random.default_rng(prior_seed))
     ranks, records = [], []
-    for i, own in enumerate(replicate_seed.spawn(replicates)):
+    for i, spawned in enumerate(replicate_seed.spawn(replicates)):
         truth = {name: values[i] for name, values in truths.items()}
-        found, record = _replicate(fixed, panel, truth, ranked, own, options)
-        ranks.append(found)
+        ranks_of_truth, record = _replicate(fixed, panel, truth, ranked, spawned, options)
+        ranks.append(ranks_of_truth)
         records.append(record)
         if after_each is not None:
             after_each(i + 1)
@@ -195,7 +195,7 @@ def _replicate(
     if total < ranked:
         raise OptionError(f"{total} draws are fewer than the {ranked} to be ranked among.")
     kept = thinned(values, ranked)
-    found = rank(np.array([true_values[name] for name in names]), kept, rng)
+    ranks = rank(np.array([true_values[name] for name in names]), kept, rng)
     measures = convergence(drawn["log-likelihood"][..., None], ("ess_bulk", "r_hat"))
     record = {
         "status": fit.status,
@@ -203,7 +203,7 @@ def _replicate(
         "r_hat": float(measures["r_hat"][0]),
         "seconds": fit.seconds,
     }
-    return dict(zip(names, map(int, found), strict=True)), record
+    return dict(zip(names, map(int, ranks), strict=True)), record
 
 
 def true_quantities(fit: Fit, truth: Mapping[str, FloatArray]) -> dict[str, float]:
@@ -215,35 +215,29 @@ def true_quantities(fit: Fit, truth: Mapping[str, FloatArray]) -> dict[str, floa
     dataset = parameter_dataset(fit.layout, coords, (), **dict(truth)).expand_dims(
         ("chain", "draw")
     )
-    found = _quantities(fit, dataset, tau[None], log_likelihood.sum(axis=-1)[None])
-    return {name: float(value[0, 0]) for name, value in found.items()}
+    at_truth = _quantities(fit, dataset, tau[None], log_likelihood.sum(axis=-1)[None])
+    return {name: float(value[0, 0]) for name, value in at_truth.items()}
 
 
 def drawn_quantities(fit: Fit) -> dict[str, FloatArray]:
     """The same quantities (chain, draw) of a posterior's draws."""
-    return _quantities(
-        fit,
-        fit.posterior_as_sampled,
-        fit.draws.occupancy,
-        fit.log_likelihood_by_draw,
-    )
+    posterior = fit.posterior_as_sampled
+    return _quantities(fit, posterior, fit.draws.occupancy, fit.log_likelihood_by_draw)
 
 
 def _quantities(
     fit: Fit, parameters: xr.Dataset, tau: FloatArray, log_likelihood: FloatArray
 ) -> dict[str, FloatArray]:
     """Quantities (chain, draw) of draws, or of the truth as if it were one draw."""
-    named = fit.parameters
     permutation = labels.align_to_reference(tau, fit.responsibilities.to_numpy())
     aligned = fit.layout.flatten(permute_posterior(fit.layout, parameters, permutation))
-    by_name = {p.name: aligned[..., i] for i, p in enumerate(named)}
     units = tau.shape[-2]
     together = (tau.sum(axis=-2) ** 2).sum(axis=-1) - (tau**2).sum(axis=(-2, -1))
     return {
         "log-likelihood": log_likelihood,
         "pairs of units in one class": together / (units * (units - 1)),
         **_ordered(fit, parameters),
-        **{f"aligned {name}": values for name, values in by_name.items()},
+        **{f"aligned {p.name}": aligned[..., i] for i, p in enumerate(fit.parameters)},
     }
 
 
@@ -257,9 +251,9 @@ def _ordered(fit: Fit, parameters: xr.Dataset) -> dict[str, FloatArray]:
         if parameter.component is not None and not rebased:
             without = parameter.name.replace(f"[{parameter.component}", "[", 1)
             groups.setdefault(without, []).append(i)
-    found = {}
+    ends = {}
     for name, members in groups.items():
         short = name.replace("[, ", "[").replace("[]", "")
-        found[f"smallest {short}"] = values[..., members].min(axis=-1)
-        found[f"largest {short}"] = values[..., members].max(axis=-1)
-    return found
+        ends[f"smallest {short}"] = values[..., members].min(axis=-1)
+        ends[f"largest {short}"] = values[..., members].max(axis=-1)
+    return ends

@@ -123,8 +123,8 @@ def bridge_sampling(
     """
     chains, length, d = draws.shape
     half = length // 2
-    own = np.eye(d)[None] if copies is None else copies
-    proposal = fit_proposal(draws[:, :half].reshape(-1, d), own)
+    maps = np.eye(d)[None] if copies is None else copies
+    proposal = fit_proposal(draws[:, :half].reshape(-1, d), maps)
     met = draws[:, half:].reshape(-1, d)
     made = proposal.draw(chains * length, rng)
     return bridge(

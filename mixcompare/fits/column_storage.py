@@ -73,13 +73,10 @@ def unescaped(stored: str) -> str:
 
 def _encode(column: pd.Series, dim: str, stored: str) -> tuple[dict[str, Any], list[str]]:
     values = np.asarray(column)
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        if values.dtype.kind == "b":
-            return {stored: ((dim,), values.astype(np.int8))}, ["numbers", "bool"]
-        if values.dtype.kind in "iuf":
-            return {stored: ((dim,), values)}, ["numbers", str(values.dtype)]
-        if values.dtype.kind in "mM":
-            return {stored: ((dim,), values.astype(np.int64))}, ["numbers", str(values.dtype)]
+    if not isinstance(column.dtype, pd.CategoricalDtype) and values.dtype.kind in "biufmM":
+        as_number = {"b": np.int8, "m": np.int64, "M": np.int64}.get(values.dtype.kind)
+        numbers = values if as_number is None else values.astype(as_number)
+        return {stored: ((dim,), numbers)}, ["numbers", str(values.dtype)]
     labels = pd.Categorical(column)
     levels = labels.categories.tolist()
     as_they_are = all(type(level) in _JSON_TYPES for level in levels)

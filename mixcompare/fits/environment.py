@@ -29,11 +29,11 @@ _REPORTED_VERSIONS = (
 @cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a fit's numbers depend on."""
-    found = {"python": platform.python_version()}
+    known = {"python": platform.python_version()}
     for name in _REPORTED_VERSIONS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # optional ones
-            found[name] = importlib.metadata.version(name)
-    return found
+            known[name] = importlib.metadata.version(name)
+    return known
 
 
 def machine() -> str:

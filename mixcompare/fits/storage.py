@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +35,24 @@ _NOT_CHECKED: Final = (
 )
 # What earlier versions called the dimension of the classes.
 _BEFORE: Final = "component"
-_PREFIX = "variable: "
+_PREFIX: Final = "variable: "
+# Arrays of a panel by their names in a file: dimensions and attribute; some may be missing.
+_ARRAYS: Final = {
+    "outcomes": (("row", "outcome"), "outcomes"),
+    "covariates": (("row", "covariate"), "covariates"),
+    "unit_index": (("row",), "unit"),
+    "source_row": (("row",), "row"),
+    "cell_index": (("row",), "cell"),
+    "time": (("row",), "time"),
+    "concomitants": (("unit", "concomitant"), "concomitants"),
+    "unit_weights": (("unit",), "unit_weights"),
+}
+# Names of columns by the dimension along which they are.
+_NAMES: Final = {
+    "covariate": "covariate_names",
+    "outcome": "outcome_names",
+    "concomitant": "concomitant_names",
+}
 
 
 def save_tree(tree: xr.DataTree, path: str | Path) -> Path:
@@ -170,39 +188,24 @@ def panel_to_dataset(panel: Panel) -> xr.Dataset:
 
     Raw columns are stored as `mixcompare.fits.column_storage.encode_columns` says.
     """
-    variables: dict[str, Any] = {
-        "outcomes": (("row", "outcome"), panel.outcomes),
-        "covariates": (("row", "covariate"), panel.covariates),
-        "unit_index": (("row",), panel.unit),
-        "source_row": (("row",), panel.row),
+    variables = {
+        name: (dims, getattr(panel, field))
+        for name, (dims, field) in _ARRAYS.items()
+        if getattr(panel, field) is not None
     }
-    if panel.cell is not None:
-        variables["cell_index"] = (("row",), panel.cell)
-    if panel.time is not None:
-        variables["time"] = (("row",), panel.time)
-    if panel.concomitants is not None:
-        variables["concomitants"] = (("unit", "concomitant"), panel.concomitants)
-    if panel.unit_weights is not None:
-        variables["unit_weights"] = (("unit",), panel.unit_weights)
     for name, values in panel.variables.items():
         variables[_PREFIX + escaped(name)] = (("row",), values)
     by_row, columns = encode_columns(panel.columns, "row", panel.variables)
     by_unit, unit_columns = encode_columns(panel.unit_columns, "unit", {})
-    dropped = {
-        "rows": panel.dropped.rows,
-        "units": panel.dropped.units,
-        "by_column": panel.dropped.by_column,
-    }
+    names = {dim: getattr(panel, field) for dim, field in _NAMES.items()}
     return xr.Dataset(
         variables | by_row | by_unit,
         coords={
             "unit": panel.unit_labels,
-            "covariate": np.array(panel.covariate_names, dtype=object),
-            "outcome": np.array(panel.outcome_names, dtype=object),
-            "concomitant": np.array(panel.concomitant_names, dtype=object),
+            **{dim: np.array(listed, dtype=object) for dim, listed in names.items()},
         },
         attrs={
-            "dropped": json.dumps(dropped),
+            "dropped": json.dumps(asdict(panel.dropped)),
             "source": panel.source or "",
             "common": json.dumps(panel.common_names),
             "columns": columns,
@@ -220,30 +223,22 @@ def panel_from_dataset(dataset: xr.Dataset) -> Panel:
         if str(name).startswith(_PREFIX)
     }
     attrs, labels = dataset.attrs, dataset["unit"].to_numpy()
+    arrays = {
+        field: dataset[name].to_numpy() if name in dataset else None
+        for name, (_, field) in _ARRAYS.items()
+    }
+    names = {field: tuple(map(str, dataset[dim].to_numpy())) for dim, field in _NAMES.items()}
+    stored: dict[str, Any] = {**arrays, **names}
     return Panel(
-        outcomes=dataset["outcomes"].to_numpy(),
-        covariates=dataset["covariates"].to_numpy(),
-        unit=dataset["unit_index"].to_numpy(),
+        **stored,
         # Texts are objects in a panel that was just built.
         unit_labels=labels.astype(object) if labels.dtype.kind == "U" else labels,
-        cell=_optional(dataset, "cell_index"),
-        time=_optional(dataset, "time"),
-        row=dataset["source_row"].to_numpy(),
-        outcome_names=tuple(map(str, dataset["outcome"].to_numpy())),
-        covariate_names=tuple(map(str, dataset["covariate"].to_numpy())),
         variables=variables,
         dropped=Dropped(
             dropped["rows"], dropped["units"], tuple((c, n) for c, n in dropped["by_column"])
         ),
         source=attrs["source"] or None,
         common_names=tuple(json.loads(attrs["common"])),
-        concomitants=_optional(dataset, "concomitants"),
-        concomitant_names=tuple(map(str, dataset["concomitant"].to_numpy())),
-        unit_weights=_optional(dataset, "unit_weights"),
         columns=decode_columns(dataset, attrs["columns"], "row", variables),
         unit_columns=decode_columns(dataset, attrs["unit_columns"], "unit", {}),
     )
-
-
-def _optional(dataset: xr.Dataset, name: str) -> np.ndarray | None:
-    return dataset[name].to_numpy() if name in dataset else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -102,20 +103,17 @@ def convergence(draws: FloatArray, measures: Sequence[str] = MEASURES) -> dict[s
     """
     from arviz_stats.base import array_stats  # slow to import, needed by few
 
-    axes = {"chain_axis": 0, "draw_axis": 1}
-    functions = {
-        "r_hat": lambda values: array_stats.rhat(values, **axes),
-        "ess_bulk": lambda values: array_stats.ess(values, method="bulk", **axes),
-        "ess_tail": lambda values: array_stats.ess(
-            values, method="tail", prob=(0.05, 0.95), **axes
-        ),
-        "mcse_mean": lambda values: array_stats.mcse(values, **axes),
+    functions: dict[str, Callable[..., FloatArray]] = {
+        "r_hat": array_stats.rhat,
+        "ess_bulk": partial(array_stats.ess, method="bulk"),
+        "ess_tail": partial(array_stats.ess, method="tail", prob=(0.05, 0.95)),
+        "mcse_mean": array_stats.mcse,
     }
     varies = np.ptp(draws, axis=(0, 1)) > 0
     result = {name: np.full(draws.shape[-1], np.nan) for name in measures}
     if varies.any():
         for name, values in result.items():
-            values[varies] = functions[name](draws[..., varies])
+            values[varies] = functions[name](draws[..., varies], chain_axis=0, draw_axis=1)
     return result
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,47 +23,36 @@ type Formatter = Callable[[Any], str]
 
 def significant(value: Any, digits: int = 4) -> str:
     """Number with so many significant digits; powers of ten only where they must be."""
-    number = float(value)
-    if not math.isfinite(number):
-        return _not_finite(number)
-    if number == 0:
-        return "0"
-    exponent = math.floor(math.log10(abs(float(f"{number:.{digits - 1}e}"))))
-    if not -4 <= exponent < 7:
-        return _scientific(number, digits - 1)
-    return _signed(f"{number:.{max(0, digits - 1 - exponent)}f}")
+
+    def write(number: float) -> str:
+        if number == 0:
+            return "0"
+        exponent = math.floor(math.log10(abs(float(f"{number:.{digits - 1}e}"))))
+        if not -4 <= exponent < 7:
+            return _scientific(number, digits - 1)
+        return f"{number:.{max(0, digits - 1 - exponent)}f}"
+
+    return _finite(value, write)
 
 
 def fixed(decimals: int) -> Formatter:
     """Formatter with so many decimals."""
-
-    def format_fixed(value: Any) -> str:
-        number = float(value)
-        if not math.isfinite(number):
-            return _not_finite(number)
-        return _signed(f"{number:.{decimals}f}")
-
-    return format_fixed
+    return lambda value: _finite(value, f"{{:.{decimals}f}}".format)
 
 
 def quantity(name: str, value: Any) -> str:
     """A value as suits its name: R-hat, effective sample sizes, counts, else 4 decimals."""
-    if "R-hat" in name:
-        return fixed(3)(value)
-    if "ESS" in name:
-        return count(value)
     number = float(value)
-    if not math.isfinite(number):
-        return _not_finite(number)
-    if number == round(number) and abs(number) < 1e9:
-        return _signed(f"{number:,.0f}")
-    return _scientific(number, 1) if abs(number) < 1e-3 else fixed(4)(number)
+    if "R-hat" in name:
+        return fixed(3)(number)
+    if "ESS" in name or (number == np.rint(number) and abs(number) < 1e9):
+        return count(number)
+    return _finite(number, lambda n: _scientific(n, 1)) if abs(number) < 1e-3 else fixed(4)(number)
 
 
 def count(value: Any) -> str:
     """Whole number with separators."""
-    number = float(value)
-    return _signed(f"{number:,.0f}") if math.isfinite(number) else _not_finite(number)
+    return _finite(value, "{:,.0f}".format)
 
 
 def counted(value: Any, noun: str) -> str:
@@ -89,17 +78,19 @@ def power_of_ten(value: float, _position: float | None = None) -> str:
     return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
-def _not_finite(number: float) -> str:
-    return MISSING if math.isnan(number) else ("∞" if number > 0 else f"{_MINUS}∞")
-
-
-def _signed(text: str) -> str:
+def _finite(value: Any, write: Callable[[float], str]) -> str:
+    """A number as `write` has it, with a minus sign that is one."""
+    number = float(value)
+    if math.isnan(number):
+        return MISSING
+    infinite = "∞" if number > 0 else "-∞"
+    text = write(number) if math.isfinite(number) else infinite
     return text.replace("-", _MINUS)
 
 
 def _scientific(number: float, decimals: int) -> str:
     mantissa, exponent = f"{number:.{decimals}e}".split("e")
-    return f"{_signed(mantissa)} {_TIMES} 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    return f"{mantissa} {_TIMES} 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +141,9 @@ def table(
     columns: Iterable[tuple[Column, Iterable[Any], Formatter | Sequence[str]]],
 ) -> Table:
     """Join columns of values, each with its formatter or with the texts to show."""
-    listed = [(column, list(values), shown) for column, values, shown in columns]
+    listed = [(column, list(values), show) for column, values, show in columns]
     cells = [
-        [shown(value) for value in values] if callable(shown) else shown
-        for _, values, shown in listed
+        [show(value) for value in values] if callable(show) else show for _, values, show in listed
     ]
     return Table(
         name,
@@ -162,6 +152,59 @@ def table(
         tuple(zip(*cells, strict=True)),
         tuple(zip(*(values for _, values, _ in listed), strict=True)),
     )
+
+
+class Field(NamedTuple):
+    """A column of a data frame as a table shows it, see `words` and `numbers`."""
+
+    key: str
+    column: Column
+    show: Formatter | Sequence[str]
+
+
+def words(*same: str, show: Formatter = str, **headings: str) -> list[Field]:
+    """Columns of texts by their names in the data frame.
+
+    Parameters
+    ----------
+    *same
+        Those whose heading is their name.
+    show
+        Formatter of all of them.
+    **headings
+        The others: ``"heading"`` or ``"heading: explanation"``.
+    """
+    return _fields(show, same, headings, numeric=False)
+
+
+def numbers(show: Formatter | Sequence[str], *same: str, **headings: str) -> list[Field]:
+    """Columns of numbers, as `words`, with their formatter or the texts to show."""
+    return _fields(show, same, headings, numeric=True)
+
+
+def _fields(
+    show: Formatter | Sequence[str],
+    same: tuple[str, ...],
+    headings: Mapping[str, str],
+    *,
+    numeric: bool,
+) -> list[Field]:
+    parts = {key: heading.partition(": ") for key, heading in headings.items()}
+    titles = {name: (name, "") for name in same}
+    titles |= {key: (label, title) for key, (label, _, title) in parts.items()}
+    return [Field(key, Column(*pair, numeric=numeric), show) for key, pair in titles.items()]
+
+
+def present(frame: pd.DataFrame, *fields: list[Field]) -> list[Field]:
+    """Those of the columns that the data frame has."""
+    return [field for group in fields for field in group if field.key in frame]
+
+
+def frame_table(name: str, caption: str, frame: pd.DataFrame, *fields: list[Field]) -> Table:
+    """A table of a data frame's columns, to which its index belongs where it has a name."""
+    known = frame if frame.index.name is None else frame.reset_index()
+    listed = [field for group in fields for field in group]
+    return table(name, caption, [(f.column, known[f.key], f.show) for f in listed])
 
 
 def _sort_key(value: Any, column: Column) -> str | None:
@@ -185,15 +228,8 @@ def interval(frame: pd.DataFrame, prefix: str = "") -> list[str]:
 def quantities(name: str, caption: str, frame: pd.DataFrame) -> Table:
     """A table of unlike quantities with a note each."""
     texts = [quantity(str(q), value) for q, value in frame["value"].items()]
-    return table(
-        name,
-        caption,
-        [
-            (Column("quantity", numeric=False), frame.index, str),
-            (Column("value"), frame["value"], texts),
-            (Column("note", numeric=False), frame["note"], str),
-        ],
-    )
+    fields = words("quantity"), numbers(texts, "value"), words("note")
+    return frame_table(name, caption, frame, *fields)
 
 
 def clipped(total: int, most: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -50,11 +51,9 @@ def chain_colors(count: int) -> list[str]:
 
 def optimum_color(optimum: int) -> str:
     """Colour of EM's starts by their optimum: 0 the best, -1 none."""
-    if optimum < 0:
-        return MUTED
-    return (
-        COLORS["maximum"] if optimum == 0 else ("#d98200", "#c4455c", "#a06a3a")[(optimum - 1) % 3]
-    )
+    if optimum <= 0:
+        return COLORS["maximum"] if optimum == 0 else MUTED
+    return ("#d98200", "#c4455c", "#a06a3a")[(optimum - 1) % 3]
 
 
 def run_style(number: int) -> dict[str, Any]:
@@ -67,42 +66,15 @@ def run_style(number: int) -> dict[str, Any]:
 @contextmanager
 def style() -> Iterator[None]:
     """Matplotlib settings of the report's figures, undone at the end."""
-    settings: dict[Any, Any] = {
-        "axes.axisbelow": True,
-        "axes.edgecolor": MUTED,
-        "axes.facecolor": "none",
-        "axes.formatter.useoffset": False,
-        "axes.grid": True,
-        "axes.labelcolor": INK,
-        "axes.labelsize": 10,
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titlecolor": INK,
-        "axes.titlesize": 10.5,
-        "axes.titleweight": "bold",
-        "figure.facecolor": "none",
-        "figure.titlesize": 12,
-        "figure.titleweight": "bold",
-        # A viewer without the font would otherwise take one with serifs.
-        "font.family": ["DejaVu Sans", "sans-serif"],
-        "font.size": 9.5,
+    sheet = resources.files(__package__).joinpath("figures.mplstyle")
+    colors: dict[Any, str] = {
+        **dict.fromkeys(("axes.labelcolor", "axes.titlecolor", "text.color"), INK),
+        **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), INK),
+        **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
         "grid.color": GRID,
-        "grid.linewidth": 0.6,
-        "legend.fontsize": 9,
-        "legend.frameon": False,
-        "lines.linewidth": 1.2,
-        "savefig.facecolor": "none",
-        "svg.fonttype": "none",
-        "svg.hashsalt": "mixcompare",
-        "text.color": INK,
-        "text.parse_math": False,
-        "text.usetex": False,
-        "xtick.color": MUTED,
-        "xtick.labelcolor": INK,
-        "ytick.color": MUTED,
-        "ytick.labelcolor": INK,
     }
-    with mpl.rc_context():
+    with mpl.rc_context(), resources.as_file(sheet) as file:
         mpl.rcdefaults()
-        mpl.rcParams.update(settings)
+        mpl.rcParams.update(mpl.rc_params_from_file(file, use_default_template=False))
+        mpl.rcParams.update(colors)
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
@@ -57,6 +58,11 @@ class Section:
     drawings: tuple[Drawing, ...] = ()
     tables: tuple[Table, ...] = ()
     lead: str = ""
+
+
+def known[T](parts: Iterable[T | None]) -> tuple[T, ...]:
+    """The parts of a section that there are."""
+    return tuple(part for part in parts if part is not None)
 
 
 def render_page(

@@ -96,23 +96,18 @@ def sealed(page: str, record: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _verdicts(comparison: Comparison) -> list[Verdict]:
-    lines = []
-    for line in comparison.verdicts.to_dict("records"):
-        kind, sign = _BADGES.get(str(line["verdict"]), ("unsure", "•"))
-        section = str(line["section"])
-        lines.append(
-            Verdict(
-                section=section[:1].upper() + section[1:],
-                verdict=str(line["verdict"]),
-                reason=str(line["reason"]),
-                statement=str(line["statement"]),
-                kind=kind,
-                sign=sign,
-                place=place_of_verdict(section),
-                meaning=MEANINGS if line["reason"] else None,
-            )
+    return [
+        Verdict(
+            f"{line['section'][:1].upper()}{line['section'][1:]}",
+            line["verdict"],
+            line["reason"],
+            line["statement"],
+            *_BADGES.get(line["verdict"], ("unsure", "•")),
+            place_of_verdict(line["section"]),
+            MEANINGS if line["reason"] else None,
         )
-    return lines
+        for line in comparison.verdicts.astype(str).to_dict("records")
+    ]
 
 
 def _remedy(remedy: Remedy, record: dict[str, Any]) -> dict[str, str]:
@@ -135,12 +130,9 @@ def _fits(record: dict[str, Any]) -> list[dict[str, Any]]:
         fits["EM restarted from the highest draw"] = record["restart"]
     return [
         {
+            **fit,
             "name": name,
-            "status": fit["status"],
-            "message": fit["message"],
-            "seed": fit["seed"],
             "time": duration(fit["seconds"]),
-            "created": fit["created"],
             "options": json.dumps(fit["options"]),
             "versions": _versions(fit["versions"], before),
         }

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mixcompare.base.arrays import IntArray
 from mixcompare.comparison import Comparison
 from mixcompare.fits.fit import Fit
-from mixcompare.pages.formatting import Column, Table, count, fixed, table
+from mixcompare.pages.formatting import Table, count, fixed, frame_table, numbers, present, words
 from mixcompare.pages.palette import COLORS, MARKERS, MUTED, style
+from mixcompare.pages.panels import panels, plain_numbers
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.pages.shell import Section
 from mixcompare.selection.criteria_table import CRITERIA, DEFAULT
@@ -75,21 +75,19 @@ def _titles(frame: pd.DataFrame) -> Mapping[str, str]:
 
 
 def _figure(frame: pd.DataFrame) -> Drawing:
-    figure = Figure(figsize=(9.4, 1.6 + 0.42 * len(frame)), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    figure, ((left, right),) = panels(2, 2, 9.4, 1.6 + 0.42 * len(frame), sharey=True)
     place = np.arange(len(frame))
     if DEFAULT in frame:
         above = frame[DEFAULT] - frame[DEFAULT].min()
         left.plot(above, place, MARKERS["maximum"], color=COLORS["maximum"], ms=7)
-    left.set_xlabel(f"{CRITERIA[DEFAULT].title}, above the least")
-    _away_from_zero(left)
-    left.set_title("Criterion (EM)")
+    # Small differences decide, and large ones must be shown all the same.
+    plain_numbers(left, "x", "symlog", linthresh=10)
+    left.set(title="Criterion (EM)", xlabel=f"{CRITERIA[DEFAULT].title}, above the least")
     left.set_yticks(place, [str(name) for name in frame.index])
     left.invert_yaxis()
     if "elpd" in frame:
         _differences(right, frame, place)
-    right.set_xlabel("elpd less the best model's, with 2 s.e.")
-    right.set_title("Prediction (posterior)")
+    right.set(title="Prediction (posterior)", xlabel="elpd less the best model's, with 2 s.e.")
     return draw(
         figure,
         "models",
@@ -113,32 +111,27 @@ def _differences(ax: Axes, frame: pd.DataFrame, place: IntArray) -> None:
         ms=6,
         capsize=3,
     )
-    _away_from_zero(ax)
-
-
-def _away_from_zero(ax: Axes) -> None:
-    """Small differences decide, and large ones must be shown all the same."""
-    ax.set_xscale("symlog", linthresh=10)
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter("")
+    plain_numbers(ax, "x", "symlog", linthresh=10)
 
 
 def _table(frame: pd.DataFrame) -> Table:
-    optional = (
-        (Column("log-likelihood", "EM's maximum"), "log_likelihood", fixed(2)),
-        *((Column(title), key, fixed(2)) for key, title in _titles(frame).items()),
-        (Column("elpd", "by leaving out units"), "elpd", fixed(2)),
-        (Column("difference", "from the best elpd"), "elpd_difference", fixed(2)),
-        (Column("its s.e."), "elpd_difference_se", fixed(2)),
-        (Column("effective parameters"), "p", fixed(1)),
-        (Column("Pareto k above 0.7", "units"), "high_pareto_k", count),
+    optional = present(
+        frame,
+        numbers(fixed(2), log_likelihood="log-likelihood: EM's maximum", **_titles(frame)),
+        numbers(
+            fixed(2),
+            elpd="elpd: by leaving out units",
+            elpd_difference="difference: from the best elpd",
+            elpd_difference_se="its s.e.",
+        ),
+        numbers(fixed(1), p="effective parameters"),
+        numbers(count, high_pareto_k="Pareto k above 0.7: units"),
     )
-    return table(
+    return frame_table(
         "models",
         "Models of the same data by criteria and by prediction",
-        [
-            (Column("model", numeric=False), frame.index, str),
-            (Column("parameters"), frame["n_parameters"], count),
-            *((column, frame[key], form) for column, key, form in optional if key in frame),
-        ],
+        frame.rename_axis("model"),
+        words("model"),
+        numbers(count, n_parameters="parameters"),
+        optional,
     )

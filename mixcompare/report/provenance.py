@@ -13,12 +13,7 @@ import pandas as pd
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.calls import Name, arguments, fit_code, spec_code
 from mixcompare.fits.fit import Fit
-from mixcompare.reproduction.numbers import (
-    digests,
-    numbers,
-    recorded_fits,
-    to_records,
-)
+from mixcompare.reproduction.numbers import digests, numbers, recorded_fits, to_records
 from mixcompare.reproduction.origin import Origin
 from mixcompare.reproduction.selected import choice_numbers, choice_record, posteriors
 from mixcompare.selection import Selection

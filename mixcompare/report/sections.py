@@ -11,7 +11,7 @@ from mixcompare.comparison import Comparison
 from mixcompare.pages.formatting import Table
 from mixcompare.pages.palette import style
 from mixcompare.pages.rendering import Drawing
-from mixcompare.pages.shell import Section
+from mixcompare.pages.shell import Section, known
 from mixcompare.report import wording
 from mixcompare.report.figures.bound import lower_bound
 from mixcompare.report.figures.checks import prior_data, replicated
@@ -60,15 +60,9 @@ class Outline:
 
     def section(self, comparison: Comparison, drawings: tuple[Drawing, ...]) -> Section:
         """The section with figures that have been drawn."""
-        made = (make(comparison) for make in self.tables)
-        return Section(
-            self.anchor,
-            self.title,
-            tuple(self.intro(comparison)),
-            drawings,
-            tuple(table for table in made if table is not None),
-            self.lead(comparison),
-        )
+        intro, lead = tuple(self.intro(comparison)), self.lead(comparison)
+        tables = known(make(comparison) for make in self.tables)
+        return Section(self.anchor, self.title, intro, drawings, tables, lead)
 
 
 SECTIONS: Final = [
@@ -122,11 +116,7 @@ SECTIONS: Final = [
         "Class membership",
         intro=lambda _: wording.MEMBERSHIP,
         figures=(responsibilities, co_clustering),
-        tables=(
-            membership.agreement,
-            membership.class_sizes,
-            membership.membership,
-        ),
+        tables=(membership.agreement, membership.class_sizes, membership.membership),
         evidence=("class membership",),
     ),
     Outline(
@@ -138,11 +128,7 @@ SECTIONS: Final = [
         evidence=("label switching",),
     ),
     Outline(
-        "modes",
-        "Modes",
-        intro=lambda _: wording.MODES,
-        tables=(draws.modes,),
-        evidence=("modes",),
+        "modes", "Modes", intro=lambda _: wording.MODES, tables=(draws.modes,), evidence=("modes",)
     ),
     Outline(
         "sampler",
@@ -186,11 +172,7 @@ def register_section(outline: Outline) -> None:
 def drawings(comparison: Comparison) -> Figures:
     """Every section's figures by its anchor."""
     with style():
-        made = {o.anchor: [make(comparison) for make in o.figures] for o in SECTIONS}
-    return {
-        anchor: tuple(drawing for drawing in of_section if drawing is not None)
-        for anchor, of_section in made.items()
-    }
+        return {o.anchor: known(make(comparison) for make in o.figures) for o in SECTIONS}
 
 
 def sections(comparison: Comparison, figures: Figures) -> tuple[Section, ...]:

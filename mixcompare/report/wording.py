@@ -12,8 +12,8 @@ from mixcompare.checking.sensitivity import sensitivity_sentence
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.glossary import MANUAL
 from mixcompare.model.covariances import STRUCTURES
-from mixcompare.model.spec import MixtureSpec
 from mixcompare.pages.formatting import count, counted, significant
+from mixcompare.pages.shell import environment
 
 _MOST_TERMS = 12
 MEANINGS: Final = (
@@ -165,74 +165,20 @@ def estimates_intro(comparison: Comparison) -> tuple[str, ...]:
 
 def model_formula(comparison: Comparison) -> Markup:
     """The model's lines in HTML."""
-    lines = Markup("").join(Markup("<p>{}</p>\n").format(line) for line in _formula(comparison))
+    em = comparison.em
+    symbol = STRUCTURES[em.spec.covariance].symbol if len(em.outcome_names) > 1 else "σ²{}"
+    index = Markup("<sub><i>k</i></sub>") if em.spec.covariance_by == "component" else ""
+    template = environment(__package__).get_template("formula.html")
     return Markup(
-        '<div class="formula" role="group" aria-label="Formula of the model" tabindex="0">\n{}'
-        "</div>\n<p>As specified: <code>{}</code></p>"
-    ).format(lines, comparison.em.spec.formula)
-
-
-def _formula(comparison: Comparison) -> list[Markup]:
-    em = comparison.em
-    spec, k, m = em.spec, em.spec.n_components, len(em.outcome_names)
-    row = Markup("<i>gr</i>") if spec.unit else Markup("<i>g</i>")
-    probability = "π<sub><i>k</i></sub>"
-    if em.concomitant_names:
-        score = "exp(<b>w</b><sub><i>g</i></sub>&prime; <b>&alpha;</b><sub><i>{0}</i></sub>)"
-        probability = f"{score.format('k')} / Σ<sub><i>l</i></sub> {score.format('l')}"
-    reference = "<b>&alpha;</b><sub>1</sub> = <b>0</b>" if em.concomitant_names else ""
-    classes = Markup(
-        "P(<i>z<sub>g</sub></i> = <i>k</i>) = {}, &nbsp; <i>k</i> = 1, …, {}{}"
-    ).format(Markup(probability), k, Markup(", &nbsp; ") + Markup(reference) if reference else "")
-    effect = Markup(" + &gamma;<sub><i>c</i>({})</sub>").format(row)
-    rows = Markup("{}<sub>{}</sub>{} ~ Normal{}({}{}, {})").format(
-        Markup("<b>y</b>" if m > 1 else "<i>y</i>"),
-        row,
-        Markup(" | <i>z<sub>g</sub></i> = <i>k</i>") if k > 1 else "",
-        Markup("<sub>{}</sub>").format(m) if m > 1 else "",
-        _mean(comparison, row),
-        effect if em.panel.cell is not None else "",
-        _covariance(spec, m > 1),
+        template.render(
+            em=em,
+            spec=em.spec,
+            row=Markup("<i>gr</i>") if em.spec.unit else Markup("<i>g</i>"),
+            by_class=[name for name in em.covariate_names if name not in em.common_names],
+            covariance=Markup(symbol).format(index),
+            most_terms=_MOST_TERMS,
+        )
     )
-    return [*([classes] if k > 1 else []), rows, _terms(comparison, m > 1)]
-
-
-def _mean(comparison: Comparison, row: Markup) -> Markup:
-    em = comparison.em
-    letter = "B" if len(em.outcome_names) > 1 else "β"
-    of_class = Markup("{}<sub><i>k</i></sub>&prime; <b>x</b><sub>{}</sub>").format(letter, row)
-    common = Markup("{}&prime; <b>v</b><sub>{}</sub>").format(letter, row)
-    if not em.common_names:
-        return of_class
-    every = len(em.common_names) == len(em.covariate_names)
-    return common if every else of_class + Markup(" + ") + common
-
-
-def _covariance(spec: MixtureSpec, several: bool) -> Markup:
-    index = Markup("<sub><i>k</i></sub>") if spec.covariance_by == "component" else Markup("")
-    if not several:
-        return Markup("σ²{}").format(index)
-    return Markup(STRUCTURES[spec.covariance].symbol).format(index)
-
-
-def _terms(comparison: Comparison, several: bool) -> Markup:
-    em = comparison.em
-    by_class = tuple(name for name in em.covariate_names if name not in em.common_names)
-    vectors = (("x", by_class), ("v", em.common_names), ("w", em.concomitant_names))
-    lists = [
-        Markup("<b>{}</b> = ({})").format(letter, _names(names))
-        for letter, names in vectors
-        if names
-    ]
-    outcomes = Markup("<b>y</b>" if several else "<i>y</i>")
-    return Markup("; ").join(
-        [Markup("{} = ({})").format(outcomes, _names(em.outcome_names)), *lists]
-    )
-
-
-def _names(names: tuple[str, ...]) -> Markup:
-    listed = Markup(", ").join(Markup("<code>{}</code>").format(n) for n in names[:_MOST_TERMS])
-    return listed + (f", … ({len(names)} in all)" if len(names) > _MOST_TERMS else "")
 
 
 def left_out(comparison: Comparison) -> str:

@@ -107,24 +107,3 @@ class EmissionCoordinates(Coordinates, Protocol):
 
         The problem is that of these coordinates or another with the same columns.
         """
-
-
-class ClassCoordinates(Coordinates, Protocol):
-    """Arithmetic of the class model."""
-
-    @property
-    def carrier_weights(self) -> FloatArray:
-        """(C,) how often each carrier counts."""
-
-    def marginal(
-        self, variables: Arrays, log_density: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Likelihood and class probabilities of S draws.
-
-        Of log densities (K, S, C) given each class, which may be written over: (S, G) log
-        likelihoods of the units times their weights, (S, C, K) class probabilities given the
-        outcomes, and (S, K) average class probabilities.
-        """
-
-    def log_probabilities(self, parameters: Arrays, rows: Problem) -> FloatArray:
-        """(S, 1 or C, K) log class probabilities of a problem's carriers at parameters."""

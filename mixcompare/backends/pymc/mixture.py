@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from mixcompare.backends.pymc.classes.static import static_classes
+from mixcompare.backends.pymc.classes.static import StaticCoordinates, static_classes
 from mixcompare.backends.pymc.coordinates import (
     Arrays,
-    ClassCoordinates,
     Coordinates,
     EmissionCoordinates,
     Values,
@@ -46,7 +45,7 @@ class Mixture:
     """
 
     n_components: int
-    classes: ClassCoordinates
+    classes: StaticCoordinates
     emissions: tuple[EmissionCoordinates, ...]
     dimensions: Dimensions
 

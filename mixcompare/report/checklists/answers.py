@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any, Final, Literal
 
 from mixcompare.comparison import Comparison
+from mixcompare.fits.fit import Fit
+from mixcompare.report.figures.data import only_variable
 
 Status = Literal["automatic", "author", "not applicable"]
 
@@ -49,6 +52,27 @@ class Facts:
     sections: Collection[str]
     record: Mapping[str, Any]
 
+    @property
+    def em(self) -> Fit:
+        """EM's fit."""
+        return self.comparison.em
+
+    @property
+    def formula(self) -> str:
+        """The model's formula."""
+        return self.em.spec.formula.strip()
+
+    @property
+    def variable(self) -> str | None:
+        """What trajectories run along, if one variable determines all covariates."""
+        return only_variable(self.em.panel)
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether marginal likelihoods are reported."""
+        choice = self.record["selection"]
+        return choice is not None and bool({"bridge", "smc"} & set(choice["asked"]["posterior"]))
+
 
 def automatic(text: str, place: str) -> Answer:
     """An answer that the fits give."""
@@ -63,3 +87,33 @@ def author(text: str, place: str | None = None) -> Answer:
 def not_applicable(text: str) -> Answer:
     """A reason why an item does not apply."""
     return Answer("not applicable", text)
+
+
+NEEDS: Final[Mapping[str, tuple[Callable[[Facts], bool], Answer]]] = {
+    "trajectories": (
+        lambda facts: facts.em.spec.unit is not None,
+        not_applicable("Every row is a unit of its own: there are no trajectories."),
+    ),
+    "curves": (
+        lambda facts: facts.variable is not None,
+        author("The model has several covariates: choose what trajectories run along."),
+    ),
+    "classes": (
+        lambda facts: facts.em.spec.n_components > 1,
+        not_applicable("There is one class."),
+    ),
+    "evidence": (
+        lambda facts: facts.has_evidence,
+        not_applicable("No Bayes factor or model probability is reported."),
+    ),
+}
+"""What items may need, and their answers where it is not there."""
+
+
+def rules_of(module: ModuleType) -> dict[str, Callable[[Facts], Answer]]:
+    """A module's public functions, which are its rules, by name."""
+    return {
+        name: rule
+        for name, rule in vars(module).items()
+        if getattr(rule, "__module__", "") == module.__name__ and not name.startswith("_")
+    }

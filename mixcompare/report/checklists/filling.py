@@ -9,28 +9,33 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
+import pandas as pd
 from markupsafe import Markup
 
 from mixcompare.base.errors import OptionError
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.comparison import Comparison
-from mixcompare.pages.formatting import Column, Table, table
+from mixcompare.pages.formatting import Table, frame_table, words
 from mixcompare.pages.shell import Section
-from mixcompare.report.checklists.answers import Answer, Facts, Status
-from mixcompare.report.checklists.barg import BARG_RULES
-from mixcompare.report.checklists.grolts import GROLTS_RULES
+from mixcompare.report.checklists import barg, grolts
+from mixcompare.report.checklists.answers import NEEDS, Answer, Facts, Status, rules_of
 
-RULES: Final = {**GROLTS_RULES, **BARG_RULES}
+RULES: Final = rules_of(grolts) | rules_of(barg)
 _FILES: Final = ("grolts.toml", "barg.toml")
 _OPEN: Final = "author: open"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item: number, question, and the rule that answers it or the answer that always holds."""
+    """One item: number, question, and the rule that answers it or the answer that always holds.
+
+    `needs` are of `NEEDS`; where one is not met, its answer is the item's. A fixed answer may name
+    facts, such as ``{facts.formula}``.
+    """
 
     number: str
     asks: str
+    needs: Sequence[str] = ()
     rule: str | None = None
     status: Status = "author"
     answer: str = ""
@@ -105,32 +110,42 @@ def checklists(
 
 
 def _filled(listed: Checklist, facts: Facts, answers: Mapping[str, str]) -> Table:
-    answered = [_answer(item, facts, answers.get(listed.key(item))) for item in listed.items]
-    statuses = [status for status, _ in answered]
-    return table(
-        listed.name.lower(),
-        f"{listed.title} ({listed.source}); {statuses.count(_OPEN)} of {len(statuses)} items are "
-        "left to the author",
+    frame = pd.DataFrame(
         [
-            (Column("item", numeric=False), [item.number for item in listed.items], str),
-            (Column("question", numeric=False), [item.asks for item in listed.items], str),
-            (Column("answered", numeric=False), statuses, _badge),
-            (
-                Column("place", numeric=False),
-                [answer.place or "" for _, answer in answered],
-                _link,
-            ),
-            (Column("answer", numeric=False), [answer.text for _, answer in answered], str),
+            (item.number, item.asks, *_answer(item, facts, answers.get(listed.key(item))))
+            for item in listed.items
         ],
+        columns=["item", "question", "answered", "place", "answer"],
+    )
+    return frame_table(
+        listed.name.lower(),
+        f"{listed.title} ({listed.source}); {(frame['answered'] == _OPEN).sum()} of {len(frame)} "
+        "items are left to the author",
+        frame,
+        words("item", "question"),
+        words("answered", show=_badge),
+        words("place", show=_link),
+        words("answer"),
     )
 
 
-def _answer(item: Item, facts: Facts, given: str | None) -> tuple[str, Answer]:
-    fixed = Answer(item.status, item.answer, item.place)
-    answered = RULES[item.rule](facts) if item.rule else fixed
+def answer_of(item: Item, facts: Facts) -> Answer:
+    """The answer that the facts give to an item, or what they leave to the author."""
+    for holds, otherwise in map(NEEDS.__getitem__, item.needs):
+        if not holds(facts):
+            return otherwise
+    if item.rule:
+        return RULES[item.rule](facts)
+    return Answer(item.status, item.answer.format(facts=facts), item.place)
+
+
+def _answer(item: Item, facts: Facts, given: str | None) -> tuple[str, str, str]:
+    """How an item is answered, the anchor of more, and the answer."""
+    answer = answer_of(item, facts)
+    place = answer.place or ""
     if given is not None:
-        return "by the author", Answer("author", given, answered.place)
-    return (_OPEN if answered.status == "author" else answered.status), answered
+        return "by the author", place, given
+    return (_OPEN if answer.status == "author" else answer.status), place, answer.text
 
 
 def _badge(status: str) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -12,25 +12,18 @@ from mixcompare.labels.metrics import relative_entropy
 from mixcompare.pages.formatting import counted, significant
 from mixcompare.report import models_section as models
 from mixcompare.report import selection_section as choice
-from mixcompare.report.checklists.answers import (
-    Answer,
-    Facts,
-    author,
-    automatic,
-    not_applicable,
-)
-from mixcompare.report.figures.data import only_variable
+from mixcompare.report.checklists.answers import Answer, Facts, author, automatic, not_applicable
+from mixcompare.report.figures.units import likeliest
 
-_ONE_ROW_UNITS = "Every row is a unit of its own: there are no trajectories."
+_VARIABLES: Final = "table-variables"
+_SELECTION: Final = choice.ANCHOR
+_MODELS: Final = models.ANCHOR
 _NAMES = {"mixcompare": "mixcompare", "pymc": "PyMC", "nutpie": "nutpie", "arviz": "ArviZ"}
 
 
 def time_metric(facts: Facts) -> Answer:
     """The variable that trajectories run along is known, its unit is not."""
-    panel = facts.comparison.em.panel
-    if facts.comparison.em.spec.unit is None:
-        return not_applicable(_ONE_ROW_UNITS)
-    name = only_variable(panel)
+    panel, name = facts.em.panel, facts.variable
     if name is None:
         return author("Name the variable that measures time, its unit and its origin.")
     values = panel.variables[name]
@@ -40,10 +33,7 @@ def time_metric(facts: Facts) -> Answer:
 
 def time_within_wave(facts: Facts) -> Answer:
     """Where all units are measured at the same times, nothing varies within a wave."""
-    panel = facts.comparison.em.panel
-    if facts.comparison.em.spec.unit is None:
-        return not_applicable(_ONE_ROW_UNITS)
-    name = only_variable(panel)
+    panel, name = facts.em.panel, facts.variable
     if name is None:
         return author("Say when units were measured, wave by wave.")
     distinct = len(np.unique(panel.variables[name]))
@@ -58,7 +48,7 @@ def time_within_wave(facts: Facts) -> Answer:
 
 def missing_mechanism(facts: Facts) -> Answer:
     """Only the author knows why values or rows are missing, if any are."""
-    panel = facts.comparison.em.panel
+    panel = facts.em.panel
     if not panel.dropped.rows and _balanced(panel):
         return not_applicable("No value is missing and all units have the same number of rows.")
     if not panel.dropped.rows:
@@ -68,7 +58,7 @@ def missing_mechanism(facts: Facts) -> Answer:
 
 def missing_handled(facts: Facts) -> Answer:
     """Rows with missing values are dropped or refused."""
-    dropped = facts.comparison.em.panel.dropped
+    dropped = facts.em.panel.dropped
     if not dropped.rows:
         return automatic("No row was dropped; a missing value would have been an error.", "model")
     return automatic(
@@ -81,7 +71,7 @@ def missing_handled(facts: Facts) -> Answer:
 
 def variables(facts: Facts) -> Answer:
     """The table of the variables."""
-    em = facts.comparison.em
+    em = facts.em
     covariates = [name for name in em.panel.variables if name not in em.outcome_names]
     beside = f"; covariates from: {', '.join(covariates)}" if covariates else "; no covariates"
     return automatic(f"Outcomes: {', '.join(em.outcome_names)}{beside}.", _VARIABLES)
@@ -96,36 +86,28 @@ def software(facts: Facts) -> Answer:
 
 def between_class(facts: Facts) -> Answer:
     """Likewise for covariances."""
-    spec = facts.comparison.em.spec
-    if spec.n_components == 1:
-        return not_applicable("There is one class.")
+    spec = facts.em.spec
     which = "one for all classes" if spec.covariance_by == "shared" else "one for each class"
     if any(
         _structure(other["specification"]) != _structure(spec.to_dict())
         for other in facts.record["models"].values()
     ):
         return automatic("Criteria and prediction of the structures fitted are compared.", _MODELS)
-    shape = "variance" if len(facts.comparison.em.outcome_names) == 1 else f"{spec.covariance}"
+    shape = "variance" if len(facts.em.outcome_names) == 1 else f"{spec.covariance}"
     return author(f"Here: {shape}, {which}. Say which others were considered.", "model")
-
-
-def shapes(facts: Facts) -> Answer:
-    """Likewise for the formula."""
-    formula = facts.comparison.em.spec.formula.strip()
-    return author(f"Here: {formula}. Say which others were considered.", "model")
 
 
 def covariates(facts: Facts) -> Answer:
     """Formula and variables are all that is needed."""
-    em = facts.comparison.em
-    if only_variable(em.panel) is not None or not em.panel.variables:
+    em = facts.em
+    if facts.variable is not None or not em.panel.variables:
         return not_applicable("There are no covariates beside the trajectories' own variable.")
-    return automatic(f"All are in the formula: {em.spec.formula.strip()}.", "model")
+    return automatic(f"All are in the formula: {facts.formula}.", "model")
 
 
 def starts(facts: Facts) -> Answer:
     """EM's starts and iterations."""
-    em = facts.comparison.em
+    em = facts.em
     each = em.search.ends["kind"]
     kinds = ", ".join(dict.fromkeys(map(str, each)))
     final = len(em.result.history["log_likelihood"])
@@ -153,14 +135,13 @@ def models_fitted(facts: Facts) -> Answer:
     """A report on one model knows of no other."""
     if _SELECTION in facts.sections:
         return automatic("All numbers of classes that were fitted are listed.", _SELECTION)
-    k = facts.comparison.em.spec.n_components
+    k = facts.em.spec.n_components
     return author(f"This report is on one model with K = {k}; say how many were fitted.")
 
 
 def class_sizes(facts: Facts) -> Answer:
     """Sizes of the classes shown."""
-    tau = facts.comparison.em.responsibilities.to_numpy()
-    sizes = np.bincount(tau.argmax(axis=1), minlength=tau.shape[1])
+    sizes = np.bincount(likeliest(facts.em), minlength=facts.em.spec.n_components)
     listed = ", ".join(f"{n:,}" for n in sizes)
     if _SELECTION in facts.sections:
         return automatic(
@@ -171,10 +152,8 @@ def class_sizes(facts: Facts) -> Answer:
 
 def entropy(facts: Facts) -> Answer:
     """Relative entropy by both backends."""
-    em = facts.comparison.em.responsibilities.to_numpy()
-    if em.shape[1] == 1:
-        return not_applicable("There is one class.")
-    each = facts.comparison.em.replicated
+    em = facts.em.responsibilities.to_numpy()
+    each = facts.em.replicated
     posterior = facts.comparison.posterior_responsibilities.to_numpy()
     return automatic(
         f"Relative entropy {relative_entropy(em, each):.3f} by EM and "
@@ -183,31 +162,11 @@ def entropy(facts: Facts) -> Answer:
     )
 
 
-def mean_trajectories(facts: Facts) -> Answer:
-    """Curves are drawn where one variable determines every covariate."""
-    if facts.comparison.em.spec.unit is None:
-        return not_applicable(_ONE_ROW_UNITS)
-    if only_variable(facts.comparison.em.panel) is None:
-        return author("The model has several covariates: choose what trajectories run along.")
-    return automatic("Class means with 95 % intervals.", "figure-class-means")
-
-
 def trajectories_of_each_model(facts: Facts) -> Answer:
     """Drawn for every model of a selection, where curves can be."""
-    if facts.comparison.em.spec.unit is None:
-        return not_applicable(_ONE_ROW_UNITS)
-    if _SELECTION in facts.sections and only_variable(facts.comparison.em.panel) is not None:
+    if _SELECTION in facts.sections and facts.variable is not None:
         return automatic("Class means of every model.", f"figure-{choice.TRAJECTORIES}")
     return author("This report is on one model: add the reports of the others.")
-
-
-def individual_trajectories(facts: Facts) -> Answer:
-    """Paths of the units, class by class."""
-    if facts.comparison.em.spec.unit is None:
-        return not_applicable(_ONE_ROW_UNITS)
-    if only_variable(facts.comparison.em.panel) is None:
-        return author("The model has several covariates: choose what trajectories run along.")
-    return automatic("Units' paths in a panel for each class.", "figure-class-paths")
 
 
 def code(facts: Facts) -> Answer:
@@ -222,32 +181,3 @@ def _structure(spec: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def _balanced(panel: Panel) -> bool:
     return len(np.unique(np.bincount(panel.unit, minlength=panel.n_units))) == 1
-
-
-_VARIABLES: Final = "table-variables"
-_SELECTION: Final = choice.ANCHOR
-_MODELS: Final = models.ANCHOR
-
-GROLTS_RULES: Final[Mapping[str, Callable[[Facts], Answer]]] = {
-    rule.__name__: rule
-    for rule in (
-        time_metric,
-        time_within_wave,
-        missing_mechanism,
-        missing_handled,
-        variables,
-        software,
-        between_class,
-        shapes,
-        covariates,
-        starts,
-        criteria,
-        models_fitted,
-        class_sizes,
-        entropy,
-        mean_trajectories,
-        trajectories_of_each_model,
-        individual_trajectories,
-        code,
-    )
-}

@@ -49,16 +49,13 @@ def lower_bound(comparison: Comparison) -> Drawing | None:
 
 def _end(em: Fit) -> str:
     """What the last iterations shown are like."""
-    total = em.tree["history"].sizes["iteration"]
+    total, plain = em.tree["history"].sizes["iteration"], em.options["acceleration"] == "none"
+    end = "by a constant factor, which is EM's rate of convergence" if plain else "to nothing"
+    said = f"Near the end both fall {end}."
     if total > _MOST_ITERATIONS:
-        end = f"The first {_MOST_ITERATIONS} of {total} iterations."
-    elif em.options["acceleration"] == "none":
-        end = "Near the end both fall by a constant factor, which is EM's rate of convergence."
-    else:
-        end = "Near the end both fall to nothing."
-    if em.options["acceleration"] != "none":
-        end += " A step that is extrapolated may lower the bound, but never the log-likelihood."
-    return end
+        said = f"The first {_MOST_ITERATIONS} of {total} iterations."
+    extrapolated = " A step that is extrapolated may lower the bound, but never the log-likelihood."
+    return said if plain else said + extrapolated
 
 
 def _staircase(ax: Axes, reached: FloatArray, after: FloatArray) -> None:
@@ -67,11 +64,9 @@ def _staircase(ax: Axes, reached: FloatArray, after: FloatArray) -> None:
     y = np.append(reached[0], np.column_stack([after, reached[1:]]).ravel())
     ax.plot(x, y, color=MUTED, lw=1.3, label="lower bound")
     ax.plot(iteration, reached, "o", color=COLORS["maximum"], ms=4, label="log-likelihood")
-    ax.set_xlabel("iteration")
-    ax.set_ylabel("log-likelihood")
+    ax.set(title="Bound and log-likelihood", xlabel="iteration", ylabel="log-likelihood")
     ax.set_xlim(0.5, _risen(reached) + 0.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_title("Bound and log-likelihood")
     ax.legend(loc="lower right")
 
 
@@ -91,8 +86,6 @@ def _divergence(ax: Axes, reached: FloatArray, after: FloatArray) -> None:
     for label, values, color, marker in series:
         seen = np.where(values > lowest, values, np.nan)
         ax.plot(iteration, seen, color=color, marker=marker, ms=3.5, label=label)
-    ax.set_yscale("log")
+    ax.set(title="What each iteration gains", xlabel="iteration", yscale="log")
     ax.yaxis.set_major_formatter(power_of_ten)
-    ax.set_xlabel("iteration")
-    ax.set_title("What each iteration gains")
     ax.legend(loc="lower left")

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from mixcompare.checking.simulation_based import Calibration
 from mixcompare.pages.palette import COLORS, MUTED, SURFACE, style
+from mixcompare.pages.panels import panels
 
 _OUTSIDE = "#c4455c"
 _COLUMNS = 4
@@ -24,20 +25,17 @@ def plot_calibration(calibration: Calibration) -> Figure:
         np.concatenate([[0.0], band - uniformity.points, [0.0]])
         for band in (uniformity.lower, uniformity.upper)
     )
-    rows = -(-len(names) // _COLUMNS)
     with style():
-        figure = Figure(figsize=(10.5, 1.9 * rows + 0.5), layout="constrained", facecolor=SURFACE)
-        axes = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
-        for ax in axes.flat[len(names) :]:
-            ax.set_visible(False)
+        shared = {"sharex": True, "sharey": True}
+        figure, (axes,) = panels(len(names), _COLUMNS, 10.5, 1.9, more=0.5, **shared)
+        figure.set_facecolor(SURFACE)
         for ax, name, values, p in zip(
-            axes.flat, names, uniformity.distribution, uniformity.p, strict=False
+            axes, names, uniformity.distribution, uniformity.p, strict=True
         ):
             ax.fill_between(x, lower, upper, step="post", color=MUTED, alpha=0.3, lw=0)
             line = np.concatenate([[0.0], values - uniformity.points, [0.0]])
-            ax.step(
-                x, line, where="post", color=_OUTSIDE if p < 0.05 else COLORS["posterior"], lw=1.1
-            )
+            color = _OUTSIDE if p < 0.05 else COLORS["posterior"]
+            ax.step(x, line, where="post", color=color, lw=1.1)
             ax.set_title(f"{name}\np = {p:.2g}", fontsize=7.5, fontweight="normal")
         figure.supxlabel("rank of the truth among the draws, as a fraction", fontsize=9)
         figure.supylabel("share of ranks up to it, less the fraction", fontsize=9)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray, evenly_spaced
 from mixcompare.comparison import Comparison
 from mixcompare.data.panel import Panel
 from mixcompare.data.within import within_cells
 from mixcompare.pages.palette import INK, LINES, MUTED, NAMES, SURFACE, class_color
+from mixcompare.pages.panels import class_keys, key, legend_above, panels
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.figures.mixture import gaussian_mixture
+from mixcompare.report.figures.units import less_cells, likeliest, shown_note, unit_paths
 from mixcompare.report.wording import finding
 
-_MOST_PATHS = 300
-_MOST_POINTS = 3000
-_MOST_DRAWS = 500
+_MOST_PATHS: Final = 300
+# Where more units are drawn, their paths are a picture.
+_MOST_VECTORS: Final = 150
+_MOST_POINTS: Final = 3000
+_MOST_DRAWS: Final = 500
 # Of the points of a curve, which is smooth.
-_MOST_PLACES = 400
+_MOST_PLACES: Final = 400
 
 
 def class_means(comparison: Comparison) -> Drawing:
@@ -74,7 +76,7 @@ def curve_grid(panel: Panel, variable: str) -> CurveGrid:
     """Where mean curves are drawn: the variable's distinct values, evenly thinned if many."""
     values = panel.variables[variable]
     x, first = np.unique(values, return_index=True)
-    places = np.unique(np.linspace(0, len(x) - 1, _MOST_PLACES).astype(np.intp))
+    places = evenly_spaced(len(x), _MOST_PLACES)
     x, first = x[places], first[places]
     covariates = panel.covariates[first]
     if panel.cell is not None:
@@ -106,26 +108,27 @@ def data_limits(values: FloatArray) -> tuple[float, float]:
 
 def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
     outcomes = within_cells(panel.outcomes, panel.cell)
-    em_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)
-    drawn = thinned_units(panel.n_units)
-    grids = class_grids(panel, variable, em_class, comparison.em.spec.n_components)
-    m = len(panel.outcome_names)
-    columns = min(m, 2)
-    rows = -(-m // columns)
-    width = 9.4 if columns == 2 else 8.2
-    figure = Figure(figsize=(width, (4.9 if m == 1 else 3.9) * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for ax in axes.flat[m:]:
-        ax.set_visible(False)
-    for j, ax in enumerate(axes.flat[:m]):
-        _paths(ax, panel, panel.variables[variable], outcomes[:, j], em_class, drawn)
-        _class_curves(ax, comparison, grids, j)
+    em_class = likeliest(comparison.em)
+    drawn = evenly_spaced(panel.n_units, _MOST_PATHS)
+    k, m = comparison.em.spec.n_components, len(panel.outcome_names)
+    grids = class_grids(panel, variable, em_class, k)
+    figure, (axes,) = panels(m, 2, 9.4 if m > 1 else 8.2, 3.9 if m > 1 else 4.9)
+    for j, (ax, name) in enumerate(zip(axes, panel.outcome_names, strict=True)):
+        for component in range(k):
+            units = drawn[em_class[drawn] == component]
+            _paths(ax, panel, unit_paths(panel, variable, outcomes[:, j], units), component)
+        for component, grid in enumerate(grids):
+            _class_curves(ax, comparison, grid, component, j)
         ax.set_ylim(*data_limits(outcomes[:, j]))
-        ax.set_xlabel(variable)
-        within = ", less its cell's mean" if panel.cell is not None else ""
-        ax.set_ylabel(f"{panel.outcome_names[j]}{within}")
-        ax.set_title(f"{panel.outcome_names[j]} by {variable}, units and class means")
-    _legend(figure, comparison.em.spec.n_components)
+        ax.set(xlabel=variable, ylabel=name + less_cells(panel))
+        ax.set_title(f"{name} by {variable}, units and class means")
+    legend_above(
+        figure,
+        *class_keys(k),
+        key(f"{NAMES['maximum']} mean", color=MUTED, lw=2.6, ls="-"),
+        key(f"{NAMES['posterior']} mean", color=INK, lw=1.2, ls=LINES["posterior"]),
+        Patch(color=MUTED, alpha=0.4, label="posterior 95 % band"),
+    )
     return draw(
         figure,
         "class-means",
@@ -143,101 +146,58 @@ def _curves(comparison: Comparison, panel: Panel, variable: str) -> Drawing:
     )
 
 
-def thinned_units(count: int) -> IntArray:
-    """Numbers of units that are shown, evenly spaced."""
-    return np.unique(np.linspace(0, count - 1, _MOST_PATHS).astype(np.intp))
+def posterior_curves(
+    comparison: Comparison, grid: CurveGrid, component: int, outcome: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean and 95 % band (V,) of a class's mean curve over the draws."""
+    draws = comparison.aligned["coefficients"].to_numpy()[:, :, component, :, outcome]
+    draws = draws.reshape(-1, draws.shape[-1])
+    curves = draws[:: max(1, len(draws) // _MOST_DRAWS)] @ grid.covariates.T
+    lower, upper = np.quantile(curves, [0.025, 0.975], axis=0)
+    return grid.covariates @ draws.mean(axis=0), lower, upper
 
 
-def shown_note(drawn: int, total: int, what: str) -> str:
-    """A sentence for a caption, if not everything is shown."""
-    return f" {drawn:,} of {total:,} {what} are shown, evenly spaced." if drawn < total else ""
-
-
-def _paths(
-    ax: Axes, panel: Panel, x: FloatArray, y: FloatArray, em_class: IntArray, drawn: IntArray
-) -> None:
-    paths: dict[int, list[FloatArray]] = {}
-    for unit in drawn:
-        rows = np.flatnonzero(panel.unit == unit)
-        rows = rows[np.argsort(x[rows], kind="stable")]
-        paths.setdefault(int(em_class[unit]), []).append(np.column_stack([x[rows], y[rows]]))
-    several = panel.n_rows > 1.5 * panel.n_units
-    for k, lines in sorted(paths.items()):
-        color = class_color(k + 1)
-        if several:
-            ax.add_collection(
-                LineCollection(lines, colors=color, lw=0.7, alpha=0.4, rasterized=len(drawn) > 150)
-            )
-        points = np.concatenate(lines)
-        size, alpha = (0, 0) if several else (3, 0.6)
-        ax.plot(*points.T, "o", color=color, ms=size, alpha=alpha, rasterized=True)
+def _paths(ax: Axes, panel: Panel, paths: list[FloatArray], component: int) -> None:
+    if not paths:
+        return
+    color, several = class_color(component + 1), panel.n_rows > 1.5 * panel.n_units
+    if several:
+        many = panel.n_units > _MOST_VECTORS
+        ax.add_collection(LineCollection(paths, colors=color, lw=0.7, alpha=0.4, rasterized=many))
+    size, alpha = (0, 0) if several else (3, 0.6)
+    ax.plot(*np.concatenate(paths).T, "o", color=color, ms=size, alpha=alpha, rasterized=True)
 
 
 def _class_curves(
-    ax: Axes, comparison: Comparison, grids: Sequence[CurveGrid], outcome: int
+    ax: Axes, comparison: Comparison, grid: CurveGrid, component: int, outcome: int
 ) -> None:
-    em = comparison.em.coefficients.to_numpy()[:, :, outcome]
-    draws = comparison.aligned["coefficients"].to_numpy()[..., outcome]
-    draws = draws.reshape(-1, *draws.shape[2:])
-    draws = draws[:: max(1, len(draws) // _MOST_DRAWS)]
-    mean = comparison.aligned["coefficients"].mean(("chain", "draw")).to_numpy()[..., outcome]
+    color, coefficients = class_color(component + 1), comparison.em.coefficients.to_numpy()
+    mean, lower, upper = posterior_curves(comparison, grid, component, outcome)
+    ax.fill_between(grid.x, lower, upper, color=color, alpha=0.28, lw=0, zorder=3)
     outline = [withStroke(linewidth=4.5, foreground=SURFACE)]
-    for k, grid in enumerate(grids):
-        color = class_color(k + 1)
-        lower, upper = np.quantile(draws[:, k] @ grid.covariates.T, [0.025, 0.975], axis=0)
-        ax.fill_between(grid.x, lower, upper, color=color, alpha=0.28, lw=0, zorder=3)
-        ax.plot(
-            grid.x, grid.covariates @ em[k], color=color, lw=2.6, zorder=4, path_effects=outline
-        )
-        # Dark, or the dashes would not show on top of EM's line of the same colour.
-        ax.plot(
-            grid.x, grid.covariates @ mean[k], color=INK, lw=1.2, ls=LINES["posterior"], zorder=5
-        )
-
-
-def _legend(figure: Figure, n_components: int) -> None:
-    classes = [Patch(color=class_color(k), label=f"class {k}") for k in range(1, n_components + 1)]
-    lines = [
-        Line2D([], [], color=MUTED, lw=2.6, ls="-", label=f"{NAMES['maximum']} mean"),
-        Line2D(
-            [], [], color=INK, lw=1.2, ls=LINES["posterior"], label=f"{NAMES['posterior']} mean"
-        ),
-        Patch(color=MUTED, alpha=0.4, label="posterior 95 % band"),
-    ]
-    figure.legend(
-        handles=[*classes, *lines], loc="outside upper center", ncols=min(6, n_components + 3)
-    )
+    by_em = grid.covariates @ coefficients[component, :, outcome]
+    ax.plot(grid.x, by_em, color=color, lw=2.6, zorder=4, path_effects=outline)
+    # Dark, or the dashes would not show on top of EM's line of the same colour.
+    ax.plot(grid.x, mean, color=INK, lw=1.2, ls=LINES["posterior"], zorder=5)
 
 
 def _fitted_against_observed(comparison: Comparison, panel: Panel) -> Drawing:
     outcomes = within_cells(panel.outcomes, panel.cell)
     covariates = within_cells(panel.covariates, panel.cell)
-    row_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)[panel.unit]
-    rows = np.unique(np.linspace(0, panel.n_rows - 1, _MOST_POINTS).astype(np.intp))
+    row_class = likeliest(comparison.em)[panel.unit]
+    rows = evenly_spaced(panel.n_rows, _MOST_POINTS)
     k, m = comparison.em.spec.n_components, len(panel.outcome_names)
-    columns = min(k, 4)
-    lines = -(-k // columns)
-    figure = Figure(figsize=(9.4, m * lines * (2.9 if columns > 1 else 4.5)), layout="constrained")
-    axes = figure.subplots(m * lines, columns, squeeze=False)
-    for ax in axes.flat:
-        ax.set_visible(False)
+    figure, axes = panels(k, 4, 9.4, 2.9 if k > 1 else 4.5, groups=m)
     for j, name in enumerate(panel.outcome_names):
-        for component in range(k):
-            ax = axes[j * lines + component // columns, component % columns]
-            ax.set_visible(True)
+        for component, ax in enumerate(axes[j]):
             of_class = rows[row_class[rows] == component]
             _agreement_panel(ax, comparison, component, j, outcomes[of_class], covariates[of_class])
-            ax.set_ylabel(f"{name} observed" if component % columns == 0 else "")
-    figure.supxlabel("fitted mean of the unit's class" + _within(panel), fontsize=10)
-    figure.legend(
-        handles=[
-            Line2D([], [], color=MUTED, marker="o", ls="", ms=4, label=NAMES["maximum"]),
-            Line2D(
-                [], [], color=MUTED, marker="+", ls="", ms=6, label=f"{NAMES['posterior']} mean"
-            ),
-        ],
-        loc="outside upper center",
-        ncols=2,
+            ax.set_ylabel(f"{name} observed" if component % 4 == 0 else "")
+    figure.supxlabel("fitted mean of the unit's class" + less_cells(panel), fontsize=10)
+    legend_above(
+        figure,
+        key(NAMES["maximum"], color=MUTED, marker="o", ls="", ms=4),
+        key(f"{NAMES['posterior']} mean", color=MUTED, marker="+", ls="", ms=6),
     )
     return draw(
         figure,
@@ -251,10 +211,6 @@ def _fitted_against_observed(comparison: Comparison, panel: Panel) -> Drawing:
         "Observed outcomes against fitted means of the unit's own class, one panel per class. "
         + finding(comparison, "model fit"),
     )
-
-
-def _within(panel: Panel) -> str:
-    return ", less its cell's mean" if panel.cell is not None else ""
 
 
 def _agreement_panel(

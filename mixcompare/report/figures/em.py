@@ -11,7 +11,9 @@ from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.modes import spurious_starts
 from mixcompare.fits.fit import Fit
+from mixcompare.pages.formatting import counted
 from mixcompare.pages.palette import class_color, optimum_color
+from mixcompare.pages.panels import panels, plain_numbers
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding
 
@@ -24,17 +26,12 @@ _SPURIOUS = 10**6
 def ascent(comparison: Comparison) -> Drawing:
     """Log-likelihood by iteration for all starts, whole and near the end."""
     history, optimum = _histories(comparison.em, comparison.em.search.log_likelihood_history)
-    figure = Figure(figsize=(9.4, 3.7), layout="constrained")
-    whole, near = figure.subplots(1, 2)
+    figure, ((whole, near),) = panels(2, 2, 9.4, 3.7)
     for ax in (whole, near):
         _lines(ax, history, optimum)
-        _by_iteration(ax)
-    whole.set_ylabel("log-likelihood")
-    whole.set_title("All starts")
-    near.set_title("Near the optima")
-    near.set_ylim(*_zoom(history, optimum))
-    handles, labels = whole.get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4)
+    whole.set(title="All starts", ylabel="log-likelihood")
+    near.set(title="Near the optima", ylim=_zoom(history, optimum))
+    _legend(figure, whole)
     return draw(
         figure,
         "em-log-likelihood",
@@ -55,19 +52,12 @@ def weights_by_iteration(comparison: Comparison) -> Drawing | None:
     if k == 1:
         return None
     drawn = min(k, _MOST_CLASSES)
-    columns = min(drawn, 3)
-    rows = -(-drawn // columns)
-    figure = Figure(figsize=(9.4, 0.9 + 2.3 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for ax in axes.flat[drawn:]:
-        ax.set_visible(False)
-    for component, ax in enumerate(axes.flat[:drawn]):
+    figure, (axes,) = panels(drawn, 3, 9.4, 2.3, more=0.9, sharex=True, sharey=True)
+    for component, ax in enumerate(axes):
         _lines(ax, history[..., component], optimum)
-        _by_iteration(ax)
         ax.set_title(f"class {component + 1}", color=class_color(component + 1))
-        ax.set_ylabel("weight" if component % columns == 0 else "")
-    handles, names = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=4)
+        ax.set_ylabel("weight" if component % 3 == 0 else "")
+    _legend(figure, axes[0])
     clipped = f" The first {drawn} of {k} classes are shown." * (k > drawn)
     return draw(
         figure,
@@ -89,11 +79,9 @@ def _histories(em: Fit, history: FloatArray) -> tuple[FloatArray, NDArray[np.int
     return history[kept], optimum[kept]
 
 
-def _by_iteration(ax: Axes) -> None:
-    ax.set_xscale("log")
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter("")
-    ax.set_xlabel("iteration (log scale)" if ax.get_subplotspec().is_last_row() else "")  # type: ignore[union-attr]
+def _legend(figure: Figure, ax: Axes) -> None:
+    handles, names = ax.get_legend_handles_labels()
+    figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=4)
 
 
 def _lines(ax: Axes, history: FloatArray, optimum: NDArray[np.intp]) -> None:
@@ -104,8 +92,7 @@ def _lines(ax: Axes, history: FloatArray, optimum: NDArray[np.intp]) -> None:
         values = history[i][np.isfinite(history[i])]
         if not values.size:
             continue
-        group = int(optimum[i])
-        group = group if group == _SPURIOUS else min(group, _NAMED_OPTIMA)
+        group = optimum[i] if optimum[i] == _SPURIOUS else np.clip(optimum[i], -1, _NAMED_OPTIMA)
         name = _label(group, optimum)
         ax.plot(
             np.arange(1, len(values) + 1),
@@ -120,30 +107,24 @@ def _lines(ax: Axes, history: FloatArray, optimum: NDArray[np.intp]) -> None:
             label="_" if name in labelled else name,
         )
         labelled.add(name)
+    plain_numbers(ax, "x", "log")
+    ax.set_xlabel("iteration (log scale)" if ax.get_subplotspec().is_last_row() else "")  # type: ignore[union-attr]
 
 
 def _label(group: int, optimum: NDArray[np.intp]) -> str:
+    names = {-1: "unusable", 0: "best optimum", _SPURIOUS: "spurious maxima"}
+    name, members = names.get(group, f"optimum {group + 1}"), optimum == group
     if group < 0:
-        return f"unusable ({_count(optimum < 0)})"
-    if group == _SPURIOUS:
-        return f"spurious maxima ({_count(optimum == group)})"
-    if group == _NAMED_OPTIMA:
-        worse = (optimum >= _NAMED_OPTIMA) & (optimum != _SPURIOUS)
-        return f"worse optima ({_count(worse)})"
-    name = "best optimum" if group == 0 else f"optimum {group + 1}"
-    return f"{name} ({_count(optimum == group)})"
-
-
-def _count(mask: NDArray[np.bool_]) -> str:
-    n = int(mask.sum())
-    return f"{n} start" if n == 1 else f"{n} starts"
+        members = optimum < 0
+    elif group == _NAMED_OPTIMA:
+        name, members = "worse optima", (optimum >= group) & (optimum != _SPURIOUS)
+    return f"{name} ({counted(members.sum(), 'start')})"
 
 
 def _zoom(history: FloatArray, optimum: NDArray[np.intp]) -> tuple[float, float]:
     known = np.isfinite(history)
-    final = np.array(
-        [h[n][-1] for h, n, o in zip(history, known, optimum, strict=True) if o >= 0 and n.any()]
-    )
-    best, worst = float(final.max()), float(final.min())
+    ended = zip(history, known, optimum, strict=True)
+    final = [h[n][-1] for h, n, o in ended if o >= 0 and n.any()]
+    best, worst = float(max(final)), float(min(final))
     spread = max(best - worst, 1e-3 * abs(best), 1e-6)
     return worst - 0.25 * spread, best + 0.1 * spread

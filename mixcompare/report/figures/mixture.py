@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from scipy.stats import norm
 
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray, evenly_spaced
 from mixcompare.comparison import Comparison
 from mixcompare.data.panel import Panel
 from mixcompare.pages.palette import COLORS, GRID, INK, LINES, MARKERS, MUTED, NAMES, class_color
+from mixcompare.pages.panels import class_keys, key, legend_above, panels
 from mixcompare.pages.rendering import Drawing, draw
+from mixcompare.report.figures.units import likeliest, shown_note
 from mixcompare.report.wording import finding
 
 _MOST_POINTS = 3000
@@ -55,21 +58,18 @@ def _densities(comparison: Comparison, panel: Panel) -> Drawing:
     bins = int(np.clip(2 * len(y) ** (1 / 2), 10, 80))
     margin = 0.08 * float(np.ptp(y))
     x = np.linspace(y.min() - margin, y.max() + margin, 400)
-    figure = Figure(figsize=(8.2, 4.6), layout="constrained")
-    ax = figure.subplots()
-    ax.hist(
-        y, bins=bins, weights=_row_weights(panel), density=True, color=GRID, edgecolor=MUTED, lw=0.4
-    )
+    figure, ((ax,),) = panels(1, 1, 8.2, 4.6)
+    look: dict[str, Any] = {"color": GRID, "edgecolor": MUTED, "lw": 0.4}
+    ax.hist(y, bins=bins, weights=_row_weights(panel), density=True, **look)
     for kind in COLORS:
         share, mean, covariance = _moments(comparison, kind)
         parts = share[:, None] * norm.pdf(x, mean[:, :1], np.sqrt(covariance[:, :1, 0]))
         ax.plot(x, parts.sum(axis=0), color=INK, ls=LINES[kind], lw=1.4)
         for k, density in enumerate(parts):
             ax.plot(x, density, color=class_color(k + 1), ls=LINES[kind], lw=2)
-    ax.set_xlabel(name)
-    ax.set_ylabel("density")
-    ax.set_title(f"{name}: data and component densities")
-    _legend(figure, comparison.em.spec.n_components, Line2D([], [], color=INK, label="mixture"))
+    ax.set(title=f"{name}: data and component densities", xlabel=name, ylabel="density")
+    classes = class_keys(comparison.em.spec.n_components)
+    legend_above(figure, *classes, key("mixture", color=INK), *_keys())
     return draw(
         figure,
         "class-means",
@@ -84,12 +84,11 @@ def _densities(comparison: Comparison, panel: Panel) -> Drawing:
 
 def _ellipses(comparison: Comparison, panel: Panel) -> Drawing:
     names = panel.outcome_names[:_MOST_OUTCOMES]
-    rows = np.unique(np.linspace(0, panel.n_rows - 1, _MOST_POINTS).astype(np.intp))
+    rows = evenly_spaced(panel.n_rows, _MOST_POINTS)
     m = len(names)
     # The lower triangle of the pairs: every row and column shares its axis.
     side = m - 1
-    size = (8.2, 5.8) if side == 1 else (9.4, 8.8)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=(8.2, 5.8) if side == 1 else (9.4, 8.8), layout="constrained")
     axes = figure.subplots(side, side, sharex="col", sharey="row", squeeze=False)
     for number, ax in enumerate(axes.flat):
         i, j = divmod(number, side)
@@ -99,7 +98,7 @@ def _ellipses(comparison: Comparison, panel: Panel) -> Drawing:
         _pair(ax, comparison, panel, rows, (j, i + 1), fine=side > 2)
         ax.set_xlabel(names[j] if i == side - 1 else "")
         ax.set_ylabel(names[i + 1] if j == 0 else "")
-    _legend(figure, comparison.em.spec.n_components)
+    legend_above(figure, *class_keys(comparison.em.spec.n_components), *_keys())
     others = ", ".join(panel.outcome_names[_MOST_OUTCOMES:])
     return draw(
         figure,
@@ -110,10 +109,7 @@ def _ellipses(comparison: Comparison, panel: Panel) -> Drawing:
         "class; EM solid, posterior means dashed. Look for ellipses that part, and for one that "
         "has shrunk onto a few points."
         + (f" Not shown: {others}." if others else "")
-        + (
-            f" {len(rows):,} of {panel.n_rows:,} rows are shown, evenly spaced."
-            * (len(rows) < panel.n_rows)
-        ),
+        + shown_note(len(rows), panel.n_rows, "rows"),
         f"Scatter plots of every pair of {', '.join(names)} with the ellipses of each class by EM "
         "and by the posterior. " + finding(comparison, "estimates"),
     )
@@ -130,7 +126,7 @@ def _pair(
 ) -> None:
     """One outcome against another; `fine` for panels that are small."""
     places = list(pair)
-    row_class = comparison.em.responsibilities.to_numpy().argmax(axis=1)[panel.unit]
+    row_class = likeliest(comparison.em)[panel.unit]
     for k in range(comparison.em.spec.n_components):
         of_class = rows[row_class[rows] == k]
         ax.plot(
@@ -159,22 +155,12 @@ def _ellipse(
         x, y = mean[:, None] + radius * circle
         width = (2.2 - 0.4 * radius) * (0.7 if fine else 1)
         # Dark, or the dashes would not show on top of EM's line of the same colour.
-        dark = kind == "posterior"
-        ax.plot(
-            x, y, color=INK if dark else color, ls=LINES[kind], lw=0.5 * width if dark else width
-        )
+        line, width = (INK, 0.5 * width) if kind == "posterior" else (color, width)
+        ax.plot(x, y, color=line, ls=LINES[kind], lw=width)
     size = 3.5 if fine else 6
     ax.plot(*mean, MARKERS[kind], color=color, ms=size, mec=INK, mew=0.6)
 
 
-def _legend(figure: Figure, n_components: int, *more: Line2D) -> None:
-    classes = [Patch(color=class_color(k), label=f"class {k}") for k in range(1, n_components + 1)]
-    lines = [
-        Line2D([], [], color=color, lw=width, ls=LINES[kind], label=NAMES[kind])
-        for kind, color, width in (("maximum", MUTED, 2), ("posterior", INK, 1))
-    ]
-    figure.legend(
-        handles=[*classes, *more, *lines],
-        loc="outside upper center",
-        ncols=min(6, n_components + 3),
-    )
+def _keys() -> list[Line2D]:
+    looks = (("maximum", MUTED, 2), ("posterior", INK, 1))
+    return [key(NAMES[kind], color=color, lw=lw, ls=LINES[kind]) for kind, color, lw in looks]

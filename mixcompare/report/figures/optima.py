@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.optima import distance_and_height_of_draws, distance_of_optima
 from mixcompare.pages.palette import COLORS, INK, NAMES, optimum_color
+from mixcompare.pages.panels import key, legend_above, note, panels
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding
 
@@ -31,8 +29,7 @@ def optima_map(comparison: Comparison) -> Drawing | None:
     optima, height = distance_of_optima(em, table.index), -table["gap"].to_numpy()
     starts = table["starts"].to_numpy(dtype=float)
     draws = distance_and_height_of_draws(em, posterior, comparison.permutation, _MOST_DRAWS)
-    figure = Figure(figsize=(8.2, 4.8), layout="constrained")
-    ax = figure.subplots()
+    figure, ((ax,),) = panels(1, 1, 8.2, 4.8)
     ax.plot(*draws.T, "o", color=COLORS["posterior"], ms=3, alpha=0.35, mew=0, rasterized=True)
     spurious = comparison.optima["spurious"].to_numpy()
     sought = set(comparison.searches.loc[comparison.searches["climbs"] > 0, "optimum"])
@@ -43,32 +40,18 @@ def optima_map(comparison: Comparison) -> Drawing | None:
         ax.plot(optima[i], height[i], "s", color=color, mfc=fill, ms=size, mec=INK, mew=0.7)
         if table.index[i] + 1 in sought:
             ax.plot(optima[i], height[i], "o", ms=size + 9, **_RING)
-    _name(ax, optima, height, starts)
+    for place in list(zip(optima, height, starts, strict=True))[:8]:
+        note(ax, f"{place[2]:.0f}", place[:2], (9, 4), fontsize=8.5, color=INK)
     ax.set_yscale("symlog", linthresh=_linear(height, draws[:, 1]))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "\N{MINUS SIGN}"))
     ax.set_xlabel("distance from the best optimum: mean total variation of class probabilities")
     ax.set_ylabel("log-likelihood less EM's maximum")
-    figure.legend(
-        handles=[
-            Line2D(
-                [],
-                [],
-                color=COLORS["maximum"],
-                marker="s",
-                ls="",
-                label=f"{NAMES['maximum']}: optima",
-            ),
-            Line2D(
-                [], [], color=COLORS["posterior"], marker="o", ls="", ms=4, label="draws, aligned"
-            ),
-            *(
-                [Line2D([], [], ls="", marker="o", ms=12, label="sampler's search", **_RING)]
-                if sought
-                else []
-            ),
-        ],
-        loc="outside upper center",
-        ncols=3,
+    ringed = [key("sampler's search", ls="", marker="o", ms=12, **_RING)] if sought else []
+    legend_above(
+        figure,
+        key(f"{NAMES['maximum']}: optima", color=COLORS["maximum"], marker="s", ls=""),
+        key("draws, aligned", color=COLORS["posterior"], marker="o", ls="", ms=4),
+        *ringed,
     )
     left_out = len(comparison.optima) - len(height)
     return draw(
@@ -91,15 +74,3 @@ def optima_map(comparison: Comparison) -> Drawing | None:
 def _linear(height: FloatArray, drawn: FloatArray) -> float:
     """Where the vertical scale turns logarithmic: below the draws, as far as they go."""
     return float(max(1.0, np.abs(drawn).max(), 0.01 * np.abs(height).max()))
-
-
-def _name(ax: Axes, x: FloatArray, y: FloatArray, starts: FloatArray) -> None:
-    for i in range(min(len(x), 8)):
-        ax.annotate(
-            f"{starts[i]:.0f}",
-            (x[i], y[i]),
-            xytext=(9, 4),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=INK,
-        )

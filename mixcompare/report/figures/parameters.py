@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from mixcompare.base.arrays import IntArray
 from mixcompare.comparison import Comparison
 from mixcompare.model.layout import Parameter, flatten
-from mixcompare.pages.palette import COLORS, INK, MARKERS, MUTED, NAMES, chain_colors, class_color
+from mixcompare.pages.palette import COLORS, INK, MARKERS, MUTED, NAMES, chain_colors
+from mixcompare.pages.panels import color_ticks, legend_above, panels
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.report.wording import finding
 
@@ -32,19 +33,12 @@ def forest(comparison: Comparison) -> Drawing:
     """
     groups = _groups(comparison.em.parameters)
     drawn = groups[:_MOST_PANELS]
-    columns = min(3, len(drawn))
-    rows = -(-len(drawn) // columns)
-    tallest = max(len(members) for _, members in drawn)
-    figure = Figure(
-        figsize=(3.3 * columns + 0.5, rows * (0.8 + 0.38 * tallest) + 0.4), layout="constrained"
-    )
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for ax in axes.flat[len(drawn) :]:
-        ax.set_visible(False)
-    for ax, (label, members) in zip(axes.flat, drawn, strict=False):
+    width = 3.3 * min(3, len(drawn)) + 0.5
+    height = 0.8 + 0.38 * max(len(members) for _, members in drawn)
+    figure, (axes,) = panels(len(drawn), 3, width, height, more=0.4)
+    for ax, (label, members) in zip(axes, drawn, strict=True):
         _forest_panel(ax, label, members, comparison.estimates)
-    handles, names = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=2)
+    legend_above(figure, *axes[0].get_legend_handles_labels()[0])
     left_out = f" The first {_MOST_PANELS} of {len(groups)} are shown." * (len(groups) > len(drawn))
     return draw(
         figure,
@@ -82,24 +76,15 @@ def _forest_panel(ax: Axes, label: str, members: list[Parameter], estimates: pd.
     columns = (("maximum", "em", "estimate", 0.14), ("posterior", "posterior", "mean", -0.14))
     for kind, prefix, center, shift in columns:
         color = COLORS[kind]
-        ax.hlines(
-            position + shift, table[f"{prefix}_lower"], table[f"{prefix}_upper"], color=color, lw=2
-        )
-        ax.plot(
-            table[f"{prefix}_{center}"].to_numpy(),
-            position + shift,
-            MARKERS[kind],
-            color=color,
-            ms=5,
-            label=NAMES[kind],
-        )
+        y = position + shift
+        ends = [f"{prefix}_{name}" for name in (center, "lower", "upper")]
+        middle, lower, upper = table[ends].to_numpy().T
+        ax.hlines(y, lower, upper, color=color, lw=2)
+        ax.plot(middle, y, MARKERS[kind], color=color, ms=5, label=NAMES[kind])
     ax.set_title(label if len(label) <= 34 else f"{label[:32]} …")
-    ax.set_yticks(
-        position, ["all" if p.component is None else f"class {p.component}" for p in members]
-    )
-    for tick, p in zip(ax.get_yticklabels(), members, strict=True):
-        tick.set_color(INK if p.component is None else class_color(p.component))
-        tick.set_fontweight("bold")
+    names = ["all" if p.component is None else f"class {p.component}" for p in members]
+    ax.set_yticks(position, names)
+    color_ticks(ax.get_yticklabels(), [p.component for p in members])
     ax.set_ylim(-len(members) + 0.45, 0.55)
     ax.locator_params(axis="x", nbins=5)
     ax.grid(False, axis="y")
@@ -107,7 +92,8 @@ def _forest_panel(ax: Axes, label: str, members: list[Parameter], estimates: pd.
 
 def traces(comparison: Comparison) -> Drawing:
     """Draws in the order of sampling, before and after alignment."""
-    names, figure, axes = _by_state(comparison, _arviz_trace, _MOST_DRAWS, "draw")
+    look = {"trace": {"width": 0.7, "alpha": 0.85}}
+    names, figure, axes = _by_state(comparison, "plot_trace", _MOST_DRAWS, "draw", look)
     for ax in axes[:, 0]:
         _mark_switches(ax, comparison.permutation)
     return draw(
@@ -143,7 +129,9 @@ def ranks(comparison: Comparison) -> Drawing | None:
     """Chains compared by ranks, before and after alignment; None for a single chain."""
     if len(comparison.permutation) == 1:
         return None
-    names, figure, _ = _by_state(comparison, _arviz_rank, 10**9, "fractional rank")
+    names, figure, axes = _by_state(comparison, "plot_rank", 10**9, "fractional rank", {})
+    for ax in axes.flat:
+        _tidy_ranks(ax)
     return draw(
         figure,
         "ranks",
@@ -159,16 +147,14 @@ def ranks(comparison: Comparison) -> Drawing | None:
 
 
 def _by_state(
-    comparison: Comparison,
-    plot: Callable[[xr.DataTree, Any], None],
-    most_draws: int,
-    xlabel: str,
+    comparison: Comparison, plot: str, most_draws: int, xlabel: str, look: Mapping[str, Any]
 ) -> tuple[list[str], Figure, Any]:
-    """Names, figure and axes (parameter, state)."""
+    """Names, figure and axes (parameter, state) of a plot of ArviZ's."""
     import arviz_plots
     from matplotlib import pyplot
 
     data, names = _states(comparison, most_draws)
+    size = (9.4, 0.5 + 1.55 * len(names))
     collection = arviz_plots.PlotCollection.grid(
         data,
         rows=["parameter"],
@@ -176,15 +162,16 @@ def _by_state(
         aes={"color": ["chain"]},
         color=chain_colors(data.sizes["chain"]),
         backend="matplotlib",
-        figure_kwargs={
-            "figsize": (9.4, 0.5 + 1.55 * len(names)),
-            "layout": "constrained",
-            "sharex": "all",
-        },
+        figure_kwargs={"figsize": size, "layout": "constrained", "sharex": "all"},
     )
     figure: Figure = collection.viz["figure"].item()
     try:
-        plot(xr.DataTree.from_dict({"posterior": data}), collection)
+        getattr(arviz_plots, plot)(
+            xr.DataTree.from_dict({"posterior": data}),
+            plot_collection=collection,
+            backend="matplotlib",
+            visuals={**look, "title": False, "xlabel": False},
+        )
     finally:
         pyplot.close(figure)
     axes = collection.viz["plot"]
@@ -196,43 +183,18 @@ def _by_state(
     return names, figure, axes.transpose("parameter", "state").to_numpy()
 
 
-def _arviz_trace(tree: xr.DataTree, collection: Any) -> None:
-    import arviz_plots
-
-    arviz_plots.plot_trace(
-        tree,
-        plot_collection=collection,
-        backend="matplotlib",
-        visuals={"trace": {"width": 0.7, "alpha": 0.85}, "title": False, "xlabel": False},
-    )
-
-
-def _arviz_rank(tree: xr.DataTree, collection: Any) -> None:
-    import arviz_plots
-
-    arviz_plots.plot_rank(
-        tree,
-        plot_collection=collection,
-        backend="matplotlib",
-        visuals={"title": False, "xlabel": False},
-    )
-    _tidy_rank_axes(collection)
-
-
-def _tidy_rank_axes(collection: Any) -> None:
-    """One range per panel, since raw labels would flatten the aligned ones, and visible marks."""
-    for ax in collection.viz["plot"].to_numpy().flat:
-        for marks in ax.collections:
-            marks.set(facecolor=INK, edgecolor="none", sizes=[7], rasterized=True)
-        deviation = [np.abs(line.get_ydata()) for line in ax.get_lines()]
-        length = max(map(len, deviation))
-        # What Dvoretzky, Kiefer & Wolfowitz allow a uniform sample with probability 0.99.
-        bound = np.sqrt(np.log(2 / 0.01) / (2 * length))
-        top = 1.1 * max(bound, *(float(values.max()) for values in deviation))
-        ax.set_ylim(-top, top)
-        for text in ax.texts:
-            text.set(transform=ax.transAxes, position=(0.01, 0.99), va="top", ha="left")
-        ax.axhline(0, color=MUTED, lw=0.8, zorder=0)
+def _tidy_ranks(ax: Axes) -> None:
+    """A range of its own, since raw labels would flatten the aligned ones, and visible marks."""
+    for marks in ax.collections:
+        marks.set(facecolor=INK, edgecolor="none", sizes=[7], rasterized=True)
+    deviation = [np.abs(np.asarray(line.get_ydata())) for line in ax.get_lines()]
+    # What Dvoretzky, Kiefer & Wolfowitz allow a uniform sample with probability 0.99.
+    bound = np.sqrt(np.log(2 / 0.01) / (2 * max(map(len, deviation))))
+    top = 1.1 * max(bound, *(float(values.max()) for values in deviation))
+    ax.set_ylim(-top, top)
+    for text in ax.texts:
+        text.set(transform=ax.transAxes, position=(0.01, 0.99), va="top", ha="left")
+    ax.axhline(0, color=MUTED, lw=0.8, zorder=0)
 
 
 def _states(comparison: Comparison, most_draws: int) -> tuple[xr.Dataset, list[str]]:

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.parties import having
@@ -14,6 +13,7 @@ from mixcompare.comparison.runs import NEAR, near_by_iteration
 from mixcompare.fits.fit import Fit
 from mixcompare.pages.formatting import power_of_ten
 from mixcompare.pages.palette import run_style
+from mixcompare.pages.panels import panels, plain_numbers
 from mixcompare.pages.rendering import Drawing, draw
 
 _LOWEST: Final = 1e-11
@@ -25,25 +25,20 @@ def starts_and_stops(comparison: Comparison) -> Drawing | None:
     if len(fits) < 2:
         return None
     top = max(fit.log_likelihood for fit in fits.values())
-    figure = Figure(figsize=(9.4, 4.2 + 0.12 * len(fits)), layout="constrained")
-    shares, gaps = figure.subplots(1, 2)
+    figure, ((shares, gaps),) = panels(2, 2, 9.4, 4.2 + 0.12 * len(fits))
     for number, (name, fit) in enumerate(fits.items()):
         look = run_style(number)
         share = near_by_iteration(fit, top)
         shares.plot(np.arange(1, len(share) + 1), 100 * share, label=name, **look)
         _shortfall(gaps, fit, top, look)
     for ax in (shares, gaps):
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_formatter("")
+        plain_numbers(ax, "x", "log")
         ax.set_xlabel("iteration (log scale)")
+    shares.set(title="All starts", ylabel=f"starts within {NEAR:g} of the maximum, %")
     shares.set_ylim(-3, 103)
-    shares.set_ylabel(f"starts within {NEAR:g} of the maximum, %")
-    shares.set_title("All starts")
-    gaps.set_yscale("log")
+    gaps.set(title="The best start, and where it stopped", yscale="log")
     gaps.yaxis.set_major_formatter(power_of_ten)
     gaps.set_ylabel("log-likelihood below the maximum")
-    gaps.set_title("The best start, and where it stopped")
     handles, labels = shares.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return draw(

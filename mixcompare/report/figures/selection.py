@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import cycle
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixcompare.pages.palette import COLORS, INK, MUTED, SURFACE, style
+from mixcompare.pages.panels import note, panels
 from mixcompare.selection import Selection
 from mixcompare.selection.criteria_table import CRITERIA
 
@@ -26,24 +27,18 @@ _LINES: Final = (
 _ENOUGH: Final = 0.05
 
 
-type _Panel = Callable[[Axes, Selection], None]
-
-
 def plot_selection(selection: Selection) -> Figure:
     """What is known by K: fit with tests, criteria, certainty, cross-validation, evidence."""
-    panels: list[_Panel] = [_height, _criteria, _certainty]
+    parts: list[Callable[[Axes, Selection], None]] = [_height, _criteria, _certainty]
     if CRITERIA["loo"].known(selection.table):
-        panels.append(_cross_validation)
+        parts.append(_cross_validation)
     if any(CRITERIA[name].known(selection.table) for name in ("bridge", "smc")):
-        panels.append(_evidence)
-    rows = -(-len(panels) // 3)
+        parts.append(_evidence)
     with style():
-        figure = Figure(figsize=(10.2, 3.9 * rows), layout="constrained", facecolor=SURFACE)
-        axes = figure.subplots(rows, 3, squeeze=False).ravel()
-        for ax in axes[len(panels) :]:
-            ax.remove()
-        for ax, panel in zip(axes, panels, strict=False):
-            panel(ax, selection)
+        figure, (axes,) = panels(len(parts), 3, 10.2, 3.9)
+        figure.set_facecolor(SURFACE)
+        for ax, part in zip(axes, parts, strict=True):
+            part(ax, selection)
             ax.set_xticks(selection.table.index)
             ax.margins(x=0.08)
             ax.set_xlabel("number of classes")
@@ -57,22 +52,14 @@ def _height(ax: Axes, selection: Selection) -> None:
     if len(falls):
         ax.plot(falls.index, falls["log_likelihood"], "v", color=_FALL, ms=8, label="fall: missed")
         ax.legend()
-    ax.set_ylabel("maximum of the log-likelihood")
-    ax.set_title("Fit")
+    ax.set(title="Fit", ylabel="maximum of the log-likelihood")
     if selection.tests is None:
         return
-    for null, alternative, p_value in zip(
-        *(selection.tests[name].to_numpy() for name in ("null", "alternative", "p_value")),
-        strict=True,
-    ):
-        ax.annotate(
-            f"p = {p_value:.2g}",
-            ((null + alternative) / 2, float(table["log_likelihood"][[null, alternative]].mean())),
-            xytext=(4, -11),
-            textcoords="offset points",
-            fontsize=8,
-            color=INK if p_value <= _ENOUGH else MUTED,
-        )
+    for test in selection.tests.to_dict("records"):
+        both = [test["null"], test["alternative"]]
+        middle = (sum(both) / 2, float(table["log_likelihood"][both].mean()))
+        color = INK if test["p_value"] <= _ENOUGH else MUTED
+        note(ax, f"p = {test['p_value']:.2g}", middle, (4, -11), color=color)
 
 
 def _criteria(ax: Axes, selection: Selection) -> None:
@@ -83,96 +70,59 @@ def _criteria(ax: Axes, selection: Selection) -> None:
         ax.plot(selection.table.index, above, line, marker=marker, color=color, ms=4)
         best = selection.best(name)
         ax.plot(best, 0, marker, color=color, ms=10, mfc="none", label=criterion.title)
-    ax.set_ylabel("above the least value")
+    ax.set(title="Criteria (ring: least)", ylabel="above the least value")
     ax.set_yscale("symlog", linthresh=10)
     ax.yaxis.set_major_formatter("{x:g}")
-    ax.set_title("Criteria (ring: least)")
     ax.legend(fontsize=8)
 
 
 def _certainty(ax: Axes, selection: Selection) -> None:
     table = selection.table
     ax.plot(table.index, table["entropy_r2"], "o-", color=INK, ms=5)
-    ax.set_ylim(-0.03, 1.03)
-    ax.set_ylabel("relative entropy (1: certain)")
-    ax.set_title("Certainty")
-    for count, size, entropy in zip(
-        table.index, table["smallest_class"], table["entropy_r2"], strict=True
-    ):
-        if np.isfinite(entropy):
-            ax.annotate(
-                f"{size:.3g}",
-                (count, entropy),
-                xytext=(0, -13),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-                color=MUTED,
-            )
-    ax.text(
-        0.03,
-        0.04,
-        "numbers: units in the smallest class",
-        fontsize=8,
-        color=MUTED,
-        transform=ax.transAxes,
-    )
+    ax.set(title="Certainty", ylabel="relative entropy (1: certain)", ylim=(-0.03, 1.03))
+    for row in table[np.isfinite(table["entropy_r2"])].itertuples():
+        place = (row.Index, row.entropy_r2)
+        note(ax, f"{row.smallest_class:.3g}", place, (0, -13), ha="center", color=MUTED)
+    words, look = "numbers: units in the smallest class", {"fontsize": 8, "color": MUTED}
+    ax.text(0.03, 0.04, words, look, transform=ax.transAxes)
 
 
 def _cross_validation(ax: Axes, selection: Selection) -> None:
     table = selection.table
     ax.axhline(0, color=MUTED, lw=0.8)
-    ax.errorbar(
-        table.index,
-        table["elpd_difference"],
-        yerr=table["elpd_difference_se"],
-        fmt="o-",
-        color=COLORS["posterior"],
-        ms=5,
-        capsize=3,
-    )
-    unsure = table[table["high_pareto_k"] > 0]
+    look: dict[str, Any] = {"color": COLORS["posterior"], "fmt": "o-", "ms": 5, "capsize": 3}
+    elpd, error = table["elpd_difference"], table["elpd_difference_se"]
+    ax.errorbar(table.index, elpd, yerr=error, **look)
+    unsure = elpd[table["high_pareto_k"] > 0]
     if len(unsure):
-        ax.plot(
-            unsure.index,
-            unsure["elpd_difference"],
-            "o",
-            color=_FALL,
-            ms=11,
-            mfc="none",
-            label="units with Pareto k > 0.7",
-        )
+        ring: dict[str, Any] = {
+            "color": _FALL,
+            "ms": 11,
+            "mfc": "none",
+            "label": "units with Pareto k > 0.7",
+        }
+        ax.plot(unsure.index, unsure, "o", **ring)
         ax.legend(fontsize=8)
-    ax.set_ylabel("elpd less the best's, with standard error")
     ax.set_title("Cross-validation (PSIS-LOO)")
+    ax.set_ylabel("elpd less the best's, with standard error")
 
 
 def _evidence(ax: Axes, selection: Selection) -> None:
     table = selection.table
-    for (name, label), shift, (color, marker, line) in zip(
-        (("bridge", "bridge sampling"), ("smc", "sequential Monte Carlo")),
-        (-0.05, 0.05),
-        ((COLORS["posterior"], "o", "-"), (INK, "s", ":")),
-        strict=True,
+    for name, label, shift, color, line in (
+        ("bridge", "bridge sampling", -0.05, COLORS["posterior"], "o-"),
+        ("smc", "sequential Monte Carlo", 0.05, INK, "s:"),
     ):
         if not CRITERIA[name].known(table):
             continue
         column = CRITERIA[name].column
-        ax.errorbar(
-            table.index + shift,
-            table[column],
-            yerr=2 * table[f"{column}_error"].fillna(0.0),
-            fmt=f"{marker}{line}",
-            color=color,
-            ms=5,
-            capsize=3,
-            label=label,
-        )
+        error = 2 * table[f"{column}_error"].fillna(0.0)
+        look: dict[str, Any] = {"color": color, "fmt": line, "ms": 5, "capsize": 3, "label": label}
+        ax.errorbar(table.index + shift, table[column], yerr=error, **look)
     if "evidence_apart" in table:
         apart = table[table["evidence_apart"].astype(bool)]
         if len(apart):
             middle = apart[["log_evidence_bridge", "log_evidence_smc"]].mean(axis=1)
             ax.plot(apart.index, middle, "x", color=_FALL, ms=9, label="they contradict each other")
     ax.legend(fontsize=8)
-    ax.set_ylabel("log marginal likelihood, 2 standard errors")
-    ax.set_title("Marginal likelihood")
+    ax.set(title="Marginal likelihood", ylabel="log marginal likelihood, 2 standard errors")

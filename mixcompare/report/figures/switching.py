@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 
 from mixcompare import labels
-from mixcompare.base.arrays import FloatArray
+from mixcompare.base.arrays import FloatArray, evenly_spaced
 from mixcompare.comparison import Comparison
 from mixcompare.labels import IntArray
 from mixcompare.pages.palette import SURFACE, class_color
+from mixcompare.pages.panels import color_ticks, key, legend_above, panels
 from mixcompare.pages.rendering import Drawing, draw
+from mixcompare.report.figures.units import by_class, shown_note
 from mixcompare.report.wording import finding
 
 _MOST_DRAWS = 1000
@@ -30,8 +31,7 @@ def permutations(comparison: Comparison) -> Drawing | None:
         return None
     step = max(1, -(-available // _MOST_DRAWS))
     meaning = labels.invert(comparison.permutation)[:, ::step]
-    figure = Figure(figsize=(9.4, 0.9 + chains * (0.24 * k + 0.3)), layout="constrained")
-    axes = figure.subplots(chains, 1, sharex=True, squeeze=False)[:, 0]
+    figure, (axes,) = panels(chains, 1, 9.4, 0.24 * k + 0.3, more=0.9, sharex=True)
     colors = ListedColormap([class_color(c) for c in range(1, k + 1)])
     for chain, ax in enumerate(axes):
         ax.imshow(
@@ -49,9 +49,9 @@ def permutations(comparison: Comparison) -> Drawing | None:
             ax.axhline(boundary + 0.5, color=SURFACE, lw=1.5)
         ax.set_ylabel(f"chain {chain + 1}")  # in ink: the chains' colours are near the classes'
     axes[-1].set_xlabel("draw")
-    handles = [axes[0].plot([], [], "s", color=class_color(c + 1), ms=7)[0] for c in range(k)]
-    names = [f"class {c + 1}" for c in range(k)]
-    figure.legend(handles, names, loc="outside upper center", ncols=min(k, 8))
+    squares = {"marker": "s", "ls": "", "ms": 7}
+    handles = [key(f"class {c}", color=class_color(c), **squares) for c in range(1, k + 1)]
+    legend_above(figure, *handles, most=8)
     thinned = f" Every {step}th draw is shown." if step > 1 else ""
     return draw(
         figure,
@@ -72,20 +72,17 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
         return None
     em = comparison.em.responsibilities.to_numpy()
     units = comparison.em.responsibilities["unit"].to_numpy()
-    order = np.lexsort((-em.max(axis=1), em.argmax(axis=1)))
-    places = order[np.unique(np.linspace(0, len(order) - 1, _MOST_UNITS).astype(int))]
+    places = by_class(em)[evenly_spaced(len(em), _MOST_UNITS)]
     drawn = comparison.posterior_fit.draws.occupancy
     chains, available, _, k = drawn.shape
     step = max(1, -(-chains * available * len(places) * k // _MOST_VALUES))
     matrix = labels.co_clustering(drawn[:, ::step][:, :, places])
-    figure = Figure(figsize=(7.2, 6.0), layout="constrained")
-    ax = figure.subplots()
+    figure, ((ax,),) = panels(1, 1, 7.2, 6.0)
     image = ax.imshow(matrix, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(image, ax=ax, shrink=0.85, label="probability of being together")
     ax.grid(False)
-    present, first, sizes = np.unique(
-        em[places].argmax(axis=1), return_index=True, return_counts=True
-    )
+    classes = em[places].argmax(axis=1)
+    present, first, sizes = np.unique(classes, return_index=True, return_counts=True)
     for boundary in first[1:] - 0.5:
         ax.axhline(boundary, color=SURFACE, lw=1)
         ax.axvline(boundary, color=SURFACE, lw=1)
@@ -95,9 +92,6 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
     else:
         ax.set_yticks([])
         ax.set_ylabel("units, sorted by EM's class and its probability")
-    thinned = f" {len(places)} of {len(em)} units are shown, evenly spaced." * (
-        len(places) < len(em)
-    )
     return draw(
         figure,
         "co-clustering",
@@ -105,7 +99,8 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
         "Posterior probability that two units are in the same class, whatever its label; this "
         "needs no relabelling. Bright blocks on the diagonal and darkness elsewhere mean that the "
         "draws agree on who belongs together; a shade off the diagonal means that two classes "
-        f"share units, a stripe that a unit goes with none for certain.{thinned}",
+        "share units, a stripe that a unit goes with none for certain."
+        + shown_note(len(places), len(em), "units"),
         "Heat map of the posterior probabilities that two units are in the same class, units "
         "sorted by EM's class. " + finding(comparison, "class membership"),
     )
@@ -119,5 +114,4 @@ def _name_classes(ax: Axes, middles: FloatArray, present: IntArray, units: int) 
         before = middle
         names.append("\n" * line + f"class {component + 1}")
     ax.set_xticks(middles, names)
-    for tick, component in zip(ax.get_xticklabels(), present, strict=True):
-        tick.set(color=class_color(int(component) + 1), fontweight="bold")
+    color_ticks(ax.get_xticklabels(), (present + 1).tolist())

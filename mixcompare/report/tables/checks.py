@@ -9,12 +9,13 @@ from mixcompare.comparison import Comparison
 from mixcompare.pages.formatting import (
     MOST_PARAMETERS,
     MOST_UNITS,
-    Column,
     Table,
     fixed,
+    frame_table,
     interval,
+    numbers,
     significant,
-    table,
+    words,
 )
 
 
@@ -24,34 +25,28 @@ def sensitivity(comparison: Comparison) -> Table | None:
         return None
     frame = comparison.sensitivity.iloc[:MOST_PARAMETERS]
     parts = [name for name in frame.columns if name.startswith("prior of ")]
-    return table(
+    return frame_table(
         "sensitivity",
         "Power-scaling sensitivity: how fast a parameter's posterior moves when the prior, or the "
         f"likelihood, is raised to a power; {comparison.thresholds.sensitivity:g} is noteworthy",
-        [
-            (Column("parameter", numeric=False), frame.index, str),
-            (Column("prior"), frame["prior"], fixed(3)),
-            (Column("likelihood"), frame["likelihood"], fixed(3)),
-            *((Column(name), frame[name], fixed(3)) for name in parts),
-            (Column("diagnosis", numeric=False), frame["diagnosis"], str),
-        ],
+        frame,
+        words("parameter"),
+        numbers(fixed(3), "prior", "likelihood", *parts),
+        words("diagnosis"),
     )
 
 
 def prior_check(comparison: Comparison) -> Table:
     """Statistics of the data within the prior predictive distribution."""
     frame = comparison.prior_check.table
-    return table(
+    return frame_table(
         "prior-check",
         "The data within the prior's: p is the share of prior draws above the observed",
-        [
-            (Column("outcome", numeric=False), frame["outcome"], str),
-            (Column("statistic", numeric=False), frame["statistic"], str),
-            (Column("observed"), frame["observed"], significant),
-            (Column("prior median"), frame["median"], significant),
-            (Column("prior 95 %"), frame["lower"], interval(frame)),
-            (Column("p"), frame["p"], fixed(3)),
-        ],
+        frame,
+        words("outcome", "statistic"),
+        numbers(significant, "observed", median="prior median"),
+        numbers(interval(frame), lower="prior 95 %"),
+        numbers(fixed(3), "p"),
     )
 
 
@@ -60,21 +55,19 @@ def predictive_check(comparison: Comparison) -> Table | None:
     if not comparison.judged:
         return None
     frame = comparison.predictive_check.table.iloc[:MOST_PARAMETERS]
-    return table(
+    return frame_table(
         "predictive-check",
         "Observed against replicated statistics: p is the share of draws whose replicated "
         "statistic is the larger; near 0 or 1 the model does not produce such data",
-        [
-            (Column("class", numeric=False), frame["class"], str),
-            (Column("outcome", numeric=False), frame["outcome"], str),
-            (Column("statistic", numeric=False), frame["statistic"], str),
-            (Column("what it is", numeric=False), frame["statistic"].map(STATISTICS), str),
-            (Column("observed"), frame["observed"], significant),
-            (Column("replicated"), frame["replicated"], significant),
-            (Column("replicated 95 %"), frame["lower"], interval(frame)),
-            (Column("p"), frame["p"], fixed(3)),
-            (Column("finding", numeric=False), np.where(frame["misfit"], "misfit", ""), str),
-        ],
+        frame.assign(
+            meaning=frame["statistic"].map(STATISTICS),
+            finding=np.where(frame["misfit"], "misfit", ""),
+        ),
+        words("class", "outcome", "statistic", meaning="what it is"),
+        numbers(significant, "observed", "replicated"),
+        numbers(interval(frame), lower="replicated 95 %"),
+        numbers(fixed(3), "p"),
+        words("finding"),
     )
 
 
@@ -83,15 +76,17 @@ def left_out(comparison: Comparison) -> Table | None:
     if not comparison.judged:
         return None
     frame = comparison.loo.units.head(MOST_UNITS)
-    return table(
+    return frame_table(
         "left-out",
         f"The {len(frame)} units with the largest Pareto k, of {len(comparison.loo.units):,}: "
         "above 0.7 importance weights fail and the remedy, if any ran, is named",
-        [
-            (Column("unit", numeric=False), frame.index, str),
-            (Column("elpd"), frame["elpd"], fixed(2)),
-            (Column("p", "share of the effective number of parameters"), frame["p"], fixed(2)),
-            (Column("Pareto k"), frame["pareto_k"], fixed(2)),
-            (Column("remedy", numeric=False), frame["remedy"], str),
-        ],
+        frame,
+        words("unit"),
+        numbers(
+            fixed(2),
+            "elpd",
+            p="p: share of the effective number of parameters",
+            pareto_k="Pareto k",
+        ),
+        words("remedy"),
     )

@@ -5,50 +5,37 @@ from __future__ import annotations
 import pandas as pd
 
 from mixcompare.comparison import Comparison
-from mixcompare.pages.formatting import Column, Table, count, significant, table
+from mixcompare.pages.formatting import Table, count, frame_table, numbers, significant, words
 
 
 def variables(comparison: Comparison) -> Table:
     """Distribution of the outcomes and of the columns behind the covariates."""
     panel = comparison.em.panel
-    named = dict(zip(panel.outcome_names, panel.outcomes.T, strict=True))
-    roles = dict.fromkeys(named, "outcome")
-    for name, values in panel.variables.items():
-        named.setdefault(name, values)
-        roles.setdefault(name, "covariate")
+    outcomes = dict(zip(panel.outcome_names, panel.outcomes.T, strict=True))
+    values = {**panel.variables, **outcomes}
+    names = [*outcomes, *(name for name in values if name not in outcomes)]
+    frame = pd.DataFrame({name: pd.Series(values[name]).describe() for name in names}).T
     missing = dict(panel.dropped.by_column)
-    stats = pd.DataFrame({name: pd.Series(values).describe() for name, values in named.items()}).T
-    return table(
+    return frame_table(
         "variables",
         f"Distribution of the variables over the {panel.n_rows:,} rows that were fitted",
-        [
-            (Column("variable", numeric=False), stats.index, str),
-            (Column("role", numeric=False), [roles[name] for name in stats.index], str),
-            (Column("mean"), stats["mean"], significant),
-            (Column("s.d."), stats["std"], significant),
-            (Column("lowest"), stats["min"], significant),
-            (Column("quartile 1"), stats["25%"], significant),
-            (Column("median"), stats["50%"], significant),
-            (Column("quartile 3"), stats["75%"], significant),
-            (Column("highest"), stats["max"], significant),
-            (
-                Column("missing", "rows dropped for it"),
-                [missing.get(n, 0) for n in stats.index],
-                count,
-            ),
-        ],
+        frame.rename_axis("variable").assign(
+            role=["outcome" if name in outcomes else "covariate" for name in names],
+            missing=[missing.get(name, 0) for name in names],
+        ),
+        words("variable", "role"),
+        numbers(significant, "mean", std="s.d.", min="lowest"),
+        numbers(significant, **{"25%": "quartile 1", "50%": "median", "75%": "quartile 3"}),
+        numbers(significant, max="highest"),
+        numbers(count, missing="missing: rows dropped for it"),
     )
 
 
 def priors(comparison: Comparison) -> Table:
     """The priors in words."""
-    frame = comparison.priors
-    return table(
+    return frame_table(
         "priors",
         "Priors of the posterior; EM here is maximum likelihood and ignores them",
-        [
-            (Column(name, numeric=False), frame[name], str)
-            for name in ("parameter", "prior", "note")
-            if frame[name].any()
-        ],
+        comparison.priors,
+        words(*(n for n in ("parameter", "prior", "note") if comparison.priors[n].any())),
     )

@@ -8,34 +8,38 @@ from mixcompare.comparison import Comparison
 from mixcompare.comparison.runs import NEAR
 from mixcompare.pages.formatting import (
     MOST_PARAMETERS,
-    Column,
     Table,
     clipped,
     count,
     duration,
     fixed,
+    frame_table,
+    numbers,
     percent,
     significant,
-    table,
+    words,
 )
 
 
 def optima(comparison: Comparison) -> Table:
     """EM's distinct optima."""
     frame = comparison.optima
-    return table(
+    return frame_table(
         "optima",
         "Distinct optima that EM's starts reached, best first",
-        [
-            (Column("optimum", numeric=False), range(1, len(frame) + 1), str),
-            (Column("log-likelihood"), frame["log_likelihood"], fixed(4)),
-            (Column("gap to the best", "below it; negative: above"), frame["gap"], fixed(4)),
-            (Column("starts"), frame["starts"], count),
-            (Column("share"), frame["share"], percent),
-            (Column("smallest class", "in units"), frame["smallest_class"], significant),
-            (Column("spurious", numeric=False), _spurious(frame), str),
-            (Column("status", numeric=False), frame["status"], str),
-        ],
+        frame.assign(optimum=range(1, len(frame) + 1), spurious=_spurious(frame)).reset_index(
+            drop=True
+        ),
+        words("optimum"),
+        numbers(
+            fixed(4),
+            log_likelihood="log-likelihood",
+            gap="gap to the best: below it; negative: above",
+        ),
+        numbers(count, "starts"),
+        numbers(percent, "share"),
+        numbers(significant, smallest_class="smallest class: in units"),
+        words("spurious", "status"),
     )
 
 
@@ -44,27 +48,21 @@ def searches(comparison: Comparison) -> Table | None:
     frame = comparison.searches.iloc[:MOST_PARAMETERS]
     if frame.empty:
         return None
-    return table(
+    return frame_table(
         "searches",
         "Where two independent searches ended, the highest first: EM's starts, and the climbs of "
         "the sampler's own, led on by EM from where each ended"
         + clipped(len(comparison.searches), MOST_PARAMETERS),
-        [
-            (Column("place", numeric=False), frame.index, str),
-            (Column("log-likelihood"), frame["log_likelihood"], fixed(4)),
-            (Column("gap", "below EM's maximum; negative: above"), frame["gap"], fixed(4)),
-            (Column("EM's optimum", "number in the table of optima"), frame["optimum"], count),
-            (Column("EM's starts"), frame["starts"], count),
-            (Column("share of starts"), frame["start_share"], percent),
-            (Column("sampler's climbs"), frame["climbs"], count),
-            (Column("share of climbs"), frame["climb_share"], percent),
-            (
-                Column("log posterior", "density in the sampler's coordinates"),
-                frame["log_posterior"],
-                fixed(2),
-            ),
-            (Column("log evidence", "by Laplace"), frame["log_evidence"], fixed(2)),
-        ],
+        frame.rename_axis("place"),
+        words("place"),
+        numbers(fixed(4), log_likelihood="log-likelihood"),
+        numbers(fixed(4), gap="gap: below EM's maximum; negative: above"),
+        numbers(count, optimum="EM's optimum: number in the table of optima", starts="EM's starts"),
+        numbers(percent, start_share="share of starts"),
+        numbers(count, climbs="sampler's climbs"),
+        numbers(percent, climb_share="share of climbs"),
+        numbers(fixed(2), log_posterior="log posterior: density in the sampler's coordinates"),
+        numbers(fixed(2), log_evidence="log evidence: by Laplace"),
     )
 
 
@@ -76,22 +74,17 @@ def _spurious(frame: pd.DataFrame) -> list[str]:
 
 def statuses(comparison: Comparison) -> Table:
     """Starts by kind and status."""
-    frame = starts_frame(comparison)
-    grouped = (
-        frame.groupby(["kind", "status"], sort=True)
-        .agg(starts=("status", "size"), best=("log_likelihood", "max"), it=("iterations", "median"))
-        .reset_index()
-    )
-    return table(
+    grouped = starts_frame(comparison).groupby(["kind", "status"], sort=True)
+    return frame_table(
         "statuses",
         "EM's starts by kind and how they ended",
-        [
-            (Column("kind", numeric=False), grouped["kind"], str),
-            (Column("status", numeric=False), grouped["status"], str),
-            (Column("starts"), grouped["starts"], count),
-            (Column("highest log-likelihood"), grouped["best"], fixed(4)),
-            (Column("median iterations"), grouped["it"], count),
-        ],
+        grouped.agg(
+            starts=("status", "size"), best=("log_likelihood", "max"), it=("iterations", "median")
+        ).reset_index(),
+        words("kind", "status"),
+        numbers(count, "starts"),
+        numbers(fixed(4), best="highest log-likelihood"),
+        numbers(count, it="median iterations"),
     )
 
 
@@ -108,29 +101,20 @@ def runs(comparison: Comparison) -> Table | None:
     frame = comparison.runs
     if len(frame) < 2:
         return None
-    return table(
+    return frame_table(
         "runs",
         "EM's fits by kinds of start and stopping rule",
-        [
-            (Column("fit", numeric=False), frame.index, str),
-            (Column("kinds of start", numeric=False), frame["kinds"], str),
-            (Column("stops by", numeric=False), frame["criterion"], str),
-            (Column("tolerance"), frame["tolerance"], significant),
-            (Column("starts"), frame["starts"], count),
-            (
-                Column("at the maximum", f"share of starts within {NEAR:g} of the highest of all"),
-                frame["near"],
-                percent,
-            ),
-            (Column("worst start", "below the highest of all"), frame["lowest"], fixed(4)),
-            (Column("iterations", "median"), frame["iterations"], count),
-            (Column("log-likelihood"), frame["log_likelihood"], fixed(6)),
-            (Column("shortfall", "below the highest of all"), frame["shortfall"], significant),
-            (
-                Column("distance from a zero score", "in standard errors"),
-                frame["score_distance"],
-                significant,
-            ),
-            (Column("time"), frame["seconds"], duration),
-        ],
+        frame,
+        words("fit", kinds="kinds of start", criterion="stops by"),
+        numbers(significant, "tolerance"),
+        numbers(count, "starts"),
+        numbers(
+            percent, near=f"at the maximum: share of starts within {NEAR:g} of the highest of all"
+        ),
+        numbers(fixed(4), lowest="worst start: below the highest of all"),
+        numbers(count, iterations="iterations: median"),
+        numbers(fixed(6), log_likelihood="log-likelihood"),
+        numbers(significant, shortfall="shortfall: below the highest of all"),
+        numbers(significant, score_distance="distance from a zero score: in standard errors"),
+        numbers(duration, seconds="time"),
     )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.glossary import REASONS, WORDS
-from mixcompare.pages.formatting import Column, Table, significant, table
+from mixcompare.pages.formatting import Table, frame_table, numbers, significant, words
 from mixcompare.report.tables.em import starts_frame
 
 # For readers; users find more in `mixcompare.Thresholds`.
@@ -73,11 +73,7 @@ def frames(comparison: Comparison) -> dict[str, pd.DataFrame]:
 def verdicts(comparison: Comparison) -> Table:
     """The verdicts of the summary box."""
     frame = comparison.verdicts
-    return table(
-        "verdicts",
-        "Verdicts",
-        [(Column(name, numeric=False), frame[name], str) for name in frame.columns],
-    )
+    return frame_table("verdicts", "Verdicts", frame, words(*frame.columns))
 
 
 def meanings(comparison: Comparison) -> Table:
@@ -88,32 +84,25 @@ def meanings(comparison: Comparison) -> Table:
         for column, entries in (("verdict", WORDS), ("reason", REASONS.values()))
         for entry in entries
     }
-    occurring = {entry: sections for entry, sections in where.items() if sections}
-    return table(
-        "meanings",
-        "Verdicts and reasons that occur here",
-        [
-            (Column("verdict or reason", numeric=False), [e.name for e in occurring], str),
-            (Column("meaning", numeric=False), [e.meaning for e in occurring], str),
-            (Column("remedy", numeric=False), [e.remedy for e in occurring], str),
-            (Column("sections", numeric=False), map(", ".join, occurring.values()), str),
-        ],
+    lines = [
+        (entry.name, entry.meaning, entry.remedy, ", ".join(sections))
+        for entry, sections in where.items()
+        if sections
+    ]
+    frame = pd.DataFrame(lines, columns=["verdict or reason", "meaning", "remedy", "sections"])
+    return frame_table(
+        "meanings", "Verdicts and reasons that occur here", frame, words(*frame.columns)
     )
 
 
 def thresholds(comparison: Comparison) -> Table:
     """The rules' thresholds."""
     frame = comparison.thresholds.table()
-    return table(
+    return frame_table(
         "thresholds",
         "Thresholds of the verdicts' rules",
-        [
-            (Column("threshold", numeric=False), frame["threshold"], str),
-            (Column("value"), frame["value"], significant),
-            (
-                Column("meaning", numeric=False),
-                [_MEANING[name] for name in frame["threshold"]],
-                str,
-            ),
-        ],
+        frame.assign(meaning=[_MEANING[name] for name in frame["threshold"]]),
+        words("threshold"),
+        numbers(significant, "value"),
+        words("meaning"),
     )

@@ -53,8 +53,8 @@ class MembershipMap:
 
     def from_coefficients(self, coefficients: FloatArray) -> FloatArray:
         """V (..., K - 1, c) of log-odds (..., K, c) against any class."""
-        own = np.swapaxes(self.contrasts @ coefficients, -1, -2)
-        return np.asarray(np.swapaxes(np.linalg.solve(self.unmix, own), -1, -2))
+        contrasts = np.swapaxes(self.contrasts @ coefficients, -1, -2)
+        return np.asarray(np.swapaxes(np.linalg.solve(self.unmix, contrasts), -1, -2))
 
 
 def membership_map(prepared: Prepared, precision: FloatArray, n_components: int) -> MembershipMap:

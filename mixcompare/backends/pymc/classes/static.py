@@ -114,14 +114,14 @@ class StaticCoordinates:
     unit_weights
         (G,) how often each unit counts.
     concentration
-        Of the weights' Dirichlet prior.
+        (K,) of the weights' Dirichlet prior.
     membership
         None without unit covariates.
     """
 
     term: StaticTerm
     unit_weights: FloatArray
-    concentration: float
+    concentration: FloatArray
     membership: MembershipMap | None
 
     @property
@@ -138,7 +138,7 @@ class StaticCoordinates:
     def inputs(self) -> Values:
         """See `Coordinates`."""
         if self.membership is None:
-            return {"unit_weights": self.unit_weights, "concentration": self._concentrations}
+            return {"unit_weights": self.unit_weights, "concentration": self.concentration}
         spread = self.membership.spread
         return {
             "unit_weights": self.unit_weights,
@@ -147,10 +147,6 @@ class StaticCoordinates:
             "membership_spread": spread,
             "membership_log_volume": np.asarray(affine_normal.log_volume(spread)),
         }
-
-    @property
-    def _concentrations(self) -> FloatArray:
-        return np.full(self.term.n_components, self.concentration)
 
     def unconstrained(self, variables: Arrays) -> Values:
         """See `Coordinates`: weights become logarithms less their mean, without the last."""
@@ -178,7 +174,7 @@ class StaticCoordinates:
 
     @property
     def carrier_weights(self) -> FloatArray:
-        """See `ClassCoordinates`: units are their own carriers."""
+        """(C,) how often each carrier counts: units are their own carriers."""
         return self.unit_weights
 
     def fitted(self, shares: FloatArray, rng: np.random.Generator) -> Values:  # noqa: ARG002
@@ -193,7 +189,7 @@ class StaticCoordinates:
         """See `Coordinates`."""
         values = {name: noise[name] for name in self.shapes}
         if "weights" in values:
-            values["weights"] = rng.dirichlet(self._concentrations, len(noise["weights"]))
+            values["weights"] = rng.dirichlet(self.concentration, len(noise["weights"]))
         if self.membership is not None and "membership" in values:
             values["membership"] = affine_normal.solved(self.membership.spread, noise["membership"])
         return values
@@ -201,8 +197,8 @@ class StaticCoordinates:
     def log_prior(self, variables: Arrays) -> FloatArray:
         """See `Coordinates`."""
         if "weights" in self.shapes:
-            by_class = self._concentrations * np.log(variables["weights"])
-            return np.asarray(log_constant(self._concentrations) + by_class.sum(axis=-1))
+            by_class = self.concentration * np.log(variables["weights"])
+            return np.asarray(log_constant(self.concentration) + by_class.sum(axis=-1))
         if self.membership is not None and "membership" in variables:
             spread = self.membership.spread
             standard = variables["membership"] @ spread.T
@@ -213,7 +209,7 @@ class StaticCoordinates:
         """See `Coordinates`; that of zero-sum coefficients, in orthonormal coordinates."""
         weights = parameters["weights"]
         if self.membership is None:
-            a, k = self.concentration, weights.shape[-1]
+            a, k = self.concentration[0], weights.shape[-1]
             constant = gammaln(k * a) - k * gammaln(a)
             return {"weights": np.asarray(constant + xlogy(a - 1, weights).sum(axis=-1))}
         contrasts = self._contrasts(variables, len(weights))
@@ -255,7 +251,12 @@ class StaticCoordinates:
     def marginal(
         self, variables: Arrays, log_density: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """See `ClassCoordinates`."""
+        """Likelihood and class probabilities of S draws.
+
+        Of log densities (K, S, C) given each class, which may be written over: (S, G) log
+        likelihoods of the units times their weights, (S, C, K) class probabilities given the
+        outcomes, and (S, K) average class probabilities.
+        """
         joint = log_density
         probabilities, weights = self._probabilities(variables, joint.shape[1])
         joint += probabilities.transpose(2, 0, 1)
@@ -266,7 +267,7 @@ class StaticCoordinates:
         return log_likelihood, np.moveaxis(relative / total, 0, -1), weights
 
     def log_probabilities(self, parameters: Arrays, rows: Problem) -> FloatArray:
-        """See `ClassCoordinates`."""
+        """(S, 1 or C, K) log class probabilities of a problem's carriers at parameters."""
         concomitants = rows.prepared.concomitants
         if concomitants is None:
             with np.errstate(divide="ignore"):
@@ -296,7 +297,8 @@ def static_classes(problem: Problem) -> StaticCoordinates:
     if priors.membership_precision is not None:
         membership = membership_map(prepared, priors.membership_precision, k)
     term = StaticTerm(k, len(prepared.concomitant_names))
-    return StaticCoordinates(term, prepared.replicated, priors.concentration, membership)
+    concentration = np.full(k, priors.concentration)
+    return StaticCoordinates(term, prepared.replicated, concentration, membership)
 
 
 def _with_last(free: FloatArray) -> FloatArray:

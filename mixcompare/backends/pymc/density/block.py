@@ -52,15 +52,15 @@ def _matrix(block, at, rows, columns):
 def read_constants(block, s):
     """Views of a block's constants."""
     k, m, c = s.n_components, s.n_outcomes, s.n_concomitants
-    own, shared = s.n_varying * m, s.n_common * m
+    varying, common = s.n_varying * m, s.n_common * m
     concentration, at = _vector(block, N_SIZES + 3, 0 if c else k)
     contrasts, at = _matrix(block, at, k - 1, k)
     membership_spread, at = _matrix(block, at, c, c)
-    common_offset, at = _vector(block, at, shared)
-    common_spread, at = _matrix(block, at, shared, shared)
-    offset, at = _vector(block, at, own)
-    spread, at = _matrix(block, at, own, own)
-    common_share, at = _matrix(block, at, own, shared)
+    common_offset, at = _vector(block, at, common)
+    common_spread, at = _matrix(block, at, common, common)
+    offset, at = _vector(block, at, varying)
+    spread, at = _matrix(block, at, varying, varying)
+    common_share, at = _matrix(block, at, varying, common)
     squares_df, at = _vector(block, at, s.n_squares)
     squares_map, at = _matrix(block, at, s.n_squares, m * m)
     below_map, at = _matrix(block, at, s.n_below, m * m)

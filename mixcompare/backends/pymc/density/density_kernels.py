@@ -17,7 +17,10 @@ from mixcompare.base.kernel_cache import njit
 
 @njit(**INNER)
 def _standard_normal(offset, spread, v, standard, gradient):
-    """Log density, less constants, of v such that offset + spread v is standard normal."""
+    """Log density, less constants, of v (d,) such that offset + spread v is standard normal.
+
+    That is written to `standard` (d,), and the slopes are added to `gradient` (d,).
+    """
     total = 0.0
     for i in range(offset.size):
         value = offset[i]
@@ -31,6 +34,7 @@ def _standard_normal(offset, spread, v, standard, gradient):
 
 @njit(**INNER)
 def _subtract(spread, standard, gradient):
+    """Subtract ``spread' standard`` of (d, n) and (d,) from a gradient (n,)."""
     for i in range(standard.size):
         for j in range(gradient.size):
             gradient[j] -= spread[i, j] * standard[i]
@@ -38,7 +42,7 @@ def _subtract(spread, standard, gradient):
 
 @njit(**INNER)
 def _weights(free, concentration, log_weights):
-    """Log weights, of which the last coordinate is minus the others' sum; their log density."""
+    """Log weights (K,) of coordinates (K - 1,), whose last is minus their sum; the log density."""
     last = log_weights.size - 1
     for j in range(last):
         log_weights[j] = free[j]
@@ -56,6 +60,7 @@ def _weights(free, concentration, log_weights):
 
 @njit(**INNER)
 def _weights_pullback(log_weights, concentration, counts, gradient):
+    """Add to the gradient (K - 1,) what units expected by class (K,) and the prior give."""
     last, total = log_weights.size - 1, 0.0
     for j in range(log_weights.size):
         counts[j] += concentration[j]
@@ -68,7 +73,7 @@ def _weights_pullback(log_weights, concentration, counts, gradient):
 
 @njit(**INNER)
 def _membership(free, constants, scores, gradient):
-    """Maps of unit covariates to logits, and the log density of the contrasts behind them."""
+    """Maps (K, c) of unit covariates to logits, of contrasts (K - 1, c), and their log density."""
     n_contrasts, c = free.shape
     zero, standard = np.zeros(c), np.empty(c)
     result = 0.0
@@ -83,6 +88,7 @@ def _membership(free, constants, scores, gradient):
 
 @njit(**INNER)
 def _membership_pullback(contrasts, score_slopes, gradient):
+    """Add to the gradient (K - 1, c) what the slopes (K, c) of the logits' maps give."""
     for j in range(contrasts.shape[0]):
         for a in range(contrasts.shape[1]):
             for i in range(gradient.shape[1]):
@@ -92,20 +98,20 @@ def _membership_pullback(contrasts, score_slopes, gradient):
 @njit(**INNER)
 def _deviations(free, constants, deviations, gradient):
     """Deviations (K, p m) of the coefficients, and their log density."""
-    own, shared = constants.offset.size, free.common.size
-    standard, shift, common_standard = np.empty(own), np.empty(own), np.empty(shared)
+    n_varying, n_shared = constants.offset.size, free.common.size
+    standard, shift, common_standard = np.empty(n_varying), np.empty(n_varying), np.empty(n_shared)
     offset, spread = constants.common_offset, constants.common_spread
     result = _standard_normal(offset, spread, free.common, common_standard, gradient.common)
-    for i in range(own):
+    for i in range(n_varying):
         shift[i] = constants.offset[i]
-        for j in range(shared):
+        for j in range(n_shared):
             shift[i] += constants.common_share[i, j] * free.common[j]
     for a in range(free.varying.shape[0]):
         varying = free.varying[a]
-        for i in range(own):
+        for i in range(n_varying):
             deviations[a, i] = varying[i]
-        for i in range(shared):
-            deviations[a, own + i] = free.common[i]
+        for i in range(n_shared):
+            deviations[a, n_varying + i] = free.common[i]
         result += _standard_normal(shift, constants.spread, varying, standard, gradient.varying[a])
         _subtract(constants.common_share, standard, gradient.common)
     return result
@@ -113,7 +119,11 @@ def _deviations(free, constants, deviations, gradient):
 
 @njit(**INNER)
 def _whiteners(free, constants, m, roots, whiteners, log_determinants):
-    """Whiteners (C, m m), log determinants (C,) and the log density of what makes them."""
+    """Whiteners (C, m m) and log determinants (C,), and the log density of what makes them.
+
+    That is the logarithms of squares (C, c), whose roots are written to `roots`, and elements
+    below the diagonal (C, n_below).
+    """
     squares, below = free.squares, free.below
     n_squares = squares.shape[1]
     result = 0.0
@@ -134,6 +144,10 @@ def _whiteners(free, constants, m, roots, whiteners, log_determinants):
 
 @njit(**INNER)
 def _whiteners_pullback(below, constants, m, roots, slopes, rows, gradient):
+    """Write the gradient of squares and of elements below (C, n_below).
+
+    From the slopes (C, m m) of the whiteners and the rows (C,) expected by covariance.
+    """
     n_squares = roots.shape[1]
     for b in range(roots.shape[0]):
         for i in range(n_squares):
@@ -150,7 +164,10 @@ def _whiteners_pullback(below, constants, m, roots, slopes, rows, gradient):
 
 @njit(**INNER)
 def _maps(deviations, whiteners, full, maps):
-    """Maps (K, m, q) of the rows to whitened residuals, outcomes from last to first."""
+    """Maps (K, m, q) of the rows to whitened residuals, outcomes from last to first.
+
+    From deviations (K, p m) and whiteners (C, m m), of each class or of all.
+    """
     k, m, q = maps.shape
     p = q - m
     for a in range(k):
@@ -164,8 +181,12 @@ def _maps(deviations, whiteners, full, maps):
 
 @njit(**INNER)
 def _maps_pullback(deviations, whiteners, full, slopes, gradient, whitener_slopes):
+    """Subtract from the gradients of the deviations what slopes (K, m, q) of the maps give.
+
+    The slopes of the whiteners (C, m m) are added to.
+    """
     k, m, q = slopes.shape
-    p, own = q - m, gradient.varying.shape[1]
+    p, n_varying = q - m, gradient.varying.shape[1]
     for a in range(k):
         b = a % whiteners.shape[0]
         for i in range(m):
@@ -174,15 +195,16 @@ def _maps_pullback(deviations, whiteners, full, slopes, gradient, whitener_slope
                 for s in range(p):
                     slope -= deviations[a, s * m + j] * slopes[a, i, s]
                     part = slopes[a, i, s] * whiteners[b, j * m + i]
-                    if s * m + j < own:
+                    if s * m + j < n_varying:
                         gradient.varying[a, s * m + j] -= part
                     else:
-                        gradient.common[s * m + j - own] -= part
+                        gradient.common[s * m + j - n_varying] -= part
                 whitener_slopes[b, j * m + i] += slope
 
 
 @njit(**INNER, inline="always")
 def _log_density(x, gradient, block):
+    """Log density at a point (D,), whose gradient (D,) is written."""
     s = read_sizes(block)
     constants = read_constants(block, s)
     k, m, c, full = s.n_components, s.n_outcomes, s.n_concomitants, s.full > 0

@@ -22,7 +22,7 @@ LANES = 64
 # Only compiled code calls these, and wrappers for Python take time to compile. They are part of
 # what calls them: a process that has just compiled would call them as they were compiled alone,
 # one that reads the caller from numba's cache as they were compiled with it, and the two differ
-# in the last digit.
+# in the outcome digit.
 _OPTIONS = {
     "cache": True,
     "error_model": "numpy",
@@ -92,7 +92,7 @@ def logarithm(x):
 
 @njit(**INNER)
 def _combine(columns, coefficients, out):
-    """Add columns, one after the other in tiles of lanes, times their coefficients."""
+    """Add columns, (n lanes,) one after the other, times coefficients (n,) to `out` (lanes,)."""
     n = coefficients.size
     for i in range(0, n - 3, 4):
         x = columns[i * LANES : (i + 4) * LANES]
@@ -108,7 +108,7 @@ def _combine(columns, coefficients, out):
 
 @njit(**INNER)
 def _gather(columns, lanes, sign, out):
-    """Add the products of columns with lanes, summed over these, times a sign."""
+    """Add products of columns (n lanes,) with `lanes`, summed over these, times a sign to (n,)."""
     n = out.size
     for i in range(0, n - 3, 4):
         x = columns[i * LANES : (i + 4) * LANES]
@@ -146,9 +146,9 @@ def _squared_residuals(rows, first, p, full, maps, residuals, squares):
                 e[:] = 0.0
                 _combine(rows[at * LANES :], maps[k, i, begin:end], e)
                 if not full and q - 1 - i >= begin:
-                    own = q - 1 - i
-                    column = at + own - begin
-                    _combine(rows[column * LANES :], maps[k, i, own : own + 1], e)
+                    outcome = q - 1 - i
+                    column = at + outcome - begin
+                    _combine(rows[column * LANES :], maps[k, i, outcome : outcome + 1], e)
                 for u in range(LANES):
                     total[u] += e[u] * e[u]
                 at += q - begin
@@ -170,35 +170,40 @@ def _map_gradient(rows, first, p, full, tau, residuals, weighted, gradient):
                     weighted[u] = share[u] * e[u]
                 _gather(rows[at * LANES :], weighted, -1.0, gradient[k, i, begin:end])
                 if not full and q - 1 - i >= begin:
-                    own = q - 1 - i
-                    column = at + own - begin
-                    _gather(rows[column * LANES :], weighted, -1.0, gradient[k, i, own : own + 1])
+                    outcome = q - 1 - i
+                    column = at + outcome - begin
+                    _gather(
+                        rows[column * LANES :],
+                        weighted,
+                        -1.0,
+                        gradient[k, i, outcome : outcome + 1],
+                    )
                 at += q - begin
 
 
 @njit(**INNER)
 def _normalise(joint, log_sum, scale):
-    """Turn logarithms (K, lanes) into shares of their sum, whose logarithm is written."""
+    """Turn logarithms (K, lanes) into shares of their sum, whose logarithm (lanes,) is written."""
     n_classes = joint.shape[0]
     log_sum[:] = -np.inf
     for k in range(n_classes):
-        own = joint[k]
+        of_class = joint[k]
         for u in range(LANES):
-            log_sum[u] = max(log_sum[u], own[u])
+            log_sum[u] = max(log_sum[u], of_class[u])
     scale[:] = 0.0
     for k in range(n_classes):
-        own = joint[k]
+        of_class = joint[k]
         for u in range(LANES):
-            share = exponential(own[u] - log_sum[u])
-            own[u] = share
+            share = exponential(of_class[u] - log_sum[u])
+            of_class[u] = share
             scale[u] += share
     for u in range(LANES):
         log_sum[u] += logarithm(scale[u])
         scale[u] = 1.0 / scale[u]
     for k in range(n_classes):
-        own = joint[k]
+        of_class = joint[k]
         for u in range(LANES):
-            own[u] *= scale[u]
+            of_class[u] *= scale[u]
 
 
 @njit(**INNER)
@@ -207,22 +212,22 @@ def _joint(tile, degrees, first, full, maps, log_determinants, residuals, prior,
     n_classes, m, q = maps.shape
     _squared_residuals(tile, first, q - m, full, maps, residuals, joint)
     for k in range(n_classes):
-        own, before = joint[k], prior[k]
+        of_class, before = joint[k], prior[k]
         constant = m * _LOG_2PI + log_determinants[k % log_determinants.size]
         for u in range(LANES):
-            own[u] = before[u] - 0.5 * (degrees[u] * constant + own[u])
+            of_class[u] = before[u] - 0.5 * (degrees[u] * constant + of_class[u])
 
 
 @njit(**INNER)
 def _count(tau, weight, degrees, counts, rows):
-    """Weight responsibilities, and add expected units by class and rows by covariance."""
+    """Weight responsibilities (K, lanes); add units by class (K,) and rows by covariance (C,)."""
     for k in range(tau.shape[0]):
-        own = tau[k]
+        of_class = tau[k]
         units, total = 0.0, 0.0
         for u in range(LANES):
-            own[u] *= weight[u]
-            units += own[u]
-            total += own[u] * degrees[u]
+            of_class[u] *= weight[u]
+            units += of_class[u]
+            total += of_class[u] * degrees[u]
         counts[k] += units
         rows[k % rows.size] += total
 
@@ -235,15 +240,15 @@ def log_likelihood(tiles, first, full, log_weights, scores, maps, log_determinan
     ----------
     tiles
         (T, tile) of units: columns of lanes, first row by row those from ``first`` on of
-        ``[Z W]``, outcomes last to first, then unit covariates, degrees of freedom, weights.
+        ``[Z W]``, outcomes outcome to first, then unit covariates, degrees of freedom, weights.
     first
         (r,) first column that a row has.
     full
-        Whether maps have all outcomes from the map's own on, or its own alone.
+        Whether maps have all outcomes from the map's of_class on, or its of_class alone.
     log_weights, scores
         (K,) log class probabilities, or (K, c) maps of unit covariates to their logits.
     maps
-        (K, m, q) ``[-D_k M_k; M_k]``, transposed, outcomes last to first.
+        (K, m, q) ``[-D_k M_k; M_k]``, transposed, outcomes outcome to first.
     log_determinants
         (C,) log|Sigma|, of each class or of all.
     gradients

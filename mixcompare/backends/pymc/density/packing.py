@@ -33,7 +33,6 @@ def pack(mixture: Mixture, *, power: float = 1.0) -> FloatArray:
     units are left out.
     """
     classes, (response,) = mixture.classes, mixture.emissions
-    assert isinstance(classes, StaticCoordinates)
     assert isinstance(response, NormalCoordinates)
     s = response.term
     first, tiles = _tiles(classes, response)

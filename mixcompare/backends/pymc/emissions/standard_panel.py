@@ -73,8 +73,8 @@ class StandardPanel:
         # Back substitution, so that equal common rows give equal rows.
         columns = np.moveaxis(moved, -2, 0).reshape(p, -1)
         whitened = solve_triangular(self.directions[self.order], columns)
-        own = np.moveaxis(whitened.reshape(p, *moved.shape[:-2], m), 0, -2)
-        return np.asarray(own @ np.linalg.inv(self.scale).T)
+        rows = np.moveaxis(whitened.reshape(p, *moved.shape[:-2], m), 0, -2)
+        return np.asarray(rows @ np.linalg.inv(self.scale).T)
 
     def coefficients(self, deviations: FloatArray) -> FloatArray:
         """Coefficients (..., p, m) in original units of deviations D."""
