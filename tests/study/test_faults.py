@@ -325,7 +325,7 @@ def test_data_that_vanish_stop_the_run(
     prepare = study_run._prepare
 
     def prepared(*given: Any, **options: Any) -> Any:
-        task._READERS.clear()
+        task._reader.cache_clear()
         tiny_csv.unlink()
         return prepare(*given, **options)
 

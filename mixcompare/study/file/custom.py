@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
+import pkgutil
 import sys
 import traceback
 from collections.abc import Mapping
@@ -87,14 +87,10 @@ def source_of(reference: str) -> tuple[str, str]:
 
 
 def _find(reference: str) -> Any:
-    module, function = reference.split(":")
     try:
-        place: Any = importlib.import_module(module)
-        for name in function.split("."):
-            place = getattr(place, name)
+        return pkgutil.resolve_name(reference)
     except (Exception, SystemExit) as error:  # a module runs when it is imported
         raise _unusable(reference, error) from error
-    return place
 
 
 def _unusable(reference: str, error: BaseException) -> DataError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Scenario:
     spec: MixtureSpec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Study:
     """A study that has been read and checked.
 
@@ -264,22 +265,31 @@ class _Source:
         if problems:
             raise OptionError(f"{self.name}: {'; '.join(problems)}.")
 
+    @contextmanager
+    def stated_at(
+        self,
+        location: Sequence[str],
+        words: str,
+        errors: tuple[type[Exception], ...] = (MixCompareError,),
+    ) -> Iterator[None]:
+        """Say of an error which words of the file it is about."""
+        try:
+            yield
+        except errors as error:
+            raise self.fail(location, f"{words} {error}") from error
+
     def spec(self, model: ModelTable) -> MixtureSpec:
         self.check_keys(["model"], model.further, SPEC_KEYS)
         priors = model.further.get("priors", {})
         if isinstance(priors, Mapping):
             self.check_keys(["model", "priors"], priors, [f.name for f in fields(Priors)])
-        try:
+        with self.stated_at(["model"], "[model]"):
             return MixtureSpec.from_dict(without(model.model_dump()), trust=self.trust)
-        except MixCompareError as error:
-            raise self.fail(["model"], f"[model] {error}") from error
 
     def method(self, name: str, table: MethodTable) -> Method:
         place, key = ["methods", name], f"[methods.{name}]"
-        try:
+        with self.stated_at([*place, "backend"], f"{key} backend:"):
             options = allowed_options(table.backend)
-        except OptionError as error:
-            raise self.fail([*place, "backend"], f"{key} backend: {error}") from error
         declared = list(MethodTable.model_fields)
         self.check_keys(place, table.further, [*declared[:1], *options, *declared[1:], *SPEC_KEYS])
         boot = table.bootstrap
@@ -291,32 +301,24 @@ class _Source:
             choose=tuple(table.choose_components or ()),
             replicates=table.replicates,
         )
-        try:
+        with self.stated_at(place, key, (MixCompareError, TypeError)):
             built.check()
-        except (MixCompareError, TypeError) as error:
-            raise self.fail(place, f"{key} {error}") from error
         return built
 
     def check_consistent(self, study: Study) -> None:
         for name, method in study.methods.items():
             for scenario in study.scenarios:
-                try:
+                with self.stated_at(["methods", name], f"[methods.{name}]"):
                     method.spec(scenario.spec)
-                except MixCompareError as error:
-                    raise self.fail(["methods", name], f"[methods.{name}] {error}") from error
         for scenario in study.scenarios:
             mechanism = scenario.tables.simulate
             if mechanism is not None and mechanism.formula is not None:
-                try:
+                with self.stated_at(["simulate", "formula"], "[simulate]"):
                     scenario.spec.but(formula=mechanism.formula)
-                except MixCompareError as error:
-                    raise self.fail(["simulate", "formula"], f"[simulate] {error}") from error
         if study.tables.select is not None:
-            try:
+            with self.stated_at(["select"], "[select]"):
                 _check_real_comparison(study)
                 check_choice(study.tables.select, study.methods)
-            except OptionError as error:
-                raise self.fail(["select"], f"[select] {error}") from error
         self._check_checklist(study.tables.checklist)
         baseline = study.tables.report.baseline
         if baseline is not None and baseline not in study.methods:
@@ -331,10 +333,8 @@ class _Source:
         from mixcompare.report.checklists import check_answers  # it brings the whole report
 
         for key in answers:
-            try:
+            with self.stated_at(["checklist", key], "[checklist]"):
                 check_answers({key: answers[key]})
-            except OptionError as error:
-                raise self.fail(["checklist", key], f"[checklist] {error}") from error
 
 
 def _check_real_comparison(study: Study) -> None:

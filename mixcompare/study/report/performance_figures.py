@@ -15,7 +15,7 @@ from mixcompare.fits.summary import LEVEL, Z
 from mixcompare.pages.palette import INK, MUTED, class_color
 from mixcompare.pages.rendering import Drawing, draw
 
-LABELS: Final = {
+OF_ESTIMATES: Final = {
     "bias": "bias",
     "relative_bias": "relative bias",
     "empirical_se": "empirical SE",
@@ -26,6 +26,9 @@ LABELS: Final = {
     "bias_eliminated_coverage": "bias-eliminated coverage",
     "rejection": "power (share of intervals without the null)",
     "relative_precision": "gain in precision over the baseline, %",
+}
+LABELS: Final = {
+    **OF_ESTIMATES,
     "adjusted_rand_index": "adjusted Rand index",
     "brier_score": "Brier score",
     "best_optimum_found": "best optimum found",
@@ -73,15 +76,15 @@ def lollipop(
     for ax, measure in zip(axes, measures, strict=True):
         part = of_estimand[of_estimand["measure"] == measure]
         for i, method in enumerate(methods):
-            of_method = part[part["method"] == method].set_index("scenario").reindex(scenarios)
-            at = np.arange(len(scenarios)) + (i - (len(methods) - 1) / 2) * 0.8 / len(methods)
+            of_method = _by_scenario(part, method, scenarios)
+            at = np.arange(len(scenarios)) + offset(i, len(methods), 0.8)
             _stems(ax, of_method, at, _IDEAL.get(measure, 0.0), style[method], method)
         _ideal(ax, measure, vertical=True)
         ax.set_xlabel(LABELS.get(measure, measure))
         ax.margins(y=0.5 / len(scenarios))
     axes[0].set_yticks(np.arange(len(scenarios)), scenarios)
     axes[0].invert_yaxis()
-    _legend(figure, axes[0])
+    legend(figure, axes[0])
     return draw(
         figure,
         f"lollipop-{_slug(estimand)}",
@@ -92,6 +95,15 @@ def lollipop(
         f"Lollipop plot of {', '.join(LABELS.get(m, m) for m in measures)} for {estimand} by "
         f"scenario, methods {', '.join(methods)}.",
     )
+
+
+def _by_scenario(table: pd.DataFrame, method: str, scenarios: list[str]) -> pd.DataFrame:
+    return table[table["method"] == method].set_index("scenario").reindex(scenarios)
+
+
+def offset(place: int, total: int, width: float) -> float:
+    """Of one of several marks that share a tick's width, from the middle."""
+    return (place - (total - 1) / 2) * width / total
 
 
 def _left_out(performance: pd.DataFrame, scenarios: list[str]) -> str:
@@ -140,7 +152,7 @@ def against_factor(
             names, levels = list(scenarios), list(scenarios.values())
             at = _positions(levels)
             for method in methods:
-                of_method = part[part["method"] == method].set_index("scenario").reindex(names)
+                of_method = _by_scenario(part, method, names)
                 ax.errorbar(
                     at, of_method["value"], yerr=Z * of_method["error"],
                     label=method, ms=4.5, capsize=2, **style[method],
@@ -152,7 +164,7 @@ def against_factor(
             if ax in axes[-1]:
                 ax.set_xlabel(factor)
         row[0].set_ylabel(LABELS.get(measure, measure))
-    _legend(figure, axes[0][0])
+    legend(figure, axes[0][0])
     return draw(
         figure,
         f"factor-{_slug(factor)}-{_slug(subject)}",
@@ -218,11 +230,9 @@ def nested_loop(
     edges = np.arange(len(scenarios) + 1) - 0.5
     style = method_style(methods)
     for i, method in enumerate(methods):
-        of_method = (
-            of_measure[of_measure["method"] == method].set_index("scenario").reindex(scenarios)
-        )
+        of_method = _by_scenario(of_measure, method, scenarios)
         # Side by side, or the bars of methods that agree would hide one another.
-        at = np.arange(len(scenarios)) + (i - (len(methods) - 1) / 2) * 0.6 / len(methods)
+        at = np.arange(len(scenarios)) + offset(i, len(methods), 0.6)
         value, error = of_method["value"].to_numpy(), Z * of_method["error"].to_numpy()
         color = style[method]["color"]
         upper.stairs(value, edges, baseline=None, color=color, lw=1.6, label=method)
@@ -230,7 +240,7 @@ def nested_loop(
     _ideal(upper, measure, vertical=False)
     upper.set_ylabel(LABELS.get(measure, measure))
     _factor_steps(lower, factors, names, scenarios, edges)
-    _legend(figure, upper)
+    legend(figure, upper)
     return draw(
         figure,
         f"nested-loop-{measure.replace('_', '-')}",
@@ -280,7 +290,8 @@ def _ideal(ax: Axes, measure: str, *, vertical: bool) -> None:
         line(_IDEAL[measure], color=MUTED, ls=":", lw=1.2, zorder=0)
 
 
-def _legend(figure: Figure, ax: Axes) -> None:
+def legend(figure: Figure, ax: Axes) -> None:
+    """The labels of one of a figure's axes, below all of them."""
     handles, labels = ax.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
 
@@ -290,7 +301,13 @@ def _slug(text: str) -> str:
     return "-".join(part for part in kept.split("-") if part)
 
 
-def grid_shape(panels: int) -> tuple[int, int]:
-    """Rows and columns for so many panels, at most three columns."""
-    columns = min(3, panels)
-    return math.ceil(panels / columns), columns
+def panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with so many axes, at most three in a row; their width and height in inches."""
+    columns = min(3, count)
+    rows = math.ceil(count / columns)
+    size = (width * columns + 0.5, height * rows + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for ax in axes[count:]:
+        ax.set_axis_off()
+    return figure, axes[:count]

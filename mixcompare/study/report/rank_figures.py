@@ -7,13 +7,12 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from scipy.stats import binom
 
 from mixcompare.pages.palette import MUTED
 from mixcompare.pages.rendering import Drawing, draw
 from mixcompare.study.mechanism.prior_truths import DRAWS
-from mixcompare.study.report.performance_figures import grid_shape, method_style
+from mixcompare.study.report.performance_figures import legend, method_style, panels
 
 _BINS: Final = 10
 _BAND: Final = (0.005, 0.995)
@@ -28,12 +27,10 @@ def rank_histograms(ranks: pd.DataFrame, methods: Sequence[str]) -> Drawing:
         method, name, value; ranks from 0 to `DRAWS`.
     """
     names = list(dict.fromkeys(ranks["name"]))
-    rows, columns = grid_shape(len(names))
-    figure = Figure(figsize=(3.2 * columns + 0.4, 2.3 * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, axes = panels(len(names), 3.2, 2.3)
     edges = np.linspace(-0.5, DRAWS + 0.5, _BINS + 1)
     style = method_style(methods)
-    for ax, name in zip(axes, names, strict=False):
+    for ax, name in zip(axes, names, strict=True):
         for method in methods:
             of_method = ranks.loc[(ranks["name"] == name) & (ranks["method"] == method), "value"]
             if len(of_method):
@@ -44,11 +41,8 @@ def rank_histograms(ranks: pd.DataFrame, methods: Sequence[str]) -> Drawing:
         ax.set_title(name.removeprefix("rank_").replace("_", " "))
         ax.set_xlabel("rank of the truth")
         ax.set_ylim(bottom=0)
-    for ax in axes[len(names) :]:
-        ax.set_axis_off()
     axes[0].set_ylabel("replicates")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+    legend(figure, axes[0])
     return draw(
         figure,
         "ranks-of-truth",

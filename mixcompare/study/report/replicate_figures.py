@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mixcompare.fits.summary import LEVEL, Z
 from mixcompare.pages.palette import MUTED
 from mixcompare.pages.rendering import Drawing, draw
-from mixcompare.study.report.performance_figures import grid_shape, method_style
+from mixcompare.study.report.performance_figures import legend, method_style, offset, panels
 
 _COVERS: Final = "#8fa3b8"
 _MISSES: Final = "#c2410c"
@@ -89,8 +89,7 @@ def paired_differences(
         difference = (wide[method] - wide[baseline]).dropna()
         label = method
         for scenario, values in difference.groupby(level="scenario", sort=False):
-            row = scenarios.index(scenario)
-            at = row + (i - (len(others) - 1) / 2) * 0.8 / len(others)
+            at = scenarios.index(scenario) + offset(i, len(others), 0.8)
             _strip(ax, values.to_numpy(), at, style[method], label, rng)
             label = "_"
     ax.axvline(0, color=MUTED, ls=":", lw=1.2)
@@ -104,8 +103,7 @@ def paired_differences(
         ax.set_xscale("symlog", linthresh=10 ** np.ceil(np.log10(spread / 100)))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+    legend(figure, ax)
     return draw(
         figure,
         "paired",
@@ -141,30 +139,19 @@ def bland_altman(estimates: pd.DataFrame, first: str, second: str, estimand: str
     # The first and the last among them, since these differ most.
     places = np.linspace(0, len(every) - 1, min(len(every), _MOST_PANELS)).round().astype(int)
     scenarios = [every[place] for place in places]
-    rows, columns = grid_shape(max(1, len(scenarios)))
-    figure = Figure(figsize=(3.2 * columns + 0.6, 2.6 * rows + 0.4), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, axes = panels(max(1, len(scenarios)), 3.2, 2.6)
     for ax, scenario in zip(axes, scenarios, strict=False):
         of_scenario = wide.xs(scenario, level="scenario")
         difference = (of_scenario[second] - of_scenario[first]).to_numpy()
         centre, spread = difference.mean(), difference.std(ddof=1) if len(difference) > 1 else 0.0
-        ax.plot(
-            of_scenario.to_numpy().mean(axis=1),
-            difference,
-            "o",
-            ms=3.5,
-            alpha=0.5,
-            mew=0,
-            rasterized=True,
-        )
+        means = of_scenario.to_numpy().mean(axis=1)
+        ax.plot(means, difference, "o", ms=3.5, alpha=0.5, mew=0, rasterized=True)
         ax.axhline(centre, color=_MISSES, lw=1.2)
         for sign in (-1, 1):
             ax.axhline(centre + sign * Z * spread, color=_MISSES, ls="--", lw=1)
         ax.axhline(0, color=MUTED, ls=":", lw=1)
         ax.set_title(scenario.replace(", ", ",\n" if len(scenario) > _LONG else ", "), fontsize=8)
         ax.set_xlabel("mean of the two")
-    for ax in axes[len(scenarios) :]:
-        ax.set_axis_off()
     axes[0].set_ylabel(f"{second} minus {first}")
     return draw(
         figure,

@@ -12,7 +12,7 @@ from mixcompare.pages.formatting import MISSING, Column, Table, count, significa
 from mixcompare.study.file.load import Study
 from mixcompare.study.report import wording
 from mixcompare.study.report.contents import Findings
-from mixcompare.study.report.performance_figures import LABELS
+from mixcompare.study.report.performance_figures import LABELS, OF_ESTIMATES
 from mixcompare.study.run.store import FAILURES
 
 COUNTS_INTRO: Final = (
@@ -26,18 +26,8 @@ MEASURES_INTRO: Final = (
     "truth have no estimates.",
     "Every estimand, also for converged fits only, is in tables/performance.csv.",
 )
-_SHOWN: Final = (
-    "bias",
-    "relative_bias",
-    "empirical_se",
-    "mse",
-    "model_se",
-    "model_se_error",
-    "coverage",
-    "bias_eliminated_coverage",
-    "rejection",
-    "relative_precision",
-)
+type _Column = tuple[Column, Any, Any]
+
 _MOST_FAILURES: Final = 50
 # Longer tables are only in the folder ``tables``.
 _MOST_ROWS: Final = 150
@@ -48,9 +38,7 @@ def scenarios(study: Study) -> tuple[Table, ...]:
     if len(study.scenarios) == 1:
         return ()
     names = list(dict.fromkeys(name for s in study.scenarios for name in s.factors))
-    columns: list[tuple[Column, list[Any], Any]] = [
-        (Column("scenario", numeric=False), [s.label for s in study.scenarios], str)
-    ]
+    columns = [_texts("scenario", [s.label for s in study.scenarios])]
     for name in names:
         levels = [str(s.factors.get(name, MISSING)) for s in study.scenarios]
         columns.append((Column(name), levels, str))
@@ -59,26 +47,28 @@ def scenarios(study: Study) -> tuple[Table, ...]:
 
 def methods(study: Study) -> Table:
     """Every method with its backend and what is special about it."""
-    items = study.methods.items()
-    counts = [m.replicates or study.tables.run.replicates for _, m in items]
+    stated = study.methods.values()
+    counts = [m.replicates or study.tables.run.replicates for m in stated]
     return table(
         "methods",
         "Methods",
         [
-            (Column("method", numeric=False), [name for name, _ in items], str),
-            (Column("backend", numeric=False), [m.backend for _, m in items], str),
+            _texts("method", list(study.methods)),
+            _texts("backend", [m.backend for m in stated]),
             (Column("replicates"), counts, count),
-            (Column("options", numeric=False), [wording.method(m) for _, m in items], str),
+            _texts("options", [wording.method(m) for m in stated]),
         ],
     )
+
+
+def _texts(name: str, values: Any) -> _Column:
+    return Column(name, numeric=False), values, str
 
 
 def counts(measures: Mapping[str, pd.DataFrame]) -> Table:
     """Fits by scenario and method."""
     frame = measures["counts"]
-    columns: list[tuple[Column, Any, Any]] = [
-        (Column(name, numeric=False), frame[name], str) for name in ("scenario", "method")
-    ]
+    columns = [_texts(name, frame[name]) for name in ("scenario", "method")]
     columns += [(Column(name.replace("_", " ")), frame[name], count) for name in frame.columns[2:]]
     return table("counts", "Fits by scenario and method", columns)
 
@@ -99,19 +89,20 @@ def performance(frame: pd.DataFrame, focus: str | None) -> tuple[Table, ...]:
 
 
 def _wide(name: str, caption: str, frame: pd.DataFrame, more: list[str]) -> Table:
-    keys = ["scenario", "method", *more]
-    columns: list[tuple[Column, Any, Any]] = []
-    groups = frame.groupby(keys, sort=False)
-    for i, key in enumerate(keys):
-        columns.append((Column(key, numeric=False), [place[i] for place, _ in groups], str))
-    columns.append((Column("n"), groups["n"].max(), count))
-    measures = [m for m in _SHOWN if m in set(frame["measure"])]
-    return table(name, caption, columns + _measured(groups, measures))
+    groups = frame.groupby(["scenario", "method", *more], sort=False)
+    number = (Column("n"), groups["n"].max(), count)
+    measures = [m for m in OF_ESTIMATES if m in set(frame["measure"])]
+    return table(name, caption, [*_keys(groups), number, *_measured(groups, measures)])
 
 
-def _measured(groups: Any, measures: list[str]) -> list[tuple[Column, Any, Any]]:
+def _keys(groups: Any) -> list[_Column]:
+    """A column for each name that groups are made by."""
+    return [_texts(key, [place[i] for place, _ in groups]) for i, key in enumerate(groups.keys)]
+
+
+def _measured(groups: Any, measures: list[str]) -> list[_Column]:
     """A column for each measure: its values, shown with their Monte Carlo standard errors."""
-    columns: list[tuple[Column, Any, Any]] = []
+    columns: list[_Column] = []
     for measure in measures:
         by_group = [group[group["measure"] == measure] for _, group in groups]
         values = [group["value"].iloc[0] if len(group) else np.nan for group in by_group]
@@ -124,20 +115,16 @@ def _measured(groups: Any, measures: list[str]) -> list[tuple[Column, Any, Any]]
 def _with_error(value: float, error: float) -> str:
     if not np.isfinite(value):
         return MISSING
-    digits = 3
-    return significant(value, digits) + (f" ({significant(error, 2)})" if error > 0 else "")
+    return significant(value, 3) + (f" ({significant(error, 2)})" if error > 0 else "")
 
 
 def fits(frame: pd.DataFrame) -> Table:
     """Means over replicates of everything about a fit that is not an estimand."""
     all_fits = frame[frame["sample"] == "all"]
     groups = all_fits.groupby(["scenario", "method"], sort=False)
-    columns: list[tuple[Column, Any, Any]] = [
-        (Column(key, numeric=False), [place[i] for place, _ in groups], str)
-        for i, key in enumerate(("scenario", "method"))
-    ]
-    columns += _measured(groups, list(dict.fromkeys(all_fits["measure"])))
-    return table("fits", "Means over replicates, with their Monte Carlo standard errors", columns)
+    measured = _measured(groups, list(dict.fromkeys(all_fits["measure"])))
+    caption = "Means over replicates, with their Monte Carlo standard errors"
+    return table("fits", caption, [*_keys(groups), *measured])
 
 
 def estimates(findings: Findings) -> Table:
@@ -149,9 +136,7 @@ def estimates(findings: Findings) -> Table:
     ]
     wide = frame.assign(text=text).groupby(["estimand", "method"], sort=False)["text"].first()
     names = list(dict.fromkeys(frame["estimand"]))
-    columns: list[tuple[Column, list[Any], Any]] = [
-        (Column("parameter", numeric=False), names, str)
-    ]
+    columns = [_texts("parameter", names)]
     for method in findings.methods:
         cells = [wide.get((name, method), MISSING) for name in names]
         columns.append((Column(method), cells, str))
@@ -175,12 +160,7 @@ def failures(tasks: pd.DataFrame) -> Table | None:
         + (f", the first {len(listed)}" if len(listed) < len(failed) else "")
         + "; 'mixcompare rerun' repeats one by its number",
         [
-            (Column("task"), listed["task"], str),
-            (Column("scenario", numeric=False), listed["scenario"], str),
-            (Column("replicate"), listed["replicate"], str),
-            (Column("method", numeric=False), listed["method"], str),
-            (Column("outcome", numeric=False), listed["outcome"], str),
-            (Column("seed", numeric=False), listed["seed"], str),
-            (Column("message", numeric=False), listed["message"], str),
+            (Column(name, numeric=name in ("task", "replicate")), listed[name], str)
+            for name in ("task", "scenario", "replicate", "method", "outcome", "seed", "message")
         ],
     )

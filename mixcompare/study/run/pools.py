@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from mixcompare.base.errors import MachineError, OptionError
 from mixcompare.base.workers import start_processes
@@ -16,7 +16,7 @@ from mixcompare.study.task.limits import pinned_environment, start_worker
 _PATIENCE: Final = 300.0
 
 
-class Pool(Protocol):
+class Pool:
     """Workers that run functions and may die.
 
     Attributes
@@ -29,18 +29,21 @@ class Pool(Protocol):
         Whether a worker may end its process to end a fit.
     """
 
-    size: int
-    deaths: tuple[type[BaseException], ...]
-    expendable: bool
+    size: int = 1
+    deaths: tuple[type[BaseException], ...] = ()
+    expendable: bool = False
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Start a function on a free worker."""
+        raise NotImplementedError
 
     def renew(self) -> None:
-        """Make the pool usable after a worker died."""
+        """Make the pool usable after a worker died; nothing where somebody else sees to it."""
 
     def check(self) -> None:
         """See after the workers; called while nothing comes from them.
+
+        Nothing where somebody else notices that a worker ends.
 
         Raises
         ------
@@ -49,15 +52,11 @@ class Pool(Protocol):
         """
 
     def close(self) -> None:
-        """End the workers without waiting for what they do."""
+        """End the workers without waiting for what they do; nothing where they are another's."""
 
 
-class Here:
+class Here(Pool):
     """No workers: every function runs at once, in this process."""
-
-    size = 1
-    deaths: tuple[type[BaseException], ...] = ()
-    expendable = False
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Run it."""
@@ -65,17 +64,8 @@ class Here:
         future.set_result(function(*arguments))
         return future
 
-    def renew(self) -> None:
-        """Nothing to do."""
 
-    def check(self) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-
-class LocalPool:
+class LocalPool(Pool):
     """Processes of this machine, one thread each.
 
     Parameters
@@ -84,7 +74,7 @@ class LocalPool:
         How many.
     """
 
-    deaths: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    deaths = (BrokenExecutor,)
     expendable = True
 
     def __init__(self, size: int) -> None:
@@ -101,9 +91,6 @@ class LocalPool:
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._executor = start_processes(self.size, start_worker)
 
-    def check(self) -> None:
-        """Nothing to do: the executor notices when a process ends."""
-
     def close(self) -> None:
         """End the processes."""
         processes = list((getattr(self._executor, "_processes", None) or {}).values())
@@ -114,7 +101,7 @@ class LocalPool:
             process.join()
 
 
-class ExecutorPool:
+class ExecutorPool(Pool):
     """Any executor, such as that of MPI.
 
     Its workers should run one thread each, which is its owner's to see to
@@ -135,7 +122,7 @@ class ExecutorPool:
     FILE.py`` runs on eight workers::
 
         import mixcompare as mc
-        from mixcompare.study.pools import ExecutorPool
+        from mixcompare.study.run.pools import ExecutorPool
         from mpi4py.futures import MPIPoolExecutor
 
         if __name__ == "__main__":
@@ -145,8 +132,6 @@ class ExecutorPool:
 
     MPI ends all processes when one dies. The same command then goes on where the study was.
     """
-
-    expendable = False
 
     def __init__(
         self,
@@ -161,15 +146,6 @@ class ExecutorPool:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Hand the function to the executor."""
         return self._executor.submit(function, *arguments)
-
-    def renew(self) -> None:
-        """The executor's owner replaces its workers."""
-
-    def check(self) -> None:
-        """The executor's owner sees after its workers."""
-
-    def close(self) -> None:
-        """The executor is its owner's."""
 
 
 class DaskPool(ExecutorPool):

@@ -115,10 +115,6 @@ class _Run:
         started = [self.pool.submit(ready) for _ in range(workers)]
         return self._wait(started, FIRST_COMPLETED).pop().result()
 
-    def _result(self, future: Future[Any]) -> Any:
-        self._wait([future], ALL_COMPLETED)
-        return future.result()
-
     def _wait(self, flying: Collection[Future[Any]], until: str) -> set[Future[Any]]:
         """Those that are done, while the pool has workers."""
         while True:
@@ -192,7 +188,8 @@ class _Run:
         began, killed = time.perf_counter(), killed_for_memory()
         try:
             future = self.pool.submit(run_batch, self.packed, [task])
-            [result] = self._result(future)
+            self._wait([future], ALL_COMPLETED)
+            [result] = future.result()
         except self.pool.deaths:
             result = self._death(task, time.perf_counter() - began)
             if killed_for_memory() > killed:

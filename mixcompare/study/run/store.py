@@ -7,6 +7,7 @@ import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -144,19 +145,14 @@ class Store:
                 "INSERT OR IGNORE INTO versions (content) VALUES (?)", (result.versions,)
             )
             connection.execute(
-                "UPDATE tasks SET outcome = ?, message = ?, seed = ?, seconds = ?, host = ?, "
-                "finished = ?, "
-                "versions = (SELECT versions FROM versions WHERE content = ?) WHERE task = ?",
-                (
-                    result.outcome,
-                    result.message,
-                    str(result.seed),
-                    result.seconds,
-                    result.host,
-                    datetime.now(UTC).isoformat(timespec="milliseconds"),
-                    result.versions,
-                    result.number,
-                ),
+                "UPDATE tasks SET outcome = :outcome, message = :message, seed = :seed, "
+                "seconds = :seconds, host = :host, finished = :finished, versions = (SELECT "
+                "versions FROM versions WHERE content = :versions) WHERE task = :number",
+                {
+                    **{field.name: getattr(result, field.name) for field in fields(result)},
+                    "seed": str(result.seed),
+                    "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                },
             )
             for table in _OF_TASKS:
                 connection.execute(f"DELETE FROM {table} WHERE task = ?", (result.number,))
@@ -168,22 +164,18 @@ class Store:
                 "INSERT INTO estimates VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     (result.number, name, *(_null(v) for v in values))
-                    for name, *values in result.estimates
+                    for name, *values in result.kept.estimates
                 ],
             )
             for table in ("criteria", "diagnostics"):
-                values = getattr(result, table)
+                values = getattr(result.kept, table)
                 connection.executemany(
                     f"INSERT INTO {table} VALUES (?, ?, ?)",
                     [(result.number, name, _null(value)) for name, value in values.items()],
                 )
 
     def _check_there(self) -> None:
-        try:
-            there = self.path.stat().st_ino == self._file
-        except OSError:
-            there = False
-        if not there:
+        if not self.path.exists() or self.path.stat().st_ino != self._file:
             raise MachineError(
                 f"{self.path} has been moved or removed while the study ran. Put it back, or run "
                 "again and begin anew."
@@ -331,14 +323,11 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{address}?mode=ro", uri=True)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in _NO_WRITING or log.exists():
-            return connection  # which will say so again
-        connection.close()
-        # In a folder that cannot be written nobody else can be writing either.
-        return sqlite3.connect(f"{address}?mode=ro&immutable=1", uri=True)
-    except sqlite3.DatabaseError:
-        return connection
+    except sqlite3.DatabaseError as error:  # others are said when the connection is used
+        if error.sqlite_errorcode & 0xFF in _NO_WRITING and not log.exists():
+            connection.close()
+            # In a folder that cannot be written nobody else can be writing either.
+            return sqlite3.connect(f"{address}?mode=ro&immutable=1", uri=True)
     return connection
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from mixcompare import labels
 from mixcompare.base.arrays import FloatArray
-from mixcompare.fits.criteria import bic
 from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import LEVEL, wald_interval
 from mixcompare.labels.metrics import adjusted_rand_index, brier_score, relative_entropy
+from mixcompare.study.file.methods import bic
 from mixcompare.study.mechanism.generate import DataSet
 from mixcompare.study.mechanism.prior_truths import ranks
 from mixcompare.study.mechanism.truth import match_components
@@ -106,10 +106,9 @@ def _values(fit: Fit, asked: Estimands) -> tuple[FloatArray, FloatArray, FloatAr
 def _criteria(
     fit: Fit, data: DataSet, probabilities: FloatArray, permutation: labels.IntArray | None
 ) -> dict[str, float]:
-    log_likelihood = fit.log_likelihood
     values = {
-        "log_likelihood": log_likelihood,
-        "bic": bic(log_likelihood, fit.n_parameters, fit.n_independent),
+        "log_likelihood": fit.log_likelihood,
+        "bic": bic(fit),
         "n_components": float(probabilities.shape[1]),
         "n_parameters": float(fit.n_parameters),
         "relative_entropy": relative_entropy(probabilities, fit.replicated),

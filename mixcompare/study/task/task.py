@@ -22,7 +22,7 @@ from mixcompare.fits.fit import Fit
 from mixcompare.study.file.load import Study
 from mixcompare.study.file.methods import fit_method
 from mixcompare.study.mechanism.generate import DataSet, generate
-from mixcompare.study.task.extract import Estimate, keep
+from mixcompare.study.task.extract import Kept, keep
 from mixcompare.study.task.kept import fit_file, save_fit
 from mixcompare.study.task.limits import FitTimeoutError, time_limit
 from mixcompare.study.task.seeds import data_stream, fit_seed
@@ -31,6 +31,7 @@ _MESSAGE_LENGTH = 2000
 # Outcome of a task that the machine did not let end; it is not stored, since the fit is not at
 # fault and is to run again.
 STOPPED: Final = "stopped"
+_NOTHING: Final = Kept((), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Result:
         Wall time of the fit, from the panel to the result.
     seed
         Of the fit's random numbers.
+    kept
+        What is stored of the fit.
     file, digest
         Name and SHA-256 of the file in which the fit is kept; empty if it is not.
     """
@@ -79,9 +82,7 @@ class Result:
     seed: int
     host: str = ""
     versions: str = "{}"
-    estimates: tuple[Estimate, ...] = ()
-    criteria: Mapping[str, float] = field(default_factory=dict)
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    kept: Kept = _NOTHING
     file: str = ""
     digest: str = ""
 
@@ -182,9 +183,7 @@ def _finished(job: Job, task: Task, seed: int) -> Result:
         seconds,
         seed,
         *_where(),
-        kept.estimates,
-        kept.criteria,
-        kept.diagnostics,
+        kept,
         file,
         digest,
     )
@@ -245,30 +244,19 @@ def task_file(study: Study, task: Task) -> str:
 
 def data_of(job: Job, scenario: int, replicate: int) -> DataSet:
     """A replicate's data, which its methods share; kept until the next replicate's."""
-    key = (job.seed, id(job.study), scenario, replicate)
-    kept = _KEPT.get(key)
-    if kept is None:
-        drawn_from = job.study.scenarios[scenario]
-        stream = data_stream(job.seed, drawn_from.label, replicate)
-        kept = job.study, generate(drawn_from, _reader(job.study), stream)
-        _KEPT.clear()
-        _KEPT[key] = kept
-    return kept[1]
+    return _data_set(job.study, job.seed, scenario, replicate)
 
 
-# Studies are kept with what belongs to them, so that their ids stay their own.
-_KEPT: dict[Any, tuple[Study, DataSet]] = {}
-_READERS: dict[int, tuple[Study, Callable[[], pd.DataFrame]]] = {}
+@lru_cache(maxsize=1)
+def _data_set(study: Study, seed: int, scenario: int, replicate: int) -> DataSet:
+    drawn_from = study.scenarios[scenario]
+    return generate(drawn_from, _reader(study), data_stream(seed, drawn_from.label, replicate))
 
 
+@lru_cache(maxsize=1)
 def _reader(study: Study) -> Callable[[], pd.DataFrame]:
     """The study's table, read once in a process."""
-    kept = _READERS.get(id(study))
-    if kept is None:
-        kept = study, cache(study.read_data)
-        _READERS.clear()
-        _READERS[id(study)] = kept
-    return kept[1]
+    return cache(study.read_data)
 
 
 @cache
