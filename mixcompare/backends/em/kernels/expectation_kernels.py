@@ -16,7 +16,7 @@ _LOG_ZERO = -600.0  # as in `expectation`
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def _whiten(rest, root, distance):
-    """Solve with the triangular root in place and add the squares to the distances."""
+    """Solve for (m, TILE) with the triangular root (m, m) in place; add squares to (TILE,)."""
     for j in range(rest.shape[0]):
         z = rest[j]
         other = 0
@@ -41,7 +41,10 @@ def _whiten(rest, root, distance):
 
 @njit(**EXACT)
 def _posterior(joint, tau, unit, top, inverse):
-    """Log-sum-exp over the classes of a tile, all in place."""
+    """Log-sum-exp over the classes of a tile: from joint (K, TILE), fill tau and unit (TILE,).
+
+    The largest of each unit, (TILE,), and the inverse of what follows it are workspace.
+    """
     n_classes = joint.shape[0]
     top[:] = joint[0]
     for k in range(1, n_classes):
@@ -65,7 +68,10 @@ def _posterior(joint, tau, unit, top, inverse):
 
 @njit(cache=True, nogil=True)
 def _distances(tile, first, offset, beta, root, rest, distance):
-    """Squared Mahalanobis norms of the residuals of a tile's units for one class."""
+    """(TILE,) squared Mahalanobis norms of a tile's residuals for one class.
+
+    From coefficients (p, m) and the root (m, m); the residuals (m, TILE) are workspace.
+    """
     distance[:] = 0.0
     for i in range(first.size):
         residuals(tile, first, offset, i, beta, rest)
@@ -74,7 +80,10 @@ def _distances(tile, first, offset, beta, root, rest, distance):
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def _bound(joint, tau, unit, held):
-    """Sums of log-likelihoods, tau log f and -tau log tau over the first units of a tile."""
+    """Sums of log-likelihoods, tau log f and -tau log tau over the first units of a tile.
+
+    From joint and tau (K, TILE) and unit (TILE,).
+    """
     log_likelihood = expected = entropy = 0.0
     for u in range(held):
         log_likelihood += unit[u]
@@ -90,9 +99,10 @@ def _bound(joint, tau, unit, held):
 def e_step(panel, nu, beta, roots, weights, log_norms, known, room, sums):
     """Fill joint and tau (S, K, G), unit (S, G) and (S, 3) sums, see `_bound`.
 
-    All S starts use a tile while it is in the cache. The second of the log-weights, (S, K, G),
-    adds to the first by unit, or has no columns. ``known`` are the `squares` of these
-    coefficients, or without tiles if they are not known.
+    From degrees of freedom nu (G,), coefficients (S, K, p, m), roots (S, K, m, m) and log-norms
+    (S, K); for the panel see `panel_kernels`. All S starts use a tile while it is in the cache. The
+    second of the log-weights, (S, K, G), adds to the first, (S, K), by unit, or has no columns.
+    ``known`` are the `squares` of these coefficients, or without tiles if they are not known.
     """
     tiles, first, offset = panel
     log_weights, by_unit = weights

@@ -115,13 +115,17 @@ def e_steps(tiles, units, unit_weights, at, results, room, sums):
 
 @njit(**OPTIONS)
 def moments(tiles, tau, means, total, first, second):
-    """Fill the moments of all starts for given (S, G, K) weights."""
+    """Fill the moments of all starts, for weights (S, G, K) and means (S, K, 4 strips).
+
+    These are ``room`` of `_e_step` with an axis of starts in front.
+    """
     for s in range(means.shape[0]):
         _moments_of_one(tiles, tau[s], means[s], total[s], first[s], second[s])
 
 
 @njit(**OPTIONS)
 def _moments_of_one(tiles, tau, means, total, first, second):
+    """As `moments`, of one start."""
     strips = tiles.shape[1]
     centred, weighted = np.empty((strips, 4 * TILE)), np.empty(4 * TILE)
     weight = np.empty(TILE)
@@ -140,7 +144,7 @@ def _moments_of_one(tiles, tau, means, total, first, second):
 
 @njit(**OPTIONS)
 def _counts(unit_weights, units, t, counts):
-    """How often the units of a tile count; those beyond the last do not."""
+    """(TILE,) how often the units of a tile count; those beyond the last do not."""
     begin = t * TILE
     held = min(units - begin, TILE)
     counts[:held] = 1.0
@@ -151,7 +155,7 @@ def _counts(unit_weights, units, t, counts):
 
 @njit(**OPTIONS)
 def _start(constant, by_unit, t, out):
-    """A constant, plus a tile's part of the values by unit if there are any."""
+    """(TILE,) a constant, plus a tile's part of the values (G,) by unit if there are any."""
     out[:] = constant
     if by_unit.size > 0:
         begin = t * TILE
@@ -161,6 +165,7 @@ def _start(constant, by_unit, t, out):
 
 @njit(**OPTIONS)
 def _store(tile, t, out):
+    """Copy a tile's (K, TILE) values to where they belong in (K, G)."""
     begin = t * TILE
     for k in range(out.shape[0]):
         for u in range(min(out.shape[1] - begin, TILE)):
@@ -169,7 +174,11 @@ def _store(tile, t, out):
 
 @njit(**OPTIONS)
 def _log_density(tile, mean, inverse_root, centred, z, out):
-    """Subtract half the squared norms of z = L^-1 (y - mean) of a tile's units."""
+    """Subtract half the squared norms of z = L^-1 (y - mean) of a tile's units from (TILE,).
+
+    From the tile (strips, 4 TILE), mean (4 strips,) and L^-1 (4 strips, 4 strips). The centred
+    tile and a strip z (4 TILE,) are workspace.
+    """
     for j in range(tile.shape[0]):
         z[:] = 0.0
         for i in range(j):
@@ -179,7 +188,7 @@ def _log_density(tile, mean, inverse_root, centred, z, out):
 
 @njit(**OPTIONS)
 def _multiply(x, c, i, j, z):
-    """Add the product of four by four coefficients with a strip."""
+    """Add the product of the four by four coefficients at (i, j) with a strip to z (4 TILE,)."""
     c00, c01, c02, c03 = c[i, j], c[i, j + 1], c[i, j + 2], c[i, j + 3]
     i += 1
     c10, c11, c12, c13 = c[i, j], c[i, j + 1], c[i, j + 2], c[i, j + 3]
@@ -197,7 +206,7 @@ def _multiply(x, c, i, j, z):
 
 @njit(**OPTIONS)
 def _finish(strip, mean, c, i, centred, z, out):
-    """Centre a strip, add its product with a triangle, subtract half the squares."""
+    """Centre strip i, add its product with the triangle there to z, subtract half the squares."""
     b0, b1, b2, b3 = mean[i], mean[i + 1], mean[i + 2], mean[i + 3]
     c00, c10, c11 = c[i, i], c[i + 1, i], c[i + 1, i + 1]
     c20, c21, c22 = c[i + 2, i], c[i + 2, i + 1], c[i + 2, i + 2]

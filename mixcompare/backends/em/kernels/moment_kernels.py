@@ -12,7 +12,12 @@ _NOTHING = 1e-60
 
 @njit(**OPTIONS)
 def add_moments(tile, mean, tau, centred, weighted, total, first, second):
-    """Add a tile's weights and weighted sums and cross-products of differences from a mean."""
+    """Add a tile's weights and weighted sums and cross-products of differences from a mean.
+
+    The tile is (strips, 4 TILE), the mean (4 strips,) and tau (TILE,). Of the sums total is (1,),
+    first (4 strips,) and second (4 strips, 4 strips), below the diagonal. The centred tile and a
+    weighted strip (4 TILE,) are workspace.
+    """
     mass = 0.0
     for u in range(TILE):
         mass += tau[u]
@@ -28,6 +33,7 @@ def add_moments(tile, mean, tau, centred, weighted, total, first, second):
 
 @njit(**OPTIONS)
 def _weigh(strip, mean, tau, i, centred, weighted, first):
+    """Centre the strip (4 TILE,) of outcomes i to i + 3, weigh it, and add its sums to (4,)."""
     b0, b1, b2, b3 = mean[i], mean[i + 1], mean[i + 2], mean[i + 3]
     s0 = s1 = s2 = s3 = 0.0
     for u in range(TILE):
@@ -54,6 +60,7 @@ def _weigh(strip, mean, tau, i, centred, weighted, first):
 
 @njit(**OPTIONS)
 def _block(w, x, i, j, total):
+    """Add the products of two strips (4 TILE,) to the four by four block at (i, j)."""
     s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = 0.0
     s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = 0.0
     for u in range(TILE):
@@ -83,6 +90,7 @@ def _block(w, x, i, j, total):
 
 @njit(**OPTIONS)
 def _diagonal_block(w, x, i, total):
+    """The same of a strip with itself, below the diagonal."""
     s00 = s10 = s11 = s20 = s21 = s22 = s30 = s31 = s32 = s33 = 0.0
     for u in range(TILE):
         x0, x1, x2, x3 = x[u], x[u + TILE], x[u + 2 * TILE], x[u + 3 * TILE]
@@ -105,7 +113,7 @@ def _diagonal_block(w, x, i, total):
 
 @njit(**OPTIONS)
 def symmetric(matrix):
-    """Copy the lower triangle to the upper one."""
+    """Copy the lower triangle of a square matrix to the upper one."""
     for i in range(matrix.shape[0]):
         for j in range(i):
             matrix[j, i] = matrix[i, j]

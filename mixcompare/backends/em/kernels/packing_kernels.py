@@ -63,7 +63,7 @@ def pack_triangles(x, y, offset, size):
 
 @njit(cache=True, nogil=True)
 def _reaches_beyond(factor, r, held):
-    """Whether rows from r on hold more than rounding."""
+    """Whether rows from r on of the first factors, (q, q, LANES), hold more than rounding."""
     for a in range(r, factor.shape[1]):
         for u in range(held):
             above = beyond = 0.0

@@ -7,6 +7,10 @@ runs over the units of a tile: it vectorises whatever the numbers of covariates,
 and components are, and a tile stays in the cache for all components. Classes come first
 in the arrays of units and classes, (K, G), for the same reason.
 
+Arguments that kernels share: ``tiles`` (tiles, size, TILE) of factor rows, of which row i is held
+from column ``first[i]`` on at ``offset[i] + column``, both (r,); p covariates and m outcomes;
+weights ``tau`` (K, G) and coefficients ``beta`` (K, p, m), K being the classes of all starts.
+
 Sums over units may be reordered by the compiler (`SUMS`), which changes nothing but their
 rounding; no assumption is made about NaN, infinities or signed zeros.
 """
@@ -24,7 +28,7 @@ _UNIDENTIFIED = 1e-14  # as in `regression`
 
 @njit(cache=True, nogil=True)
 def _load(values, t, tile):
-    """Copy a tile's part of (K, G) values; units beyond the last are zero."""
+    """Copy a tile's part of (K, G) values to (K, TILE); units beyond the last are zero."""
     begin = t * TILE
     held = min(values.shape[1] - begin, TILE)
     for k in range(values.shape[0]):
@@ -36,6 +40,7 @@ def _load(values, t, tile):
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def _dot(x, y):
+    """Sum of products of (TILE,) and (TILE,)."""
     total = 0.0
     for u in range(TILE):
         total += x[u] * y[u]
@@ -44,7 +49,7 @@ def _dot(x, y):
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def _multiply(tile, first, offset, p, q, sums):
-    """Cross-products (pairs, TILE) of the covariates with what follows, row by row."""
+    """Sums (pairs, TILE) of a tile's cross-products of covariates with what follows them."""
     sums[:] = 0.0
     for i in range(first.size):
         for a in range(first[i], p):
@@ -111,7 +116,10 @@ def regressions(tiles, first, offset, p, m, known, tau):
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def _solve(system, p, out):
-    """Solve ``A x = b`` for the upper triangle of A and b side by side, in place."""
+    """Solve ``A x = b`` for the upper triangle of A (p, p) and b (p, m) side by side, in place.
+
+    The solution (p, m) is in ``out``.
+    """
     q = system.shape[1]
     size = np.empty(p)
     for j in range(p):
@@ -137,7 +145,7 @@ def _solve(system, p, out):
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def residuals(tile, first, offset, i, beta, out):
-    """(m, TILE) residuals of row i of every unit of a tile, given coefficients (p, m)."""
+    """Fill (m, TILE) residuals of row i of every unit of a tile, given coefficients (p, m)."""
     p, m = beta.shape
     for j in range(m):
         rest = out[j]
@@ -179,7 +187,7 @@ def squares(tiles, first, offset, beta):
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def weighted_squares(by_unit, tau):
-    """(K, 1, 1) weighted sums over the units of what `squares` gives."""
+    """(K, 1, 1) weighted sums over the units of the (tiles, K, TILE) that `squares` gives."""
     n_classes = tau.shape[0]
     total = np.zeros((n_classes, 1, 1))
     weight = np.empty((n_classes, TILE))
@@ -218,7 +226,10 @@ def scatter(tiles, first, offset, beta, tau):
 
 @njit(cache=True, nogil=True, fastmath=SUMS)
 def _add_products(weighted, rest, last, total):
-    """Add the sums of products with the rows 0..last, four at a time to share the load."""
+    """Add to (n,) the sums of products of (TILE,) with the rows 0..last of (n, TILE).
+
+    Four at a time, to share the load.
+    """
     j = 0
     while j + 3 <= last:
         e0, e1, e2, e3 = rest[j], rest[j + 1], rest[j + 2], rest[j + 3]

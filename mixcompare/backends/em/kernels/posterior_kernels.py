@@ -81,9 +81,10 @@ def logarithm(x):
 
 @njit(**EXACT)
 def posterior(joint, counts, largest, shares, inverse, slopes):
-    """Turn joint log-densities into responsibilities, by log-sum-exp.
+    """Turn joint log-densities (K, TILE) into responsibilities, by log-sum-exp.
 
-    Returns the tile's counted sums of log-likelihoods and of entropies, the latter
+    Arrays of units are (TILE,), of which the last two are workspace. Returns the tile's counted
+    sums of log-likelihoods and of entropies, the latter
     ``log s - sum_k e_k log(e_k) / s`` with e_k relative to the largest and s their sum.
     The unit's log-likelihood is left in two parts, `largest` and `shares`.
     """
@@ -108,6 +109,7 @@ def posterior(joint, counts, largest, shares, inverse, slopes):
 
 @njit(**EXACT)
 def _add_class(values, largest, shares, slopes):
+    """Exponentials of (TILE,) log-densities relative to the largest, added to the shares."""
     for u in range(TILE):
         x = values[u] - largest[u]
         e = exponential(x)
@@ -118,6 +120,7 @@ def _add_class(values, largest, shares, slopes):
 
 @njit(**OPTIONS)
 def _sums(counts, largest, shares, inverse, slopes):
+    """Counted sums of log-likelihoods and entropies, from what `posterior` has by unit."""
     for u in range(TILE):
         slopes[u] *= inverse[u]
         shares[u] = logarithm(shares[u])
