@@ -65,7 +65,8 @@ class Searches:
     @property
     def missed_by(self) -> float:
         """By how much EM's estimate is above all of the sampler's maxima, in log density."""
-        return self.em_density - float(self.densities.max(initial=-np.inf))
+        # An end that is no proper maximum may lie where a density is not known.
+        return self.em_density - float(np.fmax.reduce(self.densities, initial=-np.inf))
 
     @property
     def little_mass(self) -> bool:
@@ -92,7 +93,8 @@ def hold_together(
         return None
     known = list(optima)
     scorer = get_backend(posterior_fit.backend).scorer(em.problem)
-    summits = [climber.climb(tau) for tau in scorer.occupancy(found.parameters)]
+    starts = scorer.occupancy(found.parameters)
+    summits = [climber.climb(tau) if np.isfinite(tau).all() else None for tau in starts]
     ends = [-1 if summit is None else place(known, summit) for summit in summits]
     at_em = {name: values[None] for name, values in em.estimate.items()}
     return Searches(
