@@ -82,6 +82,9 @@ def stand_in(
     densities = log_prior_by_array(spec, prepared, arrays)
     sampled = Draws(arrays, responsibilities, densities, permutation, {})
     result = drawn_result(fits[0].layout, sampled, log_likelihood)
+    assert result.draws is not None
+    kept = responsibilities.astype(np.float32).astype(float)
+    result = replace(result, draws=replace(result.draws, occupancy=kept))
     options = Options(draws=draws, chains=chains)
     said = describe(result, spec, panel, "pymc", seed, options, 1.5)
     return mc.Fit.of(result, said, spec.trust, panel, None)

@@ -4,6 +4,7 @@ They import what is below `backends` and never one another, nor any likelihood t
 uses.
 """
 
+from mixcompare.backends.by_draw import occupancy_at, occupancy_in_batches
 from mixcompare.backends.fitting import (
     BACKENDS,
     build_options,
@@ -21,5 +22,7 @@ __all__ = [
     "build_options",
     "fit",
     "get_backend",
+    "occupancy_at",
+    "occupancy_in_batches",
     "register_backend",
 ]

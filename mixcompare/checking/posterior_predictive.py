@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixcompare import labels
+from mixcompare.backends import occupancy_in_batches
 from mixcompare.base.arrays import FloatArray, evenly_spaced
 from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import OptionError
@@ -161,16 +162,17 @@ def replicates(
 ) -> Iterator[Replicate]:
     """Replicate a fit's data from evenly spaced draws of its posterior, labels aligned."""
     posterior = permute_posterior(fit.layout, fit.posterior_as_sampled, permutation)
-    drawn = fit.draws.occupancy
     chains, length = permutation.shape[:2]
     panel = fit.panel
     parameters = {
         name: values.reshape(chains * length, *values.shape[2:])
         for name, values in fit.layout.take(posterior).items()
     }
-    for s in evenly_spaced(chains * length, draws):
-        at = divmod(int(s), length)
-        tau = labels.permute(drawn[at], permutation[at], axis=-1)
+    chosen = evenly_spaced(chains * length, draws)
+    orders = permutation.reshape(-1, permutation.shape[-1])
+    drawn = chain.from_iterable(occupancy_in_batches(fit, chosen))
+    for s, sampled in zip(chosen, drawn, strict=True):
+        tau = sampled[:, orders[s]]
         classes = (tau.cumsum(axis=1) < rng.random((len(tau), 1))).sum(axis=1)
         classes = np.minimum(classes, tau.shape[1] - 1).astype(np.intp)
         at_draw = {name: values[s] for name, values in parameters.items()}

@@ -21,7 +21,7 @@ import xarray as xr
 
 from mixcompare import labels
 from mixcompare.backends import fit as fit_model
-from mixcompare.backends import get_backend
+from mixcompare.backends import get_backend, occupancy_at
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import OptionError
@@ -221,8 +221,8 @@ def true_quantities(fit: Fit, truth: Mapping[str, FloatArray]) -> dict[str, floa
 
 def drawn_quantities(fit: Fit) -> dict[str, FloatArray]:
     """The same quantities (chain, draw) of a posterior's draws."""
-    posterior = fit.posterior_as_sampled
-    return _quantities(fit, posterior, fit.draws.occupancy, fit.log_likelihood_by_draw)
+    posterior, tau = fit.posterior_as_sampled, occupancy_at(fit, fit.draws.numbers)
+    return _quantities(fit, posterior, tau, fit.log_likelihood_by_draw)
 
 
 def _quantities(

@@ -96,19 +96,18 @@ def compare(
     thresholds = thresholds or Thresholds()
     prepared = em.problem.factors
     reference = em.responsibilities.to_numpy()
-    drawn = other.draws.occupancy
     raw = other.posterior_as_sampled
     draws = align_draws(other, reference)
     permutation, aligned, mean = draws.permutation, draws.posterior, draws.responsibilities
     climber = Climber(em.spec, prepared, Options(max_iterations=_MOST_ITERATIONS), climbs)
     known = em_optima(em, climber)
-    modes = find_modes(known, climber, drawn, climbs)
+    modes = find_modes(known, climber, other, climbs)
     searches = hold_together(em, other, climber, known)
     highest = max(_highest(modes, searches), key=lambda mode: mode.objective)
     scores = score_likelihoods(em, other, thresholds.excess, highest)
     labelling = label_draws(em, other, aligned, climber.unit_summaries, modes)
     checks = check_model(other, permutation, aligned, thresholds.sensitivity, refit)
-    invariants = invariants_table(scores.by_draw, raw["weights"].to_numpy(), drawn)
+    invariants = invariants_table(other)
     invariant = invariant_r_hat(invariants)
     estimates = estimates_table(em, raw, aligned)
     agreement = agreement_table(

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare import labels
+from mixcompare.backends import occupancy_at
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison.modes import Modes
 from mixcompare.fits.fit import Fit
@@ -60,12 +61,13 @@ def label_draws(
     features
         (G, D) what is known of the units, for data-based relabelling.
     """
-    drawn = posterior_fit.draws.occupancy
-    chains, available, units, k = drawn.shape
+    numbers = posterior_fit.draws.numbers
+    chains, available = numbers.shape
+    units, k = posterior_fit.result.occupancy.shape
     wanted = max(1, min(_MOST_DRAWS, _MOST_VALUES // (units * k)) // chains)
     spaced = np.linspace(0, available - 1, min(wanted, available)).astype(np.intp)
     chosen = np.union1d(spaced, modes.draws)
-    tau = drawn[:, chosen]
+    tau = occupancy_at(posterior_fit, numbers[:, chosen])
     height = posterior_fit.log_likelihood_by_draw[:, chosen]
     pivot = np.unravel_index(int(height.argmax()), height.shape)
     separated = _best_separated(em.parameters, aligned)

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixcompare import labels
+from mixcompare.backends import occupancy_at
 from mixcompare.backends.em.climbing import Climber, Summit
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.maxima import same_within
@@ -108,9 +109,7 @@ class Modes:
         return 1 - float(self.shares.mean(axis=1).max()) / ended if ended else 0.0
 
 
-def find_modes(
-    optima: Sequence[Mode], climber: Climber, responsibilities: FloatArray, climbs: int
-) -> Modes:
+def find_modes(optima: Sequence[Mode], climber: Climber, posterior_fit: Fit, climbs: int) -> Modes:
     """Climb from evenly spaced draws of every chain by EM.
 
     Parameters
@@ -119,12 +118,11 @@ def find_modes(
         EM's, see `em_optima`.
     climber
         EM on the fits' data.
-    responsibilities
-        (C, S, G, K) by draw.
     climbs
         How many draws to climb from, over all chains; at least one of each.
     """
-    chains, available = responsibilities.shape[:2]
+    numbers = posterior_fit.draws.numbers
+    chains, available = numbers.shape
     wanted = min(available, max(1, climbs // chains))
     draws = np.unique(np.linspace(0, available - 1, wanted).astype(np.intp))
     known = list(optima)
@@ -138,7 +136,7 @@ def find_modes(
         end = labels.align_to_reference(summit.responsibilities, known[found].responsibilities)
         return found, end
 
-    visited, permutation = labels.climbing(responsibilities[:, draws], climb)
+    visited, permutation = labels.climbing(occupancy_at(posterior_fit, numbers[:, draws]), climb)
     return _sorted(known, visited, draws, permutation)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mixcompare import labels
+from mixcompare.backends import occupancy_at
 from mixcompare.backends.em.scoring import Scorer
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.comparison.modes import spurious_starts
@@ -79,10 +80,11 @@ def distance_and_height_of_draws(
     most
         How many draws at the most, over all chains.
     """
-    drawn = posterior_fit.draws.occupancy
+    numbers = posterior_fit.draws.numbers
     total = posterior_fit.log_likelihood_by_draw
     step = max(1, -(-total.size // most))
-    tau = labels.permute(drawn[:, ::step], permutation[:, ::step], axis=-1)
+    drawn = occupancy_at(posterior_fit, numbers[:, ::step])
+    tau = labels.permute(drawn, permutation[:, ::step], axis=-1)
     reference = em.responsibilities.to_numpy()
     distance = [total_variation(reference, one).mean() for one in tau.reshape(-1, *tau.shape[2:])]
     return np.column_stack([distance, total[:, ::step].ravel() - em.log_likelihood])

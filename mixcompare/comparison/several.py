@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from mixcompare import labels
+from mixcompare.backends import occupancy_in_batches
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison.parties import Party
 from mixcompare.fits.fit import Fit
@@ -56,10 +57,10 @@ class AlignedDraws:
 
 def align_draws(fit: Fit, reference: FloatArray) -> AlignedDraws:
     """Number every draw's components as those of responsibilities (G, K)."""
-    drawn = fit.draws.occupancy
-    permutation = labels.align_to_reference(drawn, reference)
+    found, mean = labels.align_batches_to_reference(occupancy_in_batches(fit), reference)
+    permutation = found.reshape(fit.draws.permutation.shape)
     posterior = permute_posterior(fit.layout, fit.posterior_as_sampled, permutation)
-    return AlignedDraws(permutation, posterior, labels.permuted_mean(drawn, permutation))
+    return AlignedDraws(permutation, posterior, mean)
 
 
 def side_by_side(parties: Sequence[Party], draws: AlignedDraws) -> SideBySide:

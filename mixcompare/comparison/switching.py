@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mixcompare.backends import occupancy_in_batches
 from mixcompare.base.arrays import FloatArray
+from mixcompare.fits.fit import Fit
 from mixcompare.fits.summary import convergence
 from mixcompare.labels import (
     IntArray,
@@ -60,15 +62,8 @@ def switching_table(
     return moved, table
 
 
-def invariants_table(
-    log_likelihood: FloatArray, weights: FloatArray, responsibilities: FloatArray
-) -> pd.DataFrame:
-    """Convergence of what no relabelling can change, to be judged without any.
-
-    Parameters
-    ----------
-    log_likelihood, weights, responsibilities
-        (C, S), (C, S, K) and (C, S, G, K).
+def invariants_table(fit: Fit) -> pd.DataFrame:
+    """Convergence of what no relabelling of a posterior can change, to be judged without any.
 
     Returns
     -------
@@ -77,12 +72,19 @@ def invariants_table(
     largest R-hat and the smallest ESS are given. One component's weight never varies and is
     left out, and so are pairs.
     """
-    k = weights.shape[-1]
-    values = {"log-likelihood": log_likelihood}
+    weights = fit.draws.parameters["weights"]
+    units, k = fit.result.occupancy.shape
+    values = {"log-likelihood": fit.log_likelihood_by_draw}
+    pairs = _spread_pairs(units)
     if k > 1:
         ordered = -np.sort(-weights, axis=-1)
         values |= {f"weight {i + 1} by size": ordered[..., i] for i in range(k)}
-        values["pairs of units together"] = expected_pairs(responsibilities)
+        together = [
+            np.column_stack([expected_pairs(tau), pair_probabilities(tau, pairs)])
+            for tau in occupancy_in_batches(fit)
+        ]
+        by_draw = np.concatenate(together).reshape(*weights.shape[:2], -1)
+        values["pairs of units together"] = by_draw[..., 0]
     stacked = np.stack(list(values.values()), axis=-1)
     table = pd.DataFrame(
         {
@@ -93,8 +95,7 @@ def invariants_table(
         index=pd.Index(list(values), name="quantity"),
     )
     if k > 1:
-        pairs = _spread_pairs(responsibilities.shape[-2])
-        measured = convergence(pair_probabilities(responsibilities, pairs))
+        measured = convergence(by_draw[..., 1:])
         worst = {name: _worst(name, measured[name]) for name in _MEASURES}
         table.loc[f"worst of {len(pairs)} pairs of units"] = {"mean": np.nan, "sd": np.nan, **worst}
     return table

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixcompare.base.arrays import FloatArray, IntArray
+from mixcompare.base.arrays import FloatArray, IntArray, evenly_spaced
 from mixcompare.fits.kinds import Kind
+
+# Of what there is by draw and unit, so many numbers are kept as they are. Of more, responsibilities
+# are kept for some of the draws, and log-likelihoods in 32 bits.
+KEPT_VALUES: Final = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +85,7 @@ class Draws:
     parameters
         (chain, draw, ...) blocks.
     occupancy
-        (chain, draw, C, K) class probabilities.
+        (chain, D, C, K) class probabilities in single precision, of the draws `kept`.
     log_prior
         (chain, draw) by block, without Jacobians.
     permutation
@@ -95,6 +99,17 @@ class Draws:
     log_prior: Mapping[str, FloatArray]
     permutation: IntArray
     statistics: Mapping[str, Any]
+
+    @property
+    def numbers(self) -> IntArray:
+        """(chain, draw) numbers of the draws, chain after chain."""
+        chains, each = self.permutation.shape[:2]
+        return np.arange(chains * each).reshape(chains, each)
+
+    @property
+    def kept(self) -> IntArray:
+        """(D,) draws of each chain that have their class probabilities here, evenly spaced."""
+        return evenly_spaced(self.permutation.shape[1], self.occupancy.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +180,8 @@ class Result:
     occupancy
         (C, K) class probabilities there, or their means.
     log_likelihood
-        (G,) at the optimum, or (chain, draw, G), times the units' weights.
+        (G,) at the optimum, or (chain, draw, G), times the units' weights. Those of draws are
+        multiples of `resolution`.
     status
         ``"converged"``, ``"iteration limit"``, ``"ascent violated"``, ``"saddle"`` (a saddle
         point that EM could not leave), ``"spurious"`` (a maximum that a few rows make) or
@@ -201,3 +217,30 @@ class Result:
     history: Mapping[str, FloatArray] = field(default_factory=dict)
     draws: Draws | None = None
     optima: Optima | None = None
+
+
+def kept_draws(chains: int, draws: int, values: int) -> IntArray:
+    """(D,) draws of each chain whose class probabilities are kept, evenly spaced.
+
+    Parameters
+    ----------
+    values
+        Class probabilities of one draw. Over all chains `KEPT_VALUES` are kept; of each chain
+        those of one draw at least.
+    """
+    return evenly_spaced(draws, min(draws, max(1, KEPT_VALUES // (chains * values))))
+
+
+def resolution(log_likelihood: FloatArray) -> float | None:
+    """The power of two of which log-likelihoods by draw and unit are multiples in 32 bits.
+
+    At most 2^-30 of the largest's next power of two, so that none moves by more than 1e-9 of it.
+
+    Returns
+    -------
+    None if they are so few, see `KEPT_VALUES`, that they are kept in 64 bits, or some are infinite.
+    """
+    largest = max(float(log_likelihood.max()), -float(log_likelihood.min()))
+    if log_likelihood.size <= KEPT_VALUES or not 0 < largest < np.inf:
+        return None
+    return float(2.0 ** (np.ceil(np.log2(largest)) - 30))

@@ -14,17 +14,20 @@ PyMC adds
     ``posterior`` (chain, draw, ...), draws whose labels are aligned to one another, and
     ``posterior_as_sampled``, the same with exchangeable labels; ``alignment`` with permutation
     (chain, draw, mixture_component) that makes the one of the other; ``membership`` with
-    responsibilities (chain, draw, unit, mixture_component), aligned as the posterior is;
+    responsibilities (chain, draw, unit, mixture_component), aligned as the posterior is, in
+    single precision, and of evenly spaced draws if there are more than
+    `mixcompare.fits.result.KEPT_VALUES`; their coordinate ``draw`` says which;
     ``sample_stats``, with log_posterior (chain, draw), the log-density of the parameters
-    themselves; ``log_likelihood`` with outcomes (chain, draw, unit), times the unit's weight;
-    ``log_prior`` (chain, draw) by parameter array, without Jacobians; where chains are in
-    different modes, ``sample_stats`` also has mode_log_evidence and mode_log_evidence_error
-    (chain) by bridge sampling in each chain's own; and where chains waited for a search, optimum
-    and restarted (chain), at which maximum a chain is and whether it was started once more, and
-    ``optima`` (optimum, ...), the distinct maxima of the posterior's density from the highest
-    evidence on: the parameters, log_posterior, log_likelihood, log_evidence (Laplace's), proper,
-    climbs, share, climbs_by_start (optimum, start_kind) and iterations, see
-    `mixcompare.fits.result.Optima`; its attributes are n_climbs and seconds.
+    themselves; ``log_likelihood`` with outcomes (chain, draw, unit), times the unit's weight,
+    stored in 32 bits if there are more than that; ``log_prior`` (chain, draw) by parameter
+    array, without Jacobians; where chains are in different modes, ``sample_stats`` also has
+    mode_log_evidence and mode_log_evidence_error (chain) by bridge sampling in each chain's own;
+    and where chains waited for a search, optimum and restarted (chain), at which maximum a chain
+    is and whether it was started once more, and ``optima`` (optimum, ...), the distinct maxima of
+    the posterior's density from the highest evidence on: the parameters, log_posterior,
+    log_likelihood, log_evidence (Laplace's), proper, climbs, share, climbs_by_start (optimum,
+    start_kind) and iterations, see `mixcompare.fits.result.Optima`; its attributes are n_climbs
+    and seconds.
 
 Components are numbered 1..K from the largest weight of the estimate to the smallest.
 """
@@ -34,6 +37,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -44,7 +48,7 @@ from mixcompare import labels
 from mixcompare.data.panel import Panel
 from mixcompare.fits.environment import machine, versions
 from mixcompare.fits.kinds import Kind
-from mixcompare.fits.result import Draws, Optima, Result, Search, StandardErrors
+from mixcompare.fits.result import Draws, Optima, Result, Search, StandardErrors, resolution
 from mixcompare.fits.storage import panel_to_dataset
 from mixcompare.model.layout import COMPONENT, Layout
 from mixcompare.model.spec import MixtureSpec
@@ -64,6 +68,8 @@ _DIMS: Final[Mapping[str, tuple[str, ...]]] = {
     "climbs_by_start": ("start_kind",),
 }
 _SAMPLE: Final = ("chain", "draw")
+# What it calls missing is beyond all numbers that `resolution` makes.
+_IN_32_BITS: Final[Mapping[str, Any]] = {"dtype": "int32", "_FillValue": np.int32(-(2**31))}
 _OF_OPTIMA: Final = (
     "log_posterior",
     "log_likelihood",
@@ -191,14 +197,12 @@ def _posterior(result: Result, layout: Layout, coords: Mapping[str, Any]) -> dic
         "posterior": by_draw(**layout.permute(draws.parameters, draws.permutation)),
         "posterior_as_sampled": by_draw(**draws.parameters),
         "sample_stats": statistics,
-        "log_likelihood": by_draw(outcomes=result.log_likelihood),
+        "log_likelihood": _packed(by_draw(outcomes=result.log_likelihood)),
         "log_prior": xr.Dataset(
             {name: (_SAMPLE, values) for name, values in draws.log_prior.items()},
             {dim: statistics[dim] for dim in _SAMPLE},
         ),
-        "membership": by_draw(
-            responsibilities=labels.permute(draws.occupancy, draws.permutation, axis=-1)
-        ),
+        "membership": _membership(draws, layout, coords),
         "alignment": by_draw(permutation=draws.permutation),
         "estimate": parameter_dataset(
             layout, coords, (), **result.parameters, responsibilities=result.occupancy
@@ -216,6 +220,21 @@ def _optima(optima: Optima, layout: Layout, coords: Mapping[str, Any]) -> xr.Dat
         layout, {**coords, **kinds}, ("optimum",), **optima.parameters, **arrays
     )
     return dataset.assign_attrs(n_climbs=optima.n_climbs, seconds=optima.seconds)
+
+
+def _membership(draws: Draws, layout: Layout, coords: Mapping[str, Any]) -> xr.Dataset:
+    order = draws.permutation[:, draws.kept]
+    aligned = labels.permute(draws.occupancy.astype(np.float32), order, axis=-1)
+    coords = {**coords, "draw": draws.kept}
+    return parameter_dataset(layout, coords, _SAMPLE, responsibilities=aligned)
+
+
+def _packed(log_likelihood: xr.Dataset) -> xr.Dataset:
+    """The same, to be stored in 32 bits where `mixcompare.fits.result.resolution` says so."""
+    step = resolution(log_likelihood["outcomes"].to_numpy())
+    if step is not None:
+        log_likelihood["outcomes"].encoding = {**_IN_32_BITS, "scale_factor": step}
+    return log_likelihood
 
 
 def as_stored_now(tree: xr.DataTree, layout: Layout) -> xr.DataTree:
@@ -302,15 +321,15 @@ def _read_search(tree: xr.DataTree, layout: Layout) -> Search | None:
 
 
 def _read_draws(tree: xr.DataTree, layout: Layout) -> Draws:
-    permutation = _plain(tree, "alignment")["permutation"]
-    aligned = _plain(tree, "membership")["responsibilities"]
-    return Draws(
+    draws = Draws(
         layout.take(_plain(tree, "posterior_as_sampled")),
-        labels.permute(aligned, labels.invert(permutation), axis=-1),
+        np.asarray(_plain(tree, "membership")["responsibilities"], dtype=float),
         _plain(tree, "log_prior"),
-        permutation,
+        _plain(tree, "alignment")["permutation"],
         _plain(tree, "sample_stats"),
     )
+    back = labels.invert(draws.permutation[:, draws.kept])
+    return replace(draws, occupancy=labels.permute(draws.occupancy, back, axis=-1))
 
 
 def _read_optima(tree: xr.DataTree, layout: Layout) -> Optima | None:

@@ -25,8 +25,14 @@ from mixcompare.labels.movement import (
     switching,
 )
 from mixcompare.labels.ordering import by_order, by_weight
-from mixcompare.labels.permutations import assign, compose, invert, permuted_mean
-from mixcompare.labels.reference import align_draws, align_to_reference, overlap
+from mixcompare.labels.permutations import assign, compose, invert, permuted_mean, permuted_sum
+from mixcompare.labels.reference import (
+    align_batches,
+    align_batches_to_reference,
+    align_draws,
+    align_to_reference,
+    overlap,
+)
 from mixcompare.labels.stephens import stephens, stephens_path
 
 __all__ = [
@@ -39,6 +45,8 @@ __all__ = [
     "Switching",
     "agreement",
     "agreement_matrix",
+    "align_batches",
+    "align_batches_to_reference",
     "align_draws",
     "align_to_reference",
     "assign",
@@ -59,6 +67,7 @@ __all__ = [
     "pair_probabilities",
     "permute",
     "permuted_mean",
+    "permuted_sum",
     "register_algorithm",
     "relabel",
     "relative_labelling",

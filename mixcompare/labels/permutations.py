@@ -52,10 +52,16 @@ def permuted_mean(values: FloatArray, permutation: IntArray) -> FloatArray:
     -------
     (G, K).
     """
+    k = values.shape[-1]
+    return np.asarray(permuted_sum(values, permutation) / (permutation.size // k))
+
+
+def permuted_sum(values: FloatArray, permutation: IntArray) -> FloatArray:
+    """As `permuted_mean`, not divided by the number of draws: of batches, sums add up."""
     units, k = values.shape[-2:]
     takes = permutation.reshape(-1, k)[..., None] == np.arange(k)
     sums = takes.reshape(-1, k * k).T.astype(float) @ values.reshape(-1, units * k)
-    return np.asarray(np.einsum("kjgj->gk", sums.reshape(k, k, units, k)) / len(takes))
+    return np.asarray(np.einsum("kjgj->gk", sums.reshape(k, k, units, k)))
 
 
 def compose(first: IntArray, second: IntArray) -> IntArray:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.labels.permutations import assign, permuted_mean, settled
+from mixcompare.labels.permutations import assign, permuted_sum
 
 
 def overlap(responsibilities: FloatArray, reference: FloatArray) -> FloatArray:
@@ -49,8 +51,49 @@ def align_draws(
     pivot
         (G, K) where to start, e.g. the draw of highest posterior density.
     """
+    units, k = pivot.shape
+    draws = responsibilities.reshape(-1, units, k)
+    permutation, _ = align_batches((draws,), pivot, max_iterations=max_iterations)
+    return permutation.reshape(*responsibilities.shape[:-2], k)
 
-    def to_average(permutation: IntArray) -> IntArray:
-        return align_to_reference(responsibilities, permuted_mean(responsibilities, permutation))
 
-    return settled(align_to_reference(responsibilities, pivot), to_average, max_iterations)
+def align_batches(
+    batches: Iterable[FloatArray], pivot: FloatArray, *, max_iterations: int = 20
+) -> tuple[IntArray, FloatArray]:
+    """As `align_draws`, of draws that need not be in memory together.
+
+    Parameters
+    ----------
+    batches
+        (n, G, K) each, which are gone through once for every iteration.
+
+    Returns
+    -------
+    permutation, mean
+        (S, K) of all draws and (G, K) of the aligned ones.
+    """
+    permutation, mean = align_batches_to_reference(batches, pivot)
+    for _ in range(max_iterations):
+        updated, renewed = align_batches_to_reference(batches, mean)
+        if np.array_equal(updated, permutation):
+            break
+        permutation, mean = updated, renewed
+    return permutation, mean
+
+
+def align_batches_to_reference(
+    batches: Iterable[FloatArray], reference: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """As `align_to_reference`, of batches (n, G, K), with the mean of the aligned draws.
+
+    Returns
+    -------
+    permutation, mean
+        (S, K) and (G, K).
+    """
+    permutations, total = [], np.zeros(reference.shape)
+    for batch in batches:
+        permutations.append(align_to_reference(batch, reference))
+        total = total + permuted_sum(batch, permutations[-1])
+    permutation = np.concatenate(permutations)
+    return permutation, total / len(permutation)

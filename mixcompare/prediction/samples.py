@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from mixcompare import labels
+from mixcompare.backends import occupancy_in_batches
 from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.checks import check_whole
 from mixcompare.base.errors import DataError
@@ -109,9 +110,9 @@ def log_known(fit: Fit, samples: Samples, rows: NewRows) -> FloatArray:
     if samples.draws is None:
         responsibilities = fit.responsibilities.to_numpy()[None, at]
     else:
-        drawn, permutation = fit.draws.occupancy, fit.draws.permutation
-        drawn = drawn.reshape(-1, *drawn.shape[2:])[samples.draws][:, at]
+        permutation = fit.draws.permutation
         permutation = permutation.reshape(-1, permutation.shape[-1])[samples.draws]
-        responsibilities = labels.permute(drawn, permutation, axis=-1)
+        drawn = [tau[:, at] for tau in occupancy_in_batches(fit, samples.draws)]
+        responsibilities = labels.permute(np.concatenate(drawn), permutation, axis=-1)
     with np.errstate(divide="ignore"):
         return np.log(responsibilities)

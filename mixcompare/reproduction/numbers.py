@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from mixcompare import labels
 from mixcompare.base.arrays import FloatArray
 from mixcompare.comparison import Comparison
 from mixcompare.comparison.parties import having
+from mixcompare.comparison.several import align_draws
 from mixcompare.fits.fit import Fit
-from mixcompare.fits.tree import permute_posterior
 from mixcompare.model.layout import flatten
 
 # EM's path is the same up to rounding wherever it is run; relative to the size of a number
@@ -66,9 +65,7 @@ def _em(source: str, fit: Fit) -> pd.DataFrame:
 
 
 def _pymc(source: str, fit: Fit, reference: FloatArray) -> pd.DataFrame:
-    drawn = fit.draws.occupancy
-    permutation = labels.align_to_reference(drawn, reference)
-    aligned = permute_posterior(fit.layout, fit.posterior_as_sampled, permutation)
+    aligned = align_draws(fit, reference).posterior
     total = fit.log_likelihood_by_draw
     draws = np.concatenate([flatten(aligned, fit.parameters), total[..., None]], axis=-1)
     names = [*(parameter.name for parameter in fit.parameters), "log-likelihood"]

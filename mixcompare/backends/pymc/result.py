@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixcompare import labels
 from mixcompare.backends.pymc.coordinates import Arrays
 from mixcompare.backends.pymc.diagnosis import approximation, diagnose, in_modes, remarks
-from mixcompare.backends.pymc.evaluate import evaluate
+from mixcompare.backends.pymc.evaluate import Evaluation, Occupancy, evaluate
 from mixcompare.backends.pymc.exploration import Exploration
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
@@ -18,7 +19,7 @@ from mixcompare.backends.pymc.search.dispersed import KINDS
 from mixcompare.backends.pymc.search.search import Search
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import DensityError
-from mixcompare.fits.result import Draws, Optima, Result
+from mixcompare.fits.result import Draws, Optima, Result, kept_draws, resolution
 from mixcompare.labels import IntArray
 from mixcompare.prepared.problem import Problem
 
@@ -37,36 +38,34 @@ def build_result(
     variables = {n: value.reshape(-1, *value.shape[2:]) for n, value in draws.variables.items()}
     evaluation = evaluate(mixture, variables, int(np.prod(shape)))
     prior = mixture.log_prior_by_parameter(variables, evaluation.parameters)
+    total = evaluation.log_likelihood.sum(axis=1)
     if "lp" in draws.stats:
-        sampled = draws.stats["lp"].ravel()
-        check_density(mixture, variables, sampled, evaluation.log_likelihood.sum(axis=1))
+        check_density(mixture, variables, draws.stats["lp"].ravel(), total)
 
-    def by_chain(array: FloatArray) -> FloatArray:
+    def by_chain[T: np.generic](array: NDArray[T]) -> NDArray[T]:
         return array.reshape(*shape, *array.shape[1:])
 
+    log_posterior = total + sum(prior.values())
+    permutation, tau = _align(problem, evaluation, log_posterior, options)
     parameters = {name: by_chain(array) for name, array in evaluation.parameters.items()}
-    prior = {name: by_chain(array) for name, array in prior.items()}
-    log_likelihood, tau = map(by_chain, (evaluation.log_likelihood, evaluation.responsibilities))
-    by_sample = log_likelihood.sum(axis=-1)
-    log_posterior = by_sample + sum(prior.values())
-    if options.ordered_by is None:
-        permutation = _align(parameters["weights"], log_posterior, tau)
-    else:
-        permutation = ordered(parameters, ordering(problem, options.ordered_by))
-    aligned = layout.permute(parameters, permutation)
+    aligned = layout.permute(parameters, by_chain(permutation))
     status, message = "approximate", approximation(options.sampler, shape[1])
     if options.kind == "posterior":
         names, diverging = [*layout.names()], draws.stats["diverging"]
-        status, message = diagnose(names, layout.flatten(aligned), by_sample, diverging)
+        status, message = diagnose(names, layout.flatten(aligned), by_chain(total), diverging)
     return Result(
         options.kind,
         {name: values.mean(axis=(0, 1)) for name, values in aligned.items()},
-        labels.permuted_mean(tau, permutation),
-        log_likelihood,
+        tau,
+        by_chain(_rounded(evaluation.log_likelihood)),
         status,
         message + in_modes(explored.modes, explored.restarts) + remarks(options, draws.stats),
         draws=Draws(
-            parameters, tau, prior, permutation, {**draws.stats, "log_posterior": log_posterior}
+            parameters,
+            _kept(evaluation.occupancy, shape),
+            {name: by_chain(array) for name, array in prior.items()},
+            by_chain(permutation),
+            {**draws.stats, "log_posterior": by_chain(log_posterior)},
         ),
         optima=None if explored.search is None else _optima(problem, mixture, explored.search),
     )
@@ -126,10 +125,35 @@ def check_density(
 
 
 def _align(
-    weights: FloatArray, log_posterior: FloatArray, responsibilities: FloatArray
-) -> IntArray:
-    """Permutations (C, S, K) that align all draws, numbered by the mean weights."""
-    best = np.unravel_index(int(np.argmax(log_posterior)), log_posterior.shape)
-    permutation = labels.align_draws(responsibilities, responsibilities[best])
-    mean = labels.permute(weights, permutation, axis=-1).mean(axis=(0, 1))
-    return labels.compose(permutation, labels.by_weight(mean))
+    problem: Problem, evaluation: Evaluation, log_posterior: FloatArray, options: Options
+) -> tuple[IntArray, FloatArray]:
+    """Permutations (S, K) that align all draws, and the mean class probabilities (C, K) then.
+
+    Classes are numbered by the mean weights, or draw by draw as an ordering constraint has it.
+    """
+    occupancy, weights = evaluation.occupancy, evaluation.parameters["weights"]
+    if options.ordered_by is not None:
+        given = ordered(evaluation.parameters, ordering(problem, options.ordered_by))
+        return given, occupancy.mean(given)
+    best = int(np.argmax(log_posterior))
+    permutation, mean = labels.align_batches(occupancy, occupancy.take(np.array([best]))[0])
+    order = labels.by_weight(labels.permute(weights, permutation, axis=-1).mean(axis=0))
+    return labels.compose(permutation, order), mean[:, order]
+
+
+def _kept(occupancy: Occupancy, shape: tuple[int, int]) -> FloatArray:
+    """(chain, D, C, K) class probabilities of the draws that are kept, in single precision."""
+    chains, draws = shape
+    kept = kept_draws(*shape, occupancy.at(slice(1))[0].size)
+    rows = np.arange(chains)[:, None] * draws + kept
+    tau = occupancy.take(rows.ravel()).astype(np.float32).astype(float)
+    return tau.reshape(chains, len(kept), *tau.shape[1:])
+
+
+def _rounded(log_likelihood: FloatArray) -> FloatArray:
+    """Log-likelihoods (S, G) as they are stored; large ones are rounded in place, for memory."""
+    step = resolution(log_likelihood)
+    if step is not None:
+        for row in log_likelihood:
+            row[:] = np.rint(row / step) * step
+    return log_likelihood

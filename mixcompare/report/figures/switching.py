@@ -73,10 +73,9 @@ def co_clustering(comparison: Comparison) -> Drawing | None:
     em = comparison.em.responsibilities.to_numpy()
     units = comparison.em.responsibilities["unit"].to_numpy()
     places = by_class(em)[evenly_spaced(len(em), _MOST_UNITS)]
-    drawn = comparison.posterior_fit.draws.occupancy
-    chains, available, _, k = drawn.shape
-    step = max(1, -(-chains * available * len(places) * k // _MOST_VALUES))
-    matrix = labels.co_clustering(drawn[:, ::step][:, :, places])
+    drawn = comparison.posterior_fit.draws.occupancy[:, :, places]
+    step = max(1, -(-drawn.size // _MOST_VALUES))
+    matrix = labels.co_clustering(drawn[:, ::step])
     figure, ((ax,),) = panels(1, 1, 7.2, 6.0)
     image = ax.imshow(matrix, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(image, ax=ax, shrink=0.85, label="probability of being together")

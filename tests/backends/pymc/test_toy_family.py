@@ -109,7 +109,7 @@ def test_density_is_prior_times_likelihood_with_its_gradient(
     np.testing.assert_allclose(
         evaluation.log_likelihood, scorer(problem).unit_log_likelihood(at), rtol=1e-10
     )
-    assert evaluation.responsibilities.shape == given_class.shape
+    assert evaluation.occupancy.at(slice(3)).shape == given_class.shape
     prior = mixture.log_prior_by_parameter(variables, at)
     stated = norm(problem.priors.coefficient_mean, problem.priors.coefficient_sd)
     expected = stated.logpdf(at["coefficients"]).sum(axis=(1, 2, 3))

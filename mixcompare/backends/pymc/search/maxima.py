@@ -169,7 +169,7 @@ class Terrain:
     def _responsibilities(self, points: FloatArray) -> FloatArray:
         """(N, C, K) class probabilities at points (N, D)."""
         variables = self.mixture.constrained(self.mixture.split(points))
-        return evaluate(self.mixture, variables, len(points)).responsibilities
+        return evaluate(self.mixture, variables, len(points)).occupancy.at(slice(None))
 
     def copies(self, point: FloatArray) -> float:
         """How many different points the numbering of the classes makes of one (D,)."""

@@ -124,5 +124,5 @@ def _order(terrain: Terrain, maximum: Maximum, points: FloatArray) -> IntArray:
     mixture = terrain.mixture
     variables = mixture.constrained(mixture.split(points))
     with np.errstate(all="ignore"):
-        tau = evaluate(mixture, variables, len(points)).responsibilities
+        tau = evaluate(mixture, variables, len(points)).occupancy.at(slice(None))
     return labels.align_to_reference(np.nan_to_num(tau), maximum.responsibilities)
