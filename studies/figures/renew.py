@@ -21,6 +21,7 @@ FIGURES = {
     "full_covariance": "models",
     "galaxy": "criteria-by-k",
     "billboard": "class-paths",
+    "starts": "nested-loop-all-chains-at-best",
     "separation": "nested-loop-mse",
     "fixed_effects": "zip",
     "standard_errors": "nested-loop-coverage",

@@ -193,7 +193,9 @@ def test_a_quick_run_takes_scenarios_from_the_whole_grid() -> None:
     assert make_plan(study).n_fits == 25 * 2 * 3
 
 
-@pytest.mark.parametrize("name", ["separation", "fixed_effects", "standard_errors", "calibration"])
+@pytest.mark.parametrize(
+    "name", ["separation", "fixed_effects", "standard_errors", "starts", "calibration"]
+)
 def test_shipped_simulation_studies_are_valid_and_make_their_data(name: str) -> None:
     study = load_study(REPOSITORY / "studies" / f"{name}.toml")
     plan = make_plan(study)
