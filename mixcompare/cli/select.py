@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,11 +18,14 @@ from mixcompare.cli.arguments import (
     of_model,
 )
 
+if TYPE_CHECKING:
+    from mixcompare.selection import Selection
+
 _COLUMNS = (
     *("log_likelihood", "n_parameters", "aic", "bic", "icl", "entropy_r2", "smallest_class"),
     *("starts_at_best", "starts", "notes"),
 )
-_SAMPLED = ("posterior_", "elpd_", "high_", "log_evidence_", "evidence_")
+_SAMPLED = ("posterior_", "smc_", "elpd_", "high_", "log_evidence_", "evidence_")
 
 
 @of_model()
@@ -76,14 +79,32 @@ def select_command(
         sampling={"draws": draws} if posterior else None,
         starts=starts,
     )
+    _show(result)
+    if output is not None:
+        from mixcompare.report.write_selection import write_selection  # matplotlib is slow
+
+        typer.echo(f"Tables, figure and fits: {write_selection(result, output, overwrite=force)}")
+
+
+def _show(result: Selection) -> None:
+    import pandas as pd
+
+    from mixcompare.selection.criteria_table import UNRANKED
+
     columns = [name for name in _COLUMNS if name in result.table]
     typer.echo(result.table[columns].to_string(float_format="{:.4f}".format))
-    sampled = [name for name in result.table if str(name).startswith(_SAMPLED)]
+    names = result.table.columns.astype(str)
+    reasons = [name for name in names if name.endswith(UNRANKED)]
+    sampled = [name for name in names if name.startswith(_SAMPLED) and name not in reasons]
     if sampled:
         typer.echo(result.table[sampled].to_string(float_format="{:.2f}".format))
-    for name, count in result.choices.items():
-        note = result.notes[count]
-        typer.echo(f"{name}: {count}{f' ({note})' if note else ''}")
+    for name, count, note in result.choices.itertuples():
+        typer.echo(f"{name}: {'none' if pd.isna(count) else count}{f' ({note})' if note else ''}")
+    for column in reasons:
+        sampler = "SMC" if column.startswith("smc") else "NUTS"
+        for count, text in result.table[column].items():
+            if text:
+                typer.echo(f"{count} classes, not ranked by {sampler}: {text}")
     if result.tests is not None:
         typer.echo(result.tests.to_string(index=False, float_format="{:.4g}".format))
     for count, row in result.table[result.table["falls"]].iterrows():
@@ -91,7 +112,3 @@ def select_command(
     for count, text in result.table["cautions"].items():
         if text:
             typer.echo(f"{count} classes: {text}")
-    if output is not None:
-        from mixcompare.report.write_selection import write_selection  # matplotlib is slow
-
-        typer.echo(f"Tables, figure and fits: {write_selection(result, output, overwrite=force)}")

@@ -31,7 +31,7 @@ from mixcompare.report.figures.data import CurveGrid, class_grids, only_variable
 from mixcompare.report.figures.selection import plot_selection
 from mixcompare.report.figures.units import likeliest
 from mixcompare.selection import Selection
-from mixcompare.selection.criteria_table import APART, CRITERIA
+from mixcompare.selection.criteria_table import APART, CRITERIA, UNRANKED
 
 ANCHOR: Final = "selection"
 _K: Final = numbers(str, "K")
@@ -61,8 +61,8 @@ def choice_of_k(comparison: Comparison, selection: Selection) -> Section:
 
 
 def _best(selection: Selection) -> str:
-    said = (f"{CRITERIA[str(name)].title}: {k}" for name, k in selection.choices.items())
-    return f"Best by {'; '.join(said)}."
+    chosen = selection.choices["n_components"].dropna().items()
+    return f"Best by {'; '.join(f'{CRITERIA[str(name)].title}: {k}' for name, k in chosen)}."
 
 
 def _check(comparison: Comparison, selection: Selection) -> None:
@@ -82,7 +82,8 @@ def _criteria(selection: Selection) -> Drawing:
     if any(c.known(selection.table) for c in CRITERIA.values() if c.value is None):
         below = (
             "Below: how much worse than the best other numbers of classes predict a unit that was "
-            "left out, and the log marginal likelihood under the priors of the model. "
+            "left out, and the log marginal likelihood under the priors of the model. A cross "
+            "marks a posterior that cannot be relied on and is not ranked. "
         )
     return draw(
         plot_selection(selection),
@@ -160,6 +161,8 @@ def _posterior(selection: Selection) -> Table | None:
     fields = present(
         frame,
         words(posterior_status="posterior"),
+        words(show=_ranked, posterior_unranked="ranked"),
+        numbers(count, posterior_restarts="restarts: sampled again with another seed"),
         numbers(
             fixed(2),
             elpd_loo="elpd: expected log predictive density by PSIS-LOO",
@@ -171,6 +174,9 @@ def _posterior(selection: Selection) -> Table | None:
         numbers(fixed(3), log_evidence_bridge_error="error (bridge): relative, as of logs"),
         numbers(fixed(2), log_evidence_smc="log evidence, SMC: sequential Monte Carlo"),
         numbers(fixed(3), log_evidence_smc_error=smc_error),
+        words(smc_status="SMC's particles"),
+        words(show=_ranked, smc_unranked="ranked (SMC)"),
+        numbers(count, smc_restarts="restarts (SMC): run again with another seed"),
         words(
             show=lambda apart: "contradict each other" if apart else "agree",
             evidence_apart="the two estimates",
@@ -184,25 +190,29 @@ def _cautions(selection: Selection) -> list[str]:
     """What keeps the criteria from being relied on."""
     frame = selection.table
     said = [f"With {k} classes: {text}" for k, text in frame["cautions"].items() if text]
-    for name, is_bad, text in (
-        (
-            "posterior_status",
-            lambda status: status != "converged",
-            "The chains have not converged with {} classes: cross-validation and bridge sampling "
-            "there rest on draws that may miss a mode.",
-        ),
-        (
-            "evidence_apart",
-            bool,
-            "Bridge sampling and sequential Monte Carlo are further apart than "
-            f"{APART:g} standard errors of their difference with {{}} classes: one of them has "
-            "missed a mode, or its error is larger than stated. Use more draws before relying on "
-            "either.",
-        ),
+    for of, criteria in (
+        ("posterior", "cross-validation and bridge sampling"),
+        ("smc", "the estimates of sequential Monte Carlo"),
     ):
-        bad = [str(k) for k, value in frame.get(name, pd.Series()).items() if is_bad(value)]
-        said += [text.format(listing(bad))] if bad else []
+        reasons = frame.get(f"{of}{UNRANKED}", pd.Series(dtype=str))
+        said += [
+            f"With {k} classes {criteria} cannot be relied on and are left out of the choice: "
+            f"{reason}"
+            for k, reason in reasons[reasons != ""].items()
+        ]
+    apart = [str(k) for k, bad in frame.get("evidence_apart", pd.Series()).items() if bad]
+    if apart:
+        said.append(
+            "Bridge sampling and sequential Monte Carlo are further apart than "
+            f"{APART:g} standard errors of their difference with {listing(apart)} classes: one of "
+            "them has missed a mode, or its error is larger than stated. Use more draws before "
+            "relying on either."
+        )
     return said
+
+
+def _ranked(reason: str) -> str:
+    return "no" if reason else "yes"
 
 
 def _sizes(selection: Selection) -> Table:

@@ -32,7 +32,7 @@ def choice_record(selection: Selection) -> dict[str, Any]:
         "asked": dict(selection.asked),
         "versions": first.versions,
         "machine": first.machine,
-        "choices": {str(name): int(k) for name, k in selection.choices.items()},
+        "choices": selection.choices["n_components"].dropna().astype(int).to_dict(),
     }
 
 

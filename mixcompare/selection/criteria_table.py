@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mixcompare.base.arrays import FloatArray
 from mixcompare.base.errors import OptionError
@@ -23,6 +24,9 @@ from mixcompare.selection.posterior import PosteriorOf
 # Two estimates of one marginal likelihood that are further apart, in standard errors of
 # their difference, contradict each other.
 APART: Final = 2.0
+EVIDENCE: Final = ("log_evidence_bridge", "log_evidence_smc")
+# End of the columns that say why a posterior is not ranked.
+UNRANKED: Final = "_unranked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,15 @@ class Criterion:
         densities.
     value
         From EM's fit; None for criteria of the posterior.
+    posterior
+        Which posterior it is of, ``"posterior"`` (by NUTS) or ``"smc"``; empty for EM's.
     """
 
     title: str
     column: str
     factor: float = 1.0
     value: Callable[[Fit], float] | None = None
+    posterior: str = ""
 
     def known(self, table: pd.DataFrame) -> bool:
         """Whether the table has it for any number of classes."""
@@ -54,6 +61,11 @@ class Criterion:
     def loss(self, table: pd.DataFrame) -> FloatArray:
         """Values by number of classes; less is better."""
         return np.asarray(self.factor * table[self.column].to_numpy(float))
+
+    def unranked(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which numbers of classes have a posterior that cannot be relied on."""
+        reasons = table.get(f"{self.posterior}{UNRANKED}", "")
+        return np.asarray(np.broadcast_to(np.asarray(reasons) != "", len(table)))
 
 
 CRITERIA: Final[dict[str, Criterion]] = {
@@ -80,9 +92,11 @@ CRITERIA: Final[dict[str, Criterion]] = {
             f.log_likelihood, f.n_parameters, f.responsibilities.to_numpy(), f.replicated
         ),
     ),
-    "loo": Criterion("PSIS-LOO", "elpd_loo", -2.0),
-    "bridge": Criterion("marginal likelihood, bridge", "log_evidence_bridge", -2.0),
-    "smc": Criterion("marginal likelihood, SMC", "log_evidence_smc", -2.0),
+    "loo": Criterion("PSIS-LOO", "elpd_loo", -2.0, posterior="posterior"),
+    "bridge": Criterion(
+        "marginal likelihood, bridge", "log_evidence_bridge", -2.0, posterior="posterior"
+    ),
+    "smc": Criterion("marginal likelihood, SMC", "log_evidence_smc", -2.0, posterior="smc"),
 }
 
 
@@ -178,30 +192,34 @@ def posterior_table(explored: Mapping[int, PosteriorOf]) -> pd.DataFrame:
 
     Returns
     -------
-    posterior_status, of the fit by NUTS; elpd_loo (expected log pointwise predictive density,
-    by unit) and elpd_loo_se; elpd_difference from the best number of classes and its standard
-    error by the units' differences (Vehtari, Gelman & Gabry 2017); high_pareto_k, the number of
-    units for which importance weights fail; log_evidence_bridge and log_evidence_smc with their
-    errors; evidence_apart, whether these two are further apart than twice the standard
-    error of their difference. Columns that were not asked for are missing.
+    posterior_status, of the fit by NUTS, posterior_restarts, how often it was sampled again,
+    and posterior_unranked, why no criterion of it is ranked, empty if they are; smc_status,
+    smc_restarts and smc_unranked, of sequential Monte Carlo; elpd_loo (expected log pointwise
+    predictive density, by unit) and elpd_loo_se; elpd_difference from the best number of classes
+    that is ranked and its standard error by the units' differences (Vehtari, Gelman & Gabry
+    2017); high_pareto_k, the number of units for which importance weights fail;
+    log_evidence_bridge and log_evidence_smc with their errors; evidence_apart, whether these two
+    are further apart than twice the standard error of their difference. Columns that were not
+    asked for are missing.
     """
     rows = {k: _posterior_row(own) for k, own in explored.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("n_components")
     loo = {k: own.loo for k, own in explored.items() if own.loo is not None}
     if loo:
-        table = table.join(_differences(loo))
-    names = ["log_evidence_bridge", "log_evidence_smc"]
-    if set(names) <= set(table):
-        one, other = (table[f"{name}_error"].to_numpy(float) for name in names)
-        table["evidence_apart"] = (table[names[0]] - table[names[1]]).abs() > APART * np.hypot(
-            one, other
-        )
+        table = table.join(_differences(loo, CRITERIA["loo"].unranked(table)))
+    if set(EVIDENCE) <= set(table):
+        errors = (table[f"{name}_error"].to_numpy(float) for name in EVIDENCE)
+        away = (table[EVIDENCE[0]] - table[EVIDENCE[1]]).abs()
+        table["evidence_apart"] = away > APART * np.hypot(*errors)
     order = [name for name in _COLUMNS if name in table]
     return table[order]
 
 
+_STANDING: Final = tuple(
+    f"{of}_{what}" for of in ("posterior", "smc") for what in ("status", "restarts", "unranked")
+)
 _COLUMNS: Final = (
-    "posterior_status",
+    *_STANDING,
     "elpd_loo",
     "elpd_loo_se",
     "elpd_difference",
@@ -216,9 +234,11 @@ _COLUMNS: Final = (
 
 
 def _posterior_row(own: PosteriorOf) -> dict[str, float | str]:
-    row: dict[str, float | str] = {}
-    if own.fit is not None:
-        row["posterior_status"] = own.fit.status
+    row: dict[str, float | str] = {
+        f"{of}_{what}": value
+        for of, standing in own.standings.items()
+        for what, value in asdict(standing).items()
+    }
     if own.loo is not None:
         row |= {"elpd_loo": own.loo.elpd, "elpd_loo_se": own.loo.se}
         row["high_pareto_k"] = len(own.loo.high)
@@ -231,10 +251,12 @@ def _evidence(name: str, found: LogEvidence | None) -> dict[str, float | str]:
     return {f"log_evidence_{name}": found.value, f"log_evidence_{name}_error": found.error}
 
 
-def _differences(loo: Mapping[int, LeaveOneOut]) -> pd.DataFrame:
+def _differences(loo: Mapping[int, LeaveOneOut], unranked: NDArray[np.bool_]) -> pd.DataFrame:
     """Pointwise differences of elpd from the best, summed, with their standard errors."""
     by_unit = pd.DataFrame({k: own.units["elpd"] for k, own in loo.items()})
-    best = by_unit.sum(skipna=False).idxmax()
+    total = by_unit.sum(skipna=False)
+    ranked = total[~unranked].dropna()
+    best = (total if ranked.empty else ranked).idxmax()
     apart = by_unit.sub(by_unit[best], axis=0)
     return pd.DataFrame(
         {

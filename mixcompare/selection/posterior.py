@@ -8,13 +8,14 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from mixcompare.backends import build_options, fit
+from mixcompare.backends import build_options
 from mixcompare.base.errors import OptionError
 from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
 from mixcompare.data.panel import Panel
 from mixcompare.fits.bridge import LogEvidence, bridge_sampling, mean_evidence
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec
+from mixcompare.selection.standing import Standing, settle
 
 Asked = Literal["loo", "bridge", "smc"]
 # What sequential Monte Carlo shares with the No-U-Turn samplers.
@@ -37,12 +38,15 @@ class PosteriorOf:
         Leave-one-unit-out cross-validation.
     bridge, smc
         Log marginal likelihood by bridge sampling and by sequential Monte Carlo.
+    standings
+        Of ``"posterior"``, the fit by NUTS, and of ``"smc"``, as far as there are such.
     """
 
     fit: Fit | None
     loo: LeaveOneOut | None
     bridge: LogEvidence | None
     smc: LogEvidence | None
+    standings: Mapping[str, Standing]
 
 
 def check_asked(asked: Iterable[str], counts: Iterable[int], sampling: Mapping[str, Any]) -> None:
@@ -80,6 +84,7 @@ def check_asked(asked: Iterable[str], counts: Iterable[int], sampling: Mapping[s
 
 
 def explore(
+    em: Fit | None,
     spec: MixtureSpec,
     panel: Panel,
     asked: Iterable[str],
@@ -90,6 +95,8 @@ def explore(
 
     Parameters
     ----------
+    em
+        The maximum of the likelihood that draws should come near; None if there is none.
     asked
         ``"loo"`` and ``"bridge"`` sample by NUTS, ``"smc"`` by sequential Monte Carlo.
     sampling
@@ -98,21 +105,18 @@ def explore(
     wanted = set(asked)
     roots = np.random.SeedSequence(seed, spawn_key=(spec.n_components, _STREAM)).spawn(3)
     posterior, loo, bridge, smc = None, None, None, None
+    standings = {}
     if wanted & {"loo", "bridge"}:
-        posterior = fit(spec, panel, backend="pymc", seed=_root(roots[0]), **sampling)
+        posterior, standings["posterior"] = settle(spec, panel, em, roots[0], sampling)
     if posterior is not None and "loo" in wanted:
         loo = leave_one_out(posterior)
     if posterior is not None and "bridge" in wanted:
         bridge = bridge_evidence(posterior, np.random.default_rng(roots[1]))
     if "smc" in wanted:
-        own = {name: value for name, value in sampling.items() if name in _OF_SMC}
-        tempered = fit(spec, panel, backend="pymc", sampler="smc", seed=_root(roots[2]), **own)
+        shared = {name: value for name, value in sampling.items() if name in _OF_SMC}
+        tempered, standings["smc"] = settle(spec, panel, em, roots[2], {**shared, "sampler": "smc"})
         smc = tempered_evidence(tempered)
-    return PosteriorOf(posterior, loo, bridge, smc)
-
-
-def _root(seed: np.random.SeedSequence) -> int:
-    return int(seed.generate_state(1)[0])
+    return PosteriorOf(posterior, loo, bridge, smc, standings)
 
 
 def tempered_evidence(tempered: Fit) -> LogEvidence:

@@ -71,7 +71,10 @@ def select(
         cross-validation by Pareto-smoothed importance sampling (Vehtari, Gelman & Gabry 2017);
         the log marginal likelihood by ``"bridge"``, bridge sampling (Meng & Wong 1996; Gronau et
         al. 2017) from the same draws, and by ``"smc"``, sequential Monte Carlo (Del Moral, Doucet
-        & Jasra 2006). Two that agree are worth more than either.
+        & Jasra 2006). Two that agree are worth more than either. A posterior that has not
+        converged, or whose draws stay too far below EM's maximum, is sampled once more with
+        another seed; if that does not help it is in the table, with the reason, and no criterion
+        chooses it.
     sampling
         Options of the PyMC backend for these, see `mixcompare.backends.pymc.Options`;
         sequential Monte Carlo takes `draws` and `chains` as its particles and runs.
@@ -121,8 +124,10 @@ def select(
     if all(candidate.fit is None for candidate in found):
         raise DegenerateFitError(f"no number of classes could be fitted: {found[0].message}")
     explored = {
-        k: explore(replace(spec, n_components=k), panel, posterior, seed, sampling)
-        for k in sorted(counts)
+        c.n_components: explore(
+            c.fit, replace(spec, n_components=c.n_components), panel, posterior, seed, sampling
+        )
+        for c in found
         if posterior
     }
     found = _improved(found, explored, options)

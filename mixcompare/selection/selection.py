@@ -12,20 +12,22 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mixcompare.base.errors import DataError
+from mixcompare.base.errors import DataError, OptionError
 from mixcompare.base.files.csv_text import csv_text, unescape
 from mixcompare.base.files.ownership import Owner, check_folder
 from mixcompare.base.files.staging import check_folder_name, staged
+from mixcompare.base.words import listing
 from mixcompare.checking.leave_one_out import LeaveOneOut
 from mixcompare.fits.fit import Fit, load
 from mixcompare.fits.storage import read_attributes
 from mixcompare.model.spec import MixtureSpec
-from mixcompare.selection.criteria_table import CRITERIA, DEFAULT
+from mixcompare.selection.criteria_table import CRITERIA, DEFAULT, EVIDENCE, UNRANKED
 
 _ASKED: Final = "asked.json"
 _WRITTEN: Final = (_ASKED, "selection.svg", "tests.csv", "loo.csv")
 # Columns of texts, which are empty where there is nothing to say.
 _TEXTS: Final = ("message", "cautions", "spurious", "notes")
+_SAMPLED: Final = (f"posterior{UNRANKED}", f"smc{UNRANKED}")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -68,19 +70,63 @@ class Selection:
         """Number of classes that a criterion of `choices` would choose.
 
         Spurious estimates are left out, unless all are or they were asked for by
-        ``spurious="keep"``.
+        ``spurious="keep"``, and so are posteriors that cannot be relied on.
+
+        Raises
+        ------
+        OptionError
+            If the criterion is not in the table, or no number of classes can be ranked by it.
         """
-        loss = CRITERIA[criterion].loss(self.table)
+        best = self._best(criterion)
+        if best is None:
+            raise OptionError(
+                f"no number of classes can be ranked by {criterion!r}: the selection's table says "
+                "why. Ask for more draws, as in sampling={'draws': 4000, 'tune': 4000}."
+            )
+        return best
+
+    def _best(self, criterion: str) -> int | None:
+        rule = CRITERIA[criterion]
+        loss = np.where(rule.unranked(self.table), np.nan, rule.loss(self.table))
         spurious = self.table["spurious"].to_numpy() == "estimate"
         if self.asked.get("spurious") != "keep" and np.isfinite(loss[~spurious]).any():
             loss = np.where(spurious, np.nan, loss)
-        return int(self.table.index[int(np.nanargmin(loss))])
+        return None if np.isnan(loss).all() else int(self.table.index[int(np.nanargmin(loss))])
 
     @property
-    def choices(self) -> pd.Series:
-        """Number of classes by criterion, for those in the table."""
+    def choices(self) -> pd.DataFrame:
+        """What each criterion of the table chooses.
+
+        Returns
+        -------
+        By criterion: n_components, missing where no posterior can be ranked; note, what should
+        be known beside it, empty if there is nothing: what `notes` has of the choice, numbers of
+        classes that were left out, and those whose two marginal likelihoods contradict each
+        other.
+        """
         there = [name for name, c in CRITERIA.items() if c.known(self.table)]
-        return pd.Series({name: self.best(name) for name in there}, name="n_components")
+        counts = [self._best(name) for name in there]
+        return pd.DataFrame(
+            {
+                "n_components": pd.array(counts, dtype="Int64"),
+                "note": [self._note(name, k) for name, k in zip(there, counts, strict=True)],
+            },
+            index=pd.Index(there, name="criterion"),
+        )
+
+    def _note(self, criterion: str, count: int | None) -> str:
+        table, rule = self.table, CRITERIA[criterion]
+        left_out = [*map(str, table.index[rule.unranked(table)])]
+        said = [] if count is None else [self.notes[count]]
+        if left_out:
+            said.append(f"K = {listing(left_out)} not ranked")
+        if rule.column in EVIDENCE and "evidence_apart" in table:
+            apart = [*map(str, table.index[table["evidence_apart"].astype(bool)])]
+            if apart:
+                said.append(
+                    f"bridge sampling and SMC contradict each other at K = {listing(apart)}"
+                )
+        return "; ".join(filter(None, said))
 
     @property
     def notes(self) -> dict[int, str]:
@@ -135,10 +181,10 @@ class Selection:
         return directory
 
     def __repr__(self) -> str:
-        notes = self.notes
+        choices = self.choices
         said = ", ".join(
-            f"{name} {count}{f' ({notes[count]})' if notes[count] else ''}"
-            for name, count in self.choices.items()
+            f"{name} {'none' if pd.isna(k) else k}{f' ({note})' if note else ''}"
+            for name, k, note in choices.itertuples()
         )
         return f"<mixcompare.Selection of {', '.join(map(str, self.table.index))}: {said}>"
 
@@ -203,11 +249,14 @@ def load_selection(directory: str | Path, *, trust: bool = False) -> Selection:
         table = pd.read_csv(
             folder / "selection.csv",
             index_col="n_components",
-            dtype=dict.fromkeys(_TEXTS, str),
+            dtype=dict.fromkeys((*_TEXTS, *_SAMPLED), str),
         )
         # Empty cells are read as missing, and a selection of before there were cautions has none.
-        for name in _TEXTS:
+        for name in (*_TEXTS, *(name for name in _SAMPLED if name in table)):
             table[name] = table[name].fillna("").map(unescape) if name in table else ""
+        if "posterior_status" in table and _SAMPLED[0] not in table:
+            bad = table["posterior_status"] != "converged"  # of before it was said here
+            table[_SAMPLED[0]] = np.where(bad, "The chains have not converged.", "")
         asked = json.loads((folder / _ASKED).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} holds no selection: {error}.") from error

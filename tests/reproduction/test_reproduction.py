@@ -34,7 +34,7 @@ from mixcompare.reproduction.numbers import (
     to_records,
 )
 from mixcompare.reproduction.selected import SOURCE, choice_numbers, elpd_error
-from mixcompare.selection import posterior as selecting
+from mixcompare.selection import standing
 from tests.report_page import growth
 from tests.stand_in_posterior import stand_in
 
@@ -97,7 +97,7 @@ def report_of_choice(comparison: mc.Comparison, tmp_path_factory: pytest.TempPat
         patch.setattr(
             write_comparison, "drawings", lambda _: {o.anchor: () for o in sections.SECTIONS}
         )
-        patch.setattr(selecting, "fit", sampled_for_choice)
+        patch.setattr(standing, "fit", sampled_for_choice)
         chosen = mc.select(SPEC, panel(), missing="drop", progress=False, **ASKED)
         return mc.write_report(comparison, tmp_path_factory.mktemp("choice"), selection=chosen)
 
@@ -118,7 +118,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             return sampled_for_choice(*given, seed=own if seed is None else seed, **asked)
 
         monkeypatch.setattr(rerun, "fit", fit)
-        monkeypatch.setattr(selecting, "fit", fit_for_choice)
+        monkeypatch.setattr(standing, "fit", fit_for_choice)
 
     return use
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 import mixcompare as mc
 from mixcompare.cli.app import app
-from mixcompare.selection import posterior as module
+from mixcompare.selection import load_selection
+from mixcompare.selection import standing as module
 from mixcompare.selection.candidates import Candidate, climb_higher, renew_falls
 from tests.places import STUDIES
 from tests.selection.test_selection import SPEC, separated
@@ -79,6 +80,35 @@ def test_loo_and_its_differences_are_arvizs(selection: mc.Selection) -> None:
     assert selection.best("loo") == int(compared.index[0]) == table["elpd_loo"].idxmax()
 
 
+def test_a_posterior_that_fails_twice_is_shown_and_not_ranked(selection: mc.Selection) -> None:
+    table = selection.table
+    assert list(table["posterior_restarts"]) == list(table["smc_restarts"]) == [1, 0, 0]
+    for column in ("posterior_unranked", "smc_unranked"):
+        assert list(table[column] == "") == [False, True, True]
+        assert "So it was, too, with another seed" in str(table.loc[1, column])
+    assert table[["elpd_loo", "log_evidence_bridge", "log_evidence_smc"]].notna().all(axis=None)
+    note = selection.choices["note"].to_dict()
+    assert "K = 1 not ranked" in note["loo"]
+    assert "contradict each other at K = 1" in note["bridge"]
+    assert "contradict" not in note["loo"]
+    assert note["bic"] == selection.notes[selection.best("bic")]
+    # Were the first the best, it would not be chosen.
+    best = table.assign(elpd_loo=[0.0, *table["elpd_loo"][1:]])
+    assert replace(selection, table=best).best("loo") == selection.best("loo")
+
+
+def test_nothing_can_be_ranked(selection: mc.Selection) -> None:
+    bad = replace(selection, table=selection.table.assign(posterior_unranked="Not converged."))
+    choices = bad.choices
+    assert choices["n_components"].isna()[["loo", "bridge"]].all()
+    assert choices.loc["loo", "note"] == "K = 1, 2 and 3 not ranked"
+    assert choices["n_components"].notna()["smc"]
+    assert "loo none (K = 1, 2 and 3 not ranked)" in repr(bad)
+    with pytest.raises(mc.OptionError, match="no number of classes can be ranked by 'loo'"):
+        bad.best("loo")
+    mc.plot(bad)
+
+
 def test_two_estimates_of_the_evidence_are_held_together(selection: mc.Selection) -> None:
     table = selection.table
     centre, runs = selection.fits[2].log_likelihood - 9.0, np.exp([0.0, 0.1])
@@ -97,12 +127,22 @@ def test_two_estimates_of_the_evidence_are_held_together(selection: mc.Selection
 
 
 def test_shown_and_saved(selection: mc.Selection, tmp_path: Path) -> None:
-    titles = [ax.get_title() for ax in mc.plot(selection).axes]
+    axes = [ax for ax in mc.plot(selection).axes if ax.get_visible()]
+    titles = [ax.get_title() for ax in axes]
     assert titles[3:] == ["Cross-validation (PSIS-LOO)", "Marginal likelihood"]
+    for ax in axes[3:]:
+        assert ax.get_legend_handles_labels()[1].count("not ranked") >= 1
     saved = selection.save(tmp_path / "saved")
+    pd.testing.assert_frame_equal(load_selection(saved).choices, selection.choices)
     assert mc.load(saved / "pymc_3.nc").backend == "pymc"
     read = pd.read_csv(saved / "selection.csv", index_col=0)
     np.testing.assert_allclose(read["elpd_difference"], selection.table["elpd_difference"])
+    # A selection of before posteriors were judged has no such columns.
+    judged = [f"{of}_{what}" for of in ("posterior", "smc") for what in ("restarts", "unranked")]
+    read.drop(columns=[*judged, "smc_status"]).to_csv(saved / "selection.csv")
+    of_before = load_selection(saved)
+    assert list(of_before.table["posterior_unranked"] != "") == [True, False, False]
+    assert of_before.best("loo") == selection.best("loo")
 
 
 def test_only_what_is_asked_for_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +154,12 @@ def test_only_what_is_asked_for_is_sampled(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(module, "fit", noted)
     more: dict[str, Any] = {"starts": 4, "sampling": {"draws": 60}}
-    found = mc.select(SPEC, separated(), n_components=[1], posterior=["smc"], **more)
+    found = mc.select(SPEC, separated(), n_components=[2], posterior=["smc"], **more)
     assert samplers == ["smc"]
     assert not found.posteriors
     assert "elpd_loo" not in found.table
     assert "evidence_apart" not in found.table
-    assert len(mc.plot(found).axes) == 4
+    assert sum(ax.get_visible() for ax in mc.plot(found).axes) == 4
 
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +170,10 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     more = ["--starts", "4", "--posterior", "loo", "--posterior", "bridge", "--draws", "60"]
     done = CliRunner().invoke(app, [*asked, *more])
     assert done.exit_code == 0, done.output
-    assert {"elpd_difference", "log_evidence_bridge", "loo: 2", "bridge: 2"} <= _words(done.output)
+    note = "(K = 1 not ranked)"
+    said = {"elpd_difference", "log_evidence_bridge", f"loo: 2 {note}", f"bridge: 2 {note}"}
+    assert said <= _words(done.output)
+    assert "1 classes, not ranked by NUTS: made for a test" in done.output
     refused = CliRunner().invoke(app, [*asked, "--posterior", "waic"])
     assert refused.exit_code != 0
 

@@ -59,7 +59,7 @@ def test_the_table_is_made_of_the_fits(selection: mc.Selection) -> None:
         entropy = -np.sum(tau * np.log(np.where(tau > 0, tau, 1)))
         expected = 1 - entropy / (45 * np.log(k)) if k > 1 else 1.0
         assert table.loc[k, "entropy_r2"] == pytest.approx(expected)
-    assert set(selection.choices) == {3}
+    assert set(selection.choices["n_components"]) == {3}
     assert "bic 3" in repr(selection)
     assert "<table" in selection._repr_html_()
 

@@ -13,8 +13,7 @@ import pytest
 
 import mixcompare as mc
 from mixcompare.reproduction.carried import read_record
-from mixcompare.selection import load_selection
-from mixcompare.selection import posterior as selection_posterior
+from mixcompare.selection import load_selection, standing
 from mixcompare.study.file import methods as study_methods
 from mixcompare.study.file.load import build_study, load_study
 from mixcompare.study.run import select_k as module
@@ -41,7 +40,7 @@ def not_sampled(spec: mc.MixtureSpec, panel: Any, backend: str, seed: int, **_: 
 
 @pytest.fixture
 def no_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in (study_methods, selection_posterior):
+    for place in (study_methods, standing):
         monkeypatch.setattr(place, "fit", not_sampled)
 
 
@@ -59,7 +58,7 @@ def test_the_report_has_the_choice(write_study: WriteStudy, tmp_path: Path) -> N
     assert kept.posteriors[2].backend == "pymc"
     sums = pd.Series({k: own.elpd for k, own in kept.loo.items()})
     np.testing.assert_allclose(sums, kept.table["elpd_loo"])
-    assert kept.choices["bic"] == 2
+    assert kept.best("bic") == 2
     record = read_record(finished.report)
     assert record["selection"]["asked"] == kept.asked
     assert kept.asked["n_components"] == [1, 2]

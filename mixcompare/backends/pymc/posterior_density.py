@@ -33,6 +33,10 @@ class PosteriorDensity:
         """(S, D) coordinates of parameters (S, K, ...) in original units, by their block's name."""
         return self.mixture.join(self.mixture.unconstrained(self.mixture.free_values(parameters)))
 
+    def log_prior(self, parameters: Arrays) -> FloatArray:
+        """(S,) log prior densities of the coordinates, of parameters as `coordinates` takes."""
+        return self.mixture.log_prior(self.mixture.free_values(parameters))
+
     def __call__(self, points: FloatArray) -> FloatArray:
         """(S,) unnormalised log-densities of the posterior at points (S, D)."""
         mixture, values = self.mixture, []

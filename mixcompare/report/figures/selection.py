@@ -7,6 +7,7 @@ from itertools import cycle
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -102,9 +103,10 @@ def _cross_validation(ax: Axes, selection: Selection) -> None:
             "label": "units with Pareto k > 0.7",
         }
         ax.plot(unsure.index, unsure, "o", **ring)
-        ax.legend(fontsize=8)
+    _cross_out(ax, selection, "loo", elpd)
     ax.set_title("Cross-validation (PSIS-LOO)")
     ax.set_ylabel("elpd less the best's, with standard error")
+    _name_once(ax)
 
 
 def _evidence(ax: Axes, selection: Selection) -> None:
@@ -119,10 +121,31 @@ def _evidence(ax: Axes, selection: Selection) -> None:
         error = 2 * table[f"{column}_error"].fillna(0.0)
         look: dict[str, Any] = {"color": color, "fmt": line, "ms": 5, "capsize": 3, "label": label}
         ax.errorbar(table.index + shift, table[column], yerr=error, **look)
+        _cross_out(ax, selection, name, table[column], shift)
     if "evidence_apart" in table:
         apart = table[table["evidence_apart"].astype(bool)]
         if len(apart):
             middle = apart[["log_evidence_bridge", "log_evidence_smc"]].mean(axis=1)
-            ax.plot(apart.index, middle, "x", color=_FALL, ms=9, label="they contradict each other")
-    ax.legend(fontsize=8)
+            ax.plot(
+                apart.index, middle, "_", color=_FALL, ms=14, label="they contradict each other"
+            )
+    _name_once(ax)
     ax.set(title="Marginal likelihood", ylabel="log marginal likelihood, 2 standard errors")
+
+
+def _cross_out(
+    ax: Axes, selection: Selection, name: str, values: pd.Series, shift: float = 0.0
+) -> None:
+    """Mark what a criterion does not rank."""
+    bad = CRITERIA[name].unranked(selection.table)
+    if bad.any():
+        at = selection.table.index[bad] + shift
+        ax.plot(at, values[bad], "x", color=_FALL, ms=9, label="not ranked")
+
+
+def _name_once(ax: Axes) -> None:
+    """The legend, with every name once, if there is any."""
+    handles, names = ax.get_legend_handles_labels()
+    once = dict(zip(names, handles, strict=True))
+    if once:
+        ax.legend(once.values(), once.keys(), fontsize=8)
