@@ -1,10 +1,4 @@
-"""How far EM's estimate lies above every draw in posterior density, and how far it may.
-
-In a normal posterior of d dimensions the log density of a draw lies half a chi-squared variable
-with d degrees of freedom below that of the mode (Gelman et al. 2013, section 4.1). Of n independent
-draws the highest is more than c below it with probability ``P(chi2_d > 2 c)^n``, and no other
-point is above the mode.
-"""
+"""How far EM's estimate lies above every draw in posterior density, and how far it may."""
 
 from __future__ import annotations
 
@@ -13,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import chdtri
 
 from mixcompare.backends import get_backend
 from mixcompare.backends.pymc.mixture import build_mixture
 from mixcompare.base.arrays import FloatArray
 from mixcompare.fits.fit import Fit
+from mixcompare.fits.heights import allowance
 from mixcompare.fits.summary import convergence
 
 # A posterior's log density varies by at most so many times a normal one's.
@@ -34,7 +28,7 @@ class Heights:
     em, best_draw
         At EM's estimate and at the highest draw.
     allowed
-        By how much EM's may be above the draw's, see `allowance`.
+        By how much EM's may be above the draw's, see `mixcompare.fits.heights.allowance`.
     """
 
     em: float
@@ -58,7 +52,7 @@ def heights(em: Fit, posterior_fit: Fit, chance: float) -> Heights:
     Parameters
     ----------
     chance
-        See `allowance`.
+        See `mixcompare.fits.heights.allowance`.
     """
     at = {name: values[None] for name, values in em.estimate.items()}
     drawn = posterior_fit.log_likelihood_by_draw + sum(posterior_fit.draws.log_prior.values())
@@ -80,22 +74,3 @@ def log_density(em: Fit, parameters: Mapping[str, FloatArray]) -> FloatArray:
     priors = mixture.log_prior_by_parameter(mixture.free_values(parameters), parameters)
     units = get_backend("pymc").scorer(em.problem).unit_log_likelihood(parameters)
     return np.asarray(units.sum(axis=1) + sum(priors.values()))
-
-
-def allowance(dimensions: float, effective: float, chance: float) -> float:
-    """By how much a mode is above the highest of n draws at the most, in log density.
-
-    It solves ``P(chi2_d > 2 c)^n = chance`` for c, of a normal posterior.
-
-    Parameters
-    ----------
-    dimensions
-        d, of which a normal posterior's log density has the variance d / 2.
-    effective
-        n, the effective number of draws; 1 where it is less or not known, for which the allowance
-        is the largest.
-    chance
-        How often the highest of n draws around the mode lies further below it.
-    """
-    n = max(1.0, effective) if np.isfinite(effective) else 1.0
-    return float(chdtri(dimensions, min(chance, 1.0) ** (1 / n)) / 2)

@@ -141,4 +141,4 @@ def bridge_evidence(posterior: Fit, rng: np.random.Generator) -> LogEvidence:
         for name, values in posterior.layout.take(aligned).items()
     }
     points = density.coordinates(draws).reshape(*shape, -1)
-    return bridge_sampling(points, density, density.copies(), rng=rng)
+    return bridge_sampling(points, density, density.mixture.copies(), rng=rng)

@@ -1,15 +1,8 @@
 """Whether a posterior's criteria may be ranked, and one more try before it is given up.
 
 Draws of a posterior that miss a mode can agree with one another. What they cannot do is to lie
-as high as that mode: where the log density at EM's maximum is well above that of the highest
-draw, none of them has been there. With a normal posterior of D dimensions, twice the way down
-from its top to a draw is chi-squared with D degrees of freedom. A mode that holds a share c of
-the posterior is thus left by each of S independent draws more than q below its top with
-probability ``1 - c F(2 q)``, F the distribution function, and by all with the S-th power of it.
-The allowance is the q at which that is one in a thousand, for a tenth of the posterior and the
-effective number of draws. It is the posterior density that is compared, not the likelihood: at
-its own maximum, which the prior may pull draws away from, the likelihood is higher than at any
-draw however many there are.
+as high as that mode, see `mixcompare.fits.heights`: where the posterior density at EM's maximum is
+well above that of the highest draw, none of them has been there.
 """
 
 from __future__ import annotations
@@ -19,18 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import chdtri
 
 from mixcompare.backends import build_options, fit
 from mixcompare.base.arrays import FloatArray
 from mixcompare.data.panel import Panel
 from mixcompare.fits.fit import Fit
+from mixcompare.fits.heights import SHARE, allowance
 from mixcompare.fits.summary import convergence
 from mixcompare.model.spec import MixtureSpec
 
-# The share of a posterior that must not be missed, and how rarely it is said of one that was not.
-_SHARE: Final = 0.1
-_RARELY: Final = 1e-3
 _MORE: Final = 2
 
 
@@ -95,7 +85,7 @@ def unranked(posterior: Fit, em: Fit | None) -> str:
         return posterior.message
     below = 0.0 if em is None else depth(posterior, em)
     dimensions = posterior.n_parameters
-    limit = allowance(dimensions, effective_draws(posterior.log_likelihood_by_draw))
+    limit = allowance(dimensions, effective_draws(posterior.log_likelihood_by_draw), share=SHARE)
     if not below > limit:
         return ""
     return (
@@ -124,20 +114,6 @@ def depth(posterior: Fit, em: Fit) -> float:
     except np.linalg.LinAlgError:
         return -np.inf
     return at_top - float(by_draw.max()) if np.isfinite(at_top) else -np.inf
-
-
-def allowance(dimensions: int, draws: float) -> float:
-    """How far the highest of independent draws may be below a mode's top, see above.
-
-    Parameters
-    ----------
-    dimensions
-        D, of the posterior.
-    draws
-        Their number S; infinity is returned where so few can miss the mode by chance.
-    """
-    reached = -np.expm1(np.log(_RARELY) / draws) / _SHARE
-    return float(chdtri(dimensions, 1 - reached)) / 2 if reached < 1 else np.inf
 
 
 def effective_draws(log_likelihood: FloatArray) -> float:

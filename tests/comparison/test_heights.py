@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import mixcompare as mc
-from mixcompare.comparison.heights import allowance, heights
+from mixcompare.comparison.heights import heights
+from mixcompare.fits.heights import allowance
 from mixcompare.fits.summary import convergence
 from mixcompare.prepared.compress import compress
 from tests.em_cases import simulate

@@ -132,7 +132,7 @@ def test_one_class_by_quadrature() -> None:
             "covariance": variance.reshape(-1, 1, 1, 1),
         }
     )
-    found = bridge_sampling(points.reshape(4, 1000, -1), density, density.copies(), rng=rng)
+    found = bridge_sampling(points.reshape(4, 1000, -1), density, density.mixture.copies(), rng=rng)
     assert found.error < 0.01
     assert found.value == pytest.approx(exact, abs=4 * found.error)
 
@@ -180,7 +180,7 @@ def test_two_classes_by_quadrature() -> None:
             "covariance": np.repeat(variance[kept, None], 2, axis=1)[..., None, None],
         }
     )
-    found = bridge_sampling(points.reshape(4, 1000, -1), density, density.copies(), rng=rng)
+    found = bridge_sampling(points.reshape(4, 1000, -1), density, density.mixture.copies(), rng=rng)
     assert found.error < 0.03
     assert found.value == pytest.approx(_quadrature(y), abs=4 * found.error)
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 import mixcompare as mc
 from mixcompare.backends.pymc.posterior_density import posterior_density
 from mixcompare.selection import standing as module
-from mixcompare.selection.standing import Standing, allowance, depth, settle, unranked
+from mixcompare.selection.standing import Standing, depth, settle, unranked
 from tests.selection.test_selection import SPEC, separated
 from tests.stand_in_posterior import stand_in
 
@@ -28,27 +27,6 @@ def worse(em: mc.Fit) -> mc.Fit:
     """A point far below the maximum, as chains may sit at that miss it."""
     even = np.full((em.panel.n_units, 2), 0.5)
     return mc.fit(SPEC, em.panel, starts=0, initial=even, max_iterations=2)
-
-
-@pytest.mark.parametrize("dimensions", [2, 11, 40])
-@pytest.mark.parametrize("draws", [70, 400, 4000])
-def test_the_allowance_is_rarely_too_small(dimensions: int, draws: int) -> None:
-    """By the binomial: that none of the draws is in a tenth's mode, and so near to its top."""
-    near = 0.1 * stats.chi2.cdf(2 * allowance(dimensions, draws), dimensions)
-    assert stats.binom.pmf(0, draws, near) == pytest.approx(1e-3, rel=1e-6)
-
-
-def test_normal_draws_are_within_it() -> None:
-    rng = np.random.default_rng(5)
-    deepest = 0.5 * (rng.normal(size=(2000, 500, 6)) ** 2).sum(axis=-1).min(axis=1)
-    assert (deepest < allowance(6, 500)).all()
-    # It does not grant so much that a mode's whole width would be missed.
-    assert allowance(6, 500) < 0.5 * stats.chi2.ppf(0.5, 6)
-
-
-def test_few_draws_can_miss_a_tenth() -> None:
-    assert allowance(3, 65) == np.inf
-    assert allowance(3, 66) < np.inf
 
 
 def test_depth_is_that_of_the_posterior_density(em: mc.Fit) -> None:

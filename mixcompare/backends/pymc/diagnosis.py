@@ -17,9 +17,11 @@ import numpy as np
 from mixcompare.backends.pymc.exploration import MODES_APART
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.search.restarting import Restart
+from mixcompare.backends.pymc.search.search import Search
 from mixcompare.backends.pymc.search.weighing import Mode, shares
 from mixcompare.base.arrays import FloatArray, IntArray
-from mixcompare.fits.bridge import mean_evidence
+from mixcompare.fits.bridge import LogEvidence, mean_evidence
+from mixcompare.fits.heights import SHARE, allowance
 from mixcompare.fits.summary import convergence
 
 R_HAT_LIMIT: Final = 1.01
@@ -129,6 +131,30 @@ def _restarted(restart: Restart) -> str:
     )
 
 
+def missed_maximum(search: Search | None, stats: Mapping[str, FloatArray]) -> str:
+    """Which runs of sequential Monte Carlo have no particle at a maximum that has been found.
+
+    That of the highest evidence by Laplace's approximation counts, if this is no small part of
+    their estimate; for how near particles must be see `mixcompare.fits.heights`. They count by
+    half, since they stem from one another. Empty if there are no such runs.
+    """
+    proper = () if search is None else [m for m in search.maxima if m.proper]
+    if not proper or "log_marginal_likelihood" not in stats:
+        return ""
+    best, whole = proper[0], _whole(stats).value
+    below = best.log_density - stats["lp"].max(axis=1)
+    limit = allowance(best.point.size, stats["lp"].shape[1] / 2, share=SHARE)
+    runs = np.flatnonzero(below > limit)
+    if not runs.size or best.log_evidence < whole + np.log(SHARE):
+        return ""
+    return (
+        f" {_chains(runs).capitalize()} missed a mode that climbs have found: no particle comes "
+        f"nearer to its top than {below[runs].min():.1f} in log density, where {limit:.1f} is "
+        f"allowed for, and its log evidence by Laplace's approximation is {best.log_evidence:.1f}. "
+        "Sequential Monte Carlo from the prior cannot be relied on here; more draws may help."
+    )
+
+
 def approximation(sampler: str, draws: int) -> str:
     """What there is to say of draws that are not the posterior's."""
     return (
@@ -158,7 +184,7 @@ def remarks(options: Options, stats: Mapping[str, FloatArray]) -> str:
 
 def _evidence(stats: Mapping[str, FloatArray]) -> str:
     by_run, errors = (stats[f"log_marginal_likelihood{end}"] for end in ("", "_error"))
-    whole = mean_evidence(by_run, errors)
+    whole = _whole(stats)
     text = (
         f" Log marginal likelihood {whole.value:.2f}, standard error {whole.error:.2g} "
         f"(by chain {by_run.min():.2f} to {by_run.max():.2f})."
@@ -169,3 +195,7 @@ def _evidence(stats: Mapping[str, FloatArray]) -> str:
             "cross between all modes on the way, and more draws make the error smaller."
         )
     return text
+
+
+def _whole(stats: Mapping[str, FloatArray]) -> LogEvidence:
+    return mean_evidence(stats["log_marginal_likelihood"], stats["log_marginal_likelihood_error"])

@@ -65,9 +65,16 @@ def explore(mixture: Mixture, options: Options, seed: np.random.SeedSequence) ->
     sampler = SAMPLERS[options.sampler]
     if options.init != "search" or sampler.from_prior:
         draws = sample(mixture, options, _blind(mixture, options), seed)
+        terrain = Terrain(mixture, density_of(mixture))
+        if sampler.from_prior and options.init == "search":
+            # Particles that were not told of the maxima are held against them.
+            with threadpool_limits(1):
+                return Exploration(
+                    draws, search(terrain, options.climbs, _stream(seed, _SEARCHING))
+                )
         if sampler.from_prior or sampler.approximation or not apart(draws):
             return Exploration(draws)
-        terrain, points = Terrain(mixture, density_of(mixture)), points_of(mixture, draws)
+        points = points_of(mixture, draws)
         with threadpool_limits(1):
             known: list[Maximum] = []
             visited = visits(terrain, known, points, _MORE)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from itertools import permutations
 from operator import iadd
 from typing import Any
 
@@ -146,6 +147,15 @@ class Mixture:
         return reduce(
             iadd,
             (part.scores(plain(parameters, suffix(tag)), rows) for tag, part in self.responses),
+        )
+
+    def copies(self) -> FloatArray:
+        """(K!, D, D) maps from a point to its copies with the classes renumbered, itself first."""
+        points = np.eye(self.n_free)
+        orders = np.asarray(list(permutations(range(self.n_components))))
+        # Renumbering is linear: the copies of unit vectors are the columns of its matrix.
+        return np.stack(
+            [self.renumbered(points, np.tile(order, (len(points), 1))).T for order in orders]
         )
 
     def split(self, points: FloatArray) -> Values:

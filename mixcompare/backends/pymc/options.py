@@ -55,7 +55,8 @@ class Options:
         `climbs` have found, drawn by their evidence; ``"overdispersed"`` about the pooled fit and
         ``"prior"`` draws, for chains that know nothing; or ``"em"`` near `initial`, which the
         fit's message then says. Only the last knows of EM. Sequential Monte Carlo always starts
-        from the prior.
+        from the prior; with ``"search"`` its runs are held against the maxima afterwards, and a
+        run without a particle near one of much evidence has not converged.
     climbs
         For ``init="search"``: how many dispersed points the search climbs from, see
         `mixcompare.backends.pymc.search`. A fit keeps what they found as its `optima`.

@@ -8,7 +8,6 @@ coordinates' change of volume is in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Final
 
 import numpy as np
@@ -46,15 +45,6 @@ class PosteriorDensity:
             draws = evaluate(mixture, variables, len(points[i : i + size]))
             values.append(draws.log_likelihood.sum(axis=1) + mixture.log_prior(variables))
         return np.concatenate(values)
-
-    def copies(self) -> FloatArray:
-        """(K!, D, D) maps from a point to its copies with the components renumbered."""
-        mixture, points = self.mixture, np.eye(self.mixture.n_free)
-        orders = np.asarray(list(permutations(range(mixture.n_components))))
-        # Renumbering is linear: the copies of unit vectors are the columns of its matrix.
-        return np.stack(
-            [mixture.renumbered(points, np.tile(order, (len(points), 1))).T for order in orders]
-        )
 
 
 def posterior_density(problem: Problem) -> PosteriorDensity:

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from mixcompare import labels
 from mixcompare.backends.pymc.coordinates import Arrays
-from mixcompare.backends.pymc.diagnosis import approximation, diagnose, in_modes, remarks
+from mixcompare.backends.pymc.diagnosis import (
+    approximation,
+    diagnose,
+    in_modes,
+    missed_maximum,
+    remarks,
+)
 from mixcompare.backends.pymc.evaluate import Evaluation, Occupancy, evaluate
 from mixcompare.backends.pymc.exploration import Exploration
 from mixcompare.backends.pymc.mixture import Mixture
@@ -53,6 +59,8 @@ def build_result(
     if options.kind == "posterior":
         names, diverging = [*layout.names()], draws.stats["diverging"]
         status, message = diagnose(names, layout.flatten(aligned), by_chain(total), diverging)
+        missed = missed_maximum(explored.search, draws.stats)
+        status, message = "not converged" if missed else status, message + missed
     return Result(
         options.kind,
         {name: values.mean(axis=(0, 1)) for name, values in aligned.items()},

@@ -61,7 +61,7 @@ def test_is_pymcs_and_the_same_at_every_copy(number: int) -> None:
     points = density.coordinates(at)
     found = density(points)
     np.testing.assert_allclose(found, by_pymc(density, points), rtol=1e-10)
-    copies = density.copies()
+    copies = density.mixture.copies()
     assert copies.shape == (6, points.shape[1], points.shape[1])
     for copy, order in zip(copies, permutations(range(3)), strict=True):
         renumbered = {name: values[:, list(order)] for name, values in at.items()}
@@ -74,5 +74,5 @@ def test_one_class_has_one_copy() -> None:
     case = build("full", "component", m=1, k=1)
     density = posterior_density(case.problem)
     points = density.coordinates(draws(case, 3))
-    np.testing.assert_array_equal(density.copies(), np.eye(points.shape[1])[None])
+    np.testing.assert_array_equal(density.mixture.copies(), np.eye(points.shape[1])[None])
     np.testing.assert_allclose(density(points), by_pymc(density, points), rtol=1e-10)

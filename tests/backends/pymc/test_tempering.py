@@ -72,7 +72,7 @@ def test_draws_are_the_posteriors_and_do_not_depend_on_cores() -> None:
     fits = [
         mc.fit(spec, table, sampler="smc", draws=200, cores=cores, **options) for cores in (1, 2)
     ]
-    points, again = (fit.tree["posterior"]["coefficients"].to_numpy() for fit in fits)
+    points, again = (fit.draws.parameters["coefficients"] for fit in fits)
     np.testing.assert_array_equal(points, again)
     tau = fits[0].tree["membership"]["responsibilities"].to_numpy().reshape(-1, len(table), 2)
     together = np.einsum("sgk,shk->gh", tau, tau) / len(tau)

@@ -10,9 +10,10 @@ of the mean weights.
 
 The marginal likelihood is the product of the mean weights. It is over all K! labellings,
 whichever of them the particles visit, since a point's copies have the same weight. So the
-particles can be renumbered at random, and are, before each stage's moves and at the end. They
-must not be renumbered to be alike: the moves, whose scale knows one class from another, leave
-the density over all labellings unchanged and not its part in one of them.
+particles can be renumbered: at random at the end, and, once modes are apart, to be alike before
+each stage's moves, whose scale then is that of one mode and not the distance between its copies.
+The moves stay in that labelling, see `mixcompare.backends.pymc.samplers.labelling`: those that did
+not would leave the density over all labellings unchanged and not its part in one of them.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ from mixcompare.backends.pymc.density.densities import Density, density_of
 from mixcompare.backends.pymc.mixture import Mixture
 from mixcompare.backends.pymc.options import Options
 from mixcompare.backends.pymc.samplers.hamiltonian import Mover
+from mixcompare.backends.pymc.samplers.labelling import labelling_of
 from mixcompare.backends.pymc.samplers.starts import Sampled, Start
 from mixcompare.base.arrays import FloatArray, IntArray
 
 _MOVES: Final = 10
 _EFFECTIVE: Final = 0.5
 _BISECTIONS: Final = 60
+# Classes whose K! copies are looked at.
+_MOST_COPIED: Final = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +86,7 @@ def temper(mixture: Mixture, density: Density, n: int, rng: np.random.Generator)
     prior = density.tempered(0.0)
     points = mixture.join(mixture.prior_draws(rng, n * _MOVES))
     likelihood = _increase(density(points)[0] - prior(points)[0])
+    copies = _copies(mixture)
     mover, power, log_evidence, variance = Mover(), 0.0, 0.0, 0.0
     while True:
         step = _step(likelihood, 1 - power)
@@ -92,9 +97,9 @@ def temper(mixture: Mixture, density: Density, n: int, rng: np.random.Generator)
         means = weights.reshape(_MOVES, n).mean(axis=0)  # of ways, which are next to independent
         variance += float(means.var(ddof=1) / means.size / means.mean() ** 2)
         points = shuffle(points, mixture, rng)
-        mover.scale_to(points, weights)
         start = points[_resampled(weights, n, rng)]
-        way = mover.run(density.tempered(power), start, _MOVES, rng)
+        labelling, start = labelling_of(start, points[weights.argmax()], copies)
+        way = mover.run(density.tempered(power), start, labelling, _MOVES, rng)
         if power == 1:
             break
         points = np.concatenate([place.at for place in way])
@@ -102,6 +107,13 @@ def temper(mixture: Mixture, density: Density, n: int, rng: np.random.Generator)
         likelihood = _increase((tempered - prior(points)[0]) / power)
     last = shuffle(way[-1].at, mixture, rng)
     return Tempered(last, way[-1].log_density, log_evidence, float(np.sqrt(variance)))
+
+
+def _copies(mixture: Mixture) -> FloatArray:
+    """Maps to a point's copies; only to itself where they are too many to look at each."""
+    if mixture.n_components > _MOST_COPIED:
+        return np.eye(mixture.n_free)[None]
+    return mixture.copies()
 
 
 def shuffle(points: FloatArray, mixture: Mixture, rng: np.random.Generator) -> FloatArray:
