@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixcompare.backends.pymc.density.densities import LogDensity
+from mixcompare.backends.pymc.search.recursion import ascents
 from mixcompare.base.arrays import FloatArray, IntArray
 
 # Steps that are remembered, iterations, and times that a step is shortened.
@@ -115,7 +116,7 @@ def climb(density: LogDensity, points: FloatArray) -> Climbs:
 
 def _stepped(density: LogDensity, state: _State, iteration: int) -> NDArray[np.bool_]:
     """Take a step in every climb; whether each goes on."""
-    way = _direction(state, iteration)
+    way = ascents(state.slopes, state.scale, state.steps, state.bends, state.weights, iteration)
     rise = _products(state.slopes, way)
     upward = rise > 0
     if not upward.all():  # by rounding alone: the memory's curvature is positive
@@ -133,20 +134,6 @@ def _stepped(density: LogDensity, state: _State, iteration: int) -> NDArray[np.b
     going &= np.abs(slopes).max(axis=1) > _SLOPE
     state.points, state.heights, state.slopes = points, heights, slopes
     return np.asarray(going)
-
-
-def _direction(state: _State, iteration: int) -> FloatArray:
-    """The slopes by the inverse of the remembered curvature (the two-loop recursion)."""
-    way, shares = state.slopes.copy(), dict[int, FloatArray]()
-    places = [i % _MEMORY for i in range(max(0, iteration - _MEMORY), iteration)]
-    for i in reversed(places):
-        shares[i] = state.weights[i] * _products(state.steps[i], way)
-        way -= shares[i][:, None] * state.bends[i]
-    way *= state.scale[:, None]
-    for i in places:
-        share = shares[i] - state.weights[i] * _products(state.bends[i], way)
-        way += share[:, None] * state.steps[i]
-    return way
 
 
 def _line_search(

@@ -8,6 +8,7 @@ from scipy.optimize import minimize, rosen, rosen_der
 
 from mixcompare.backends.pymc.search.climbing import climb
 from mixcompare.backends.pymc.search.curvature import curvature
+from mixcompare.backends.pymc.search.recursion import ascents
 from mixcompare.base.arrays import FloatArray
 
 
@@ -79,3 +80,20 @@ def test_a_density_that_rises_without_end_is_left_at_a_limit() -> None:
     ends = climb(density, np.zeros((2, 3)))
     assert (ends.iterations > 100).all()
     assert np.isfinite(ends.log_density).all()
+
+
+def test_the_recursion_is_the_product_with_the_matrix_it_stands_for() -> None:
+    rng, memory, n, d = np.random.default_rng(3), 4, 3, 5
+    steps, bends = rng.normal(size=(2, memory, n, d))
+    weights = 1 / np.einsum("mnd,mnd->mn", steps, bends)
+    weights[2, 0] = 0.0  # a pair that is forgotten
+    slopes, scale = rng.normal(size=(n, d)), rng.uniform(0.5, 2, n)
+    for iteration, order in ((3, [0, 1, 2]), (6, [2, 3, 0, 1])):
+        ways = ascents(slopes, scale, steps, bends, weights, iteration)
+        for c in range(n):
+            inverse = scale[c] * np.eye(d)
+            for i in order:  # Nocedal & Wright (2006), equation 7.16
+                turn = np.eye(d) - weights[i, c] * np.outer(bends[i, c], steps[i, c])
+                inverse = turn.T @ inverse @ turn
+                inverse += weights[i, c] * np.outer(steps[i, c], steps[i, c])
+            np.testing.assert_allclose(ways[c], inverse @ slopes[c], rtol=1e-9, atol=1e-12)
