@@ -30,12 +30,12 @@ def occupancy_at(fit: Fit, draws: IntArray) -> FloatArray:
         return np.asarray(known.occupancy[chain, place])
     scorer = get_backend(fit.backend).scorer(fit.problem)
     one = known.occupancy[0, 0]
-    found = np.empty((draws.size, *one.shape))
+    occupancy = np.empty((draws.size, *one.shape))
     size = _batch(one)
     for i in range(0, draws.size, size):
         at = chain.ravel()[i : i + size], draw.ravel()[i : i + size]
-        found[i : i + size] = scorer.occupancy({n: v[at] for n, v in known.parameters.items()})
-    return found.reshape(*draws.shape, *one.shape)
+        occupancy[i : i + size] = scorer.occupancy({n: v[at] for n, v in known.parameters.items()})
+    return occupancy.reshape(*draws.shape, *one.shape)
 
 
 def occupancy_in_batches(fit: Fit, draws: IntArray | None = None) -> Iterator[FloatArray]:

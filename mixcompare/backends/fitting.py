@@ -124,7 +124,7 @@ def fit(
     """
     check_spec(spec, "fit")
     module = get_backend(backend)
-    chosen = build_options(backend, options)
+    built = build_options(backend, options)
     check_seed(seed)
     panel = (
         _given_panel(spec, data)
@@ -132,10 +132,10 @@ def fit(
         else build_panel(spec, data, missing=missing)
     )
     require(spec, "fit")
-    refused = module.supports(spec, chosen)
+    refused = module.supports(spec, built)
     if refused:
         raise OptionError(" ".join(refused))
-    problem = Problem.of(spec, panel, getattr(chosen, "kernels", "auto"))
+    problem = Problem.of(spec, panel, getattr(built, "kernels", "auto"))
     check_identified(problem)
     noted = cautions(problem)
     for caution in noted:
@@ -145,9 +145,9 @@ def fit(
     # Handed over, so that a backend can let go of the rows that it has copied.
     handed_over = [problem]
     del problem
-    result = module.run(handed_over.pop(), chosen, np.random.SeedSequence(int(seed)))
+    result = module.run(handed_over.pop(), built, np.random.SeedSequence(int(seed)))
     seconds = time.perf_counter() - began
-    said = describe(result, spec, panel, backend, int(seed), chosen, seconds, noted)
+    said = describe(result, spec, panel, backend, int(seed), built, seconds, noted)
     return Fit.of(result, said, spec.trust, panel, kept)
 
 

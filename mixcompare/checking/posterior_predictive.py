@@ -168,10 +168,10 @@ def replicates(
         name: values.reshape(chains * length, *values.shape[2:])
         for name, values in fit.layout.take(posterior).items()
     }
-    chosen = evenly_spaced(chains * length, draws)
+    places = evenly_spaced(chains * length, draws)
     orders = permutation.reshape(-1, permutation.shape[-1])
-    drawn = chain.from_iterable(occupancy_in_batches(fit, chosen))
-    for s, sampled in zip(chosen, drawn, strict=True):
+    drawn = chain.from_iterable(occupancy_in_batches(fit, places))
+    for s, sampled in zip(places, drawn, strict=True):
         tau = sampled[:, orders[s]]
         classes = (tau.cumsum(axis=1) < rng.random((len(tau), 1))).sum(axis=1)
         classes = np.minimum(classes, tau.shape[1] - 1).astype(np.intp)

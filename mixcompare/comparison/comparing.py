@@ -173,8 +173,8 @@ def compare(
 
 def _highest(modes: Modes, searches: Searches | None) -> list[Mode]:
     """The highest modes of draws and of the sampler's own search."""
-    found = None if searches is None else searches.highest
-    return [modes.highest] if found is None else [modes.highest, found]
+    by_climbs = None if searches is None else searches.highest
+    return [modes.highest] if by_climbs is None else [modes.highest, by_climbs]
 
 
 def _shift(parties: Sequence[Party]) -> FloatArray:

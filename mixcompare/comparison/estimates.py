@@ -94,11 +94,13 @@ def _log_prior_curvature(priors: ResolvedPriors, em: Fit) -> FloatArray:
     diagonal = [max(by_element[p.variable][p.position], 0.0) for p in parameters]
     curvature = np.diag(diagonal)
     if priors.membership_precision is not None:
-        own = [i for i, p in enumerate(parameters) if p.variable == "membership_coefficients"]
+        membership = [
+            i for i, p in enumerate(parameters) if p.variable == "membership_coefficients"
+        ]
         k = em.spec.n_components
         # Coefficients less their mean over the classes, of which the first's are zero.
         centred = (np.eye(k) - 1 / k)[1:, 1:]
-        curvature[np.ix_(own, own)] = np.kron(centred, priors.membership_precision)
+        curvature[np.ix_(membership, membership)] = np.kron(centred, priors.membership_precision)
     return curvature
 
 

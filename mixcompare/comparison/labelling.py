@@ -66,34 +66,39 @@ def label_draws(
     units, k = posterior_fit.result.occupancy.shape
     wanted = max(1, min(_MOST_DRAWS, _MOST_VALUES // (units * k)) // chains)
     spaced = np.linspace(0, available - 1, min(wanted, available)).astype(np.intp)
-    chosen = np.union1d(spaced, modes.draws)
-    tau = occupancy_at(posterior_fit, numbers[:, chosen])
-    height = posterior_fit.log_likelihood_by_draw[:, chosen]
+    draws = np.union1d(spaced, modes.draws)
+    tau = occupancy_at(posterior_fit, numbers[:, draws])
+    height = posterior_fit.log_likelihood_by_draw[:, draws]
     pivot = np.unravel_index(int(height.argmax()), height.shape)
     separated = _best_separated(em.parameters, aligned)
     raw = posterior_fit.posterior_as_sampled
-    found = labels.relabel(
+    permutations = labels.relabel(
         labels.Draws(
             responsibilities=tau,
             pivot=tau[pivot],
             reference=em.responsibilities.to_numpy(),
-            quantity=None if separated is None else _values(raw, separated)[:, chosen],
+            quantity=None if separated is None else _values(raw, separated)[:, draws],
             features=features,
         )
     )
     return Labelling(
-        permutations=found,
-        draws=chosen,
+        permutations=permutations,
+        draws=draws,
         ordered_by="" if separated is None else separated.name.replace("[1", "[k", 1),
-        instability=labels.instability(tau, found["EM"]),
-        classes=np.stack([_commonest(tau, own, found["EM"]) for own in found.values()]),
+        instability=labels.instability(tau, permutations["EM"]),
+        classes=np.stack(
+            [
+                _commonest(tau, permutation, permutations["EM"])
+                for permutation in permutations.values()
+            ]
+        ),
     )
 
 
-def _commonest(tau: FloatArray, own: IntArray, reference: IntArray) -> IntArray:
+def _commonest(tau: FloatArray, permutation: IntArray, reference: IntArray) -> IntArray:
     """(G,) commonest class of every unit, numbered as the reference does."""
-    renumbering, _ = labels.relative_labelling(own, reference)
-    renamed = labels.classes(tau, labels.compose(own, renumbering))
+    renumbering, _ = labels.relative_labelling(permutation, reference)
+    renamed = labels.classes(tau, labels.compose(permutation, renumbering))
     renamed = renamed.reshape(-1, renamed.shape[-1])
     counts = np.stack([(renamed == c).sum(axis=0) for c in range(tau.shape[-1])])
     return np.asarray(counts.argmax(axis=0), dtype=np.intp)
@@ -105,7 +110,7 @@ def _best_separated(parameters: tuple[Parameter, ...], aligned: xr.Dataset) -> P
     By the smallest distance between the classes' means, in units of their largest
     standard deviation; None where nothing tells them apart.
     """
-    best, chosen = 0.0, None
+    best, clearest = 0.0, None
     for parameter in parameters:
         if parameter.component != 1 or parameter.variable not in ("weights", "coefficients"):
             continue
@@ -115,8 +120,8 @@ def _best_separated(parameters: tuple[Parameter, ...], aligned: xr.Dataset) -> P
             continue
         apart = float(np.diff(np.sort(mean)).min() / spread)
         if apart > best:
-            best, chosen = apart, parameter
-    return chosen
+            best, clearest = apart, parameter
+    return clearest
 
 
 def _values(draws: xr.Dataset, parameter: Parameter) -> FloatArray:
@@ -139,8 +144,8 @@ def algorithms_table(labelling: Labelling, modes: Modes) -> pd.DataFrame:
     given = list(labelling.permutations.values())
     matrix = pd.DataFrame(labels.agreement_matrix(given), index=names, columns=names)
     at = np.searchsorted(labelling.draws, modes.draws)
-    for name, own in labelling.permutations.items():
-        share = labels.agreement(own[:, at], modes.permutation)
+    for name, permutation in labelling.permutations.items():
+        share = labels.agreement(permutation[:, at], modes.permutation)
         matrix.loc[name, "climbing"] = matrix.loc["climbing", name] = share
     matrix.loc["climbing", "climbing"] = 1.0
     moved = (labelling.classes != labelling.classes[names.index("EM")]).sum(axis=1)

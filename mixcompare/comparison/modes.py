@@ -131,10 +131,10 @@ def find_modes(optima: Sequence[Mode], climber: Climber, posterior_fit: Fit, cli
         summit = climber.climb(tau)
         if summit is None:
             return -1, labels.align_to_reference(tau, known[0].responsibilities)
-        found = place(known, summit)
+        number = place(known, summit)
         # EM keeps the draw's labels on its way up, so that what aligns its end aligns it.
-        end = labels.align_to_reference(summit.responsibilities, known[found].responsibilities)
-        return found, end
+        end = labels.align_to_reference(summit.responsibilities, known[number].responsibilities)
+        return number, end
 
     visited, permutation = labels.climbing(occupancy_at(posterior_fit, numbers[:, draws]), climb)
     return _sorted(known, visited, draws, permutation)
@@ -146,15 +146,15 @@ def em_optima(em: Fit, climber: Climber) -> list[Mode]:
     numbers, log_likelihood = starts["optimum"], starts["log_likelihood"]
     objective = log_likelihood + starts["log_prior"]
     spurious = spurious_starts(em)
-    found = []
+    optima = []
     for optimum in range(numbers.max() + 1):
         members = np.flatnonzero(numbers == optimum)
         best = members[objective[members].argmax()]
-        own = {name: values[best] for name, values in em.search.parameters.items()}
-        tau = climber.responsibilities(own)
+        parameters = {name: values[best] for name, values in em.search.parameters.items()}
+        tau = climber.responsibilities(parameters)
         heights = float(log_likelihood[best]), float(objective[best])
-        found.append(Mode(*heights, tau, own, optimum, bool(spurious[best])))
-    return found
+        optima.append(Mode(*heights, tau, parameters, optimum, bool(spurious[best])))
+    return optima
 
 
 def spurious_starts(em: Fit) -> NDArray[np.bool_]:

@@ -95,8 +95,8 @@ class Remedy:
 
 def remedies(e: Evidence) -> tuple[Remedy, ...]:
     """One remedy for each side that has failed, EM's first."""
-    found = (_of_em(e), _of_chains(e))
-    return tuple(remedy for remedy in found if remedy is not None)
+    remedies = (_of_em(e), _of_chains(e))
+    return tuple(remedy for remedy in remedies if remedy is not None)
 
 
 def _of_em(e: Evidence) -> Remedy | None:
@@ -141,7 +141,7 @@ def _of_chains(e: Evidence) -> Remedy | None:
         return _again(e, UNVISITED, said, chains, _elsewhere(chains))
     if e.searches is not None and judge_searches(e).reason == MISSED_BY_SEARCH:
         said = f"the sampler's search missed EM's maximum, {e.searches.missed_by:.3g} higher"
-        more = {"climbs": max(200, 4 * e.searches.found.n_climbs)}
+        more = {"climbs": max(200, 4 * e.searches.optima.n_climbs)}
         return _again(e, MISSED_BY_SEARCH, said, chains, more)
     if e.approximate:
         said = "the draws are of an approximation"

@@ -36,44 +36,44 @@ def judge_estimates(e: Evidence) -> Verdict:
     limit = e.thresholds.difference
     beyond = int((difference.abs() > limit).sum())
     differ = "differs" if beyond == 1 else "differ"
-    found = (
+    statement = (
         f"{beyond} of {len(difference)} parameters {differ} by more than {limit:g} posterior sds; "
         f"the most is {difference[worst]:+.2f} sds for {worst}."
     )
     if beyond == 0:
-        return _near(e, "estimates", found)
+        return _near(e, "estimates", statement)
     reason, because = likely_reason(e)
-    return _apart(e, "estimates", reason, f"{found} {because}")
+    return _apart(e, "estimates", reason, f"{statement} {because}")
 
 
-def _near(e: Evidence, section: str, found: str) -> Verdict:
+def _near(e: Evidence, section: str, statement: str) -> Verdict:
     """Agreement, but with draws that can be relied on only."""
     word: Word = "agree" if e.unreliable is None else "caution"
-    return Verdict(section, word, e.unreliable, found)
+    return Verdict(section, word, e.unreliable, statement)
 
 
-def _apart(e: Evidence, section: str, reason: Entry, found: str) -> Verdict:
+def _apart(e: Evidence, section: str, reason: Entry, statement: str) -> Verdict:
     """A difference, but for what may be noise of the chains."""
-    return Verdict(section, "caution" if reason == e.unconverged else "differ", reason, found)
+    return Verdict(section, "caution" if reason == e.unconverged else "differ", reason, statement)
 
 
 def judge_posterior_mode(e: Evidence) -> Verdict:
     """EM's mode of the posterior lies between the maximum and the mean; no draw is above it."""
     section, [mode] = "posterior mode", e.fits("mode").values()
     moved, left = pull(e)
-    found = (
+    statement = (
         f"From EM's maximum to its mode of the posterior, which is the prior's pull, parameters "
         f"move by up to {moved:.3g} posterior sds; from there to the posterior's mean, which is "
         f"its skewness, by up to {left:.3g}."
     )
     if mode.status != "converged":
-        return Verdict(section, "caution", UNFINISHED, f"{found} EM: {mode.message}.")
+        return Verdict(section, "caution", UNFINISHED, f"{statement} EM: {mode.message}.")
     limit = e.thresholds.difference
     if max(moved, left) <= limit:
-        return _near(e, section, found)
+        return _near(e, section, statement)
     if e.unreliable is not None:
-        return Verdict(section, "caution", e.unreliable, found)
-    return Verdict(section, "differ", PRIOR if moved > limit else SKEWED, found)
+        return Verdict(section, "caution", e.unreliable, statement)
+    return Verdict(section, "differ", PRIOR if moved > limit else SKEWED, statement)
 
 
 def judge_other_posteriors(e: Evidence) -> Verdict:
@@ -88,20 +88,20 @@ def judge_other_posteriors(e: Evidence) -> Verdict:
     each = "; ".join(
         f"{name}: {apart[name].abs().max():.2f} sds ({fit.status})" for name, fit in others.items()
     )
-    found = f"Largest difference of posterior means from {first}'s: {each}."
+    statement = f"Largest difference of posterior means from {first}'s: {each}."
     if worst <= e.thresholds.difference:
-        return Verdict(section, "agree", None, found)
+        return Verdict(section, "agree", None, statement)
     beyond = [n for n in others if float(apart[n].abs().max()) > e.thresholds.difference]
     if all(others[n].options.get("ordered_by") is not None for n in beyond):
         overlap = "The ordering constraint mixes up classes that overlap in what it sorts."
-        return Verdict(section, "caution", ORDERED, f"{found} {overlap}")
+        return Verdict(section, "caution", ORDERED, f"{statement} {overlap}")
     both = {first: posterior, **others}
     unfinished = [name for name, fit in both.items() if fit.status != "converged"]
     if unfinished:
         return Verdict(
-            section, "caution", NOT_CONVERGED, f"{found} Not converged: {unfinished[0]}."
+            section, "caution", NOT_CONVERGED, f"{statement} Not converged: {unfinished[0]}."
         )
-    return Verdict(section, "differ", SAMPLERS, found)
+    return Verdict(section, "differ", SAMPLERS, statement)
 
 
 def judge_likelihoods(e: Evidence) -> Verdict:
@@ -109,15 +109,15 @@ def judge_likelihoods(e: Evidence) -> Verdict:
     d = e.em.n_parameters
     mean, expected = float(e.scores.by_draw.mean()), e.scores.em_maximum - d / 2
     off = (mean - expected) / np.sqrt(d / 2)
-    found = (
+    statement = (
         f"The draws' mean log-likelihood is {mean:.2f}; were the posterior normal around EM's "
         f"maximum, it would be {expected:.2f}, {abs(off):.2f} standard deviations of the draws' "
         f"log-likelihoods away.{_misfit(e, d)}"
     )
     if abs(off) <= e.thresholds.mean_log_likelihood:
-        return _near(e, "likelihoods", found)
+        return _near(e, "likelihoods", statement)
     reason, _ = likely_reason(e)
-    return _apart(e, "likelihoods", reason, found)
+    return _apart(e, "likelihoods", reason, statement)
 
 
 def _misfit(e: Evidence, d: int) -> str:
@@ -142,12 +142,12 @@ def judge_membership(e: Evidence) -> Verdict:
     same = float(e.agreement["value"]["share of units in the same class"])
     distance = float(e.agreement["value"]["mean distance"])
     index = float(e.agreement["value"]["adjusted Rand index"])
-    found = (
+    statement = (
         f"{same:.1%} of the units are in the same class (adjusted Rand index {index:.3f}); class "
         f"probabilities differ by {distance:.4f} on average."
     )
     if same >= e.thresholds.same_class and distance <= e.thresholds.distance:
-        return _near(e, "class membership", found)
+        return _near(e, "class membership", statement)
     reason, _ = likely_reason(e)
     if reason not in (
         WORSE_OPTIMUM,
@@ -163,4 +163,4 @@ def judge_membership(e: Evidence) -> Verdict:
         SEVERAL,
     ):
         reason = OVERLAP
-    return _apart(e, "class membership", reason, found)
+    return _apart(e, "class membership", reason, statement)

@@ -96,14 +96,14 @@ def judge_optimum(e: Evidence) -> Verdict:
         return Verdict(section, "caution", UNFINISHED, f"EM: {e.em.message}.")
     at_best, total = int(e.optima["starts"].iloc[0]), len(e.em.search.ends["optimum"])
     optima = "1 optimum" if len(e.optima) == 1 else f"{len(e.optima)} distinct optima"
-    found = (
+    statement = (
         f"{at_best} of {total} starts reached the maximum {e.scores.em_maximum:.4f}; {optima}; "
         f"no draw is above it (highest {e.scores.best_draw:.4f}).{_spurious_ones(e)}"
         f"{_found_by_both(e)}"
     )
     if e.em.spec.n_components > 1 and at_best < e.thresholds.starts_at_best:
-        return Verdict(section, "caution", FEW_STARTS, found)
-    return Verdict(section, "ok", None, found)
+        return Verdict(section, "caution", FEW_STARTS, statement)
+    return Verdict(section, "ok", None, statement)
 
 
 def _spurious_ones(e: Evidence) -> str:
@@ -129,43 +129,43 @@ def judge_convergence(e: Evidence) -> Verdict:
         )
     r_hat, ess = float(e.estimates["r_hat"].max()), float(e.estimates["ess_bulk"].min())
     invariant = ", ".join(f"{name} {value:.3f}" for name, value in e.invariant.items())
-    found = (
+    statement = (
         f"Largest R-hat after alignment {r_hat:.3f}, smallest bulk ESS {ess:.0f}, "
         f"{e.divergences} divergences; label-invariant R-hat: {invariant}."
     )
     if e.different_modes:
-        return Verdict("MCMC convergence", "differ", MODES, found)
+        return Verdict("MCMC convergence", "differ", MODES, statement)
     if not e.converged:
-        return Verdict("MCMC convergence", "caution", e.unconverged, found)
+        return Verdict("MCMC convergence", "caution", e.unconverged, statement)
     if e.missed_mode:
-        among = f"{found} That is how far the chains agree with one another, on a lower mode."
+        among = f"{statement} That is how far the chains agree with one another, on a lower mode."
         return Verdict("MCMC convergence", "caution", MISSED_MODE, among)
-    return Verdict("MCMC convergence", "ok", None, found)
+    return Verdict("MCMC convergence", "ok", None, statement)
 
 
 def judge_modes(e: Evidence) -> Verdict:
     """Draws should belong to one mode, copies of which are only labels, and it should be EM's."""
-    section, found = "modes", _climbs(e)
+    section, statement = "modes", _climbs(e)
     if e.worse_optimum:
-        return Verdict(section, "differ", WORSE_OPTIMUM, found)
+        return Verdict(section, "differ", WORSE_OPTIMUM, statement)
     if e.missed_mode:
         high = e.heights
         above = (
             f" EM's estimate has a log posterior density {high.gap:.4g} above the highest draw's; "
             f"around it draws would come within {high.allowed:.3g}."
         )
-        return Verdict(section, "differ", MISSED_MODE, found + above)
+        return Verdict(section, "differ", MISSED_MODE, statement + above)
     if (e.modes.visited < 0).all():
-        return Verdict(section, "caution", UNCLIMBED, found)
+        return Verdict(section, "caution", UNCLIMBED, statement)
     if e.unvisited and e.searches is not None and e.searches.little_mass:
-        return Verdict(section, "differ", LITTLE_MASS, found)
+        return Verdict(section, "differ", LITTLE_MASS, statement)
     if e.unvisited:
-        return Verdict(section, "differ", UNVISITED, found)
+        return Verdict(section, "differ", UNVISITED, statement)
     if e.different_modes:
-        return Verdict(section, "differ", MODES, found)
+        return Verdict(section, "differ", MODES, statement)
     if e.several_modes:
-        return Verdict(section, "caution", SEVERAL, f"{found} The chains agree on how often.")
-    return Verdict(section, "agree", None, found)
+        return Verdict(section, "caution", SEVERAL, f"{statement} The chains agree on how often.")
+    return Verdict(section, "agree", None, statement)
 
 
 def _climbs(e: Evidence) -> str:
@@ -188,29 +188,29 @@ def judge_searches(e: Evidence) -> Verdict:
     section, searches = "searches", e.searches
     assert searches is not None
     starts, climbs = int(e.optima["starts"].iloc[0]), searches.climbs_at_best
-    found = (
+    statement = (
         f"EM's best optimum was reached by {starts} of {len(e.em.search.ends['optimum'])} starts, "
-        f"and by {climbs} of {searches.found.n_climbs} climbs of the sampler's own search, which "
+        f"and by {climbs} of {searches.optima.n_climbs} climbs of the sampler's own search, which "
         "knows nothing of EM."
     )
     if e.scores.restart is not None and above(searches.highest, e.scores.em_maximum):
-        return Verdict(section, "differ", WORSE_OPTIMUM, f"{found} That search leads higher.")
+        return Verdict(section, "differ", WORSE_OPTIMUM, f"{statement} That search leads higher.")
     if climbs:
-        return Verdict(section, "agree", None, found)
+        return Verdict(section, "agree", None, statement)
     if e.spurious:
-        return Verdict(section, "caution", SPURIOUS, found)
+        return Verdict(section, "caution", SPURIOUS, statement)
     by = searches.missed_by
     if by > 0:
-        higher = f"{found} It is {by:.4g} above that search's best in log posterior density."
+        higher = f"{statement} It is {by:.4g} above that search's best in log posterior density."
         return Verdict(section, "differ", MISSED_BY_SEARCH, higher)
-    return Verdict(section, "caution", OTHER_BEST, found)
+    return Verdict(section, "caution", OTHER_BEST, statement)
 
 
 def _found_by_both(e: Evidence) -> str:
     """Whether the sampler's own search ended there as well, if there was one."""
     if e.searches is None:
         return ""
-    climbs, total = e.searches.climbs_at_best, e.searches.found.n_climbs
+    climbs, total = e.searches.climbs_at_best, e.searches.optima.n_climbs
     if not climbs:
         return " The sampler's own search did not find it."
     return f" The sampler's own search found it, too, by {climbs} of {total} climbs."
@@ -223,9 +223,9 @@ def judge_switching(e: Evidence) -> Verdict:
         return not_judged(section, e.unreliable)
     before, after = float(e.estimates["r_hat_raw"].max()), float(e.estimates["r_hat"].max())
     visited, switches = e.moved.labellings, e.moved.switches.sum()
-    found = (
+    statement = (
         f"{visited} labelling{'s' * (visited > 1)} visited, {switches} switches within chains; "
         f"largest R-hat {before:.3f} as sampled and {after:.3f} aligned."
     )
     undone = "No label switching" if visited == 1 else "Undone by alignment"
-    return Verdict(section, "ok", None, f"{undone}: {found}")
+    return Verdict(section, "ok", None, f"{undone}: {statement}")

@@ -35,7 +35,7 @@ class Searches:
     ----------
     modes
         EM's optima, the best first, then those to which only the sampler's maxima lead.
-    found
+    optima
         What the sampler's search found.
     ends
         (O,) place in `modes` of each of the sampler's maxima; -1 where EM did not converge from it.
@@ -45,7 +45,7 @@ class Searches:
     """
 
     modes: tuple[Mode, ...]
-    found: Optima
+    optima: Optima
     ends: IntArray
     em_density: float
     densities: FloatArray
@@ -53,7 +53,7 @@ class Searches:
     @property
     def climbs_at_best(self) -> int:
         """How many of the sampler's climbs lead to EM's best optimum."""
-        return int(self.found.climbs[self.ends == 0].sum())
+        return int(self.optima.climbs[self.ends == 0].sum())
 
     @property
     def highest(self) -> Mode | None:
@@ -71,7 +71,7 @@ class Searches:
     @property
     def little_mass(self) -> bool:
         """Whether the posterior has next to no mass at EM's best optimum, by Laplace."""
-        evidence = self.found.log_evidence
+        evidence = self.optima.log_evidence
         here = evidence[self.ends == 0]
         if not np.isfinite(here).any():
             return False
@@ -79,30 +79,30 @@ class Searches:
 
 
 def hold_together(
-    em: Fit, posterior_fit: Fit, climber: Climber, optima: Sequence[Mode]
+    em: Fit, posterior_fit: Fit, climber: Climber, modes: Sequence[Mode]
 ) -> Searches | None:
     """Lead each of the sampler's maxima to an optimum of EM; None if there was no such search.
 
     Parameters
     ----------
-    optima
-        EM's, see `mixcompare.comparison.modes.em_optima`.
+    modes
+        EM's optima, see `mixcompare.comparison.modes.em_optima`.
     """
-    found = posterior_fit.result.optima
-    if found is None:
+    optima = posterior_fit.result.optima
+    if optima is None:
         return None
-    known = list(optima)
+    known = list(modes)
     scorer = get_backend(posterior_fit.backend).scorer(em.problem)
-    starts = scorer.occupancy(found.parameters)
+    starts = scorer.occupancy(optima.parameters)
     summits = [climber.climb(tau) if np.isfinite(tau).all() else None for tau in starts]
     ends = [-1 if summit is None else place(known, summit) for summit in summits]
     at_em = {name: values[None] for name, values in em.estimate.items()}
     return Searches(
         tuple(known),
-        found,
+        optima,
         np.array(ends, dtype=np.intp),
         float(log_density(em, at_em)[0]),
-        log_density(em, found.parameters),
+        log_density(em, optima.parameters),
     )
 
 
@@ -150,13 +150,13 @@ def _row(em: Fit, searches: Searches, i: int, mode: Mode, numbers: IntArray) -> 
 
 
 def _climbed(searches: Searches, here: np.ndarray) -> dict[str, float]:
-    found = searches.found
-    climbs = int(found.climbs[here].sum())
-    evidence = found.log_evidence[here & np.isfinite(found.log_evidence)]
+    optima = searches.optima
+    climbs = int(optima.climbs[here].sum())
+    evidence = optima.log_evidence[here & np.isfinite(optima.log_evidence)]
     return {
         "climbs": climbs,
-        "climb_share": climbs / found.n_climbs,
-        "log_posterior": float(found.log_posterior[here].max()) if here.any() else np.nan,
+        "climb_share": climbs / optima.n_climbs,
+        "log_posterior": float(optima.log_posterior[here].max()) if here.any() else np.nan,
         "log_evidence": float(evidence.max(initial=-np.inf)) if evidence.size else np.nan,
     }
 

@@ -57,8 +57,8 @@ class AlignedDraws:
 
 def align_draws(fit: Fit, reference: FloatArray) -> AlignedDraws:
     """Number every draw's components as those of responsibilities (G, K)."""
-    found, mean = labels.align_batches_to_reference(occupancy_in_batches(fit), reference)
-    permutation = found.reshape(fit.draws.permutation.shape)
+    orders, mean = labels.align_batches_to_reference(occupancy_in_batches(fit), reference)
+    permutation = orders.reshape(fit.draws.permutation.shape)
     posterior = permute_posterior(fit.layout, fit.posterior_as_sampled, permutation)
     return AlignedDraws(permutation, posterior, mean)
 
@@ -75,7 +75,7 @@ def side_by_side(parties: Sequence[Party], draws: AlignedDraws) -> SideBySide:
     """
     em = parties[0].fit
     reference = em.responsibilities.to_numpy()
-    found = {
+    aligned = {
         party.name: aligned_estimate(
             party.fit, reference, draws if party.role == "posterior" else None
         )
@@ -83,8 +83,8 @@ def side_by_side(parties: Sequence[Party], draws: AlignedDraws) -> SideBySide:
     }
     parameters = pd.Index([p.name for p in em.parameters], name="parameter")
     return SideBySide(
-        pd.DataFrame({name: estimate for name, (estimate, _) in found.items()}, index=parameters),
-        {name: tau for name, (_, tau) in found.items()},
+        pd.DataFrame({name: estimate for name, (estimate, _) in aligned.items()}, index=parameters),
+        {name: tau for name, (_, tau) in aligned.items()},
     )
 
 

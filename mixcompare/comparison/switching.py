@@ -118,9 +118,9 @@ def _worst(name: str, values: FloatArray) -> float:
 
 def invariant_r_hat(invariants: pd.DataFrame) -> dict[str, float]:
     """R-hat of the log-likelihood and the largest of the sorted weights."""
-    found = {"log-likelihood": float(invariants["r_hat"]["log-likelihood"])}
+    r_hat = {"log-likelihood": float(invariants["r_hat"]["log-likelihood"])}
     weights = invariants["r_hat"][invariants.index.str.startswith("weight ")]
-    return found | ({"sorted weights": float(weights.max())} if len(weights) else {})
+    return r_hat | ({"sorted weights": float(weights.max())} if len(weights) else {})
 
 
 def _largest(values: pd.Series) -> float:

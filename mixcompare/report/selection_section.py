@@ -61,8 +61,8 @@ def choice_of_k(comparison: Comparison, selection: Selection) -> Section:
 
 
 def _best(selection: Selection) -> str:
-    chosen = selection.choices["n_components"].dropna().items()
-    return f"Best by {'; '.join(f'{CRITERIA[str(name)].title}: {k}' for name, k in chosen)}."
+    counts = selection.choices["n_components"].dropna().items()
+    return f"Best by {'; '.join(f'{CRITERIA[str(name)].title}: {k}' for name, k in counts)}."
 
 
 def _check(comparison: Comparison, selection: Selection) -> None:

@@ -65,11 +65,13 @@ def fit_range(
     options
         The EM's.
     """
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     for count in sorted(counts):
-        usable = [c.fit for c in found if c.fit is not None]
-        found.append(_candidate(replace(spec, n_components=count), panel, usable, seed, options))
-    return found
+        usable = [c.fit for c in candidates if c.fit is not None]
+        candidates.append(
+            _candidate(replace(spec, n_components=count), panel, usable, seed, options)
+        )
+    return candidates
 
 
 def _candidate(
@@ -134,14 +136,14 @@ def climb_higher(
     )
 
 
-def renew_falls(found: Sequence[Candidate]) -> list[Candidate]:
+def renew_falls(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Mark anew whose log-likelihood is below that of fewer classes."""
     floor, renewed = -np.inf, []
-    for candidate in found:
-        own = candidate.fit
-        renewed.append(replace(candidate, falls=own is not None and _falls(own, floor)))
-        if own is not None and _is_regular(own):
-            floor = max(floor, own.log_likelihood)
+    for candidate in candidates:
+        fitted = candidate.fit
+        renewed.append(replace(candidate, falls=fitted is not None and _falls(fitted, floor)))
+        if fitted is not None and _is_regular(fitted):
+            floor = max(floor, fitted.log_likelihood)
     return renewed
 
 

@@ -127,10 +127,10 @@ def register_criterion(name: str, criterion: Criterion) -> None:
 DEFAULT: Final = "bic"
 
 
-def selection_table(found: Sequence[Candidate]) -> pd.DataFrame:
+def selection_table(candidates: Sequence[Candidate]) -> pd.DataFrame:
     """The table of a `Selection` as far as EM makes it."""
-    rows = [_row(candidate) for candidate in found]
-    index = pd.Index([c.n_components for c in found], name="n_components")
+    rows = [_row(candidate) for candidate in candidates]
+    index = pd.Index([c.n_components for c in candidates], name="n_components")
     return pd.DataFrame(rows, index=index)
 
 
@@ -202,9 +202,9 @@ def posterior_table(explored: Mapping[int, PosteriorOf]) -> pd.DataFrame:
     are further apart than twice the standard error of their difference. Columns that were not
     asked for are missing.
     """
-    rows = {k: _posterior_row(own) for k, own in explored.items()}
+    rows = {k: _posterior_row(posterior) for k, posterior in explored.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("n_components")
-    loo = {k: own.loo for k, own in explored.items() if own.loo is not None}
+    loo = {k: posterior.loo for k, posterior in explored.items() if posterior.loo is not None}
     if loo:
         table = table.join(_differences(loo, CRITERIA["loo"].unranked(table)))
     if set(EVIDENCE) <= set(table):
@@ -233,27 +233,27 @@ _COLUMNS: Final = (
 )
 
 
-def _posterior_row(own: PosteriorOf) -> dict[str, float | str]:
+def _posterior_row(posterior: PosteriorOf) -> dict[str, float | str]:
     row: dict[str, float | str] = {
         f"{of}_{what}": value
-        for of, standing in own.standings.items()
+        for of, standing in posterior.standings.items()
         for what, value in asdict(standing).items()
     }
-    if own.loo is not None:
-        row |= {"elpd_loo": own.loo.elpd, "elpd_loo_se": own.loo.se}
-        row["high_pareto_k"] = len(own.loo.high)
-    return row | _evidence("bridge", own.bridge) | _evidence("smc", own.smc)
+    if posterior.loo is not None:
+        row |= {"elpd_loo": posterior.loo.elpd, "elpd_loo_se": posterior.loo.se}
+        row["high_pareto_k"] = len(posterior.loo.high)
+    return row | _evidence("bridge", posterior.bridge) | _evidence("smc", posterior.smc)
 
 
-def _evidence(name: str, found: LogEvidence | None) -> dict[str, float | str]:
-    if found is None:
+def _evidence(name: str, evidence: LogEvidence | None) -> dict[str, float | str]:
+    if evidence is None:
         return {}
-    return {f"log_evidence_{name}": found.value, f"log_evidence_{name}_error": found.error}
+    return {f"log_evidence_{name}": evidence.value, f"log_evidence_{name}_error": evidence.error}
 
 
 def _differences(loo: Mapping[int, LeaveOneOut], unranked: NDArray[np.bool_]) -> pd.DataFrame:
     """Pointwise differences of elpd from the best, summed, with their standard errors."""
-    by_unit = pd.DataFrame({k: own.units["elpd"] for k, own in loo.items()})
+    by_unit = pd.DataFrame({k: left_out.units["elpd"] for k, left_out in loo.items()})
     total = by_unit.sum(skipna=False)
     ranked = total[~unranked].dropna()
     best = (total if ranked.empty else ranked).idxmax()

@@ -42,7 +42,7 @@ _OWN: Final[dict[str, Any]] = {
 
 
 def bootstrap_tests(
-    found: Sequence[Candidate], replicates: int, starts: int, seed: int, workers: int = 1
+    candidates: Sequence[Candidate], replicates: int, starts: int, seed: int, workers: int = 1
 ) -> pd.DataFrame:
     """Test each number of classes against the next one that was fitted.
 
@@ -76,7 +76,7 @@ def bootstrap_tests(
         simulated as one.
     """
     rows = []
-    for null, alternative in pairwise(c for c in found if c.fit is not None):
+    for null, alternative in pairwise(c for c in candidates if c.fit is not None):
         assert null.fit is not None
         assert alternative.fit is not None
         require(null.fit.spec, "a bootstrap likelihood-ratio test")
@@ -124,7 +124,7 @@ def _distribution(
     with start_processes(min(workers, len(shares))) as pool:
         check_start(lambda: pool.submit(ready).result(), (BrokenExecutor,))
         try:
-            return np.array([statistic for own in pool.map(run, shares) for statistic in own])
+            return np.array([statistic for share in pool.map(run, shares) for statistic in share])
         except BrokenExecutor as error:
             raise MachineError(
                 "a worker process of the bootstrap likelihood-ratio test has died, as happens "

@@ -83,13 +83,13 @@ def models_table(models: Mapping[str, Model]) -> pd.DataFrame:
     best = max(left_out, key=lambda name: left_out[name].elpd, default=None)
     rows = {}
     for name, model in models.items():
-        own = left_out.get(name)
+        loo = left_out.get(name)
         known = model.em or model.posterior
         assert known is not None
         rows[name] = {
             "n_parameters": known.n_parameters,
             **_criteria(model.em),
-            **(_predictive(own, left_out[best]) if own is not None and best is not None else {}),
+            **(_predictive(loo, left_out[best]) if loo is not None and best is not None else {}),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
@@ -107,7 +107,7 @@ def _model(spec: MixtureSpec, fits: Sequence[Fit]) -> Model:
 def _names(specs: Sequence[MixtureSpec]) -> list[str]:
     plain = [spec.to_dict() for spec in specs]
     varying = [key for key in plain[0] if any(one[key] != plain[0][key] for one in plain)]
-    return [", ".join(_phrases(own, varying)) or "the model" for own in plain]
+    return [", ".join(_phrases(stated, varying)) or "the model" for stated in plain]
 
 
 def _phrases(spec: Mapping[str, object], varying: Sequence[str]) -> list[str]:
@@ -154,12 +154,12 @@ def _criteria(em: Fit | None) -> dict[str, float]:
     }
 
 
-def _predictive(own: LeaveOneOut, best: LeaveOneOut) -> dict[str, float]:
-    apart = (own.units["elpd"] - best.units["elpd"]).to_numpy()  # aligned by unit
+def _predictive(loo: LeaveOneOut, best: LeaveOneOut) -> dict[str, float]:
+    apart = (loo.units["elpd"] - best.units["elpd"]).to_numpy()  # aligned by unit
     return {
-        "elpd": own.elpd,
+        "elpd": loo.elpd,
         "elpd_difference": float(apart.sum()),
         "elpd_difference_se": float(np.sqrt(len(apart)) * apart.std()),
-        "p": own.p,
-        "high_pareto_k": len(own.high),
+        "p": loo.p,
+        "high_pareto_k": len(loo.high),
     }

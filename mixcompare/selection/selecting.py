@@ -120,27 +120,35 @@ def select(
         sampling=sampling,
     )
     panel = data if isinstance(data, Panel) else build_panel(spec, data, missing=missing)
-    found = fit_range(spec, panel, counts, seed, options)
-    if all(candidate.fit is None for candidate in found):
-        raise DegenerateFitError(f"no number of classes could be fitted: {found[0].message}")
+    candidates = fit_range(spec, panel, counts, seed, options)
+    if all(candidate.fit is None for candidate in candidates):
+        raise DegenerateFitError(f"no number of classes could be fitted: {candidates[0].message}")
     explored = {
         c.n_components: explore(
             c.fit, replace(spec, n_components=c.n_components), panel, posterior, seed, sampling
         )
-        for c in found
+        for c in candidates
         if posterior
     }
-    found = _improved(found, explored, options)
+    candidates = _improved(candidates, explored, options)
     tests = None
     if replicates:
-        tests = bootstrap_tests(found, replicates, replicate_starts, seed, workers)
-    table = selection_table(found)
+        tests = bootstrap_tests(candidates, replicates, replicate_starts, seed, workers)
+    table = selection_table(candidates)
     return Selection(
-        {c.n_components: c.fit for c in found if c.fit is not None},
+        {c.n_components: c.fit for c in candidates if c.fit is not None},
         table.join(posterior_table(explored)) if explored else table,
         tests,
-        {k: own.fit for k, own in explored.items() if own.fit is not None},
-        {k: own.loo for k, own in explored.items() if own.loo is not None},
+        {
+            k: posterior_of.fit
+            for k, posterior_of in explored.items()
+            if posterior_of.fit is not None
+        },
+        {
+            k: posterior_of.loo
+            for k, posterior_of in explored.items()
+            if posterior_of.loo is not None
+        },
         asked,
     )
 
@@ -152,15 +160,15 @@ def _repeats(options: Mapping[str, Any], **given: Any) -> dict[str, Any]:
 
 
 def _improved(
-    found: Sequence[Candidate], explored: Mapping[int, PosteriorOf], options: Mapping[str, Any]
+    candidates: Sequence[Candidate], explored: Mapping[int, PosteriorOf], options: Mapping[str, Any]
 ) -> list[Candidate]:
     """Candidates whose EM was run again where a draw lies above its maximum."""
     improved = []
-    for candidate in found:
-        own = explored.get(candidate.n_components)
-        if own is not None and own.fit is not None:
-            height = own.fit.log_likelihood
-            candidate = climb_higher(candidate, own.fit.highest_draw, height, options)
+    for candidate in candidates:
+        posterior_of = explored.get(candidate.n_components)
+        if posterior_of is not None and posterior_of.fit is not None:
+            height = posterior_of.fit.log_likelihood
+            candidate = climb_higher(candidate, posterior_of.fit.highest_draw, height, options)
         improved.append(candidate)
     return renew_falls(improved)
 
@@ -198,13 +206,13 @@ def _check_replicates(replicates: int, starts: int, options: Mapping[str, Any]) 
     check_whole("replicate_starts", starts)
     check_memory(replicates * _BYTES, f"replicates = {replicates}")
     check_memory(starts * _BYTES, f"replicate_starts = {starts}")
-    chosen = build_options("em", options)
-    if chosen.estimator != "ml":
+    em_options = build_options("em", options)
+    if em_options.estimator != "ml":
         raise OptionError(
             "selection compares maxima of the likelihood: estimator must be 'ml', not "
-            f"{chosen.estimator!r}."
+            f"{em_options.estimator!r}."
         )
-    if chosen.initial is not None:
+    if em_options.initial is not None:
         raise OptionError("initial suits one number of classes and cannot be given here.")
 
 

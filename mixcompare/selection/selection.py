@@ -170,7 +170,7 @@ class Selection:
             if self.tests is not None:
                 _write(folder / "tests.csv", self.tests)
             if self.loo:
-                units = pd.concat({k: own.units for k, own in self.loo.items()})
+                units = pd.concat({k: loo.units for k, loo in self.loo.items()})
                 units = units.rename_axis(["n_components", "unit"])
                 _write(folder / "loo.csv", units, index=True)
             text = json.dumps(dict(self.asked), default=np.generic.item, indent=2)

@@ -31,7 +31,11 @@ def ordering(problem: Problem, quantity: str) -> tuple[Parameter, ...]:
     for parameter in problem.layout.parameters:
         if parameter.component is not None:
             by_class.setdefault(_without_class(parameter), []).append(parameter)
-    whole = {name: own for name, own in by_class.items() if len(own) == problem.spec.n_components}
+    whole = {
+        name: parameters
+        for name, parameters in by_class.items()
+        if len(parameters) == problem.spec.n_components
+    }
     if quantity not in whole:
         raise OptionError(
             f"ordered_by = {quantity!r}{did_you_mean(quantity, whole)}: the classes can be ordered "

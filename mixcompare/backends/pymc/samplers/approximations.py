@@ -34,7 +34,7 @@ def pathfinder(
     from pymc_extras import fit_pathfinder
 
     model = model_of(mixture)
-    own, child = seed.spawn(2)
+    root, child = seed.spawn(2)
     logger = logging.getLogger("pymc")
     before = logger.level
     # PyMC's announcements are for those who watch the progress.
@@ -46,7 +46,7 @@ def pathfinder(
             num_draws=options.draws,
             jitter=1.0,
             initvals=mixture.constrained(start(np.random.default_rng(child), 0)),
-            random_seed=int(own.generate_state(1)[0]),
+            random_seed=int(root.generate_state(1)[0]),
             progressbar=progress,
             parallel=False,
         )
@@ -59,9 +59,9 @@ def advi(
     mixture: Mixture, options: Options, start: Start, seed: SeedSequence, _progress: bool
 ) -> Sampled:
     """Mean-field normal approximation of one mode (Kucukelbir et al. 2017), over in a moment."""
-    own, child = seed.spawn(2)
+    root, child = seed.spawn(2)
     first = np.concatenate([v.ravel() for v in start(np.random.default_rng(child), 0).values()])
-    rng, density = np.random.default_rng(own), density_of(mixture)
+    rng, density = np.random.default_rng(root), density_of(mixture)
     mean, log_sd = mean_field(density, first, rng)
     points = mean + np.exp(log_sd) * rng.standard_normal((options.draws, mean.size))
     variables = mixture.constrained(mixture.split(points[None]))

@@ -70,16 +70,16 @@ def labelling_of(
     many moves would leave it.
     """
     whole, alike = _spread(points), points
-    found = Labelling(first, whole, copies)
+    labelling = Labelling(first, whole, copies)
     for _ in range(_ROUNDS):
-        alike, moved = found.renumbered(alike)
-        found = Labelling(alike.mean(axis=0), _spread(alike), copies)
+        alike, moved = labelling.renumbered(alike)
+        labelling = Labelling(alike.mean(axis=0), _spread(alike), copies)
         if not moved:
             break
-    nearer = np.log(np.diag(whole)).sum() - np.log(np.diag(found.root)).sum()
+    nearer = np.log(np.diag(whole)).sum() - np.log(np.diag(labelling.root)).sum()
     if nearer < np.log(len(copies)) + _NEARER:
         return Labelling(points.mean(axis=0), whole, copies[:1]), points
-    return found, found.renumbered(alike)[0]
+    return labelling, labelling.renumbered(alike)[0]
 
 
 def _spread(points: FloatArray) -> FloatArray:

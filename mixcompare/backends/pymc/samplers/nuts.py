@@ -66,10 +66,10 @@ def pymc_nuts(
 
     model = model_of(mixture)
     names = {name: model.rvs_to_values[model[name]].name for name in mixture.shapes}
-    own: dict[str, Any] = {"target_accept": options.target_accept, "init": "adapt_diag"}
+    kernel_options: dict[str, Any] = {"target_accept": options.target_accept, "init": "adapt_diag"}
     if options.sampler != "pymc":
         kernel = {"target_accept": options.target_accept, "jitter": False}
-        own = {"nuts": {**kernel, "chain_method": "vectorized"}}
+        kernel_options = {"nuts": {**kernel, "chain_method": "vectorized"}}
     tree = pm.sample(
         model=model,
         draws=options.draws,
@@ -86,7 +86,7 @@ def pymc_nuts(
         progressbar=progress,
         quiet=not progress,
         compute_convergence_checks=False,
-        **own,
+        **kernel_options,
     )
     return read(tree)
 

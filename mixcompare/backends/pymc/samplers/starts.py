@@ -63,9 +63,9 @@ def near(mixture: Mixture, initial: Any) -> Start:
         )
     arrays = {str(name): np.asarray(value, dtype=float) for name, value in initial.items()}
     wanted = _parameter_shapes(mixture)
-    found = {name: array.shape for name, array in arrays.items()}
-    if found != wanted:
-        raise OptionError(f"initial must have arrays of the shapes {wanted}, not {found}.")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != wanted:
+        raise OptionError(f"initial must have arrays of the shapes {wanted}, not {shapes}.")
     arrays["weights"] = np.maximum(arrays["weights"], _LEAST_WEIGHT)
     arrays["weights"] /= arrays["weights"].sum()
     try:

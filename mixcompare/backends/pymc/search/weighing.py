@@ -93,11 +93,13 @@ def mode_evidence(
     )
     with np.errstate(all="ignore"):
         heights = np.where(labelled_so, terrain.density(made)[0], -np.inf)
-    found = bridge(
+    estimate = bridge(
         (terrain.density(met)[0] - proposal.log_density(met)).reshape(chains, -1),
         np.nan_to_num(heights, nan=-np.inf) - proposal.log_density(made),
     )
-    return LogEvidence(found.value + float(np.log(terrain.copies(maximum.point))), found.error)
+    return LogEvidence(
+        estimate.value + float(np.log(terrain.copies(maximum.point))), estimate.error
+    )
 
 
 def shares(evidences: Sequence[LogEvidence]) -> FloatArray:
