@@ -67,6 +67,9 @@ def _choices(frame: pd.DataFrame) -> list[str]:
     said = [f"{name}: least by {'; '.join(titles)}." for name, titles in by_count.items()]
     if "elpd" in frame and frame["elpd"].notna().any():
         said.append(f"Predicted best: {frame['elpd'].idxmax()}.")
+    unranked = frame.index[frame["unranked"] != ""]
+    if len(unranked):
+        said.append(f"Not ranked by prediction, since draws tell nothing: {'; '.join(unranked)}.")
     return said
 
 
@@ -126,6 +129,7 @@ def _table(frame: pd.DataFrame) -> Table:
         ),
         numbers(fixed(1), p="effective parameters"),
         numbers(count, high_pareto_k="Pareto k above 0.7: units"),
+        words(unranked="why not ranked by prediction") if frame["unranked"].any() else [],
     )
     return frame_table(
         "models",

@@ -13,6 +13,7 @@ from mixcompare.checking.leave_one_out import LeaveOneOut, leave_one_out
 from mixcompare.fits.fit import Fit
 from mixcompare.model.spec import MixtureSpec
 from mixcompare.selection.criteria_table import CRITERIA
+from mixcompare.selection.standing import unranked
 
 # What would change the rows, or what a unit is, and with them the likelihood's scale.
 _SAME = ("unit", "absorb", "unit_weights")
@@ -76,10 +77,16 @@ def models_table(models: Mapping[str, Model]) -> pd.DataFrame:
     posterior elpd, the expected log predictive density by leaving out units; elpd_difference
     from the best model and its se, ``sqrt(G)`` times the standard deviation of the units'
     differences (Vehtari, Gelman & Gabry 2017, eq. 24); p, the effective number of
-    parameters; high_pareto_k, the number of units whose importance weights failed. NaN
-    where a model has no such fit.
+    parameters; high_pareto_k, the number of units whose importance weights failed; unranked,
+    why a posterior says nothing of these, empty if it does or there is none, see
+    `mixcompare.selection.standing`. NaN where a model has no such fit.
     """
-    left_out = {n: leave_one_out(m.posterior) for n, m in models.items() if m.posterior is not None}
+    reasons = {n: unranked(m.posterior, m.em) for n, m in models.items() if m.posterior is not None}
+    left_out = {
+        name: leave_one_out(model.posterior)
+        for name, model in models.items()
+        if model.posterior is not None and not reasons[name]
+    }
     best = max(left_out, key=lambda name: left_out[name].elpd, default=None)
     rows = {}
     for name, model in models.items():
@@ -90,6 +97,7 @@ def models_table(models: Mapping[str, Model]) -> pd.DataFrame:
             "n_parameters": known.n_parameters,
             **_criteria(model.em),
             **(_predictive(loo, left_out[best]) if loo is not None and best is not None else {}),
+            "unranked": reasons.get(name, ""),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 

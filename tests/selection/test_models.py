@@ -84,6 +84,17 @@ def test_criteria_and_predictions(maxima: dict[str, mc.Fit], posteriors: dict[st
     assert frame["elpd_difference"].max() == 0
 
 
+def test_draws_that_have_not_converged_rank_nothing(maxima: dict[str, mc.Fit]) -> None:
+    good = stand_in(maxima["VVV"], draws=300, seed=3)
+    far = np.array([20.0 * (p.variable == "coefficients") for p in maxima["EEE"].parameters])
+    apart = stand_in(maxima["EEE"], draws=300, offset=far, seed=3)
+    frame = models_table(arrange_models([maxima["VVV"], maxima["EEE"], good, apart]))
+    assert frame["elpd"].notna().tolist() == [True, False]
+    assert frame["elpd_difference"].iloc[0] == 0
+    assert frame["unranked"].iloc[0] == ""
+    assert "lacks a higher mode" in frame["unranked"].iloc[1]
+
+
 def test_a_model_may_lack_a_backend(maxima: dict[str, mc.Fit]) -> None:
     frame = models_table(arrange_models([maxima["VVV"], stand_in(maxima["EEE"], seed=1)]))
     assert frame["bic"].notna().tolist() == [True, False]
