@@ -1,7 +1,8 @@
 """The long table of a trace: one row per number.
 
 Columns: ``iteration``; ``parameter`` (weights, coefficients, covariance, responsibilities or
-log_likelihood); ``component`` (1..K, empty for a shared covariance and the log-likelihood);
+log_likelihood); ``component``, or ``mixture_component`` as in the tree of a fit (1..K, empty for a
+shared covariance and the log-likelihood);
 ``covariate`` (as the formula names it); ``outcome`` and ``outcome_bis`` (may be empty with one
 outcome); ``unit`` (only for responsibilities); ``value``. Further columns are not read.
 """
@@ -19,6 +20,7 @@ from mixcompare.base.arrays import FloatArray, IntArray
 from mixcompare.base.suggest import did_you_mean
 from mixcompare.data.panel import Panel
 from mixcompare.data.tables import read_table
+from mixcompare.model.layout import COMPONENT
 from mixcompare.model.spec import MixtureSpec
 
 
@@ -33,6 +35,8 @@ def read_long(spec: MixtureSpec, panel: Panel, table: Any) -> dict[str, Any]:
     """
     texts = panel.unit_labels.dtype == object
     frame = read_table(table, {"unit"} if texts else ())
+    if "component" not in frame.columns:  # as in the tree of a fit
+        frame = frame.rename(columns={COMPONENT: "component"})
     absent = [c for c in ("iteration", "parameter", "value") if c not in frame.columns]
     if absent:
         raise TraceError(

@@ -92,7 +92,7 @@ class Fit:
     def tree(self) -> xr.DataTree:
         """All that is known, as it is stored."""
         if "stored" in self.__dict__:
-            return as_stored_now(self.__dict__["stored"], self.layout)
+            return as_stored_now(self.__dict__["stored"], lambda: self.layout)
         return build_tree(self.result, self.spec, self.layout, self.panel, self.attributes)
 
     @cached_property

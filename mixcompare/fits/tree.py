@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -237,13 +237,13 @@ def _packed(log_likelihood: xr.Dataset) -> xr.Dataset:
     return log_likelihood
 
 
-def as_stored_now(tree: xr.DataTree, layout: Layout) -> xr.DataTree:
+def as_stored_now(tree: xr.DataTree, layout: Callable[[], Layout]) -> xr.DataTree:
     """A tree whose group ``posterior`` is aligned; earlier versions stored it as sampled.
 
     Parameters
     ----------
     layout
-        Of the fit.
+        Gives that of the fit, for which its formulas have to be read.
     """
     if "posterior" not in tree.children or "posterior_as_sampled" in tree.children:
         return tree
@@ -252,7 +252,7 @@ def as_stored_now(tree: xr.DataTree, layout: Layout) -> xr.DataTree:
     sampled, membership = (tree[name].to_dataset() for name in ("posterior", "membership"))
     aligned = labels.permute(membership["responsibilities"].to_numpy(), permutation, axis=-1)
     renewed["posterior_as_sampled"] = xr.DataTree(sampled)
-    renewed["posterior"] = xr.DataTree(permute_posterior(layout, sampled, permutation))
+    renewed["posterior"] = xr.DataTree(permute_posterior(layout(), sampled, permutation))
     renewed["membership"] = xr.DataTree(membership.copy(data={"responsibilities": aligned}))
     return renewed
 

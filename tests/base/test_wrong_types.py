@@ -95,7 +95,10 @@ def test_options_of_select(options: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (lambda p: p["coeficients"][0, 0, 0], r"'coeficients'.*They are .*coefficients \(compon"),
+        (
+            lambda p: p["coeficients"][0, 0, 0],
+            r"'coeficients'.*They are .*coefficients \(mixture_comp",
+        ),
         (lambda p: p["coefficients"].sel(covariate="z"), r"covariate \['Intercept', 'x'\]"),
         (lambda p: p.weigths[0], "weigths"),
         (lambda p: p["weights"][5], "IndexError"),
