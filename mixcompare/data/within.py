@@ -12,7 +12,7 @@ from mixcompare.base.arrays import FloatArray, IntArray
 _ROWS_AT_A_TIME = 2048
 
 
-def within_cells(values: FloatArray, cell: IntArray | None, passes: int = 2) -> FloatArray:
+def within_cells(values: FloatArray, cell: IntArray | None) -> FloatArray:
     """Subtract the means of the rows of each cell.
 
     Parameters
@@ -21,8 +21,6 @@ def within_cells(values: FloatArray, cell: IntArray | None, passes: int = 2) -> 
         (..., N, q) columns.
     cell
         (N,) cell of each row, in any order; None where nothing is absorbed.
-    passes
-        The second pass removes what rounding left of a large mean.
 
     Returns
     -------
@@ -31,14 +29,14 @@ def within_cells(values: FloatArray, cell: IntArray | None, passes: int = 2) -> 
     if cell is None:
         return values
     if (np.diff(cell) >= 0).all():
-        return within_runs(values, np.flatnonzero(np.diff(cell, prepend=-1)), passes)
+        return within_runs(values, np.flatnonzero(np.diff(cell, prepend=-1)))
     order = np.argsort(cell, kind="stable")
     within = np.empty_like(values)
-    within[..., order, :] = within_cells(values[..., order, :], cell[order], passes)
+    within[..., order, :] = within_cells(values[..., order, :], cell[order])
     return within
 
 
-def within_runs(values: FloatArray, starts: IntArray, passes: int = 2) -> FloatArray:
+def within_runs(values: FloatArray, starts: IntArray) -> FloatArray:
     """Subtract the means of runs of rows; many runs at a time, but never all rows.
 
     Parameters
@@ -47,8 +45,6 @@ def within_runs(values: FloatArray, starts: IntArray, passes: int = 2) -> FloatA
         (..., N, q) columns.
     starts
         Ascending first rows of the runs, 0 among them.
-    passes
-        As in `within_cells`.
     """
     values = values.copy()
     n_rows = values.shape[-2]
@@ -57,7 +53,7 @@ def within_runs(values: FloatArray, starts: IntArray, passes: int = 2) -> FloatA
     for first, last in pairwise([*groups.tolist(), len(starts)]):
         begins, count = starts[first:last] - starts[first], counts[first:last]
         part = values[..., starts[first] : starts[first] + count.sum(), :]
-        for _ in range(passes):
+        for _ in range(2):  # the second pass removes what rounding left of a large mean
             means = np.add.reduceat(part, begins, axis=-2) / count[:, None]
             part -= np.repeat(means, count, axis=-2)
     return values

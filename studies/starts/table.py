@@ -1,7 +1,7 @@
 """The table of the tour from what ``starts.toml`` has left: where chains end, by factor and start.
 
 mixcompare run studies/starts.toml
-python studies/starts/table.py [--store reports/starts/study.sqlite]
+python studies/starts/table.py [--store reports/starts/study.sqlite] [--methods search]
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ FACTORS = {
 EASY = 0.5
 
 
-def fits(path: Path) -> pd.DataFrame:
-    """A row for each fit of the chains: its levels, what it came to, and EM's share of starts."""
+def fits(path: Path, methods: list[str] | None = None) -> pd.DataFrame:
+    """A row for each fit of the chains: its levels, what it came to, and EM's share of starts.
+
+    Of some methods, or of all.
+    """
     with open_store(path, create=False) as store:
         numbers = pd.concat([store.frame("criteria"), store.frame("diagnostics")])
         tasks, levels = store.frame("tasks"), store.factors()
@@ -34,6 +37,8 @@ def fits(path: Path) -> pd.DataFrame:
     wide = numbers.pivot_table("value", ["task", "scenario", "replicate", "method"], "name")
     wide = wide.reset_index().merge(tasks[["task", "outcome", "seconds"]], on="task")
     shares = wide.pivot_table("share_at_best_optimum", ["scenario", "replicate"])
+    if methods is not None:
+        wide = wide[wide["method"].isin(["em", *methods])]
     # While a study runs, methods are compared on the data sets that all of them have seen.
     seen = wide.groupby(["scenario", "replicate"])["method"].transform("nunique")
     wide = wide[seen == wide["method"].nunique()]
@@ -88,7 +93,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Where chains end, by factor and start.")
     parser.add_argument("--store", type=Path, default=Path("reports/starts/study.sqlite"))
-    sys.stdout.write(as_markdown(fits(parser.parse_args().store)))
+    parser.add_argument("--methods", nargs="+", help="of the chains; all by default")
+    options = parser.parse_args()
+    sys.stdout.write(as_markdown(fits(options.store, options.methods)))
 
 
 if __name__ == "__main__":
